@@ -1,0 +1,58 @@
+/* atomic.h - atomics named by their order, and the fences.
+ *
+ * Every use says which accesses it orders and which function it pairs with; relaxed needs a reason too. There is no
+ * sequentially consistent access: where two sides must see each other the code says how. */
+#ifndef TMI_BASE_ATOMIC_H
+#define TMI_BASE_ATOMIC_H
+
+#define tmi_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define tmi_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define tmi_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define tmi_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/* Read-modify-write; each returns the old value. */
+#define tmi_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define tmi_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define tmi_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
+#define tmi_exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
+#define tmi_exchange_relaxed(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
+
+/* Compare and swap; true on success, `*expected` holds what was found otherwise. */
+#define tmi_cas_acquire(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+#define tmi_cas_release(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+
+/* One writer, any readers: an addition without a read-modify-write. The owner alone calls it. */
+#define tmi_own_add(p, v) tmi_store_relaxed((p), tmi_load_relaxed(p) + (v))
+
+/* For two places in the hottest code, where compilers keep a relaxed atomic access out of the instruction that would
+ * do it: a word-sized access that other threads may make too, and whose race is harmless and argued at the use. */
+#ifdef __SANITIZE_THREAD__
+#define TMI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TMI_TSAN 1
+#endif
+#endif
+#ifdef TMI_TSAN
+#define tmi_load_foldable(p) tmi_load_relaxed(p)
+#define tmi_step_foldable(p, n) tmi_own_add(p, n)
+#else
+#define tmi_load_foldable(p) (*(p))
+#define tmi_step_foldable(p, n) ((void)(*(p) += (n)))
+#endif
+
+/* Keeps the compiler from moving accesses across; orders against a signal handler on the same thread. */
+#define tmi_fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+static inline void tmi_cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

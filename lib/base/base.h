@@ -1,0 +1,38 @@
+/* base.h - bits, alignment and branch hints: pure functions without state. */
+#ifndef TMI_BASE_BASE_H
+#define TMI_BASE_BASE_H
+
+#include "base/config.h"
+#include <stdbool.h>
+
+#define TM_LIKELY(x) __builtin_expect(!!(x), 1)
+#define TM_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TM_COLD __attribute__((cold, noinline))
+#define TM_NOINLINE __attribute__((noinline))
+#define TM_EXPORT __attribute__((visibility("default")))
+#define TM_ALIGNED(n) __attribute__((aligned(n)))
+#define TM_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define TM_CONTAINER_OF(p, T, member) ((T *)(void *)((char *)(p) - offsetof(T, member)))
+#define TM_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline bool tmi_is_pow2(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+/* `align` is a power of two; the caller rules out overflow. */
+static inline size_t tmi_round_up(size_t n, size_t align) { return (n + align - 1) & ~(align - 1); }
+static inline size_t tmi_round_down(size_t n, size_t align) { return n & ~(align - 1); }
+
+/* floor(log2 n), n > 0. */
+static inline unsigned tmi_log2(size_t n) { return 63u - (unsigned)__builtin_clzl(n); }
+
+/* Index of the lowest set bit, w > 0. */
+static inline unsigned tmi_lowest_bit(uint64_t w) { return (unsigned)__builtin_ctzll(w); }
+
+static inline unsigned tmi_popcount(uint64_t w) { return (unsigned)__builtin_popcountll(w); }
+
+/* The n lowest bits, 0 <= n <= 64. */
+static inline uint64_t tmi_low_bits(unsigned n) { return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1; }
+
+static inline size_t tmi_min(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t tmi_max(size_t a, size_t b) { return a > b ? a : b; }
+
+#endif

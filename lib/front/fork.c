@@ -1,0 +1,63 @@
+#include "front/fork.h"
+#include "front/tally.h"
+#include "host/meta.h"
+#include "stores/raw.h"
+#include "threads/pacer.h"
+
+#include <pthread.h>
+
+void tmi_fork_lock_all(void)
+{
+    tmi_lock(&tmi_registry_lock);
+    tmi_lock(&tmi_pacer_lock);
+    tmi_depot_lock_all();
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        tmi_lock(&tmi_slabs[c].lock);
+    tmi_lock(&tmi_space_lock);
+    tmi_lock(&tmi_meta_lock);
+}
+
+void tmi_fork_unlock_all(void)
+{
+    tmi_unlock(&tmi_meta_lock);
+    tmi_unlock(&tmi_space_lock);
+    for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
+        tmi_unlock(&tmi_slabs[c].lock);
+    tmi_depot_unlock_all();
+    tmi_unlock(&tmi_pacer_lock);
+    tmi_unlock(&tmi_registry_lock);
+}
+
+static void reset_all_locks(void)
+{
+    tmi_lock_reset(&tmi_meta_lock);
+    tmi_lock_reset(&tmi_space_lock);
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        tmi_lock_reset(&tmi_slabs[c].lock);
+    tmi_depot_reset_locks();
+    tmi_lock_reset(&tmi_pacer_lock);
+    tmi_lock_reset(&tmi_registry_lock);
+}
+
+void tmi_fork_prepare(void)
+{
+    tmi_fork_lock_all();
+    tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self()); // relaxed: it matters to this thread only
+}
+
+void tmi_fork_parent(void)
+{
+    tmi_store_relaxed(&tmi_lock_fork_owner, 0);
+    tmi_fork_unlock_all();
+}
+
+void tmi_fork_child(void)
+{
+    tmi_store_relaxed(&tmi_lock_fork_owner, 0);
+    reset_all_locks();
+    tmi_pacer_after_fork();
+    tmi_thread_reap_others();
+    tmi_tally_after_fork();
+}
+
+void tmi_fork_init(void) { (void)pthread_atfork(tmi_fork_prepare, tmi_fork_parent, tmi_fork_child); }

@@ -1,0 +1,237 @@
+#include "front/heap.h"
+#include "front/fork.h"
+#include "front/tally.h"
+#include "host/counters.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "host/report.h"
+#include "stores/large.h"
+#include "stores/raw.h"
+#include "threads/pacer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t state; // 0, 1 while it is made ready, 2
+static bool full_check;
+
+static TM_COLD void ready_heap(void)
+{
+    if (!tmi_os_init()) {
+        tmi_report("OS pages of this size are not supported");
+        abort();
+    }
+    tmi_options_init();
+    full_check = tmi_options.check == TMI_CHECK_FULL;
+    tmi_sizeclass_init();
+    tmi_space_init();
+    tmi_raw_init();
+    (void)tmi_pagemap_init(); // without it every address is foreign and every request fails, until a later call succeeds
+}
+
+void tmi_heap_init(void)
+{
+    uint32_t expected = 0;
+    if (TM_LIKELY(tmi_load_acquire(&state) == 2)) // pairs: the release below
+        return;
+    if (!tmi_cas_acquire(&state, &expected, 1)) {
+        while (tmi_load_acquire(&state) != 2)
+            tmi_cpu_relax();
+        return;
+    }
+    ready_heap();
+    tmi_store_release(&state, 2); // everything above before anybody uses it; what follows may allocate
+    tmi_thread_init(tmi_options.stats || full_check);
+    tmi_fork_init();
+}
+
+static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
+{
+    if (size > TMI_SMALL_MAX || align > TMI_SMALL_MAX)
+        return tmi_large_alloc(size, align, zero);
+    unsigned cls = align <= 16 && (align <= 8 || size > 8) ? tmi_class_of(size) : tmi_class_of_aligned(size, align);
+    void *p = NULL;
+    if (zero && size >= tmi_os_page_size) {
+        size_t zero_from = 0;
+        p = tmi_raw_take_zeroed(cls, &zero_from);
+        return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;
+    }
+    if (t != NULL && !full_check)
+        p = tmi_cache_alloc(&t->cache, cls);
+    else
+        (void)tmi_raw_take(cls, &p, 1);
+    return p && zero ? memset(p, 0, size) : p;
+}
+
+/* Out of memory: everything that is cached goes back, address space too, and the request gets a second chance. */
+static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero)
+{
+    if (tmi_pagemap.nunits == 0)
+        (void)tmi_pagemap_init();
+    if (t != NULL)
+        tmi_cache_flush(&t->cache);
+    (void)tmi_pacer_purge_all();
+    (void)tmi_space_release();
+    return from_stores(t, size, align, zero);
+}
+
+static void answer_summons(tmi_thread_t *t)
+{
+    tmi_store_relaxed(&t->summoned, false); // before the flush, which a later summons must not lose
+    tmi_cache_flush(&t->cache);
+    tmi_cache_disarm(&t->cache);
+}
+
+/* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
+static void *allocate(size_t size, size_t align, bool zero)
+{
+    tmi_heap_init();
+    tmi_thread_t *t = tmi_thread_or_null();
+    void *p = NULL;
+    if (TM_LIKELY(size <= PTRDIFF_MAX && align <= PTRDIFF_MAX)) {
+        p = from_stores(t, size, align, zero);
+        if (TM_UNLIKELY(p == NULL))
+            p = retry(t, size, align, zero);
+    }
+    if (TM_UNLIKELY(p == NULL)) {
+        tmi_count(failures, 1);
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (TM_UNLIKELY(tmi_options.stats))
+        tmi_tally_alloc(t, tmi_heap_usable(p, "malloc"));
+    tmi_pacer_poll(t ? &t->cache : NULL);
+    return p;
+}
+
+void *tmi_heap_alloc(size_t size) { return allocate(size, 1, false); }
+
+void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, align, false); }
+
+void *tmi_heap_alloc_zeroed(size_t size)
+{
+    if (size < tmi_os_page_size) {
+        void *p = tmi_heap_malloc(size);
+        return p ? memset(p, 0, size) : NULL;
+    }
+    return allocate(size, 1, true);
+}
+
+static void require_large(const void *p, unsigned cls, const char *function)
+{
+    if (cls != TMI_CLASS_LARGE || !tmi_large_valid(p))
+        tmi_fatal(function, p, "not the start of a block");
+}
+
+static void require_slot(const void *p, unsigned cls, const char *function)
+{
+    const char *wrong = tmi_raw_complaint(cls, p);
+    if (wrong != NULL)
+        tmi_fatal(function, p, wrong);
+}
+
+static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *function)
+{
+    if (t == NULL || full_check) {
+        tmi_raw_return(cls, &p, 1, function);
+        tmi_pacer_poll(t ? &t->cache : NULL);
+        return;
+    }
+    uint32_t exchanges = t->cache.exchanges;
+    tmi_cache_free(&t->cache, cls, p, function);
+    if (t->cache.exchanges != exchanges)
+        tmi_pacer_poll(&t->cache);
+    else if (t->cache.armed)
+        tmi_pacer_armed_free(&t->cache);
+}
+
+bool tmi_heap_free(void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    if (cls == TMI_CLASS_NONE)
+        return p == NULL;
+    if (tmi_cache_push_armed(&tmi_self->cache, cls, p))
+        return true;
+    tmi_thread_t *t = tmi_thread_or_null();
+    if (TM_UNLIKELY(tmi_options.stats)) {
+        if (cls <= TMI_CLASS_LAST)
+            require_slot(p, cls, function);
+        tmi_tally_free(t, tmi_heap_usable(p, function));
+    }
+    if (TM_UNLIKELY(t != NULL && tmi_load_relaxed(&t->summoned)))
+        answer_summons(t);
+    if (TM_LIKELY(cls <= TMI_CLASS_LAST)) {
+        free_small(t, cls, p, function);
+        return true;
+    }
+    require_large(p, cls, function);
+    tmi_large_free(p);
+    tmi_pacer_poll(t ? &t->cache : NULL);
+    return true;
+}
+
+size_t tmi_heap_usable(const void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST)
+        return tmi_classes[cls].size;
+    require_large(p, cls, function);
+    return tmi_large_usable(p);
+}
+
+/* A resize in place counts as a free and an allocation. */
+static void tally_resize(size_t from, size_t to)
+{
+    tmi_thread_t *t = tmi_thread_or_null();
+    tmi_tally_free(t, from);
+    tmi_tally_alloc(t, to);
+}
+
+/* A block stays where it is while it fits and does not waste half. */
+static bool fits(unsigned cls, size_t size)
+{
+    size_t usable = tmi_classes[cls].size;
+    return size <= usable && (size > usable / 2 || usable <= 64);
+}
+
+void *tmi_heap_realloc(void *p, size_t size, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    size_t usable = tmi_heap_usable(p, function);
+    if (TM_UNLIKELY(full_check && cls <= TMI_CLASS_LAST))
+        require_slot(p, cls, function);
+    if (cls <= TMI_CLASS_LAST ? fits(cls, size) : size > usable / 2 && size <= usable)
+        return p;
+    if (cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
+        void *resized = tmi_large_resize(p, size);
+        if (resized != NULL) {
+            if (TM_UNLIKELY(tmi_options.stats))
+                tally_resize(usable, tmi_large_usable(resized));
+            return resized;
+        }
+    }
+    void *q = tmi_heap_malloc(size);
+    if (q == NULL)
+        return NULL;
+    memcpy(q, p, tmi_min(size, usable));
+    if (!tmi_heap_free_fast(p))
+        (void)tmi_heap_free(p, function);
+    return q;
+}
+
+bool tmi_heap_trim(size_t pad)
+{
+    tmi_heap_init();
+    tmi_thread_t *self = tmi_thread_or_null();
+    if (self != NULL)
+        tmi_cache_flush(&self->cache);
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        if (t != self) {
+            tmi_store_relaxed(&t->summoned, true); // before the limits: see answer_summons; a missed one waits for a slow path
+            tmi_cache_summon(&t->cache);
+        }
+    (void)pad; // nothing is kept for later: what is needed again costs one fault a page
+    bool any = tmi_pacer_purge_all() > 0;
+    return tmi_space_release() > 0 || any;
+}

@@ -1,0 +1,65 @@
+/* heap.h - the raw heap as one piece: routes a request to a thread's magazines, the slabs or the extents, and tries again when a
+ * store has no memory.
+ *
+ *   tmi_heap_malloc ── fast ─→ magazine of this thread
+ *        └─ slow ─→ tmi_heap_alloc ─→ magazine ─→ depot ─→ slabs ─→ space ─→ kernel
+ *                        └─ over 32 KiB ─→ large ──────────────────→ space ─→ kernel
+ *   tmi_heap_free_fast ─ fast ─→ magazine
+ *        └─ slow ─→ tmi_heap_free ─→ magazine ─→ depot ─→ slabs ...        and the pacer, which purges
+ *
+ * Works before constructors and after destructors, in any thread, at any time but inside a signal handler that interrupted it.
+ * Failure is NULL with errno ENOMEM, after everything cached has been given back and the request has been tried again; success and free
+ * leave errno alone. Misuse is reported with the name of the calling function, then abort. */
+#ifndef TMI_FRONT_HEAP_H
+#define TMI_FRONT_HEAP_H
+
+#include "threads/thread.h"
+
+/* Ready the heap; idempotent, called by every slow path. */
+void tmi_heap_init(void);
+
+/* The slow path of malloc: any size, any state. */
+void *tmi_heap_alloc(size_t size) TM_NOINLINE;
+
+/* Aligned to any power of two; the caller has verified that it is one. */
+void *tmi_heap_alloc_aligned(size_t align, size_t size);
+
+/* Zeroed; does not touch pages that are fresh from the kernel. */
+void *tmi_heap_alloc_zeroed(size_t size);
+
+/* The slow path of free. False: p is not of this heap (NULL is, and nothing happens). */
+bool tmi_heap_free(void *p, const char *function) TM_NOINLINE;
+
+/* Whether p lies in a slab or extent of this heap. */
+static inline bool tmi_heap_owns(const void *p) { return tmi_pagemap_code(p) != 0; }
+
+/* As realloc for p of this heap and size > 0. */
+void *tmi_heap_realloc(void *p, size_t size, const char *function);
+
+/* Usable bytes of a block of this heap. A pointer that is none is reported. */
+size_t tmi_heap_usable(const void *p, const char *function);
+
+/* Give back all that is cached and empty, but `pad` bytes. True if memory went to the kernel. Other threads give theirs at their next free. */
+bool tmi_heap_trim(size_t pad);
+
+static inline void *tmi_heap_malloc(size_t size)
+{
+    if (TM_LIKELY(size <= TMI_TINY_MAX)) {
+        tmi_thread_t *t = tmi_self;
+        void *p = tmi_cache_pop(&t->cache, t->cache.codes[size]);
+        if (TM_LIKELY(p != NULL))
+            return p;
+    }
+    return tmi_heap_alloc(size);
+}
+
+/* False: call tmi_heap_free. */
+static inline bool tmi_heap_free_fast(void *p)
+{
+    uintptr_t unit = (uintptr_t)p >> TMI_UNIT_SHIFT;
+    if (TM_UNLIKELY(unit >= tmi_pagemap.nunits))
+        return false;
+    return tmi_cache_push(&tmi_self->cache, tmi_load_relaxed(&tmi_pagemap.codes[unit]), p); // relaxed: see pagemap.h
+}
+
+#endif

@@ -1,0 +1,3 @@
+#include "host/counters.h"
+
+tmi_counters_t tmi_counters;

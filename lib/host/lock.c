@@ -1,0 +1,39 @@
+#include "host/lock.h"
+#include "host/os.h"
+
+#include <pthread.h>
+
+enum { SPINS = 100 }; // about the length of a critical section here
+
+uintptr_t tmi_lock_fork_owner;
+
+static bool forking_here(void)
+{
+    uintptr_t owner = tmi_load_relaxed(&tmi_lock_fork_owner); // relaxed: see tmi_unlock
+    return owner != 0 && owner == (uintptr_t)pthread_self();
+}
+
+void tmi_lock_slow(tmi_lock_t *lock)
+{
+    if (forking_here())
+        return;
+    for (int i = 0; i < SPINS; i++) {
+        tmi_cpu_relax();
+        uint32_t expected = 0;
+        if (tmi_load_relaxed(&lock->word) == 0 && tmi_cas_acquire(&lock->word, &expected, 1))
+            return;
+    }
+    while (tmi_exchange_acquire(&lock->word, 2) != 0) // pairs: tmi_unlock
+        tmi_os_futex_wait(&lock->word, 2);
+}
+
+void tmi_unlock_slow(tmi_lock_t *lock)
+{
+    if (tmi_load_relaxed(&tmi_lock_fork_owner) != 0) {
+        if (forking_here())
+            return;
+        if (tmi_exchange_release(&lock->word, 0) != 2)
+            return;
+    }
+    tmi_os_futex_wake_one(&lock->word);
+}

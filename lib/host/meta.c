@@ -1,0 +1,90 @@
+#include "host/meta.h"
+#include "host/os.h"
+
+#include <string.h>
+
+enum {
+    FINE_GRAIN = 16,
+    FINE_MAX = 1024,
+    FINE_LISTS = FINE_MAX / FINE_GRAIN,  // lists[k]: blocks of (k + 1) * 16 bytes
+    COARSE_LISTS = 8,                    // then 2 KiB, 4 KiB ... 256 KiB
+    START_SIZE = 16 << 10,
+    CHUNK_SIZE = 256 << 10,
+};
+
+typedef struct free_block {
+    struct free_block *next;
+} free_block_t;
+
+tmi_lock_t tmi_meta_lock;
+static free_block_t *lists[FINE_LISTS + COARSE_LISTS];
+static char start[START_SIZE] TM_ALIGNED(TMI_CACHE_LINE);
+static char *bump = start, *bump_end = start + START_SIZE;
+static size_t taken = START_SIZE;
+
+static unsigned list_of(size_t nbytes)
+{
+    if (nbytes <= FINE_MAX)
+        return (unsigned)((nbytes - 1) / FINE_GRAIN);
+    return FINE_LISTS + tmi_log2(nbytes - 1) - 10; // 1025..2048 is the first
+}
+
+static size_t rounded(size_t nbytes)
+{
+    return nbytes <= FINE_MAX ? tmi_round_up(nbytes, FINE_GRAIN) : (size_t)2 << tmi_log2(nbytes - 1);
+}
+
+/* The rest of the old chunk, up to a page or so, is left: chunks are large and records small. */
+static bool new_chunk(void)
+{
+    void *p;
+    if (tmi_os_map(NULL, CHUNK_SIZE, tmi_os_page_size, &p) != 0)
+        return false;
+    bump = p;
+    bump_end = bump + CHUNK_SIZE;
+    taken += CHUNK_SIZE;
+    return true;
+}
+
+static void *bump_alloc(size_t size)
+{
+    size_t align = size >= TMI_CACHE_LINE ? TMI_CACHE_LINE : FINE_GRAIN;
+    char *p = (char *)tmi_round_up((uintptr_t)bump, align);
+    if (p > bump_end || size > (size_t)(bump_end - p)) {
+        if (!new_chunk())
+            return NULL;
+        p = bump;
+    }
+    bump = p + size;
+    return p;
+}
+
+void *tmi_meta_alloc(size_t nbytes)
+{
+    if (nbytes > CHUNK_SIZE)
+        return NULL;
+    unsigned k = list_of(nbytes);
+    tmi_lock(&tmi_meta_lock);
+    free_block_t *b = lists[k];
+    void *p = b;
+    if (b != NULL)
+        lists[k] = b->next;
+    else
+        p = bump_alloc(rounded(nbytes)); // fresh memory is zero
+    tmi_unlock(&tmi_meta_lock);
+    return b != NULL ? memset(b, 0, nbytes) : p;
+}
+
+void tmi_meta_free(void *p, size_t nbytes)
+{
+    if (p == NULL)
+        return;
+    unsigned k = list_of(nbytes);
+    free_block_t *b = p;
+    tmi_lock(&tmi_meta_lock);
+    b->next = lists[k];
+    lists[k] = b;
+    tmi_unlock(&tmi_meta_lock);
+}
+
+size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&taken); } // a statistic

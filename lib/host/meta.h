@@ -1,0 +1,23 @@
+/* meta.h - memory for our own records, which never comes from malloc.
+ *
+ * Idea: a bump pointer over a static start and then over mappings of 256 KiB; freed records go to a list per size and are
+ * reused for that size. Metadata is small (about 0.3 % of the heap), its population follows the heap's, and it is never
+ * unmapped, so a stale look-up reads old records and not a fault.
+ *
+ * Sizes are rounded up to 16 bytes below 1 KiB and to a power of two above; blocks are aligned to 16 bytes, those of 64 bytes and
+ * more to a cache line. Locks: its own, the innermost rank. */
+#ifndef TMI_HOST_META_H
+#define TMI_HOST_META_H
+
+#include "host/lock.h"
+
+/* Zeroed memory of nbytes (> 0, at most 256 KiB), or NULL. */
+void *tmi_meta_alloc(size_t nbytes);
+/* Give back what tmi_meta_alloc(nbytes) returned. */
+void tmi_meta_free(void *p, size_t nbytes);
+/* Bytes taken from the kernel or the static start so far. */
+size_t tmi_meta_bytes(void);
+
+extern tmi_lock_t tmi_meta_lock; // for fork
+
+#endif

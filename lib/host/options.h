@@ -1,0 +1,33 @@
+/* options.h - settings from TINYMEM=key:value,key:value.
+ *
+ * Read once, before the first allocation is served, and read-only afterwards. A key or value that is not understood costs one line on
+ * stderr with the nearest right one, and the default stands. A program with AT_SECURE set (set-user-ID and the like)
+ * runs on the defaults. TINYMEM=help lists the options on stderr. */
+#ifndef TMI_HOST_OPTIONS_H
+#define TMI_HOST_OPTIONS_H
+
+#include "base/base.h"
+
+enum { TMI_CHECK_FAST, TMI_CHECK_FULL };
+enum { TMI_HUGE_AUTO, TMI_HUGE_ON, TMI_HUGE_OFF };
+enum { TMI_PATH_MAX = 256 };
+
+typedef uint32_t tmi_option_flag_t, tmi_option_number_t, tmi_option_choice_t;
+typedef char tmi_option_path_t[TMI_PATH_MAX];
+
+typedef struct tmi_options {
+#define TMI_OPTION(kind, name, value, choices, help) tmi_option_##kind##_t name;
+#include "host/options.def"
+#undef TMI_OPTION
+} tmi_options_t;
+
+extern tmi_options_t tmi_options;
+
+/* Set the defaults, then what `text` says (NULL: nothing). Complaints go to stderr. */
+void tmi_options_parse(const char *text);
+/* Find TINYMEM in the process's initial environment and parse it. Works before libc has set `environ`. */
+void tmi_options_init(void);
+/* "key:value,key:value" of all options, terminated. Returns the length. */
+size_t tmi_options_describe(char *buf, size_t size);
+
+#endif

@@ -1,0 +1,52 @@
+/* os.h - the only calls to the kernel.
+ *
+ * Every function returns 0 or an errno value and leaves errno as it found it, so that malloc and free can keep their
+ * promise about errno without a thought. Ranges are OS-page aligned unless said otherwise.
+ *
+ * Builds with TMI_TEST_HOOKS can make the Nth memory call fail (tmi_os_fail_at). */
+#ifndef TMI_HOST_OS_H
+#define TMI_HOST_OS_H
+
+#include "base/base.h"
+
+/* Bytes of an OS page and its log2; valid after tmi_os_init. */
+extern size_t tmi_os_page_size;
+extern unsigned tmi_os_page_shift;
+
+/* Idempotent; called before anything else here. False when the page size is one we cannot work with. */
+bool tmi_os_init(void);
+
+/* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address. */
+int tmi_os_reserve(size_t size, void **out);
+/* Make part of a reservation writable. */
+int tmi_os_commit(void *addr, size_t size);
+/* Map zeroed, writable memory aligned to `align` (a power of two >= the page size), near `hint` if not NULL. */
+int tmi_os_map(void *hint, size_t size, size_t align, void **out);
+int tmi_os_unmap(void *addr, size_t size);
+/* Give the pages back; they read as zero afterwards. Splits no mapping. */
+int tmi_os_purge(void *addr, size_t size);
+/* Ask for huge pages in a range, or ask for none. */
+int tmi_os_huge(void *addr, size_t size, bool on);
+/* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. ENOSYS when the kernel cannot. */
+int tmi_os_move(void *from, void *to, size_t size);
+
+/* Sleep while *word == expected; spurious returns are possible. */
+void tmi_os_futex_wait(const uint32_t *word, uint32_t expected);
+void tmi_os_futex_wake_one(const uint32_t *word);
+
+/* Monotonic milliseconds, modulo 2^32, from the coarse clock: a few ns, a few ms of grain. */
+uint32_t tmi_os_now_ms(void);
+void tmi_os_sleep_ms(uint32_t ms);
+
+/* Write all of it, or give up silently: there is nobody to tell. */
+void tmi_os_write(int fd, const char *bytes, size_t nbytes);
+
+#if TMI_TEST_HOOKS
+/* The nth call from now (1 is the next) to a memory function above fails with ENOMEM; 0 switches it off. With `sticky`
+ * all calls after it fail too. */
+void tmi_os_fail_at(unsigned long nth, bool sticky);
+/* Whether the failure asked for has happened. */
+bool tmi_os_fail_fired(void);
+#endif
+
+#endif

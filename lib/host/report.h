@@ -1,0 +1,31 @@
+/* report.h - messages without allocation, locks or stdio.
+ *
+ * Format directives: %s, %c, %d (int), %u (unsigned), %zu (size_t), %p (void *), %%. Anything else is printed as it stands. A message
+ * is one line of at most 480 bytes, written by one write(2), so that lines of several processes do not mix. */
+#ifndef TMI_HOST_REPORT_H
+#define TMI_HOST_REPORT_H
+
+#include "base/base.h"
+#include <stdarg.h>
+
+/* Format into buf (size > 0), always terminated. Returns the length written. */
+size_t tmi_vformat(char *buf, size_t size, const char *format, va_list args);
+size_t tmi_format(char *buf, size_t size, const char *format, ...) TM_PRINTF(3, 4);
+
+/* "tinymem: " + message + newline on stderr. */
+void tmi_report(const char *format, ...) TM_PRINTF(1, 2) TM_COLD;
+
+/* Misuse or corruption: report "tinymem: FUNCTION(POINTER): what" and abort. */
+_Noreturn void tmi_fatal(const char *function, const void *pointer, const char *what) TM_COLD;
+
+_Noreturn void tmi_check_failed(const char *invariant, const char *file, int line) TM_COLD;
+
+/* Cite the invariant's number: TM_CHECK(x == y, "S2 free count"). Check builds only; no side effects. */
+#if TMI_CHECK
+#define TM_CHECK(condition, invariant) \
+    ((condition) ? (void)0 : tmi_check_failed((invariant), __FILE__, __LINE__))
+#else
+#define TM_CHECK(condition, invariant) ((void)sizeof(condition))
+#endif
+
+#endif

@@ -1,0 +1,117 @@
+/* Segments from the kernel and back to it. The heap grows by an eighth of itself, at least 2 MiB and at most 64 MiB at a time, next to the
+ * segments before, so that the kernel merges the mappings and their number stays small. */
+#include "host/counters.h"
+#include "host/meta.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "space/segment_impl.h"
+
+#include <errno.h>
+
+#define GROWTH_MAX ((size_t)64 << 20)
+#define HUGE_FROM ((size_t)1 << 50) // mapped bytes from which `huge:auto` asks for huge pages
+
+static char *next_hint;
+
+static void drop_records(char *addr, size_t size)
+{
+    for (char *p = addr; p < addr + size; p += TMI_SEGMENT_SIZE) {
+        tmi_segment_t *seg = tmi_pagemap_segment(p);
+        tmi_pagemap_set_segment(p, NULL);
+        tmi_meta_free(seg, sizeof *seg);
+    }
+}
+
+static int make_records(char *addr, size_t size)
+{
+    int err = tmi_pagemap_prepare((uintptr_t)addr, size);
+    if (err != 0)
+        return err;
+    for (char *p = addr; p < addr + size; p += TMI_SEGMENT_SIZE) {
+        tmi_segment_t *seg = tmi_meta_alloc(sizeof *seg);
+        if (seg == NULL) {
+            drop_records(addr, (size_t)(p - addr));
+            return ENOMEM;
+        }
+        tmi_pagemap_set_segment(p, seg);
+    }
+    return 0;
+}
+
+static int map_segments(size_t size)
+{
+    void *p;
+    if (next_hint == NULL)
+        next_hint = tmi_pagemap_hint();
+    int err = tmi_os_map(next_hint, size, TMI_SEGMENT_SIZE, &p);
+    if (err != 0)
+        return err;
+    err = make_records(p, size);
+    if (err != 0) {
+        (void)tmi_os_unmap(p, size);
+        return err;
+    }
+    bool huge = tmi_options.huge == TMI_HUGE_ON ||
+                (tmi_options.huge == TMI_HUGE_AUTO && tmi_counter(mapped_bytes) >= HUGE_FROM);
+    if (huge)
+        (void)tmi_os_huge(p, size, true);
+    next_hint = (char *)p + size;
+    tmi_count(mapped_bytes, size);
+    tmi_bins_put((tmi_run_t){p, size / TMI_UNIT_SIZE, 0, false}, 0);
+    return 0;
+}
+
+int tmi_supply_grow(size_t nunits)
+{
+    if (nunits > ((size_t)1 << TMI_ADDRESS_BITS) / TMI_UNIT_SIZE)
+        return ENOMEM;
+    size_t needed = tmi_round_up(nunits * TMI_UNIT_SIZE, TMI_SEGMENT_SIZE);
+    size_t growth = tmi_round_up(tmi_min(tmi_counter(mapped_bytes) / 8, GROWTH_MAX), TMI_SEGMENT_SIZE);
+    if (growth > needed && map_segments(growth) == 0)
+        return 0;
+    int err = map_segments(needed);
+    if (err != 0 && tmi_supply_release() > 0)
+        err = map_segments(needed);
+    return err;
+}
+
+/* The whole segments inside a clean run go; what is left on both sides stays. Returns the bytes. */
+static size_t release_run(tmi_run_t run)
+{
+    char *end = run.addr + run.nunits * TMI_UNIT_SIZE;
+    char *from = (char *)tmi_round_up((uintptr_t)run.addr, TMI_SEGMENT_SIZE);
+    char *to = (char *)tmi_round_down((uintptr_t)end, TMI_SEGMENT_SIZE);
+    if (from >= to || tmi_os_unmap(from, (size_t)(to - from)) != 0)
+        from = to = end;
+    size_t size = (size_t)(to - from);
+    drop_records(from, size);
+    tmi_discount(mapped_bytes, size);
+    if (run.addr < from)
+        tmi_bins_put((tmi_run_t){run.addr, (size_t)(from - run.addr) / TMI_UNIT_SIZE, 0, false}, 0);
+    if (to < end)
+        tmi_bins_put((tmi_run_t){to, (size_t)(end - to) / TMI_UNIT_SIZE, 0, false}, 0);
+    return size;
+}
+
+size_t tmi_supply_release(void)
+{
+    size_t total = 0;
+    tmi_run_t run;
+    for (;;) {
+        // a run of 63 units is certain to hold a whole segment; the longest are what matters
+        if (!tmi_bins_take(2 * TMI_SEGMENT_UNITS - 1, false, &run))
+            return total;
+        size_t n = release_run(run);
+        total += n;
+        if (n == 0)
+            return total;
+    }
+}
+
+size_t tmi_space_release(void)
+{
+    tmi_lock(&tmi_space_lock);
+    size_t n = tmi_supply_release();
+    tmi_unlock(&tmi_space_lock);
+    return n;
+}

@@ -1,0 +1,218 @@
+#include "stores/raw.h"
+#include "host/counters.h"
+#include "host/report.h"
+#include "stores/raw_impl.h"
+
+#include <string.h>
+
+/* The slab to take from: the first of the fullest level, or a new one. */
+static tmi_slab_t *fullest(unsigned cls)
+{
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    if (s->nonempty == 0)
+        return tmi_slab_make(cls);
+    tmi_dlist_t *head = &s->levels[tmi_lowest_bit(s->nonempty)];
+    return TM_CONTAINER_OF(head->next, tmi_slab_t, level_link);
+}
+
+/* Take up to n of the slots `bits` of word w, lowest first, into out[-1], out[-2] ... */
+static size_t take_bits(tmi_slab_t *slab, unsigned w, uint64_t bits, void **out, size_t n)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    uint64_t taken = 0, pages = 0;
+    size_t got = 0;
+    for (; bits != 0 && got < n; bits &= bits - 1, got++) {
+        size_t i = w * 64 + tmi_lowest_bit(bits);
+        taken |= bits & -bits;
+        pages |= tmi_slot_pages(c, i);
+        *--out = slab->base + i * c->size;
+    }
+    slab->free[w] &= ~taken;
+    slab->nfree -= (uint32_t)got;
+    tmi_slab_use_pages(slab, pages);
+    return got;
+}
+
+/* Take up to n slots of one slab, lowest first, into out[-1], out[-2] ... */
+static size_t take_from(tmi_slab_t *slab, void **out, size_t n)
+{
+    unsigned w = slab->hint;
+    size_t left = tmi_min(n, slab->nfree), wanted = left;
+    for (;; w++) {
+        left -= take_bits(slab, w, slab->free[w], out - (wanted - left), left);
+        if (left == 0)
+            break;
+    }
+    slab->hint = w;
+    tmi_slab_relevel(slab);
+    return wanted;
+}
+
+/* Those of the free bits that make up whole cache lines: of 8 slots of 8 bytes, 4 of 16 or 48, 2 of 32. */
+static uint64_t whole_lines(uint64_t bits, size_t size)
+{
+    uint64_t pairs = bits & bits >> 1, fours = pairs & pairs >> 2, eights = fours & fours >> 4;
+    if (size == 8)
+        return (eights & 0x0101010101010101) * 0xff;
+    if (size == 32)
+        return (pairs & 0x5555555555555555) * 0x3;
+    return (fours & 0x1111111111111111) * 0xf;
+}
+
+static size_t take_lines_from(tmi_slab_t *slab, void **out, size_t n)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    size_t left = n;
+    for (unsigned w = slab->hint; w < tmi_slab_words(c) && left > 0; w++)
+        left -= take_bits(slab, w, whole_lines(slab->free[w], c->size), out - (n - left), left);
+    tmi_slab_relevel(slab);
+    return n - left;
+}
+
+size_t tmi_raw_take(unsigned cls, void **out, size_t n)
+{
+    size_t left = n;
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    tmi_lock(&s->lock);
+    while (left > 0) {
+        tmi_slab_t *slab = fullest(cls);
+        if (slab == NULL)
+            break;
+        left -= take_from(slab, out + left, left);
+    }
+    s->nfree -= n - left;
+    tmi_unlock(&s->lock);
+    if (TM_UNLIKELY(left > 0))
+        for (size_t i = 0; i < n - left; i++)
+            out[i] = out[i + left];
+    return n - left;
+}
+
+size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
+{
+    size_t got = 0;
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    tmi_lock(&s->lock);
+    if (s->nonempty != 0 || tmi_slab_make(cls) != NULL) {
+        tmi_dlist_t *emptiest = &s->levels[tmi_log2(s->nonempty)];
+        got = take_lines_from(TM_CONTAINER_OF(emptiest->next, tmi_slab_t, level_link), out + n, n);
+        s->nfree -= got;
+    }
+    tmi_unlock(&s->lock);
+    size_t rest = got < n ? tmi_raw_take(cls, out, n - got) : 0;
+    if (TM_UNLIKELY(rest + got < n)) // the lines are at the upper end of out
+        memmove(out + rest, out + (n - got), got * sizeof *out);
+    return rest + got;
+}
+
+/* First byte of slot i from which on only untouched pages follow. */
+static size_t untouched_from(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
+{
+    uint64_t touched = tmi_slot_pages(c, i) & slab->touched;
+    if (touched == 0)
+        return 0;
+    size_t end = ((size_t)tmi_log2(touched) + 1) << tmi_os_page_shift;
+    return tmi_min(end - i * c->size, c->size);
+}
+
+void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    void *p = NULL;
+    tmi_lock(&s->lock);
+    tmi_slab_t *slab = fullest(cls);
+    if (slab != NULL) {
+        unsigned w = slab->hint;
+        while (slab->free[w] == 0)
+            w++;
+        *zero_from = untouched_from(slab, c, w * 64 + tmi_lowest_bit(slab->free[w]));
+        s->nfree -= take_from(slab, &p + 1, 1);
+    }
+    tmi_unlock(&s->lock);
+    return p;
+}
+
+static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
+    if (i * c->size != offset || i >= c->slots)
+        return "not the start of a block";
+    return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
+}
+
+static bool in_slab(const tmi_slab_t *slab, const tmi_class_info_t *c, const void *p)
+{
+    return (size_t)((const char *)p - slab->base) < c->units * TMI_UNIT_SIZE;
+}
+
+/* Set the bit of one slot, verified; returns the pages that it touches. */
+static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
+{
+    size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
+    uint64_t bit = (uint64_t)1 << (i % 64);
+    if (TM_UNLIKELY(i * c->size != offset || i >= c->slots || (slab->free[i / 64] & bit) != 0)) {
+        const char *wrong = complaint(slab, slab->cls, p);
+        tmi_unlock(&tmi_slabs[slab->cls].lock); // a handler for SIGABRT may allocate
+        tmi_fatal(function, p, wrong);
+    }
+    slab->free[i / 64] |= bit;
+    if (i / 64 < slab->hint)
+        slab->hint = (uint32_t)(i / 64);
+    return tmi_slot_pages(c, i);
+}
+
+/* Those of `pages` that have no taken slot any more. */
+static uint64_t emptied(const tmi_slab_t *slab, uint64_t pages)
+{
+    uint64_t result = 0;
+    for (; pages != 0; pages &= pages - 1)
+        if (tmi_slab_page_free(slab, tmi_lowest_bit(pages)))
+            result |= pages & -pages;
+    return result;
+}
+
+/* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how many. */
+static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char *function)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    uint64_t pages = 0;
+    size_t k = 0;
+    do
+        pages |= put_slot(slab, c, slots[k], function);
+    while (++k < n && in_slab(slab, c, slots[k]));
+    slab->nfree += (uint32_t)k;
+    if (slab->nfree == c->slots) {
+        tmi_slab_release(slab);
+        return k;
+    }
+    tmi_slab_add_empty(slab, emptied(slab, pages));
+    tmi_slab_relevel(slab);
+    return k;
+}
+
+void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *function)
+{
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    tmi_lock(&s->lock);
+    for (size_t done = 0; done < n;) {
+        if (TM_UNLIKELY(tmi_pagemap_class(slots[done]) != cls)) {
+            tmi_unlock(&s->lock);
+            tmi_fatal(function, slots[done], "double free: its slab is gone");
+        }
+        size_t k = put_run(tmi_slab_of(slots[done]), slots + done, n - done, function);
+        s->nfree += k;
+        done += k;
+    }
+    tmi_unlock(&s->lock);
+}
+
+const char *tmi_raw_complaint(unsigned cls, const void *p)
+{
+    tmi_lock(&tmi_slabs[cls].lock);
+    bool ours = tmi_pagemap_class(p) == cls;
+    const char *wrong = ours ? complaint(tmi_slab_of(p), cls, p) : "not a block of this heap";
+    tmi_unlock(&tmi_slabs[cls].lock);
+    return wrong;
+}

@@ -1,0 +1,79 @@
+/* raw.h - slabs: runs of units cut into slots of one class, with all books outside the slots.
+ *
+ * Idea: no link is ever stored in a free slot. A slab has a bitmap of its free slots; slots in magazines and in the depot count as
+ * taken. So a bit is set only when nobody can hand the slot out any more, and an OS page all of whose slots have
+ * their bits set can be given back to the kernel while the rest of the slab lives. A double free shows as a bit already set.
+ *
+ *   slab    base                                                                  base + units * 64 KiB
+ *           | page 0          | page 1          | page 2          | ...
+ *           |slot|slot|slot|slot|slot|slot|slot|slot|slot|slot|slot|slot|
+ *   free     0    1    0    1    1    1    1    1    1    0    1    1      bitmap, 1 = free
+ *   touched   1                 1                 1                 0      may be resident
+ *   empty     0                 1                 0                 0      touched, and all its slots are free: to be purged
+ *
+ * R1  nfree is the number of bits set in `free`; bits past the last slot are clear.
+ * R2  empty is the set of touched pages no slot of which is taken.
+ * R3  A page that is not touched reads as zero.
+ * R4  A slab with 0 < nfree is in the list of its level; one without is in none. A slab with nfree == slots does not exist
+ *     outside the class lock: it has become a free span.
+ * R5  A slab is in its class's purge queue exactly when empty != 0.
+ * R6  No bit below word `hint` of `free` is set.
+ *
+ * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
+ * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */
+#ifndef TMI_STORES_RAW_H
+#define TMI_STORES_RAW_H
+
+#include "space/segment.h"
+
+enum { TMI_RAW_LEVELS = 8 };
+
+typedef struct tmi_slab {
+    tmi_dlist_t level_link, purge_link;
+    char *base;
+    uint64_t touched, empty; // a bit an OS page
+    uint32_t nfree;
+    uint32_t since;          // when it entered the purge queue, ms
+    uint32_t hint;           // R6
+    uint8_t cls, level;
+    uint64_t free[];
+} tmi_slab_t;
+
+typedef struct tmi_slabs {
+    tmi_lock_t lock;
+    uint32_t nonempty;       // levels that have slabs
+    size_t nslabs;
+    size_t nfree;            // bits set in all slabs
+    tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
+    tmi_dlist_t purge_queue; // oldest first
+} TM_ALIGNED(TMI_CACHE_LINE) tmi_slabs_t;
+
+extern tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
+
+void tmi_raw_init(void);
+
+/* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from the end goes up
+ * through memory. Returns how many; fewer than n only when out of memory. */
+size_t tmi_raw_take(unsigned cls, void **out, size_t n);
+
+/* The same for a thread's first slots of a class: whole cache lines, if the emptiest slab has some, so that two threads do not start in
+ * one line. The class is of less than 64 bytes, n at least a line's worth. */
+size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n);
+
+/* Take one slot and tell from which of its bytes on it reads as zero. NULL: out of memory. */
+void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from);
+
+/* Put n slots back. Each is verified: a pointer that is not a slot of this class, or whose slot is free already, is
+ * reported in the name of `function` and the process aborts. */
+void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *function);
+
+/* NULL if p is a slot of a slab of its class that is taken (or cached), or what is wrong with it. For check:full and audits. */
+const char *tmi_raw_complaint(unsigned cls, const void *p);
+
+/* Purge empty pages of slabs that have been in the queue for min_age ms until `enough` bytes are given back. Returns the bytes. */
+size_t tmi_raw_purge(uint32_t now, uint32_t min_age, size_t enough);
+
+/* Verify R1-R6 of one class; the caller holds its lock. */
+void tmi_raw_check(unsigned cls);
+
+#endif

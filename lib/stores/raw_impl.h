@@ -1,0 +1,35 @@
+/* raw_impl.h - what the files of the raw module share: one slab and its pages. */
+#ifndef TMI_STORES_RAW_IMPL_H
+#define TMI_STORES_RAW_IMPL_H
+
+#include "host/os.h"
+#include "stores/raw.h"
+
+/* The slab that holds p, whose page map class is a slot class. */
+static inline tmi_slab_t *tmi_slab_of(const void *p) { return tmi_span_of(p)->owner; }
+
+static inline unsigned tmi_slab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
+
+/* Bits of the OS pages that slot `i` touches. */
+static inline uint64_t tmi_slot_pages(const tmi_class_info_t *c, size_t i)
+{
+    unsigned first = (unsigned)(i * c->size >> tmi_os_page_shift);
+    unsigned last = (unsigned)(((i + 1) * c->size - 1) >> tmi_os_page_shift);
+    return tmi_low_bits(last + 1) & ~tmi_low_bits(first);
+}
+
+/* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */
+tmi_slab_t *tmi_slab_make(unsigned cls);
+/* A slab whose slots are all free becomes a free span. */
+void tmi_slab_release(tmi_slab_t *slab);
+/* Put the slab into the list that its nfree asks for (R4). */
+void tmi_slab_relevel(tmi_slab_t *slab);
+/* Note pages in use again, or empty now; keeps R2, R5 and the counters. */
+void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages);
+void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages);
+/* Whether all slots that touch this page are free. */
+bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page);
+/* The pages of the slab have been given back. */
+void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages);
+
+#endif

@@ -1,0 +1,171 @@
+/* One slab: making and releasing it, its level, and the state of its pages. All under the class lock. */
+#include "host/counters.h"
+#include "host/meta.h"
+#include "host/report.h"
+#include "stores/raw_impl.h"
+
+tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
+
+void tmi_raw_init(void)
+{
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
+        for (unsigned l = 0; l < TMI_RAW_LEVELS; l++)
+            tmi_dlist_init(&tmi_slabs[c].levels[l]);
+        tmi_dlist_init(&tmi_slabs[c].purge_queue);
+    }
+}
+
+static size_t record_size(const tmi_class_info_t *c) { return sizeof(tmi_slab_t) + tmi_slab_words(c) * sizeof(uint64_t); }
+
+static unsigned pages_of_slab(const tmi_class_info_t *c)
+{
+    return (unsigned)(c->units * TMI_UNIT_SIZE >> tmi_os_page_shift);
+}
+
+static void fill_bits(uint64_t *bits, unsigned n)
+{
+    for (; n >= 64; n -= 64)
+        *bits++ = ~(uint64_t)0;
+    if (n > 0)
+        *bits = tmi_low_bits(n);
+}
+
+tmi_slab_t *tmi_slab_make(unsigned cls)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    tmi_slab_t *slab = tmi_meta_alloc(record_size(c));
+    if (slab == NULL)
+        return NULL;
+    bool dirty;
+    slab->base = tmi_space_alloc(c->units, 1, cls, cls, &dirty);
+    if (slab->base == NULL) {
+        tmi_meta_free(slab, record_size(c));
+        return NULL;
+    }
+    for (unsigned u = 0; u < c->units; u++)
+        tmi_span_of(slab->base + u * TMI_UNIT_SIZE)->owner = slab;
+    tmi_dlist_init(&slab->level_link);
+    tmi_dlist_init(&slab->purge_link);
+    slab->cls = (uint8_t)cls;
+    slab->level = TMI_RAW_LEVELS;
+    slab->nfree = c->slots;
+    fill_bits(slab->free, c->slots);
+    if (dirty) {
+        slab->touched = tmi_low_bits(pages_of_slab(c));
+        tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
+        tmi_slab_add_empty(slab, slab->touched);
+    }
+    tmi_slabs[cls].nslabs++;
+    tmi_slabs[cls].nfree += c->slots;
+    tmi_slab_relevel(slab);
+    return slab;
+}
+
+static void leave_level(tmi_slab_t *slab)
+{
+    if (slab->level == TMI_RAW_LEVELS)
+        return;
+    tmi_slabs_t *s = &tmi_slabs[slab->cls];
+    tmi_dlist_remove(&slab->level_link);
+    if (tmi_dlist_empty(&s->levels[slab->level]))
+        s->nonempty &= ~(1u << slab->level);
+    slab->level = TMI_RAW_LEVELS;
+}
+
+void tmi_slab_release(tmi_slab_t *slab)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    tmi_slabs_t *s = &tmi_slabs[slab->cls];
+    size_t bytes = tmi_popcount(slab->touched) * tmi_os_page_size;
+    leave_level(slab);
+    tmi_dlist_remove(&slab->purge_link);
+    s->nslabs--;
+    s->nfree -= c->slots;
+    tmi_discount(slab_bytes, bytes);
+    tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
+    tmi_space_free(slab->base, c->units, bytes);
+    tmi_meta_free(slab, record_size(c));
+}
+
+/* Level 0 is the fullest eighth; a slab without a free slot has none. */
+static unsigned level_for(const tmi_slab_t *slab)
+{
+    if (slab->nfree == 0)
+        return TMI_RAW_LEVELS;
+    return (unsigned)tmi_min(slab->nfree * TMI_RAW_LEVELS / tmi_classes[slab->cls].slots, TMI_RAW_LEVELS - 1);
+}
+
+void tmi_slab_relevel(tmi_slab_t *slab)
+{
+    unsigned level = level_for(slab);
+    if (level == slab->level)
+        return;
+    leave_level(slab);
+    if (level == TMI_RAW_LEVELS)
+        return;
+    tmi_slabs_t *s = &tmi_slabs[slab->cls];
+    slab->level = (uint8_t)level;
+    tmi_dlist_push_front(&s->levels[level], &slab->level_link);
+    s->nonempty |= 1u << level;
+}
+
+void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
+{
+    uint64_t fresh = pages & ~slab->touched, refilled = pages & slab->empty;
+    if (TM_UNLIKELY(fresh != 0)) {
+        slab->touched |= fresh;
+        tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
+    }
+    if (TM_UNLIKELY(refilled != 0)) {
+        slab->empty &= ~refilled;
+        tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
+        if (slab->empty == 0)
+            tmi_dlist_remove(&slab->purge_link);
+    }
+}
+
+void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
+{
+    pages &= slab->touched & ~slab->empty;
+    if (pages == 0)
+        return;
+    if (slab->empty == 0) {
+        slab->since = tmi_os_now_ms();
+        tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
+    }
+    slab->empty |= pages;
+    tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
+}
+
+void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
+{
+    size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
+    slab->empty &= ~pages;
+    slab->touched &= ~pages;
+    tmi_discount(slab_empty_bytes, bytes);
+    tmi_discount(slab_bytes, bytes);
+    if (slab->empty == 0)
+        tmi_dlist_remove(&slab->purge_link);
+}
+
+static bool bits_all_set(const uint64_t *bits, size_t from, size_t to)
+{
+    for (size_t w = from / 64; w <= to / 64; w++) {
+        uint64_t want = ~(uint64_t)0;
+        if (w == from / 64)
+            want &= ~tmi_low_bits(from % 64);
+        if (w == to / 64)
+            want &= tmi_low_bits(to % 64 + 1);
+        if ((bits[w] & want) != want)
+            return false;
+    }
+    return true;
+}
+
+bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
+    size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
+    return from > to || bits_all_set(slab->free, from, to);
+}

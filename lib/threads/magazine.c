@@ -1,0 +1,335 @@
+#include "threads/magazine.h"
+#include "host/counters.h"
+#include "host/meta.h"
+#include "host/report.h"
+#include "stores/raw.h"
+
+#include <string.h>
+
+#define MAGAZINE_BYTES ((size_t)32 << 10) // one magazine aims to hold at most this much
+enum { LIMIT_MAX = 255 };
+
+void *const tmi_no_slots[1];
+
+static void **no_slots(void) { return (void **)(uintptr_t)(tmi_no_slots + 1); } // nothing is ever stored there
+
+/* 2^k - 1 slots, at least 1. */
+static unsigned limit_max(unsigned cls)
+{
+    size_t n = tmi_min(MAGAZINE_BYTES / tmi_classes[cls].size, LIMIT_MAX);
+    return n < 3 ? 1 : (1u << tmi_log2(n + 1)) - 1;
+}
+
+static unsigned limit_first(unsigned cls)
+{
+    size_t size = tmi_classes[cls].size;
+    return size <= 8 ? 15 : size <= 256 ? 7 : size <= 2048 ? 3 : 1;
+}
+
+static size_t held(const tmi_cache_t *cache, unsigned cls)
+{
+    void **buffer = cache->books[cls].buffer;
+    return buffer ? (size_t)(cache->magazines[cls].top - (buffer + 1)) : 0;
+}
+
+static void set_limit(tmi_cache_t *cache, unsigned cls)
+{
+    tmi_magazine_books_t *b = &cache->books[cls];
+    bool slow = cache->armed || cache->observed || b->limit == 0;
+    tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
+}
+
+void tmi_cache_init(tmi_cache_t *cache, bool observed)
+{
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        cache->magazines[c] = (tmi_magazine_t){no_slots(), NULL};
+    for (size_t size = 0; size <= TMI_TINY_MAX; size++)
+        cache->codes[size] = observed ? 0 : (uint8_t)(tmi_class_of(size) * 2);
+    cache->observed = observed;
+    cache->armed = false;
+    cache->budget = TMI_THREAD_CACHE_MAX;
+    cache->victim = TMI_CLASS_FIRST;
+}
+
+/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed. */
+static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
+{
+    tmi_magazine_books_t *b = &cache->books[cls];
+    size_t n = held(cache, cls), old_limit = b->limit;
+    void **buffer = NULL;
+    if (new_limit > 0) {
+        buffer = tmi_meta_alloc((new_limit + 1) * sizeof *buffer);
+        if (buffer == NULL)
+            return false;
+        if (n > 0)
+            memcpy(buffer + 1, b->buffer + 1, n * sizeof *buffer);
+    }
+    if (b->buffer != NULL)
+        tmi_meta_free(b->buffer, (old_limit + 1) * sizeof *buffer);
+    b->buffer = buffer;
+    b->limit = (uint16_t)new_limit;
+    cache->magazines[cls].top = buffer ? buffer + 1 + n : no_slots();
+    cache->budget += (old_limit - new_limit) * (size_t)tmi_classes[cls].size; // modulo 2^64
+    set_limit(cache, cls);
+    return true;
+}
+
+/* The depot: slots between magazines and slabs. D1: count <= capacity; low <= count is the least count since the last trim. */
+typedef struct depot {
+    tmi_lock_t lock;
+    uint32_t count, capacity, low;
+    void **slots;
+} TM_ALIGNED(32) depot_t;
+
+static depot_t depots[TMI_CLASS_COUNT];
+
+enum { DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
+
+static size_t depot_capacity(unsigned cls) { return (limit_max(cls) + 1) * DEPOT_MAGAZINES; }
+
+/* Up to n slots from the depot. */
+static size_t depot_take(unsigned cls, void **out, size_t n)
+{
+    depot_t *d = &depots[cls];
+    if (tmi_load_relaxed(&d->count) == 0) // unlocked look: a miss costs a refill from slabs
+        return 0;
+    tmi_lock(&d->lock);
+    size_t got = tmi_min(n, d->count);
+    tmi_store_relaxed(&d->count, d->count - (uint32_t)got);
+    if (d->count < d->low)
+        d->low = d->count;
+    if (got > 0)
+        memcpy(out, d->slots + d->count, got * sizeof *out);
+    tmi_unlock(&d->lock);
+    return got;
+}
+
+/* How many of n slots the depot took: all or none. */
+static bool depot_put(unsigned cls, void *const *slots, size_t n)
+{
+    depot_t *d = &depots[cls];
+    tmi_lock(&d->lock);
+    if (d->slots == NULL) {
+        d->slots = tmi_meta_alloc(depot_capacity(cls) * sizeof *d->slots);
+        d->capacity = d->slots ? (uint32_t)depot_capacity(cls) : 0;
+    }
+    bool fits = d->count + n <= d->capacity;
+    if (fits) {
+        memcpy(d->slots + d->count, slots, n * sizeof *slots);
+        tmi_store_relaxed(&d->count, d->count + (uint32_t)n);
+    }
+    tmi_unlock(&d->lock);
+    return fits;
+}
+
+static void trim_one(unsigned cls, bool all)
+{
+    enum { BATCH = 64 };
+    depot_t *d = &depots[cls];
+    void *batch[BATCH];
+    size_t left = all ? (size_t)-1 : tmi_load_relaxed(&d->low);
+    size_t n;
+    do {
+        n = depot_take(cls, batch, tmi_min(left, BATCH));
+        tmi_raw_return(cls, batch, n, "free");
+        left -= n;
+    } while (n == BATCH && left > 0);
+    tmi_lock(&d->lock);
+    d->low = d->count;
+    tmi_unlock(&d->lock);
+}
+
+void tmi_depot_trim(bool all)
+{
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        if (tmi_load_relaxed(&depots[c].count) > 0)
+            trim_one(c, all);
+}
+
+size_t tmi_depot_count(unsigned cls) { return tmi_load_relaxed(&depots[cls].count); }
+
+void tmi_depot_lock_all(void)
+{
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        tmi_lock(&depots[c].lock);
+}
+
+void tmi_depot_unlock_all(void)
+{
+    for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
+        tmi_unlock(&depots[c].lock);
+}
+
+void tmi_depot_reset_locks(void)
+{
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        tmi_lock_reset(&depots[c].lock);
+}
+
+/* Take the n oldest slots out of a magazine and give them to the depot, or to the slabs. */
+static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot, const char *function)
+{
+    tmi_magazine_t *m = &cache->magazines[cls];
+    void **bottom = cache->books[cls].buffer + 1;
+    if (n == 0)
+        return;
+    if (!to_depot || !depot_put(cls, bottom, n))
+        tmi_raw_return(cls, bottom, n, function);
+    size_t rest = held(cache, cls) - n;
+    memmove(bottom, bottom + n, rest * sizeof *bottom);
+    m->top = bottom + rest;
+    tmi_count(flushes, 1);
+}
+
+/* Another class gives half its magazine, so that this one can grow. */
+static void take_budget(tmi_cache_t *cache, unsigned cls)
+{
+    for (unsigned tries = 0; tries < TMI_CLASS_COUNT; tries++) {
+        unsigned v = cache->victim;
+        cache->victim = v == TMI_CLASS_LAST ? TMI_CLASS_FIRST : (uint8_t)(v + 1);
+        unsigned limit = cache->books[v].limit / 2;
+        if (v == cls || cache->books[v].limit * (size_t)tmi_classes[v].size < MAGAZINE_BYTES / 8)
+            continue;
+        if (held(cache, v) > limit)
+            flush_some(cache, v, held(cache, v) - limit, false, "free");
+        (void)resize(cache, v, limit);
+        return;
+    }
+}
+
+static void grow(tmi_cache_t *cache, unsigned cls)
+{
+    unsigned limit = cache->books[cls].limit;
+    unsigned wanted = limit == 0 ? limit_first(cls) : limit * 2 + 1;
+    if (limit >= limit_max(cls))
+        return;
+    size_t cost = (wanted - limit) * (size_t)tmi_classes[cls].size;
+    if (cost > cache->budget)
+        take_budget(cache, cls);
+    if (cost <= cache->budget)
+        (void)resize(cache, cls, wanted); // without memory the magazine stays as it is
+}
+
+/* While a cache is being rearranged a child of fork must leave it alone. */
+static void begin_exchange(tmi_cache_t *cache)
+{
+    tmi_store_relaxed(&cache->busy, true);
+    tmi_fence_signal(); // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
+    cache->exchanges++;
+}
+
+static void end_exchange(tmi_cache_t *cache) { tmi_store_release(&cache->busy, false); }
+
+/* Fill an empty magazine with half of what it may hold, and take one slot of these. */
+static void *refill(tmi_cache_t *cache, unsigned cls)
+{
+    void *p = NULL;
+    tmi_magazine_books_t *b = &cache->books[cls];
+    bool first = !b->refilled && tmi_classes[cls].size < TMI_CACHE_LINE;
+    grow(cache, cls);
+    if (b->limit == 0)
+        return tmi_raw_take(cls, &p, 1) == 1 ? p : NULL;
+    tmi_count(refills, 1);
+    b->refilled = true;
+    size_t wanted = (b->limit + 1u) / 2, got = 0;
+    if (!first)
+        got = depot_take(cls, b->buffer + 1, wanted);
+    if (got == 0)
+        got = first ? tmi_raw_take_lines(cls, b->buffer + 1, wanted) : tmi_raw_take(cls, b->buffer + 1, wanted);
+    if (got == 0)
+        return NULL;
+    cache->magazines[cls].top = b->buffer + got; // one less than it holds: that one is the caller's
+    return b->buffer[got];
+}
+
+void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
+{
+    tmi_magazine_t *m = &cache->magazines[cls];
+    void *p = m->top[-1];
+    if (p != NULL) { // the fast path was switched off, or the size is not tiny
+        m->top--;
+        return p;
+    }
+    begin_exchange(cache);
+    p = refill(cache, cls);
+    end_exchange(cache);
+    return p;
+}
+
+/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one is then made, but this
+ * slot comes from another thread, and its neighbours in the cache line may be in use there. */
+static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
+{
+    unsigned before = cache->books[cls].limit;
+    grow(cache, cls);
+    if (before > 0 && held(cache, cls) == cache->books[cls].limit)
+        flush_some(cache, cls, (before + 1) / 2, true, function);
+    return before > 0;
+}
+
+void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
+{
+    tmi_magazine_t *m = &cache->magazines[cls];
+    if (held(cache, cls) == cache->books[cls].limit) {
+        begin_exchange(cache);
+        bool room = make_room(cache, cls, function);
+        if (!room)
+            tmi_raw_return(cls, &p, 1, function);
+        end_exchange(cache);
+        if (!room)
+            return;
+    }
+    if (TM_UNLIKELY(m->top[-1] == p))
+        tmi_fatal(function, p, "double free");
+    *m->top++ = p;
+}
+
+void tmi_cache_summon(tmi_cache_t *cache)
+{
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        tmi_store_relaxed(&cache->magazines[c].limit, NULL); // G2; its owner puts the limits back
+}
+
+void tmi_cache_arm(tmi_cache_t *cache)
+{
+    cache->armed = true;
+    cache->armed_frees = 0;
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        set_limit(cache, c);
+}
+
+void tmi_cache_disarm(tmi_cache_t *cache)
+{
+    cache->armed = false;
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        set_limit(cache, c);
+}
+
+void tmi_cache_flush(tmi_cache_t *cache)
+{
+    begin_exchange(cache);
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        flush_some(cache, c, held(cache, c), false, "free");
+    end_exchange(cache);
+}
+
+void tmi_cache_destroy(tmi_cache_t *cache)
+{
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
+        if (cache->books[c].buffer == NULL)
+            continue;
+        // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
+        size_t n = held(cache, c), half = limit_max(c) / 2 + 1;
+        flush_some(cache, c, tmi_min(n, half), true, "free");
+        flush_some(cache, c, held(cache, c), true, "free");
+        (void)resize(cache, c, 0);
+        cache->books[c].refilled = false;
+    }
+}
+
+size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)
+{
+    void **buffer = tmi_load_relaxed(&cache->books[cls].buffer); // a statistic: the owner may be at work
+    void **top = tmi_load_relaxed(&cache->magazines[cls].top);
+    return buffer != NULL && top > buffer && top <= buffer + 1 + LIMIT_MAX ? (size_t)(top - (buffer + 1)) : 0;
+}

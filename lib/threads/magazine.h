@@ -1,0 +1,123 @@
+/* magazine.h - a thread's caches of free slots, and the depot between threads.
+ *
+ * Idea: per class, a thread has an array of pointers to free slots. malloc pops and free pushes: no lock, no atomic
+ * read-modify-write, no look at the slab, whichever thread allocated the slot. An empty or full magazine exchanges half of itself
+ * with the depot of its class (an array under a lock), and the depot with the slabs.
+ *
+ *   buffer   NULL | slot | slot | slot |      |      |
+ *                  bottom              top           limit
+ *
+ * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
+ * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow path:
+ *     because the cache is armed (see pacer.h), observed (statistics), or has no magazine for this class.
+ * G3  The sum of books.limit * size over the classes is TMI_THREAD_CACHE_MAX - budget: what an idle thread can hold is bounded.
+ * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
+ *
+ * A magazine starts small, doubles when it runs empty or over, and gives way to others when the budget is used up.
+ * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot its lock. */
+#ifndef TMI_THREADS_MAGAZINE_H
+#define TMI_THREADS_MAGAZINE_H
+
+#include "host/lock.h"
+#include "space/pagemap.h"
+
+typedef struct tmi_magazine {
+    void **top;
+    void **limit;
+} tmi_magazine_t;
+
+typedef struct tmi_magazine_books {
+    void **buffer;     // limit + 1 pointers of metadata, or NULL
+    uint16_t limit;    // slots it may hold: 2^k - 1, or 0
+    bool refilled;     // since the cache was made
+} tmi_magazine_books_t;
+
+typedef struct tmi_cache {
+    tmi_magazine_t magazines[TMI_CLASS_COUNT];
+    uint8_t codes[TMI_TINY_MAX + 1];
+    bool observed;             // every call takes the slow path
+    bool armed;                // every free does
+    bool busy;                 // an exchange is under way: in a child of fork the cache of another thread may be half moved
+    uint8_t victim;            // class that gives way next
+    uint16_t armed_frees;      // since it was armed
+    uint32_t exchanges;        // with the depot or the slabs, so far
+    size_t budget;             // G3
+    tmi_magazine_books_t books[TMI_CLASS_COUNT];
+} tmi_cache_t;
+
+/* The magazine of a class that has none: tmi_no_slots + 1 is its top (G1). */
+extern void *const tmi_no_slots[1];
+
+/* What malloc's fast path tries. NULL: take the slow path. */
+static inline void *tmi_cache_pop(tmi_cache_t *cache, size_t code)
+{
+    tmi_magazine_t *m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
+    void *p = tmi_load_relaxed(&m->top)[-1]; // own; statistics read it too
+    if (TM_LIKELY(p != NULL))
+        tmi_step_foldable(&m->top, -1);
+    return p;
+}
+
+/* What free's fast path tries. False: take the slow path. */
+static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
+{
+    tmi_magazine_t *m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
+    void **top = tmi_load_relaxed(&m->top);
+    if (TM_UNLIKELY(top >= tmi_load_foldable(&m->limit))) // a NULL stored by another thread is seen soon enough
+        return false;
+    *top = p;
+    tmi_step_foldable(&m->top, 1);
+    return true;
+}
+
+enum { TMI_ARMED_FREES_PER_LOOK = 16 }; // of the pacer at the clock
+
+/* What the slow path of free tries first: an armed cache mostly just counts. False: take the rest of the slow path. */
+static inline bool tmi_cache_push_armed(tmi_cache_t *cache, unsigned cls, void *p)
+{
+    void **top = cache->magazines[cls].top, **bottom = cache->books[cls].buffer + 1;
+    if (!cache->armed || (size_t)(top - bottom) >= cache->books[cls].limit || top[-1] == p) // no buffer: far over
+        return false;
+    if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK == TMI_ARMED_FREES_PER_LOOK - 1)
+        return false;
+    cache->armed_frees++;
+    *top = p;
+    tmi_step_foldable(&cache->magazines[cls].top, 1);
+    return true;
+}
+
+_Static_assert(sizeof(tmi_magazine_t) == 16, "a code, twice the class, times 8 is the offset of the magazine");
+
+/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see thread.c). */
+void tmi_cache_init(tmi_cache_t *cache, bool observed);
+
+/* A slot, refilled from depot or slabs. NULL: out of memory. */
+void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls);
+
+/* Take a free slot back; verified if it goes to the slabs, in the name of `function`. */
+void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function);
+
+/* Let every free take the slow path, or no longer. */
+void tmi_cache_arm(tmi_cache_t *cache);
+void tmi_cache_disarm(tmi_cache_t *cache);
+
+/* Any thread: make the owner's next free take the slow path. */
+void tmi_cache_summon(tmi_cache_t *cache);
+
+/* Give all slots back to the slabs; the magazines stay. */
+void tmi_cache_flush(tmi_cache_t *cache);
+/* Flush and give the magazines' memory back. */
+void tmi_cache_destroy(tmi_cache_t *cache);
+
+/* Slots of a class in this cache; any thread may ask, the answer is then recent. */
+size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
+
+size_t tmi_depot_count(unsigned cls);
+/* Give back to the slabs what the depot has not needed since the last time, or all of it. */
+void tmi_depot_trim(bool all);
+/* Locks of all depots, in order, for fork. */
+void tmi_depot_lock_all(void);
+void tmi_depot_unlock_all(void);
+void tmi_depot_reset_locks(void);
+
+#endif

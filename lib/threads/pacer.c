@@ -1,0 +1,108 @@
+#include "threads/pacer.h"
+#include "host/counters.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "stores/raw.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#define KEEP_MIN ((size_t)1 << 20)
+#define PASS_MAX ((size_t)64 << 20)
+enum { ARMED_FREES_MAX = 1024 };
+
+tmi_lock_t tmi_pacer_lock;
+static uint32_t next_pass; // ms; before it no pass starts. Relaxed: a hint, passes exclude each other by the lock
+static bool helper_started;
+
+static size_t empty_bytes(void) { return tmi_counter(slab_empty_bytes) + tmi_counter(dirty_bytes); }
+
+static size_t kept_bytes(void)
+{
+    size_t live = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
+    return tmi_max(KEEP_MIN, live / 100 * tmi_options.purge_keep);
+}
+
+static bool pending(void) { return empty_bytes() > kept_bytes(); }
+
+/* Purge what is at least min_age old, down to half of what may be kept. */
+static void pass(uint32_t now, uint32_t min_age)
+{
+    if (!tmi_trylock(&tmi_pacer_lock))
+        return;
+    tmi_store_relaxed(&next_pass, now + tmi_options.purge_delay / 4);
+    tmi_depot_trim(false);
+    size_t empty = empty_bytes(), target = kept_bytes() / 2;
+    size_t enough = empty > target ? tmi_min(empty - target, PASS_MAX) : 0;
+    size_t done = tmi_space_purge(now, min_age, enough);
+    if (done < enough)
+        (void)tmi_raw_purge(now, min_age, enough - done);
+    tmi_unlock(&tmi_pacer_lock);
+}
+
+static bool pass_due(uint32_t now) { return (int32_t)(now - tmi_load_relaxed(&next_pass)) >= 0; }
+
+static void *helper(void *unused)
+{
+    for (;;) {
+        tmi_os_sleep_ms(tmi_options.purge_delay / 4 + 1);
+        if (pending())
+            pass(tmi_os_now_ms(), tmi_options.purge_delay);
+    }
+    return unused;
+}
+
+static void start_helper(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, NULL, helper, NULL) == 0)
+        (void)pthread_detach(thread);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void tmi_pacer_poll(tmi_cache_t *cache)
+{
+    if (TM_LIKELY(!pending())) {
+        if (cache != NULL && TM_UNLIKELY(cache->armed))
+            tmi_cache_disarm(cache);
+        return;
+    }
+    if (tmi_options.background && !tmi_exchange_relaxed(&helper_started, true))
+        start_helper();
+    uint32_t now = tmi_os_now_ms();
+    if (pass_due(now))
+        pass(now, tmi_options.purge_delay);
+    if (cache == NULL || tmi_options.background)
+        return;
+    cache->armed_frees = 0;
+    if (!cache->armed)
+        tmi_cache_arm(cache);
+}
+
+void tmi_pacer_armed_free(tmi_cache_t *cache)
+{
+    cache->armed_frees++;
+    if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK != 0)
+        return;
+    uint32_t now = tmi_os_now_ms();
+    bool idle = cache->armed_frees >= ARMED_FREES_MAX; // without an exchange: see tmi_pacer_poll
+    if (pass_due(now))
+        pass(now, idle ? 0 : tmi_options.purge_delay);
+    if (!pending())
+        tmi_cache_disarm(cache);
+}
+
+size_t tmi_pacer_purge_all(void)
+{
+    tmi_lock(&tmi_pacer_lock); // fork waits for it: a span that is being purged is in no list
+    tmi_depot_trim(true);
+    uint32_t now = tmi_os_now_ms();
+    size_t n = tmi_space_purge(now, 0, (size_t)-1) + tmi_raw_purge(now, 0, (size_t)-1);
+    tmi_unlock(&tmi_pacer_lock);
+    return n;
+}
+
+void tmi_pacer_after_fork(void) { tmi_store_relaxed(&helper_started, false); }

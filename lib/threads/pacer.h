@@ -1,0 +1,34 @@
+/* pacer.h - when empty pages go back to the kernel.
+ *
+ * Idea: frees pay for it. Work is *pending* while empty pages (of slabs and of free spans) exceed what may be kept: max(1 MiB, purge_keep % of live
+ * memory). The slow paths poll; a pass runs at most every quarter of purge_delay, and purges what has been empty for purge_delay ms, oldest
+ * first, at most 64 MiB at a time.
+ *
+ * A program that goes quiet may never reach a slow path again: it frees and allocates the same few slots in its magazines. So while work is pending
+ * the cache of the thread that polled is *armed*: its frees take a short detour that counts them and looks at the clock at every 16th. After 1,024 of them without
+ * an exchange with the depot the thread works on a few slots only and has no use for the empty pages: they go at once.
+ *
+ * P1  At most one pass runs at a time (pacer lock, which passes only try; malloc_trim and the last resort before ENOMEM wait for it).
+ *
+ * With background:on a thread with all signals blocked does the same on a clock. It is started by the first poll that finds
+ * work, in a child of fork too. */
+#ifndef TMI_THREADS_PACER_H
+#define TMI_THREADS_PACER_H
+
+#include "threads/thread.h"
+
+extern tmi_lock_t tmi_pacer_lock; // for fork
+
+/* Called on slow paths, without locks held; cache may be NULL. */
+void tmi_pacer_poll(tmi_cache_t *cache);
+
+/* Called for each free of an armed cache. */
+void tmi_pacer_armed_free(tmi_cache_t *cache);
+
+/* Give back all that is empty, now. Returns the bytes. */
+size_t tmi_pacer_purge_all(void);
+
+/* In a child of fork: the helper thread is gone. */
+void tmi_pacer_after_fork(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* thread.h - a record for each thread, and the only thread-local variable of the library.
+ *
+ * Idea: tmi_self points to a static record that serves nothing until the thread's first call has taken the slow path, so neither first
+ * use nor "am I initialised" costs the fast paths a branch. Records live in a list that only grows; a thread that ends gives its slots back and
+ * leaves the record for the next one, so whoever walks the list needs no lock.
+ *
+ * T1  tmi_self is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list with `used`.
+ * T2  Only its thread writes a record in use, but for the limits (magazine.h, G2) and `summoned`.
+ *
+ * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors and in libc, goes
+ * to the slabs directly. */
+#ifndef TMI_THREADS_THREAD_H
+#define TMI_THREADS_THREAD_H
+
+#include "threads/magazine.h"
+
+typedef struct tmi_thread {
+    tmi_cache_t cache;         // first: the fast paths need no offset
+    struct tmi_thread *next;   // older record; never changes
+    bool used;                 // registry lock
+    bool summoned;             // somebody called malloc_trim: flush at the next slow path
+    size_t allocs, frees;      // served so far by this record, when calls are counted
+} tmi_thread_t;
+
+extern tmi_thread_t tmi_nobody, tmi_departed;
+
+extern __thread tmi_thread_t *tmi_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+extern tmi_lock_t tmi_registry_lock; // for fork
+
+/* Once per process, before the first attach. `observed`: all caches take the slow paths. */
+void tmi_thread_init(bool observed);
+
+/* The calling thread's record, made if need be. NULL: no memory for one, or the thread has departed; do without. */
+tmi_thread_t *tmi_thread_attach(void);
+
+static inline tmi_thread_t *tmi_thread_or_null(void)
+{
+    tmi_thread_t *t = tmi_self;
+    return TM_LIKELY(t != &tmi_nobody && t != &tmi_departed) ? t : tmi_thread_attach();
+}
+
+/* All records, newest first; following `next` needs no lock. */
+tmi_thread_t *tmi_thread_list(void);
+
+/* In a child of fork: the other threads are gone, their slots go back. */
+void tmi_thread_reap_others(void);
+
+#endif

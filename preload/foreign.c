@@ -1,0 +1,156 @@
+/* foreign.c - pointers that this heap did not hand out.
+ *
+ * A program may mix heaps: plugins loaded with RTLD_DEEPBIND call libc's malloc, libraries bring allocators of their own, and a pointer
+ * of theirs may end in our free. The page map tells that it is not ours; whether it can be anybody's is read from the process's memory map:
+ * a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes goes to the next definition of the
+ * function; anything else is a wild pointer. Ranges found good are remembered, since reading the map takes tens of µs. */
+#include "host/counters.h"
+#include "host/report.h"
+#include "preload.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct range {
+    uintptr_t from, to;
+} range_t;
+
+enum { REMEMBERED = 8 };
+static range_t remembered[REMEMBERED]; // guarded by remembered_lock
+static unsigned next_slot;
+static tmi_lock_t remembered_lock;
+
+void *tmi_next_symbol(const char *name)
+{
+    void *symbol = dlsym(RTLD_NEXT, name);
+    __asm__ volatile("" : "+r"(symbol)); // no tail call: dlsym finds "next" by its return address
+    return symbol;
+}
+
+static bool is_remembered(uintptr_t p)
+{
+    bool found = false;
+    tmi_lock(&remembered_lock);
+    for (unsigned i = 0; i < REMEMBERED; i++)
+        found |= p >= remembered[i].from && p < remembered[i].to;
+    tmi_unlock(&remembered_lock);
+    return found;
+}
+
+static void remember(range_t r)
+{
+    tmi_lock(&remembered_lock);
+    remembered[next_slot++ % REMEMBERED] = r;
+    tmi_unlock(&remembered_lock);
+}
+
+static const char *parse_hex(const char *s, uintptr_t *out)
+{
+    for (*out = 0;; s++) {
+        unsigned digit = *s >= 'a' ? (unsigned)(*s - 'a') + 10 : (unsigned)(*s - '0');
+        if (digit > 15)
+            return s;
+        *out = *out * 16 + digit;
+    }
+}
+
+/* "from-to perms offset dev inode   path": heaps have no path, or "[heap]", or a name that begins with "[anon". */
+static bool line_is_heap(const char *rest)
+{
+    const char *path = strchr(rest, '[');
+    if (strchr(rest, '/') != NULL)
+        return false;
+    return path == NULL || strncmp(path, "[heap", 5) == 0 || strncmp(path, "[anon", 5) == 0;
+}
+
+/* One line of the map; true when it covers p, *heap then says what it is. */
+static bool match_line(const char *line, uintptr_t p, range_t *r, bool *heap)
+{
+    const char *rest = parse_hex(line, &r->from);
+    rest = *rest == '-' ? parse_hex(rest + 1, &r->to) : rest;
+    if (p < r->from || p >= r->to)
+        return false;
+    *heap = line_is_heap(rest) && strncmp(rest, " rw", 3) == 0;
+    return true;
+}
+
+/* Finds the mapping that covers p. False: none, or no /proc. */
+static bool find_mapping(int fd, uintptr_t p, range_t *r, bool *heap)
+{
+    char buf[2048];
+    size_t held = 0;
+    ssize_t n;
+    while ((n = read(fd, buf + held, sizeof buf - 1 - held)) > 0) {
+        held += (size_t)n;
+        buf[held] = '\0';
+        char *line = buf;
+        for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+            *end = '\0';
+            if (match_line(line, p, r, heap))
+                return true;
+        }
+        held -= (size_t)(line - buf);
+        memmove(buf, line, held);
+        if (held == sizeof buf - 1)
+            held = 0; // a path longer than the buffer: not the line we look for
+    }
+    return false;
+}
+
+static bool plausible(const void *p)
+{
+    uintptr_t address = (uintptr_t)p;
+    if (address % 8 != 0)
+        return false;
+    if (is_remembered(address))
+        return true;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return true; // cannot tell: let its owner judge
+    range_t r;
+    bool heap = false, found = find_mapping(fd, address, &r, &heap);
+    (void)close(fd);
+    if (found && heap)
+        remember(r);
+    return found && heap;
+}
+
+/* The next definition of a function that may be given p; does not return for a wild pointer. */
+static void *next_for(const void *p, const char *name, const char *function)
+{
+    void *next = plausible(p) ? tmi_next_symbol(name) : NULL;
+    if (next == NULL)
+        tmi_fatal(function, p, "not a block of any heap");
+    return next;
+}
+
+void tmi_foreign_free(void *p, const char *function)
+{
+    int saved = errno;
+    void (*next)(void *) = (void (*)(void *))next_for(p, "free", function);
+    tmi_count(foreign_frees, 1);
+    next(p);
+    errno = saved;
+}
+
+size_t tmi_foreign_usable(void *p)
+{
+    size_t (*next)(void *) = (size_t(*)(void *))next_for(p, "malloc_usable_size", "malloc_usable_size");
+    return next(p);
+}
+
+void *tmi_foreign_realloc(void *p, size_t size)
+{
+    int saved = errno;
+    size_t usable = tmi_foreign_usable(p);
+    void *q = tmi_heap_malloc(size);
+    if (q == NULL)
+        return NULL;
+    memcpy(q, p, tmi_min(size, usable));
+    tmi_foreign_free(p, "realloc");
+    errno = saved;
+    return q;
+}

@@ -1,0 +1,60 @@
+/* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with `stats`. */
+#include "front/introspect.h"
+#include "front/tally.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "host/report.h"
+#include "preload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void tmi_start_anchor(void) {}
+
+__attribute__((constructor)) static void start(void)
+{
+    tmi_heap_init();
+    (void)tmi_thread_or_null();
+    if (!tmi_options.verbose)
+        return;
+    char text[320];
+    (void)tmi_options_describe(text, sizeof text);
+    void *probe = malloc(1);
+    tmi_report("version %s, options %s, %s", TMI_VERSION, text,
+               tmi_heap_owns(probe) ? "active" : "not active: another malloc is in front");
+    free(probe);
+}
+
+/* Where the summary goes: the file of the option, or stderr. */
+static void put_summary(const char *line, size_t n)
+{
+    int fd = 2;
+    if (tmi_options.stats_file[0] != '\0')
+        fd = open(tmi_options.stats_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        tmi_report("cannot open %s for the summary", tmi_options.stats_file);
+        return;
+    }
+    tmi_os_write(fd, line, n);
+    if (fd != 2)
+        (void)close(fd);
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+    if (!tmi_options.stats)
+        return;
+    tmi_tally_t t;
+    tmi_figures_t f;
+    char line[480];
+    tmi_tally_read(&t);
+    tmi_figures_read(&f);
+    size_t n = tmi_format(line, sizeof line,
+                          "tinymem: pid=%d cmd=%s allocs=%zu frees=%zu live_bytes=%zu peak_bytes=%zu mapped_bytes=%zu "
+                          "committed_bytes=%zu metadata_bytes=%zu purged_bytes=%zu\n",
+                          (int)getpid(), program_invocation_short_name, t.allocs, t.frees, t.live_bytes, t.peak_bytes,
+                          f.mapped, f.committed, f.metadata, f.purged);
+    put_summary(line, n);
+}
