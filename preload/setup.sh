@@ -55,12 +55,12 @@ setup_logged() {
 setup_current() {
     local stamp=$root/build/$1/built sources=(CMakeLists.txt CMakePresets.json lib preload include)
     [ "$1" = release ] || sources+=(tests/CMakeLists.txt tests/unit tests/preload)
-    [ -e "$stamp" ] && [ -z "$(cd "$root" && find "${sources[@]}" -newer "$stamp" -print -quit 2>&1)" ]
+    [ -e "$stamp" ] && [ -z "$(cd "$root" && find "${sources[@]}" -newer "$stamp" -print -quit 2>/dev/null)" ]
 }
 
 # setup_build PRESET: configures and builds build/PRESET if a source is newer. Several at a time wait for each other.
 setup_build() {
-    local preset=$1 dir=$root/build/$1 fresh=()
+    local preset=$1 dir=$root/build/$1 fresh=() target=()
     if setup_current "$preset"; then
         return 0
     fi
@@ -79,9 +79,10 @@ setup_build() {
         if [ -e "$dir/CMakeCache.txt" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$dir/CMakeCache.txt"; then
             fresh=(--fresh) # the tree was moved
         fi
+        [ "$preset" != release ] || target=(--target tinymem) # the archive is for those who install
         cd "$root" &&
             setup_logged "$dir/configure.log" cmake "${fresh[@]}" --preset "$preset" &&
-            setup_logged "$dir/build.log" cmake --build --preset "$preset" &&
+            setup_logged "$dir/build.log" cmake --build --preset "$preset" "${target[@]}" &&
             mv -f "$dir/building" "$dir/built"
     ) 9>"$dir/lock"
 }

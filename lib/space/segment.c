@@ -30,13 +30,18 @@ static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
     }
 }
 
+/* Dirty first, since its pages are there already; then dirty and clean together, clean, and the kernel's. */
+static bool find(size_t nunits, bool exact, tmi_run_t *run)
+{
+    if (tmi_bins_take(nunits, true, run) || (exact && tmi_bins_join(nunits, run)) || tmi_bins_take(nunits, false, run))
+        return true;
+    return tmi_supply_grow(nunits) == 0 && tmi_bins_take(nunits, false, run);
+}
+
 static bool take(size_t nunits, size_t align_units, tmi_run_t *run)
 {
-    size_t slack = align_units - 1;
-    if (!tmi_bins_take(nunits + slack, true, run) && !tmi_bins_take(nunits + slack, false, run)) {
-        if (tmi_supply_grow(nunits + slack) != 0 || !tmi_bins_take(nunits + slack, false, run))
-            return false;
-    }
+    if (!find(nunits + align_units - 1, align_units == 1, run))
+        return false;
     carve(run, nunits, align_units);
     return true;
 }

@@ -133,6 +133,59 @@ bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out)
     return false;
 }
 
+/* The dirty span and enough of the clean one behind it; what is left of that goes back. */
+static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
+{
+    *out = tmi_bins_remove(dirty, dirty->owner);
+    char *end = out->addr + out->nunits * TMI_UNIT_SIZE;
+    tmi_run_t clean = tmi_bins_remove(tmi_span_of(end), end);
+    size_t needed = nunits - out->nunits;
+    out->nunits = nunits;
+    tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
+    if (clean.nunits > needed)
+        tmi_bins_put(tmi_run_split(&clean, needed), 0);
+}
+
+/* The same with the clean span before it. */
+static void join_before(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
+{
+    *out = tmi_bins_remove(dirty, dirty->owner);
+    size_t available = tmi_span_of(out->addr - TMI_UNIT_SIZE)->nunits, needed = nunits - out->nunits;
+    char *start = out->addr - available * TMI_UNIT_SIZE;
+    tmi_run_t clean = tmi_bins_remove(tmi_span_of(start), start);
+    out->addr -= needed * TMI_UNIT_SIZE;
+    out->nunits = nunits;
+    tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
+    clean.nunits -= needed;
+    if (clean.nunits > 0)
+        tmi_bins_put(clean, 0);
+}
+
+static bool clean_with(const tmi_span_t *span, size_t nunits)
+{
+    return span != NULL && span->state == TMI_SPAN_CLEAN && span->nunits >= nunits;
+}
+
+bool tmi_bins_join(size_t nunits, tmi_run_t *out)
+{
+    enum { LOOK_AT = 16 };
+    int looked = 0;
+    for (tmi_dlist_t *n = ages.prev; n != &ages && looked < LOOK_AT; n = n->prev, looked++) {
+        tmi_span_t *dirty = TM_CONTAINER_OF(n, tmi_span_t, age);
+        char *base = dirty->owner;
+        if (dirty->nunits >= nunits || dirty->nunits < nunits / 4)
+            continue;
+        if (clean_with(tmi_span_at(base + dirty->nunits * TMI_UNIT_SIZE), nunits - dirty->nunits))
+            join_next(dirty, nunits, out);
+        else if (clean_with(tmi_span_at(base - TMI_UNIT_SIZE), nunits - dirty->nunits))
+            join_before(dirty, nunits, out);
+        else
+            continue;
+        return true;
+    }
+    return false;
+}
+
 tmi_span_t *tmi_bins_oldest(void)
 {
     return tmi_dlist_empty(&ages) ? NULL : TM_CONTAINER_OF(ages.next, tmi_span_t, age);

@@ -22,6 +22,8 @@ void tmi_bins_init(void);
 void tmi_bins_put(tmi_run_t run, uint32_t now);
 /* Take the shortest free run of at least nunits out of the bins of one state, whole. False when there is none. */
 bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out);
+/* Take a dirty run and as much of a clean one beside it as makes nunits together: what is resident is used again. */
+bool tmi_bins_join(size_t nunits, tmi_run_t *out);
 /* Take the free run that starts at this record out of its bin. */
 tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr);
 /* The dirty span that has been so for longest, or NULL. */

@@ -76,7 +76,7 @@ enum { TMI_ARMED_FREES_PER_LOOK = 16 }; // of the pacer at the clock
 static inline bool tmi_cache_push_armed(tmi_cache_t *cache, unsigned cls, void *p)
 {
     void **top = cache->magazines[cls].top, **bottom = cache->books[cls].buffer + 1;
-    if (!cache->armed || (size_t)(top - bottom) >= cache->books[cls].limit || top[-1] == p) // no buffer: far over
+    if (!cache->armed || cache->observed || (size_t)(top - bottom) >= cache->books[cls].limit || top[-1] == p) // no buffer: far over
         return false;
     if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK == TMI_ARMED_FREES_PER_LOOK - 1)
         return false;

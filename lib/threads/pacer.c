@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-#define KEEP_MIN ((size_t)1 << 20)
+#define KEEP_MIN ((size_t)256 << 10)
 #define PASS_MAX ((size_t)64 << 20)
 enum { ARMED_FREES_MAX = 1024 };
 
