@@ -4,12 +4,17 @@ tmi_class_info_t tmi_classes[TMI_CLASS_COUNT];
 
 enum { SLOTS_MIN = 8, UNITS_OF_BIG_SLOTS = 4 };
 
+static size_t step_of(unsigned step, unsigned per_doubling, size_t base)
+{
+    base <<= step / per_doubling;
+    return base + base / per_doubling * (step % per_doubling + 1);
+}
+
 static size_t size_of(unsigned c)
 {
-    if (c <= 17)
+    if (c <= 33)
         return c == 1 ? 8 : (size_t)(c - 1) * 16;
-    size_t base = (size_t)256 << ((c - 18) / 8);
-    return base + base / 8 * ((c - 18) % 8 + 1);
+    return c <= 97 ? step_of(c - 34, 16, 512) : step_of(c - 98, 8, 8192);
 }
 
 void tmi_sizeclass_init(void)

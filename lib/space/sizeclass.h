@@ -2,8 +2,9 @@
  *
  *   class 0        nothing of ours
  *   class 1        8 bytes
- *   class 2..17    16, 32 ... 256 bytes
- *   class 18..73   eight to a doubling up to 32 KiB: at most 1/9 is lost to rounding, 1/17 on average
+ *   class 2..33    16, 32 ... 512 bytes
+ *   class 34..97   sixteen to a doubling up to 8 KiB: at most 1/17 is lost to rounding, 1/33 on average
+ *   class 98..113  eight to a doubling up to 32 KiB
  *   LARGE          first unit of an extent;  LARGE_TAIL: its other units
  *
  * C1  size(c) is the least class size >= every request that is mapped to c.
@@ -18,10 +19,10 @@
 enum {
     TMI_CLASS_NONE = 0,
     TMI_CLASS_FIRST = 1,
-    TMI_CLASS_LAST = 73,
-    TMI_CLASS_LARGE = 74,
-    TMI_CLASS_LARGE_TAIL = 75,
-    TMI_CLASS_COUNT = 76,
+    TMI_CLASS_LAST = 113,
+    TMI_CLASS_LARGE = 114,
+    TMI_CLASS_LARGE_TAIL = 115,
+    TMI_CLASS_COUNT = 116,
 };
 
 typedef struct tmi_class_info {
@@ -38,11 +39,12 @@ void tmi_sizeclass_init(void);
 /* Class of a request of at most TMI_SMALL_MAX bytes. */
 static inline unsigned tmi_class_of(size_t size)
 {
-    if (size <= 256)
+    if (size <= 512)
         return size <= 8 ? 1 : (unsigned)((size + 15) / 16 + 1);
-    unsigned doubling = tmi_log2(size - 1);              // 8 for 257..512
-    unsigned step = (unsigned)((size - 1) >> (doubling - 3)) & 7;
-    return 18 + (doubling - 8) * 8 + step;
+    unsigned doubling = tmi_log2(size - 1); // 9 for 513..1024
+    if (size <= 8192)
+        return 34 + (doubling - 9) * 16 + ((unsigned)((size - 1) >> (doubling - 4)) & 15);
+    return 98 + (doubling - 13) * 8 + ((unsigned)((size - 1) >> (doubling - 3)) & 7);
 }
 
 /* Smallest class whose slots hold `size` bytes and are aligned to `align`; size and align at most TMI_SMALL_MAX. */
