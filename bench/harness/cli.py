@@ -1,0 +1,130 @@
+"""bench/run's options and the sequence of a run."""
+
+import argparse
+import os
+import sys
+import time
+
+from . import allocators, paths, registry, report, runner, schedule
+
+ROUNDS = {
+    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1},
+    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3},
+    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7},
+}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        sys.exit("bench/run: %s\nbench/run: --help lists the options" % message)
+
+
+def parser():
+    p = Parser(prog="bench/run", allow_abbrev=False, description="Measure memory allocators under real programs, "
+               "synthetic ones, fragmentation workloads and micro benchmarks.",
+               formatter_class=argparse.RawDescriptionHelpFormatter,
+               epilog="Suites: %s.\nKinds: real, synthetic.\nPrograms: %s.\nAllocators: %s." % (
+                   ", ".join(registry.SUITES), ", ".join(q.name for q in registry.PROGRAMS),
+                   ", ".join(allocators.NAMES)))
+    size = p.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a smoke run: little work, one round")
+    size.add_argument("--full", action="store_true", help="seven rounds")
+    p.add_argument("--allocators", metavar="a,b", help="which ones (default: %s; glibc is always measured)"
+                   % ",".join(allocators.DEFAULT))
+    p.add_argument("--only", metavar="NAME", help="programs, suites or kinds, comma-separated, globs allowed")
+    p.add_argument("--with", metavar="NAME=/path/lib.so", dest="extra", action="append", default=[],
+                   help="one more allocator; may be repeated")
+    p.add_argument("--rounds", metavar="N", type=int, help="rounds of every suite")
+    p.add_argument("--out", metavar="DIR", help="where results.json and report.md go")
+    p.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    return p
+
+
+def parse_extra(given, p):
+    extra = {}
+    for item in given:
+        name, equals, path = item.partition("=")
+        if not equals or not name or not path:
+            p.error("--with wants NAME=/path/lib.so, not '%s'" % item)
+        if name in allocators.NAMES and name != "tinymem":
+            p.error("--with: '%s' is the name of a built-in allocator; choose another" % name)
+        if not os.path.isfile(path):
+            p.error("--with %s: there is no file %s" % (name, path))
+        extra[name] = path
+    return extra
+
+
+def parse(argv):
+    """(options, programs, allocator names, extra allocators); ends with a message on a bad option."""
+    p = parser()
+    options = p.parse_args(argv)
+    extra = parse_extra(options.extra, p)
+    if options.rounds is not None and options.rounds < 1:
+        p.error("--rounds wants a number above zero")
+    names = options.allocators.split(",") if options.allocators else allocators.DEFAULT
+    known = list(dict.fromkeys(allocators.NAMES + list(extra)))
+    for name in names:
+        if name not in known:
+            p.error("unknown allocator '%s'; there are: %s" % (name, ", ".join(known)))
+    try:
+        programs = registry.select((options.only or "*").split(","))
+    except ValueError as error:
+        p.error("--only: %s; there are: %s" % (error, ", ".join(registry.valid_names())))
+    return options, programs, [*names, *(n for n in extra if n not in names)], extra
+
+
+def context(mode):
+    return runner.Context(quick=mode == "quick", tick_seconds=0.5 if mode == "quick" else 10.0,
+                          sleep_seconds=0.2 if mode == "quick" else 1.0,
+                          micro_seconds=0.002 if mode == "quick" else 0.05)
+
+
+def run(options, programs, names, extra):
+    mode = "quick" if options.quick else "full" if options.full else "default"
+    rounds = {s: options.rounds or n for s, n in ROUNDS[mode].items()}
+    ctx = context(mode)
+    chosen = allocators.find(names, extra)
+    directory = options.out or os.path.join(paths.RESULTS, time.strftime("%Y%m%d-%H%M%S"))
+    os.makedirs(directory, exist_ok=True)
+    result = {"format": 1, "mode": mode, "rounds": rounds, "command": command_line(options),
+              "date": time.strftime("%Y-%m-%d"), "machine": allocators.machine(), "tuning": runner.tuning(),
+              "tick_seconds": ctx.tick_seconds, "sleep_seconds": ctx.sleep_seconds,
+              "allocators": [a.record() for a in chosen], "missing": [], "samples": []}
+    for a in chosen:
+        print("bench: %-10s %s" % (a.name, a.note if not a.path else "%s (%s)" % (a.version, a.note)),
+              file=sys.stderr)
+    try:
+        schedule.execute(result, programs, chosen, rounds, ctx, directory)
+    except KeyboardInterrupt:
+        result["interrupted"] = True
+        print("bench: interrupted; reporting what there is", file=sys.stderr)
+    return finish(result, directory)
+
+
+def command_line(options):
+    words = ["bench/run"]
+    words += ["--quick"] if options.quick else ["--full"] if options.full else []
+    for name in ("allocators", "only", "rounds"):
+        if getattr(options, name):
+            words += ["--" + name, str(getattr(options, name))]
+    words += ["--with %s=%s" % (e.partition("=")[0], os.path.basename(e)) for e in options.extra]
+    return " ".join(words)
+
+
+def finish(result, directory):
+    path = schedule.save(result, directory)
+    text = report.render(result)
+    with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
+        f.write(text)
+    print(text)
+    print("bench: %s and report.md next to it" % path, file=sys.stderr)
+    return 1 if result.get("interrupted") or any(s["reason"] for s in result["samples"]) else 0
+
+
+def main(argv=None):
+    options, programs, names, extra = parse(sys.argv[1:] if argv is None else argv)
+    return 0 if options.check else run(options, programs, names, extra)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Google Benchmark programs: one run gives nanoseconds of real time per operation for every case in it."""
+
+import dataclasses
+import json
+import os
+
+from . import paths, runner
+
+
+def run_micro(program, allocator, ctx):
+    """A sample whose metrics are the cases."""
+    argv = program.argv + ("--benchmark_format=json", "--benchmark_min_time=%g" % ctx.micro_seconds)
+    with paths.scratch() as tmp:
+        if not os.path.exists(ctx.expand(program.argv[0], program, tmp)):
+            return {"metrics": {}, "served_by": "", "reason": "not built: libbenchmark-dev is missing"}
+        run = runner.launch(dataclasses.replace(program, argv=argv), allocator, ctx, tmp)
+        return read_sample(run, allocator)
+
+
+def read_sample(run, allocator):
+    records, out, err, probe = run
+    if not records:
+        return {"metrics": {}, "served_by": "", "reason": "could not be started"}
+    served, wrong = runner.judge_server(runner.read_probe(probe), allocator, records[-1]["pid"])
+    reason = runner.exit_reason(records[-1], err) or wrong
+    metrics = {}
+    if not reason:
+        with open(out, encoding="utf-8") as f:
+            cases = json.load(f)["benchmarks"]
+        unit = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+        metrics = {c["name"].replace("/real_time", ""): c["real_time"] * unit[c["time_unit"]] for c in cases}
+    return {"metrics": metrics, "served_by": served, "reason": reason}

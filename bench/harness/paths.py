@@ -1,0 +1,28 @@
+"""Where things are. Reports name libraries by file name only, so that they can be published."""
+
+import os
+import tempfile
+
+ROOT = os.environ.get("BENCH_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BENCH = os.path.join(ROOT, "bench")
+BUILD = os.path.join(ROOT, "build", "bench")
+BIN = os.path.join(BUILD, "bin")
+LIB = os.path.join(BUILD, "lib")
+SCRIPTS = os.path.join(BENCH, "programs", "scripts")
+DATA = os.path.join(BUILD, "data")
+RESULTS = os.path.join(BUILD, "results")
+
+MEASURE = os.path.join(BIN, "measure")
+PROBE = os.path.join(LIB, "probe.so")
+SLOW = os.path.join(LIB, "slow_malloc.so")
+TINYMEM = os.path.join(ROOT, "build", "release", "libtinymem.so")
+
+
+def scratch():
+    """A fresh directory for one run; in memory where possible, so that the disk does not show up in the times."""
+    for base in ("/dev/shm", None):
+        try:
+            return tempfile.TemporaryDirectory(prefix="bench-", dir=base)
+        except OSError:
+            continue
+    raise OSError("no place for temporary files")

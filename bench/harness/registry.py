@@ -1,0 +1,165 @@
+"""What is measured. One table; it may only grow.
+
+Placeholders in a command: {bin} built programs, {scripts} bench/programs/scripts, {data} generated inputs,
+{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick. `seconds` is a first guess for the
+time-left line. A program whose output is 'compare' must print the same under every allocator."""
+
+import fnmatch
+from dataclasses import dataclass
+
+SUITES = ("programs", "startup", "frag", "micro")
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    suite: str
+    kind: str                  # real | synthetic, of the programs suite; the suite's name otherwise
+    what: str
+    argv: tuple = ()
+    n: int = 1
+    quick: int = 1
+    env: tuple = ()            # (name, value) pairs
+    stdin: str = ""
+    output: str = "compare"    # compare | discard
+    artefact: str = ""         # a file the program writes, compared as well
+    measured: str = ""         # the executable that counts, when the started one only starts it
+    needs: tuple = ()          # executables
+    inputs: tuple = ()         # generators of harness/inputs.py
+    server: str = ""           # a workload of harness/servers.py instead of argv
+    repeat: int = 1
+    seconds: float = 3.0
+
+
+def real(name, what, argv, **kw):
+    return Program(name, "programs", "real", what, tuple(argv), **kw)
+
+
+def synthetic(name, what, n, quick, *more, **kw):
+    argv = ("{bin}/" + name, "{n}") + tuple(str(m) for m in more)
+    return Program(name, "programs", "synthetic", what, argv, n=n, quick=quick, seconds=1.7, **kw)
+
+
+def served(name, what, server, **kw):
+    return Program(name, "programs", "real", what, server=server, **kw)
+
+
+def frag(name, what, argv, n, quick, **kw):
+    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, **kw)
+
+
+def micro(name, what):
+    return Program("micro-" + name, "micro", "micro", what, ("{bin}/micro-" + name,), seconds=12.0)
+
+
+REAL = [
+    served("redis-set", "redis-server under redis-benchmark: SET and GET of a million keys, pipelined", "redis-set",
+           n=1500, quick=100, needs=("redis-server", "redis-benchmark")),
+    served("redis-lists", "redis-server under redis-benchmark: LPUSH, LRANGE, RPOP", "redis-lists",
+           n=1000, quick=100, needs=("redis-server", "redis-benchmark")),
+    served("redis-mixed", "redis-server under redis-benchmark: SADD, HSET, ZADD, MSET", "redis-mixed",
+           n=800, quick=80, needs=("redis-server", "redis-benchmark")),
+    served("memcached", "memcached under our own client: set, get, delete, append; pipelined", "memcached",
+           n=4000, quick=300, needs=("memcached",)),
+    real("sqlite3", "sqlite3 in memory: inserts, an index, joins, groups, updates, strings",
+         ("sqlite3", "-batch", ":memory:"), stdin="{data}/sqlite-{n}.sql", n=800, quick=60, needs=("sqlite3",),
+         inputs=("sqlite",)),
+    real("python-objects", "python3, PYTHONMALLOC=malloc: dicts, JSON, sorting, classes",
+         ("/usr/bin/python3", "{scripts}/objects.py", "{n}"), n=25, quick=2,
+         env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",)),
+    real("python-text", "python3, PYTHONMALLOC=malloc: regular expressions, the compiler, pickling",
+         ("/usr/bin/python3", "{scripts}/text.py", "{n}"), n=120, quick=8,
+         env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",)),
+    real("lua", "lua5.4: trees, tables, closures, string building", ("lua5.4", "{scripts}/trees.lua", "{n}"),
+         n=300, quick=16, needs=("lua5.4",)),
+    real("perl", "perl: hashes of arrays, splitting, substitution, sorting", ("perl", "{scripts}/words.pl", "{n}"),
+         n=50, quick=3, needs=("perl",)),
+    real("ruby", "ruby: objects, strings, hashes, big integers", ("ruby", "{scripts}/objects.rb", "{n}"),
+         n=60, quick=5, needs=("ruby",)),
+    real("g++", "g++ -O1 on templates of ours; the compiler proper, cc1plus, is what counts",
+         ("g++", "-std=c++17", "-O1", "-DDEPTH={n}", "-c", "{scripts}/templates.cpp", "-o", "{tmp}/out.o"),
+         n=9, quick=1, seconds=4.0, needs=("g++",), measured="cc1plus", artefact="{tmp}/out.o"),
+    real("git-log", "git log with patches, statistics and renames over a generated history",
+         ("git", "-C", "{data}/repository", "log", "--stat", "-p", "-M", "-n", "{n}"), n=4800, quick=200,
+         output="discard", needs=("git",), inputs=("repository",)),
+    real("git-pack", "git pack-objects: delta search over a generated history",
+         ("git", "-C", "{data}/repository", "-c", "pack.threads=1", "pack-objects", "--all", "--stdout",
+          "--no-reuse-delta", "--window={n}"), n=20, quick=2, output="discard",
+         needs=("git",), inputs=("repository",)),
+    real("gawk", "gawk: word counts, associative arrays, string functions",
+         ("gawk", "-f", "{scripts}/count.awk", "-v", "rounds={n}"), n=28, quick=2, needs=("gawk",)),
+    real("jq", "jq: builds, groups, sorts and prints JSON", ("jq", "-n", "--argjson", "n", "{n}", "-f",
+         "{scripts}/build.jq"), n=40, quick=3, needs=("jq",)),
+]
+
+SYNTHETIC = [
+    synthetic("cfrac", "factors integers by continued fractions: very many tiny blocks", 300, 30),
+    synthetic("espresso", "minimises logic: many small arrays of varied size", 1500, 150),
+    synthetic("barnes", "n bodies in an octree: computes, allocates little", 30, 3),
+    synthetic("larson", "a server: random replacement, threads that hand on their blocks", 400, 40),
+    synthetic("mstress", "bursts of mixed sizes, exchange between threads, threads restarted", 150, 15),
+    synthetic("alloc-test", "one working set, sizes by powers of two, blocks are read", 30, 3),
+    synthetic("xmalloc", "producer and consumer: each block freed by another thread", 120, 12),
+    synthetic("cache-scratch", "passive false sharing", 1500, 150),
+    synthetic("cache-thrash", "active false sharing", 1500, 150),
+    synthetic("glibc-simple", "one size, batches, one thread", 30, 3),
+    synthetic("glibc-thread", "a small working set in each of four threads", 24, 3),
+    synthetic("malloc-large", "blocks of 5 to 25 MiB, every page written", 800, 80),
+    synthetic("mleak", "generations of threads that allocate much and end", 250, 25),
+    synthetic("thread-churn", "very many threads that do little", 100, 10),
+]
+
+STARTUP = [
+    Program("startup-true", "startup", "startup", "/bin/true, many times: what a process pays that allocates nothing",
+            ("/bin/true",), repeat=300, n=300, quick=60, seconds=0.5),
+    Program("startup-tiny", "startup", "startup", "a thousand small blocks: what a process pays that allocates little",
+            ("{bin}/tiny",), repeat=100, n=100, quick=20, seconds=0.3),
+]
+
+FRAG = [
+    frag("frag-lru", "LRU cache in 100 MB: 700 k blocks of 240 B, then 170 k of 492 B",
+         ("{bin}/frag-lru", "{n}"), 100, 10, seconds=15),
+    frag("frag-redis", "the same in redis-server: maxmemory 100mb, allkeys-lru", (), 100, 20, server="redis-lru",
+         needs=("redis-server",), seconds=20),
+    frag("frag-drift", "cache of 100 MB whose sizes drift from 32 B to 2 KiB and back; worst ratio",
+         ("{bin}/frag-drift", "{n}"), 100, 10, seconds=15),
+    frag("frag-one-per-page", "all but one block per page freed, size doubled, again: peak over bound",
+         ("{bin}/frag-one-per-page", "{n}"), 256, 24, seconds=4),
+    frag("frag-mixed", "1 GiB of 16 B to 4 KiB, 90 % freed at random; refilled, thinned to 5 %; then all freed",
+         ("{bin}/frag-mixed", "{n}"), 1024, 64, seconds=45),
+    frag("frag-thin-64", "1 GiB of about 64 B, 90 % freed at random, then all",
+         ("{bin}/frag-thin", "{n}", "64"), 1024, 64, seconds=30),
+    frag("frag-thin-512", "1 GiB of about 512 B, 90 % freed at random, then all",
+         ("{bin}/frag-thin", "{n}", "512"), 1024, 64, seconds=26),
+    frag("frag-thin-4k", "1 GiB of about 4 KiB, 90 % freed at random, then all",
+         ("{bin}/frag-thin", "{n}", "4096"), 1024, 64, seconds=25),
+    frag("frag-thin-32k", "1 GiB of about 32 KiB, 90 % freed at random, then all",
+         ("{bin}/frag-thin", "{n}", "32768"), 1024, 64, seconds=25),
+]
+
+MICRO = [
+    micro("malloc", "malloc, calloc, realloc, free by size and pattern; aligned; large"),
+    micro("threads", "malloc and free in several threads, across threads, thread start and end"),
+    micro("cxx", "operator new and delete, standard containers"),
+]
+
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + MICRO
+
+
+def valid_names():
+    return [*SUITES, "real", "synthetic", *(p.name for p in PROGRAMS)]
+
+
+def select(patterns, programs=None):
+    """The programs that match any of the patterns (name, suite, kind; globs), in table order.
+
+    Raises ValueError for a pattern that matches nothing."""
+    programs = PROGRAMS if programs is None else programs
+    chosen = set()
+    for pattern in patterns:
+        hits = [p.name for p in programs
+                if any(fnmatch.fnmatchcase(text, pattern) for text in (p.name, p.suite, p.kind))]
+        if not hits:
+            raise ValueError("nothing is called '%s'" % pattern)
+        chosen.update(hits)
+    return [p for p in programs if p.name in chosen]

@@ -1,0 +1,121 @@
+"""The order of runs, the time left, and the file that all samples go to.
+
+O1  Rounds are interleaved: in each round every program runs under each allocator in turn, and the turn starts with
+    another allocator in each round and for each program, so that drift and neighbours hit all alike.
+O2  results.json is written anew after every program of a round: what an interrupted run has measured is kept."""
+
+import json
+import os
+import shutil
+import sys
+import time
+
+from . import fragrun, inputs, microrun, runner, servers
+
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro}
+
+
+def rotated(items, by):
+    by %= len(items)
+    return items[by:] + items[:by]
+
+
+def plan(programs, allocators, rounds):
+    """[(round, program, allocator)]; `rounds` maps a suite to its number of rounds."""
+    jobs = []
+    for r in range(max(rounds[p.suite] for p in programs)):
+        for i, program in enumerate(programs):
+            if r < rounds[program.suite]:
+                jobs += [(r, program, a) for a in rotated(allocators, r + i)]
+    return jobs
+
+
+def clock(seconds):
+    return "%d:%02d" % divmod(int(seconds + 0.5), 60) if seconds < 3600 else "%.1f h" % (seconds / 3600)
+
+
+class Progress:
+    """One line per run on stderr. The time left comes from runs already seen, else from the registry's guesses."""
+
+    def __init__(self, jobs, quick):
+        self.jobs, self.out = jobs, sys.stderr
+        self.factor = 0.12 if quick else 1.0
+        self.seen = {}
+
+    def cost(self, program):
+        times = self.seen.get(program.name)
+        return sum(times) / len(times) if times else program.seconds * self.factor + 0.1
+
+    def done(self, i, seconds, text):
+        r, program, allocator = self.jobs[i]
+        self.seen.setdefault(program.name, []).append(seconds)
+        left = sum(self.cost(p) for _, p, _ in self.jobs[i + 1:])
+        print("bench: [%d/%d] round %d  %-18s %-10s %-32s %s left" % (
+            i + 1, len(self.jobs), r + 1, program.name, allocator.name, text, clock(left)), file=self.out, flush=True)
+
+
+def describe(sample):
+    m = sample["metrics"]
+    if sample["reason"]:
+        return "VOID: " + sample["reason"]
+    if "rss" in m:
+        return "%.3f s  cpu %.3f s  %.1f MiB" % (m["time"], m["cpu"], m["rss"])
+    return ", ".join("%s %.2f" % item for item in list(m.items())[:1])
+
+
+def run_one(program, allocator, ctx):
+    run = RUNNERS.get(program.suite) or (servers.run_served if program.server else runner.run_batch)
+    try:
+        return run(program, allocator, ctx)
+    except Exception as error:  # a bug or an odd machine: one run is lost, and the report says why
+        return {"metrics": {}, "served_by": "", "reason": "%s: %s" % (type(error).__name__, error)}
+
+
+def judge_outputs(samples):
+    """R3: void the samples whose output is not that of the first good glibc run of the program."""
+    wanted = {}
+    for s in samples:
+        if s["allocator"] == "glibc" and not s["reason"] and s.get("output"):
+            wanted.setdefault(s["program"], s["output"])
+    for s in samples:
+        if not s["reason"] and s.get("output") and s["output"] != wanted.get(s["program"], s["output"]):
+            s["reason"] = "output differs from that under glibc"
+
+
+def missing_needs(program):
+    return [need for need in program.needs if not shutil.which(need)]
+
+
+def save(result, directory):
+    path = os.path.join(directory, "results.json")
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=1)
+    os.replace(path + ".new", path)
+    return path
+
+
+def execute(result, programs, allocators, rounds, ctx, directory):
+    """Run everything into result["samples"]; programs that cannot run go to result["missing"]."""
+    usable = []
+    for program in programs:
+        needs = missing_needs(program)
+        if needs:
+            result["missing"].append({"program": program.name, "reason": "needs " + ", ".join(needs)})
+        else:
+            usable.append(program)
+    present = [a for a in allocators if a.path]
+    if not usable:
+        return
+    inputs.prepare(usable, ctx)
+    jobs = plan(usable, present, rounds)
+    progress = Progress(jobs, ctx.quick)
+    for i, (r, program, allocator) in enumerate(jobs):
+        start = time.monotonic()
+        sample = run_one(program, allocator, ctx)
+        sample.update(suite=program.suite, program=program.name, kind=program.kind, allocator=allocator.name,
+                      round=r, order=i, started=round(time.time(), 3))
+        result["samples"].append(sample)
+        judge_outputs(result["samples"])
+        progress.done(i, time.monotonic() - start, describe(sample))
+        if i + 1 == len(jobs) or jobs[i + 1][1] is not program:
+            save(result, directory)

@@ -1,0 +1,81 @@
+# setup.sh - sourced by bench/run and bench/selftest: packages and builds. Needs $root and $build.
+#
+# Nothing is installed or rebuilt when nothing is missing or changed. As root it installs; as another user it says what
+# is missing and goes on without (the report names each allocator and program that could not be measured).
+
+# What the harness itself cannot do without, then the peers, then the programs that are measured.
+bench_needed=(python3 cmake make gcc g++ libc6-dev)
+bench_wanted=(libbenchmark-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2
+    redis-server redis-tools memcached sqlite3 lua5.4 perl ruby git gawk jq)
+
+bench_say() { echo "bench: $*" >&2; }
+
+bench_missing() {
+    local p
+    for p in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || echo "$p"
+    done
+}
+
+bench_install() {
+    local prevent=
+    # Packages of servers would start them; a running server would disturb the figures.
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        prevent=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' >"$prevent" && chmod +x "$prevent"
+    fi
+    bench_say "installing: $*"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >&2 ||
+        { apt-get update >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >&2; } ||
+        bench_say "some packages could not be installed"
+    [ -z "$prevent" ] || rm -f "$prevent"
+}
+
+bench_packages() {
+    local missing p
+    command -v dpkg-query >/dev/null || return 0
+    mapfile -t missing < <(bench_missing "${bench_needed[@]}" "${bench_wanted[@]}")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" = 0 ]; then
+        bench_install "${missing[@]}"
+        # One package that cannot be had must not keep the others away.
+        mapfile -t missing < <(bench_missing "${bench_needed[@]}" "${bench_wanted[@]}")
+        for p in "${missing[@]}"; do bench_install "$p"; done
+    else
+        bench_say "not installed, and only root can install them: ${missing[*]}"
+    fi
+}
+
+# Quiet when there is nothing to do; the whole log when a build fails.
+bench_logged() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 || { cat "$log" >&2; bench_say "failed: $*"; return 1; }
+}
+
+# A library that does not build is reported as missing; the peers can still be measured.
+bench_build_library() {
+    mkdir -p "$build"
+    [ -f "$root/CMakeLists.txt" ] || return 0
+    (
+        cd "$root"
+        if [ ! -f build/release/CMakeCache.txt ]; then
+            bench_say "configuring the release library"
+            bench_logged "$build/release.log" cmake --preset release || exit 1
+        fi
+        bench_logged "$build/release.log" cmake --build --preset release
+    ) || bench_say "the release library does not build: going on with what is there"
+}
+
+bench_build_programs() {
+    mkdir -p "$build"
+    if [ ! -f "$build/CMakeCache.txt" ]; then
+        bench_say "configuring the benchmark programs"
+        bench_logged "$build/configure.log" cmake -S "$root/bench" -B "$build" -DCMAKE_BUILD_TYPE=Release
+    fi
+    bench_logged "$build/build.log" cmake --build "$build" -j "$(nproc)"
+}
+
+bench_python() {
+    PYTHONPATH=$root/bench PYTHONDONTWRITEBYTECODE=1 BENCH_ROOT=$root python3 "$@"
+}

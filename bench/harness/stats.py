@@ -1,0 +1,31 @@
+"""Medians, spreads and geometric means; nothing else in the harness does arithmetic on samples."""
+
+import math
+import statistics
+
+
+def median(values):
+    """The median, or None of nothing."""
+    values = [v for v in values if v is not None]
+    return statistics.median(values) if values else None
+
+
+def spread(values):
+    """(largest - smallest) / median: how far the samples lie apart; None for fewer than two."""
+    values = [v for v in values if v is not None]
+    if len(values) < 2 or not statistics.median(values):
+        return None
+    return (max(values) - min(values)) / statistics.median(values)
+
+
+def ratio(value, base):
+    """value / base, or None where either is missing or the base is zero."""
+    if value is None or not base:
+        return None
+    return value / base
+
+
+def geomean(values):
+    """The geometric mean of the positive values, or None if there is none."""
+    logs = [math.log(v) for v in values if v is not None and v > 0]
+    return math.exp(sum(logs) / len(logs)) if logs else None
