@@ -9,7 +9,6 @@
 #include "base/base.h"
 
 enum { TMI_CHECK_FAST, TMI_CHECK_FULL };
-enum { TMI_HUGE_AUTO, TMI_HUGE_ON, TMI_HUGE_OFF };
 enum { TMI_PATH_MAX = 256 };
 
 typedef uint32_t tmi_option_flag_t, tmi_option_number_t, tmi_option_choice_t;

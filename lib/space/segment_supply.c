@@ -9,7 +9,6 @@
 #include <errno.h>
 
 #define GROWTH_MAX ((size_t)64 << 20)
-#define HUGE_FROM ((size_t)1 << 50) // mapped bytes from which `huge:auto` asks for huge pages
 
 static char *next_hint;
 
@@ -51,9 +50,7 @@ static int map_segments(size_t size)
         (void)tmi_os_unmap(p, size);
         return err;
     }
-    bool huge = tmi_options.huge == TMI_HUGE_ON ||
-                (tmi_options.huge == TMI_HUGE_AUTO && tmi_counter(mapped_bytes) >= HUGE_FROM);
-    if (huge)
+    if (tmi_options.huge)
         (void)tmi_os_huge(p, size, true);
     next_hint = (char *)p + size;
     tmi_count(mapped_bytes, size);

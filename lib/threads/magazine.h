@@ -65,6 +65,8 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
     void **top = tmi_load_relaxed(&m->top);
     if (TM_UNLIKELY(top >= tmi_load_foldable(&m->limit))) // a NULL stored by another thread is seen soon enough
         return false;
+    if (TM_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
+        return false;
     *top = p;
     tmi_step_foldable(&m->top, 1);
     return true;
