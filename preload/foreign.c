@@ -30,10 +30,12 @@ void *tmi_next_symbol(const char *name)
     return symbol;
 }
 
+/* The lock is only tried: a child of fork may find it held for ever, and then reads the map each time. */
 static bool is_remembered(uintptr_t p)
 {
     bool found = false;
-    tmi_lock(&remembered_lock);
+    if (!tmi_trylock(&remembered_lock))
+        return false;
     for (unsigned i = 0; i < REMEMBERED; i++)
         found |= p >= remembered[i].from && p < remembered[i].to;
     tmi_unlock(&remembered_lock);
@@ -42,7 +44,8 @@ static bool is_remembered(uintptr_t p)
 
 static void remember(range_t r)
 {
-    tmi_lock(&remembered_lock);
+    if (!tmi_trylock(&remembered_lock))
+        return;
     remembered[next_slot++ % REMEMBERED] = r;
     tmi_unlock(&remembered_lock);
 }
@@ -121,6 +124,8 @@ static bool plausible(const void *p)
 /* The next definition of a function that may be given p; does not return for a wild pointer. */
 static void *next_for(const void *p, const char *name, const char *function)
 {
+    if (tmi_pagemap_segment(p) != NULL)
+        tmi_fatal(function, p, "a block that has been freed");
     void *next = plausible(p) ? tmi_next_symbol(name) : NULL;
     if (next == NULL)
         tmi_fatal(function, p, "not a block of any heap");

@@ -13,10 +13,24 @@
 
 void tmi_start_anchor(void) {}
 
+/* Where the summary goes: stderr as it was at the start (many programs close it before they end), or a file. */
+static int summary_fd = 2;
+
+static void keep_stderr(void)
+{
+    enum { OUT_OF_THE_WAY = 200 };
+    int saved = errno, fd = fcntl(2, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+    if (fd >= 0)
+        summary_fd = fd;
+    errno = saved;
+}
+
 __attribute__((constructor)) static void start(void)
 {
     tmi_heap_init();
     (void)tmi_thread_or_null();
+    if (tmi_options.stats && tmi_options.stats_file[0] == '\0')
+        keep_stderr();
     if (!tmi_options.verbose)
         return;
     char text[320];
@@ -27,10 +41,9 @@ __attribute__((constructor)) static void start(void)
     free(probe);
 }
 
-/* Where the summary goes: the file of the option, or stderr. */
 static void put_summary(const char *line, size_t n)
 {
-    int fd = 2;
+    int fd = summary_fd;
     if (tmi_options.stats_file[0] != '\0')
         fd = open(tmi_options.stats_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
@@ -38,7 +51,7 @@ static void put_summary(const char *line, size_t n)
         return;
     }
     tmi_os_write(fd, line, n);
-    if (fd != 2)
+    if (fd != summary_fd)
         (void)close(fd);
 }
 

@@ -78,7 +78,7 @@ static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero
 
 static void answer_summons(tmi_thread_t *t)
 {
-    tmi_store_relaxed(&t->summoned, false); // before the flush, which a later summons must not lose
+    tmi_store_relaxed(&t->cache.summoned, false); // before the flush, which a later summons must not lose
     tmi_cache_flush(&t->cache);
     tmi_cache_disarm(&t->cache);
 }
@@ -146,11 +146,19 @@ static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *funct
         tmi_pacer_armed_free(&t->cache);
 }
 
+/* p is in no slab or extent: NULL, a block whose memory has become free address space, or none of ours. */
+static bool free_outside(const void *p, const char *function)
+{
+    if (tmi_pagemap_segment(p) != NULL)
+        tmi_fatal(function, p, "double free, or a block that was never allocated");
+    return p == NULL;
+}
+
 bool tmi_heap_free(void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
     if (cls == TMI_CLASS_NONE)
-        return p == NULL;
+        return free_outside(p, function);
     if (tmi_cache_push_armed(&tmi_self->cache, cls, p))
         return true;
     tmi_thread_t *t = tmi_thread_or_null();
@@ -159,7 +167,7 @@ bool tmi_heap_free(void *p, const char *function)
             require_slot(p, cls, function);
         tmi_tally_free(t, tmi_heap_usable(p, function));
     }
-    if (TM_UNLIKELY(t != NULL && tmi_load_relaxed(&t->summoned)))
+    if (TM_UNLIKELY(t != NULL && tmi_load_relaxed(&t->cache.summoned)))
         answer_summons(t);
     if (TM_LIKELY(cls <= TMI_CLASS_LAST)) {
         free_small(t, cls, p, function);
@@ -227,10 +235,8 @@ bool tmi_heap_trim(size_t pad)
     if (self != NULL)
         tmi_cache_flush(&self->cache);
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        if (t != self) {
-            tmi_store_relaxed(&t->summoned, true); // before the limits: see answer_summons; a missed one waits for a slow path
+        if (t != self)
             tmi_cache_summon(&t->cache);
-        }
     (void)pad; // nothing is kept for later: what is needed again costs one fault a page
     bool any = tmi_pacer_purge_all() > 0;
     return tmi_space_release() > 0 || any;

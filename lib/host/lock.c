@@ -27,13 +27,11 @@ void tmi_lock_slow(tmi_lock_t *lock)
         tmi_os_futex_wait(&lock->word, 2);
 }
 
-void tmi_unlock_slow(tmi_lock_t *lock)
+void tmi_unlock_wake(tmi_lock_t *lock) { tmi_os_futex_wake_one(&lock->word); }
+
+/* A fork is under way: on its thread nothing happens, on others what tmi_unlock does. */
+void tmi_unlock_forking(tmi_lock_t *lock)
 {
-    if (tmi_load_relaxed(&tmi_lock_fork_owner) != 0) {
-        if (forking_here())
-            return;
-        if (tmi_exchange_release(&lock->word, 0) != 2)
-            return;
-    }
-    tmi_os_futex_wake_one(&lock->word);
+    if (!forking_here() && tmi_exchange_release(&lock->word, 0) == 2)
+        tmi_unlock_wake(lock);
 }

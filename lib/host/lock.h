@@ -22,7 +22,8 @@ typedef struct tmi_lock {
 extern uintptr_t tmi_lock_fork_owner;
 
 void tmi_lock_slow(tmi_lock_t *lock);
-void tmi_unlock_slow(tmi_lock_t *lock);
+void tmi_unlock_forking(tmi_lock_t *lock);
+void tmi_unlock_wake(tmi_lock_t *lock);
 
 static inline void tmi_lock(tmi_lock_t *lock)
 {
@@ -40,8 +41,10 @@ static inline bool tmi_trylock(tmi_lock_t *lock)
 static inline void tmi_unlock(tmi_lock_t *lock)
 {
     // relaxed: only the thread that set it needs to see it
-    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_lock_fork_owner) != 0) || tmi_exchange_release(&lock->word, 0) == 2)
-        tmi_unlock_slow(lock);
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_lock_fork_owner) != 0))
+        tmi_unlock_forking(lock);
+    else if (TM_UNLIKELY(tmi_exchange_release(&lock->word, 0) == 2)) // pairs: tmi_lock, tmi_lock_slow
+        tmi_unlock_wake(lock);
 }
 
 /* After fork, in the child: the lock is free whatever it was. */

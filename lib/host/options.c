@@ -97,7 +97,8 @@ static bool parse_number(slice_t value, uint32_t *out)
         if (value.at[i] < '0' || value.at[i] > '9' || (n = n * 10 + (uint64_t)(value.at[i] - '0')) > 1000000000)
             return false;
     }
-    *out = (uint32_t)n;
+    if (value.length > 0)
+        *out = (uint32_t)n;
     return value.length > 0;
 }
 

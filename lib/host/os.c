@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,6 +64,15 @@ bool tmi_os_init(void)
         errno = saved_;                         \
         err_;                                   \
     })
+
+size_t tmi_os_address_limit(void)
+{
+    int saved = errno;
+    struct rlimit limit;
+    bool known = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    errno = saved;
+    return known ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
 
 static int map_at(void *hint, size_t size, int prot, int flags, void **out)
 {

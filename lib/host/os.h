@@ -16,6 +16,9 @@ extern unsigned tmi_os_page_shift;
 /* Idempotent; called before anything else here. False when the page size is one we cannot work with. */
 bool tmi_os_init(void);
 
+/* How much address space the process may have (RLIMIT_AS), or SIZE_MAX. */
+size_t tmi_os_address_limit(void);
+
 /* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address. */
 int tmi_os_reserve(size_t size, void **out);
 /* Make part of a reservation writable. */

@@ -24,6 +24,9 @@ int tmi_pagemap_init(void)
     void *p = NULL;
     int err = ENOMEM;
     uintptr_t nunits = ALL_UNITS;
+    size_t share = tmi_os_address_limit() / 16;
+    while (nunits > SMALLEST_WINDOW && window_bytes(nunits) > share)
+        nunits /= 4;
     while (nunits >= SMALLEST_WINDOW && (err = tmi_os_reserve(window_bytes(nunits), &p)) != 0)
         nunits /= 4;
     if (err != 0)

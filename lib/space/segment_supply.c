@@ -72,37 +72,42 @@ int tmi_supply_grow(size_t nunits)
     return err;
 }
 
-/* The whole segments inside a clean run go; what is left on both sides stays. Returns the bytes. */
-static size_t release_run(tmi_run_t run)
+static void put_clean(char *from, char *to)
 {
-    char *end = run.addr + run.nunits * TMI_UNIT_SIZE;
-    char *from = (char *)tmi_round_up((uintptr_t)run.addr, TMI_SEGMENT_SIZE);
+    if (from < to)
+        tmi_bins_put((tmi_run_t){from, (size_t)(to - from) / TMI_UNIT_SIZE, 0, false}, 0);
+}
+
+/* The whole segments inside a clean run go, what is left on both sides goes back. Returns the bytes; at 0 the run is still the
+ * caller's. */
+static size_t release_run(const tmi_run_t *run)
+{
+    char *end = run->addr + run->nunits * TMI_UNIT_SIZE;
+    char *from = (char *)tmi_round_up((uintptr_t)run->addr, TMI_SEGMENT_SIZE);
     char *to = (char *)tmi_round_down((uintptr_t)end, TMI_SEGMENT_SIZE);
     if (from >= to || tmi_os_unmap(from, (size_t)(to - from)) != 0)
-        from = to = end;
-    size_t size = (size_t)(to - from);
-    drop_records(from, size);
-    tmi_discount(mapped_bytes, size);
-    if (run.addr < from)
-        tmi_bins_put((tmi_run_t){run.addr, (size_t)(from - run.addr) / TMI_UNIT_SIZE, 0, false}, 0);
-    if (to < end)
-        tmi_bins_put((tmi_run_t){to, (size_t)(end - to) / TMI_UNIT_SIZE, 0, false}, 0);
-    return size;
+        return 0;
+    drop_records(from, (size_t)(to - from));
+    tmi_discount(mapped_bytes, to - from);
+    put_clean(run->addr, from);
+    put_clean(to, end);
+    return (size_t)(to - from);
 }
 
 size_t tmi_supply_release(void)
 {
-    size_t total = 0;
-    tmi_run_t run;
-    for (;;) {
-        // a run of 63 units is certain to hold a whole segment; the longest are what matters
-        if (!tmi_bins_take(2 * TMI_SEGMENT_UNITS - 1, false, &run))
-            return total;
-        size_t n = release_run(run);
-        total += n;
+    enum { KEPT_MAX = 64 }; // runs that are long enough but hold no whole segment, or that the kernel did not take
+    size_t total = 0, nkept = 0;
+    tmi_run_t run, kept[KEPT_MAX];
+    while (nkept < KEPT_MAX && tmi_bins_take(TMI_SEGMENT_UNITS, false, &run)) {
+        size_t n = release_run(&run);
         if (n == 0)
-            return total;
+            kept[nkept++] = run;
+        total += n;
     }
+    while (nkept > 0)
+        tmi_bins_put(kept[--nkept], 0);
+    return total;
 }
 
 size_t tmi_space_release(void)

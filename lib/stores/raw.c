@@ -80,7 +80,7 @@ size_t tmi_raw_take(unsigned cls, void **out, size_t n)
             break;
         left -= take_from(slab, out + left, left);
     }
-    s->nfree -= n - left;
+    tmi_own_add(&s->nfree, left - n);
     tmi_unlock(&s->lock);
     if (TM_UNLIKELY(left > 0))
         for (size_t i = 0; i < n - left; i++)
@@ -96,7 +96,7 @@ size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
     if (s->nonempty != 0 || tmi_slab_make(cls) != NULL) {
         tmi_dlist_t *emptiest = &s->levels[tmi_log2(s->nonempty)];
         got = take_lines_from(TM_CONTAINER_OF(emptiest->next, tmi_slab_t, level_link), out + n, n);
-        s->nfree -= got;
+        tmi_own_add(&s->nfree, -got);
     }
     tmi_unlock(&s->lock);
     size_t rest = got < n ? tmi_raw_take(cls, out, n - got) : 0;
@@ -127,7 +127,7 @@ void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
         while (slab->free[w] == 0)
             w++;
         *zero_from = untouched_from(slab, c, w * 64 + tmi_lowest_bit(slab->free[w]));
-        s->nfree -= take_from(slab, &p + 1, 1);
+        tmi_own_add(&s->nfree, -take_from(slab, &p + 1, 1));
     }
     tmi_unlock(&s->lock);
     return p;
@@ -202,7 +202,7 @@ void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *func
             tmi_fatal(function, slots[done], "double free: its slab is gone");
         }
         size_t k = put_run(tmi_slab_of(slots[done]), slots + done, n - done, function);
-        s->nfree += k;
+        tmi_own_add(&s->nfree, k);
         done += k;
     }
     tmi_unlock(&s->lock);

@@ -1,4 +1,5 @@
-/* Giving empty pages of slabs back. The class lock is held over the call to the kernel: a slab has 64 KiB, so a call is short. */
+/* Giving empty pages of slabs back. The class lock is held over the call to the kernel: a slab has 64 or 256 KiB, so a
+ * call is short. */
 #include "host/counters.h"
 #include "stores/raw_impl.h"
 
@@ -51,8 +52,6 @@ size_t tmi_raw_purge(uint32_t now, uint32_t min_age, size_t enough)
     size_t total = 0;
     for (unsigned cls = TMI_CLASS_FIRST; cls <= TMI_CLASS_LAST && total < enough; cls++) {
         tmi_slabs_t *s = &tmi_slabs[cls];
-        if (tmi_dlist_empty(&s->purge_queue)) // unlocked look: missed work is seen next time
-            continue;
         tmi_lock(&s->lock);
         total += purge_class(s, now, min_age, enough - total);
         tmi_unlock(&s->lock);

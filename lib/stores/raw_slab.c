@@ -55,8 +55,8 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
         tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
         tmi_slab_add_empty(slab, slab->touched);
     }
-    tmi_slabs[cls].nslabs++;
-    tmi_slabs[cls].nfree += c->slots;
+    tmi_own_add(&tmi_slabs[cls].nslabs, 1);
+    tmi_own_add(&tmi_slabs[cls].nfree, c->slots);
     tmi_slab_relevel(slab);
     return slab;
 }
@@ -79,8 +79,8 @@ void tmi_slab_release(tmi_slab_t *slab)
     size_t bytes = tmi_popcount(slab->touched) * tmi_os_page_size;
     leave_level(slab);
     tmi_dlist_remove(&slab->purge_link);
-    s->nslabs--;
-    s->nfree -= c->slots;
+    tmi_own_add(&s->nslabs, -1);
+    tmi_own_add(&s->nfree, -(size_t)c->slots);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
     tmi_space_free(slab->base, c->units, bytes);

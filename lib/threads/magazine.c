@@ -32,6 +32,9 @@ static size_t held(const tmi_cache_t *cache, unsigned cls)
     return buffer ? (size_t)(cache->magazines[cls].top - (buffer + 1)) : 0;
 }
 
+/* Of the owner; statistics of other threads read it. */
+static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_relaxed(&cache->magazines[cls].top, top); }
+
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
@@ -41,12 +44,15 @@ static void set_limit(tmi_cache_t *cache, unsigned cls)
 
 void tmi_cache_init(tmi_cache_t *cache, bool observed)
 {
-    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        cache->magazines[c] = (tmi_magazine_t){no_slots(), NULL};
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
+        set_top(cache, c, no_slots());
+        tmi_store_relaxed(&cache->magazines[c].limit, NULL);
+    }
     for (size_t size = 0; size <= TMI_TINY_MAX; size++)
         cache->codes[size] = observed ? 0 : (uint8_t)(tmi_class_of(size) * 2);
     cache->observed = observed;
     cache->armed = false;
+    tmi_store_relaxed(&cache->summoned, false);
     cache->budget = TMI_THREAD_CACHE_MAX;
     cache->victim = TMI_CLASS_FIRST;
 }
@@ -66,9 +72,9 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
     }
     if (b->buffer != NULL)
         tmi_meta_free(b->buffer, (old_limit + 1) * sizeof *buffer);
-    b->buffer = buffer;
+    tmi_store_relaxed(&b->buffer, buffer); // statistics read it
     b->limit = (uint16_t)new_limit;
-    cache->magazines[cls].top = buffer ? buffer + 1 + n : no_slots();
+    set_top(cache, cls, buffer ? buffer + 1 + n : no_slots());
     cache->budget += (old_limit - new_limit) * (size_t)tmi_classes[cls].size; // modulo 2^64
     set_limit(cache, cls);
     return true;
@@ -169,7 +175,6 @@ void tmi_depot_reset_locks(void)
 /* Take the n oldest slots out of a magazine and give them to the depot, or to the slabs. */
 static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot, const char *function)
 {
-    tmi_magazine_t *m = &cache->magazines[cls];
     void **bottom = cache->books[cls].buffer + 1;
     if (n == 0)
         return;
@@ -177,7 +182,7 @@ static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot
         tmi_raw_return(cls, bottom, n, function);
     size_t rest = held(cache, cls) - n;
     memmove(bottom, bottom + n, rest * sizeof *bottom);
-    m->top = bottom + rest;
+    set_top(cache, cls, bottom + rest);
     tmi_count(flushes, 1);
 }
 
@@ -238,7 +243,7 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
         got = first ? tmi_raw_take_lines(cls, b->buffer + 1, wanted) : tmi_raw_take(cls, b->buffer + 1, wanted);
     if (got == 0)
         return NULL;
-    cache->magazines[cls].top = b->buffer + got; // one less than it holds: that one is the caller's
+    set_top(cache, cls, b->buffer + got); // one less than it holds: that one is the caller's
     return b->buffer[got];
 }
 
@@ -247,7 +252,7 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
     tmi_magazine_t *m = &cache->magazines[cls];
     void *p = m->top[-1];
     if (p != NULL) { // the fast path was switched off, or the size is not tiny
-        m->top--;
+        tmi_step_foldable(&m->top, -1);
         return p;
     }
     begin_exchange(cache);
@@ -281,11 +286,13 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
     }
     if (TM_UNLIKELY(m->top[-1] == p))
         tmi_fatal(function, p, "double free");
-    *m->top++ = p;
+    *m->top = p;
+    tmi_step_foldable(&m->top, 1);
 }
 
 void tmi_cache_summon(tmi_cache_t *cache)
 {
+    tmi_store_relaxed(&cache->summoned, true); // relaxed: seen late, it is answered late
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         tmi_store_relaxed(&cache->magazines[c].limit, NULL); // G2; its owner puts the limits back
 }
@@ -315,6 +322,7 @@ void tmi_cache_flush(tmi_cache_t *cache)
 
 void tmi_cache_destroy(tmi_cache_t *cache)
 {
+    begin_exchange(cache);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         if (cache->books[c].buffer == NULL)
             continue;
@@ -325,6 +333,7 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         (void)resize(cache, c, 0);
         cache->books[c].refilled = false;
     }
+    end_exchange(cache);
 }
 
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)

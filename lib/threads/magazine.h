@@ -37,6 +37,7 @@ typedef struct tmi_cache {
     uint8_t codes[TMI_TINY_MAX + 1];
     bool observed;             // every call takes the slow path
     bool armed;                // every free does
+    bool summoned;             // by another thread (malloc_trim): give everything back at the next free
     bool busy;                 // an exchange is under way: in a child of fork the cache of another thread may be half moved
     uint8_t victim;            // class that gives way next
     uint16_t armed_frees;      // since it was armed
@@ -53,8 +54,11 @@ static inline void *tmi_cache_pop(tmi_cache_t *cache, size_t code)
 {
     tmi_magazine_t *m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
     void *p = tmi_load_relaxed(&m->top)[-1]; // own; statistics read it too
-    if (TM_LIKELY(p != NULL))
+    if (TM_LIKELY(p != NULL)) {
+        __asm__("" : "+r"(code)); // as if anew: both accesses are indexed then, and the address of m takes no instruction
+        m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
         tmi_step_foldable(&m->top, -1);
+    }
     return p;
 }
 
@@ -78,7 +82,9 @@ enum { TMI_ARMED_FREES_PER_LOOK = 16 }; // of the pacer at the clock
 static inline bool tmi_cache_push_armed(tmi_cache_t *cache, unsigned cls, void *p)
 {
     void **top = cache->magazines[cls].top, **bottom = cache->books[cls].buffer + 1;
-    if (!cache->armed || cache->observed || (size_t)(top - bottom) >= cache->books[cls].limit || top[-1] == p) // no buffer: far over
+    if (!cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned))
+        return false;
+    if ((size_t)(top - bottom) >= cache->books[cls].limit || top[-1] == p) // without a buffer: far over
         return false;
     if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK == TMI_ARMED_FREES_PER_LOOK - 1)
         return false;
@@ -103,7 +109,7 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
 void tmi_cache_arm(tmi_cache_t *cache);
 void tmi_cache_disarm(tmi_cache_t *cache);
 
-/* Any thread: make the owner's next free take the slow path. */
+/* Any thread: make the owner's next free take the slow path, and find `summoned` there. */
 void tmi_cache_summon(tmi_cache_t *cache);
 
 /* Give all slots back to the slabs; the magazines stay. */

@@ -1,6 +1,6 @@
 /* pacer.h - when empty pages go back to the kernel.
  *
- * Idea: frees pay for it. Work is *pending* while empty pages (of slabs and of free spans) exceed what may be kept: max(1 MiB, purge_keep % of live
+ * Idea: frees pay for it. Work is *pending* while empty pages (of slabs and of free spans) exceed what may be kept: max(256 KiB, purge_keep % of live
  * memory). The slow paths poll; a pass runs at most every quarter of purge_delay, and purges what has been empty for purge_delay ms, oldest
  * first, at most 64 MiB at a time.
  *

@@ -5,7 +5,7 @@
  * leaves the record for the next one, so whoever walks the list needs no lock.
  *
  * T1  tmi_self is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list with `used`.
- * T2  Only its thread writes a record in use, but for the limits (magazine.h, G2) and `summoned`.
+ * T2  Only its thread writes a record in use, but for what tmi_cache_summon stores.
  *
  * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors and in libc, goes
  * to the slabs directly. */
@@ -18,7 +18,6 @@ typedef struct tmi_thread {
     tmi_cache_t cache;         // first: the fast paths need no offset
     struct tmi_thread *next;   // older record; never changes
     bool used;                 // registry lock
-    bool summoned;             // somebody called malloc_trim: flush at the next slow path
     size_t allocs, frees;      // served so far by this record, when calls are counted
 } tmi_thread_t;
 
