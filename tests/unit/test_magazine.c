@@ -1,0 +1,284 @@
+/* Magazines: G1-G4, bounded whatever a thread does, and everything comes home. */
+#include "front/heap.h"
+#include "front/introspect.h"
+#include "stores/raw.h"
+#include "support.h"
+#include "threads/magazine.h"
+
+#include <string.h>
+
+static tmi_cache_t cache;
+
+static void *take(unsigned cls)
+{
+    void *p = tmi_cache_pop(&cache, cls * 2);
+    return p != NULL ? p : tmi_cache_alloc(&cache, cls);
+}
+
+static void give(unsigned cls, void *p)
+{
+    if (!tmi_cache_push(&cache, cls * 2, p))
+        tmi_cache_free(&cache, cls, p, "free");
+}
+
+/* G1-G3; returns the bytes the cache holds. */
+static size_t check_cache(const tmi_cache_t *c)
+{
+    size_t may_hold = 0, holds = 0;
+    for (unsigned cls = TMI_CLASS_FIRST; cls <= TMI_CLASS_LAST; cls++) {
+        const tmi_magazine_t *m = &c->magazines[cls];
+        const tmi_magazine_books_t *b = &c->books[cls];
+        size_t count = tmi_cache_count(c, cls);
+        if (b->buffer == NULL) {
+            assert_int_equal(b->limit, 0);
+            assert_null(m->top[-1]); // G1
+            assert_null(m->limit);   // G2
+            continue;
+        }
+        assert_null(b->buffer[0]);
+        assert_true(tmi_is_pow2(b->limit + 1u));
+        assert_true(m->top > b->buffer && m->top <= b->buffer + 1 + b->limit);
+        assert_true(m->limit == NULL || m->limit == b->buffer + 1 + b->limit);
+        may_hold += (size_t)b->limit * tmi_classes[cls].size;
+        holds += count * tmi_classes[cls].size;
+    }
+    assert_int_equal(may_hold, TMI_THREAD_CACHE_MAX - c->budget); // G3
+    assert_true(may_hold <= TMI_THREAD_CACHE_MAX);
+    return holds;
+}
+
+static void fresh_cache(bool observed)
+{
+    memset(&cache, 0, sizeof cache);
+    tmi_cache_init(&cache, observed);
+}
+
+static void drop_cache(void)
+{
+    tmi_cache_destroy(&cache);
+    tmi_depot_trim(true);
+    assert_int_equal(cache.budget, TMI_THREAD_CACHE_MAX);
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        assert_true(tmi_cache_count(&cache, c) == 0 && tmi_depot_count(c) == 0 && tmi_slabs[c].nslabs == 0);
+    tmi_check_all();
+}
+
+static void codes_lead_to_the_class(void **state)
+{
+    (void)state;
+    fresh_cache(false);
+    for (size_t size = 0; size <= TMI_TINY_MAX; size++)
+        assert_int_equal(cache.codes[size], tmi_class_of(size) * 2);
+    drop_cache();
+}
+
+static void last_freed_is_first_allocated(void **state)
+{
+    (void)state;
+    fresh_cache(false);
+    unsigned c = tmi_class_of(100);
+    void *a = take(c), *b = take(c);
+    give(c, a);
+    give(c, b);
+    assert_ptr_equal(take(c), b);
+    assert_ptr_equal(take(c), a);
+    give(c, a);
+    give(c, b);
+    drop_cache();
+}
+
+static void what_a_thread_holds_is_bounded(void **state)
+{
+    (void)state;
+    enum { LIVE = 4000 };
+    static struct { void *p; unsigned cls; } live[LIVE];
+    rng_t r = {41};
+    size_t most = 0;
+    fresh_cache(false);
+    memset(live, 0, sizeof live);
+    for (size_t step = 0; step < scaled(400000); step++) {
+        size_t i = rng_below(&r, LIVE);
+        if (live[i].p != NULL) {
+            give(live[i].cls, live[i].p);
+            live[i].p = NULL;
+        } else {
+            unsigned focus = (unsigned)(step / 20000 % 5) * 15; // phases: the classes in use drift
+            live[i].cls = TMI_CLASS_FIRST + (unsigned)(focus + rng_below(&r, 20)) % TMI_CLASS_LAST;
+            live[i].p = take(live[i].cls);
+            assert_non_null(live[i].p);
+        }
+        if (step % 64 == 0) {
+            size_t holds = check_cache(&cache);
+            most = holds > most ? holds : most;
+        }
+    }
+    for (size_t i = 0; i < LIVE; i++)
+        if (live[i].p != NULL)
+            give(live[i].cls, live[i].p);
+    print_message("held at most %zu KiB\n", most / TMI_KIB);
+    assert_true(check_cache(&cache) <= TMI_THREAD_CACHE_MAX);
+    assert_true(most > TMI_THREAD_CACHE_MAX / 8); // it does cache
+    drop_cache();
+}
+
+static void a_magazine_grows_with_use(void **state)
+{
+    (void)state;
+    fresh_cache(false);
+    unsigned c = tmi_class_of(64);
+    static void *p[2000];
+    p[0] = take(c);
+    unsigned first = cache.books[c].limit;
+    for (int i = 1; i < 2000; i++)
+        p[i] = take(c);
+    for (int i = 0; i < 2000; i++)
+        give(c, p[i]);
+    assert_true(first < 16 && cache.books[c].limit > first);
+    (void)check_cache(&cache);
+    drop_cache();
+}
+
+static void slots_are_never_handed_out_twice(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    static void *p[N];
+    rng_t r = {42};
+    fresh_cache(false);
+    unsigned c = tmi_class_of(40);
+    for (int round = 0; round < 20; round++) {
+        for (size_t i = 0; i < N; i++)
+            fill(p[i] = take(c), 40, i);
+        for (size_t i = 0; i < N; i++)
+            assert_true(intact(p[i], 40, 40, i));
+        for (size_t i = N; i > 0; i--) { // back in random order
+            size_t k = rng_below(&r, i);
+            give(c, p[k]);
+            p[k] = p[i - 1];
+        }
+        if (round % 5 == 0)
+            tmi_depot_trim(false);
+    }
+    drop_cache();
+}
+
+static void an_armed_cache_refuses_the_fast_path(void **state)
+{
+    (void)state;
+    fresh_cache(false);
+    unsigned c = tmi_class_of(64);
+    void *p = take(c);
+    assert_true(tmi_cache_push(&cache, c * 2, p));
+    assert_ptr_equal(take(c), p);
+    tmi_cache_arm(&cache);
+    assert_false(tmi_cache_push(&cache, c * 2, p));
+    tmi_cache_free(&cache, c, p, "free"); // but the slow path caches it all the same
+    assert_ptr_equal(take(c), p);
+    tmi_cache_disarm(&cache);
+    assert_true(tmi_cache_push(&cache, c * 2, p));
+    (void)check_cache(&cache);
+    tmi_cache_summon(&cache);
+    assert_ptr_equal(take(c), p);
+    assert_false(tmi_cache_push(&cache, c * 2, p));
+    tmi_cache_disarm(&cache);
+    assert_true(tmi_cache_push(&cache, c * 2, p));
+    drop_cache();
+}
+
+static void an_observed_cache_never_takes_the_fast_path(void **state)
+{
+    (void)state;
+    fresh_cache(true);
+    unsigned c = tmi_class_of(64);
+    for (size_t size = 0; size <= TMI_TINY_MAX; size++)
+        assert_null(tmi_cache_pop(&cache, cache.codes[size]));
+    void *p = tmi_cache_alloc(&cache, c);
+    assert_non_null(p);
+    assert_false(tmi_cache_push(&cache, c * 2, p));
+    tmi_cache_free(&cache, c, p, "free");
+    assert_false(tmi_cache_push(&cache, c * 2, NULL));
+    drop_cache();
+}
+
+static void flush_gives_every_slot_back(void **state)
+{
+    (void)state;
+    static void *p[500];
+    fresh_cache(false);
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c += 3) {
+        for (int i = 0; i < 50; i++)
+            p[i] = take(c);
+        for (int i = 0; i < 50; i++)
+            give(c, p[i]);
+    }
+    assert_true(check_cache(&cache) > 0);
+    tmi_cache_flush(&cache);
+    assert_int_equal(check_cache(&cache), 0);
+    void *q = take(tmi_class_of(64)); // and goes on
+    assert_non_null(q);
+    give(tmi_class_of(64), q);
+    drop_cache();
+}
+
+static void the_depot_is_bounded_and_trimmed_to_its_use(void **state)
+{
+    (void)state;
+    static void *p[30000];
+    fresh_cache(false);
+    unsigned c = tmi_class_of(128);
+    for (int i = 0; i < 30000; i++)
+        p[i] = take(c);
+    for (int i = 0; i < 30000; i++)
+        give(c, p[i]);
+    size_t kept = tmi_depot_count(c);
+    assert_true(kept > 0 && kept * 128 <= TMI_MIB);
+    tmi_depot_trim(false); // learns what is there
+    tmi_depot_trim(false); // nobody needed it since
+    assert_int_equal(tmi_depot_count(c), 0);
+    drop_cache();
+}
+
+static int free_twice_through_a_magazine(void *between)
+{
+    static void *p[2000];
+    fresh_cache(false);
+    unsigned c = tmi_class_of(64);
+    for (int i = 0; i < 1000; i++)
+        p[i] = take(c);
+    give(c, p[0]);
+    for (uintptr_t i = 1; i <= (uintptr_t)between; i++)
+        give(c, p[i]);
+    give(c, p[0]);
+    tmi_cache_flush(&cache);
+    tmi_depot_trim(true); // one of the two may have been there
+    return 0;
+}
+
+static void a_double_free_shows_when_the_magazine_is_flushed(void **state)
+{
+    (void)state;
+    for (uintptr_t between = 0; between < 600; between = between * 3 + 1) {
+        outcome_t o = run_child(free_twice_through_a_magazine, (void *)between, 20);
+        assert_non_null(strstr(o.text, "tinymem: free(0x"));
+        assert_non_null(strstr(o.text, "double free"));
+        assert_int_not_equal(o.status, 0);
+    }
+}
+
+int main(void)
+{
+    tmi_heap_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(codes_lead_to_the_class),
+        cmocka_unit_test(last_freed_is_first_allocated),
+        cmocka_unit_test(what_a_thread_holds_is_bounded),
+        cmocka_unit_test(a_magazine_grows_with_use),
+        cmocka_unit_test(slots_are_never_handed_out_twice),
+        cmocka_unit_test(an_armed_cache_refuses_the_fast_path),
+        cmocka_unit_test(an_observed_cache_never_takes_the_fast_path),
+        cmocka_unit_test(flush_gives_every_slot_back),
+        cmocka_unit_test(the_depot_is_bounded_and_trimmed_to_its_use),
+        cmocka_unit_test(a_double_free_shows_when_the_magazine_is_flushed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

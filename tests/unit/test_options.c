@@ -1,0 +1,227 @@
+/* TINYMEM=key:value,...: what is right is taken; what is wrong costs one line with the nearest right one, and the default stands. */
+#include "host/options.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int parse(void *text)
+{
+    tmi_options_parse(text);
+    return 0;
+}
+
+/* Parse in a child; what it complained about. Returns the number of lines. */
+static size_t complaints(const char *text, outcome_t *o)
+{
+    *o = run_child(parse, (void *)(uintptr_t)text, 10);
+    assert_true(exited(o, 0));
+    size_t lines = 0;
+    for (const char *p = o->text; (p = strchr(p, '\n')) != NULL; p++)
+        lines++;
+    return lines;
+}
+
+static void defaults_stand_without_a_text(void **state)
+{
+    (void)state;
+    memset(&tmi_options, 0x5a, sizeof tmi_options);
+    tmi_options_parse(NULL);
+    assert_int_equal(tmi_options.check, TMI_CHECK_FAST);
+    assert_int_equal(tmi_options.stats, 0);
+    assert_int_equal(tmi_options.background, 0);
+    assert_int_equal(tmi_options.verbose, 0);
+    assert_int_equal(tmi_options.huge, 0);
+    assert_string_equal(tmi_options.stats_file, "");
+    uint32_t delay = tmi_options.purge_delay;
+    tmi_options_parse("");
+    assert_int_equal(tmi_options.purge_delay, delay);
+}
+
+static void values_are_taken(void **state)
+{
+    (void)state;
+    tmi_options_parse("check:full,stats:on,stats_file:/some/where.txt,purge_delay:7,purge_keep:0,background:on,huge:on,verbose:on");
+    assert_int_equal(tmi_options.check, TMI_CHECK_FULL);
+    assert_int_equal(tmi_options.stats, 1);
+    assert_string_equal(tmi_options.stats_file, "/some/where.txt");
+    assert_int_equal(tmi_options.purge_delay, 7);
+    assert_int_equal(tmi_options.purge_keep, 0);
+    assert_int_equal(tmi_options.background, 1);
+    assert_int_equal(tmi_options.huge, 1);
+    assert_int_equal(tmi_options.verbose, 1);
+}
+
+static void the_last_value_wins_and_parsing_starts_afresh(void **state)
+{
+    (void)state;
+    tmi_options_parse("purge_delay:1,purge_delay:2,,");
+    assert_int_equal(tmi_options.purge_delay, 2);
+    tmi_options_parse("stats:on");
+    assert_int_not_equal(tmi_options.purge_delay, 2);
+}
+
+static void a_good_text_says_nothing(void **state)
+{
+    (void)state;
+    outcome_t o;
+    assert_int_equal(complaints("check:full,huge:on,purge_delay:1000000000", &o), 0);
+    assert_int_equal(complaints(NULL, &o), 0);
+}
+
+static void a_misspelt_key_names_the_nearest(void **state)
+{
+    (void)state;
+    outcome_t o;
+    static const struct { const char *text, *nearest; } cases[] = {
+        {"chek:full", "did you mean check?"},
+        {"purgedelay:5", "did you mean purge_delay?"},
+        {"purge_kep:5", "did you mean purge_keep?"},
+        {"verbos:on", "did you mean verbose?"},
+        {"backgrund:on", "did you mean background?"},
+        {"stat_file:x", "did you mean stats_file?"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(complaints(cases[i].text, &o), 1);
+        assert_memory_equal(o.text, "tinymem: option ", 16);
+        assert_non_null(strstr(o.text, cases[i].nearest));
+    }
+}
+
+static void a_misspelt_choice_names_the_nearest(void **state)
+{
+    (void)state;
+    outcome_t o;
+    assert_int_equal(complaints("check:ful", &o), 1);
+    assert_non_null(strstr(o.text, "did you mean check:full?"));
+    assert_int_equal(complaints("stats:onn", &o), 1);
+    assert_non_null(strstr(o.text, "did you mean stats:on?"));
+    assert_int_equal(complaints("huge:of", &o), 1);
+    assert_non_null(strstr(o.text, "did you mean huge:off?"));
+}
+
+static int parse_and_compare(void *text)
+{
+    tmi_options_t defaults;
+    tmi_options_parse(NULL);
+    defaults = tmi_options;
+    tmi_options_parse(text);
+    return memcmp(&defaults, &tmi_options, sizeof defaults) == 0 ? 0 : 1;
+}
+
+static void a_bad_value_keeps_the_default(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "check:", "check", "check:FULL", "purge_delay:", "purge_delay:x", "purge_delay:-1", "purge_delay:1x", "purge_delay:1000000001",
+        "purge_delay:99999999999999999999999", "stats:yes", "huge:", ":", ":on", "=", "check=full", "stats:on:off",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        outcome_t o = run_child(parse_and_compare, (void *)(uintptr_t)bad[i], 10);
+        assert_true(exited(&o, 0));
+        assert_non_null(strstr(o.text, "tinymem: option "));
+    }
+}
+
+static void a_bad_item_does_not_hurt_its_neighbours(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(parse, (void *)(uintptr_t)"purge_delay:3,nonsense:1,purge_keep:4", 10);
+    assert_true(exited(&o, 0));
+    tmi_options_parse("purge_delay:3,purge_keep:4");
+    assert_int_equal(tmi_options.purge_delay, 3);
+    assert_int_equal(tmi_options.purge_keep, 4);
+}
+
+static void long_and_wild_texts_are_survived(void **state)
+{
+    (void)state;
+    static char text[5000];
+    rng_t r = {7};
+    for (int round = 0; round < 200; round++) {
+        size_t n = rng_below(&r, sizeof text - 1);
+        for (size_t i = 0; i < n; i++) // mostly letters and separators
+            text[i] = "abcdefghijklmnopqrstuvwxyz_:,019\x01\xff"[rng_below(&r, 34)];
+        text[n] = '\0';
+        outcome_t o;
+        (void)complaints(text, &o);
+    }
+    memset(text, 'a', sizeof text - 1);
+    memcpy(text, "stats_file:", 11);
+    outcome_t o;
+    assert_int_equal(complaints(text, &o), 1);
+    assert_int_equal(run_child(parse_and_compare, text, 10).status, 0);
+}
+
+static void help_lists_every_option_with_its_default(void **state)
+{
+    (void)state;
+    outcome_t o;
+    size_t lines = complaints("help", &o), rows = 0;
+#define TMI_OPTION(kind, name, value, choices, help) \
+    rows++;                                          \
+    assert_non_null(strstr(o.text, "  " #name ":" value "  ("));
+#include "host/options.def"
+#undef TMI_OPTION
+    assert_int_equal(lines, rows + 1);
+}
+
+static void describe_can_be_parsed_again(void **state)
+{
+    (void)state;
+    char text[512], again[512];
+    tmi_options_parse("check:full,purge_delay:12,huge:on,stats_file:/a/b");
+    tmi_options_t wanted = tmi_options;
+    size_t n = tmi_options_describe(text, sizeof text);
+    assert_int_equal(n, strlen(text));
+    tmi_options_parse(text);
+    assert_memory_equal(&wanted, &tmi_options, sizeof wanted);
+    for (size_t size = 2; size < n; size++) { // cut short, but terminated and inside
+        memset(again, '#', sizeof again);
+        size_t m = tmi_options_describe(again, size);
+        assert_true(m < size && again[m] == '\0' && again[size] == '#');
+        assert_memory_equal(again, text, m);
+    }
+}
+
+static int from_environment(void *unused)
+{
+    (void)unused;
+    tmi_options_init();
+    return tmi_options.purge_delay == 77 ? 0 : 1;
+}
+
+/* The initial environment is what the program was started with: see main. */
+static void init_finds_the_environment(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(from_environment, NULL, 10);
+    assert_true(exited(&o, 0));
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    if (getenv("TINYMEM") == NULL) { // start again with one: later changes by setenv do not count
+        (void)setenv("TINYMEM", "purge_delay:77", 1);
+        (void)execv("/proc/self/exe", argv);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_stand_without_a_text),
+        cmocka_unit_test(values_are_taken),
+        cmocka_unit_test(the_last_value_wins_and_parsing_starts_afresh),
+        cmocka_unit_test(a_good_text_says_nothing),
+        cmocka_unit_test(a_misspelt_key_names_the_nearest),
+        cmocka_unit_test(a_misspelt_choice_names_the_nearest),
+        cmocka_unit_test(a_bad_value_keeps_the_default),
+        cmocka_unit_test(a_bad_item_does_not_hurt_its_neighbours),
+        cmocka_unit_test(long_and_wild_texts_are_survived),
+        cmocka_unit_test(help_lists_every_option_with_its_default),
+        cmocka_unit_test(describe_can_be_parsed_again),
+        cmocka_unit_test(init_finds_the_environment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
