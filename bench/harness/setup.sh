@@ -57,14 +57,8 @@ bench_logged() {
 bench_build_library() {
     mkdir -p "$build"
     [ -f "$root/CMakeLists.txt" ] || return 0
-    (
-        cd "$root"
-        if [ ! -f build/release/CMakeCache.txt ]; then
-            bench_say "configuring the release library"
-            bench_logged "$build/release.log" cmake --preset release || exit 1
-        fi
-        bench_logged "$build/release.log" cmake --build --preset release
-    ) || bench_say "the release library does not build: going on with what is there"
+    "$root/preload/run" true >"$build/release.log" 2>&1 ||
+        { cat "$build/release.log" >&2; bench_say "the release library does not build: going on with what is there"; }
 }
 
 bench_build_programs() {

@@ -78,7 +78,7 @@ static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero
 
 static void answer_summons(tmi_thread_t *t)
 {
-    tmi_store_relaxed(&t->cache.summoned, false); // before the flush, which a later summons must not lose
+    tmi_store_relaxed(&t->cache.summoned, 0); // before the flush, which a later summons must not lose
     tmi_cache_flush(&t->cache);
     tmi_cache_disarm(&t->cache);
 }

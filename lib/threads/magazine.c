@@ -38,7 +38,7 @@ static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_re
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
-    bool slow = cache->armed || cache->observed || b->limit == 0;
+    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0;
     tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
 }
 
@@ -52,7 +52,7 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
         cache->codes[size] = observed ? 0 : (uint8_t)(tmi_class_of(size) * 2);
     cache->observed = observed;
     cache->armed = false;
-    tmi_store_relaxed(&cache->summoned, false);
+    tmi_store_relaxed(&cache->summoned, 0);
     cache->budget = TMI_THREAD_CACHE_MAX;
     cache->victim = TMI_CLASS_FIRST;
 }
@@ -133,8 +133,9 @@ static void trim_one(unsigned cls, bool all)
     enum { BATCH = 64 };
     depot_t *d = &depots[cls];
     void *batch[BATCH];
-    size_t left = all ? (size_t)-1 : tmi_load_relaxed(&d->low);
-    size_t n;
+    tmi_lock(&d->lock);
+    size_t left = all ? (size_t)-1 : d->low, n;
+    tmi_unlock(&d->lock);
     do {
         n = depot_take(cls, batch, tmi_min(left, BATCH));
         tmi_raw_return(cls, batch, n, "free");
@@ -292,7 +293,7 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
 
 void tmi_cache_summon(tmi_cache_t *cache)
 {
-    tmi_store_relaxed(&cache->summoned, true); // relaxed: seen late, it is answered late
+    tmi_store_relaxed(&cache->summoned, 1); // relaxed: seen late, it is answered late
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         tmi_store_relaxed(&cache->magazines[c].limit, NULL); // G2; its owner puts the limits back
 }

@@ -37,12 +37,12 @@ typedef struct tmi_cache {
     uint8_t codes[TMI_TINY_MAX + 1];
     bool observed;             // every call takes the slow path
     bool armed;                // every free does
-    bool summoned;             // by another thread (malloc_trim): give everything back at the next free
     bool busy;                 // an exchange is under way: in a child of fork the cache of another thread may be half moved
     uint8_t victim;            // class that gives way next
     uint16_t armed_frees;      // since it was armed
     uint32_t exchanges;        // with the depot or the slabs, so far
     size_t budget;             // G3
+    uint32_t summoned;         // 1, by another thread (malloc_trim): give everything back at the next free
     tmi_magazine_books_t books[TMI_CLASS_COUNT];
 } tmi_cache_t;
 

@@ -210,7 +210,7 @@ static void the_child_gets_the_other_threads_slots(void **state)
         _exit(held == 0 ? 0 : 1);
     }
     int status = wait_for(pid);
-    stop = true;
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     assert_int_equal(pthread_join(t, NULL), 0);
     assert_int_equal(status, 0);
 }

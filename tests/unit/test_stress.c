@@ -98,7 +98,7 @@ static void clear_shelf(void)
 
 static void *worker(void *seed)
 {
-    work((uintptr_t)seed, scaled(150000));
+    work((uintptr_t)seed, scaled(600000));
     return NULL;
 }
 
@@ -129,7 +129,7 @@ static void *short_life(void *seed)
 
 static void *churner(void *seed)
 {
-    for (uintptr_t i = 0; i < scaled(300); i++) {
+    for (uintptr_t i = 0; i < scaled(1000); i++) {
         pthread_t t;
         if (pthread_create(&t, NULL, short_life, (void *)((uintptr_t)seed * 1000 + i)) != 0)
             abort();
@@ -155,7 +155,7 @@ static size_t put_at, got_at;
 static void *producer(void *seed)
 {
     rng_t r = {(uintptr_t)seed};
-    for (size_t n = scaled(200000); n > 0; n--) {
+    for (size_t n = scaled(800000); n > 0; n--) {
         item_t *it = make(&r);
         while (put_at - __atomic_load_n(&got_at, __ATOMIC_ACQUIRE) == QUEUE)
             (void)usleep(10);
@@ -167,7 +167,7 @@ static void *producer(void *seed)
 
 static void *consumer(void *unused)
 {
-    for (size_t n = scaled(200000); n > 0; n--) {
+    for (size_t n = scaled(800000); n > 0; n--) {
         while (got_at == __atomic_load_n(&put_at, __ATOMIC_ACQUIRE))
             (void)usleep(10);
         drop(queue[got_at % QUEUE]);

@@ -1,0 +1,177 @@
+/* The futex lock: one holder at a time, no sleeper is forgotten, and the thread between fork handlers passes through what it holds. */
+#include "host/lock.h"
+#include "support.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+enum { THREADS = 4 };
+
+static tmi_lock_t lock;
+static size_t counter;
+static bool with_lock;
+
+static void *count_up(void *unused)
+{
+    for (size_t i = 0; i < scaled(200000); i++) {
+        if (with_lock)
+            tmi_lock(&lock);
+        size_t seen = __atomic_load_n(&counter, __ATOMIC_RELAXED);
+        if (i % 64 == 0)
+            tmi_cpu_relax();
+        __atomic_store_n(&counter, seen + 1, __ATOMIC_RELAXED);
+        if (with_lock)
+            tmi_unlock(&lock);
+    }
+    return unused;
+}
+
+static size_t count_by_all(bool locked)
+{
+    pthread_t t[THREADS];
+    counter = 0;
+    with_lock = locked;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, count_up, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(t[i], NULL), 0);
+    return counter;
+}
+
+static void nothing_is_lost_under_the_lock(void **state)
+{
+    (void)state;
+    assert_int_equal(count_by_all(true), THREADS * scaled(200000));
+    assert_int_equal(lock.word, 0);
+}
+
+static void control_without_the_lock_counts_are_lost(void **state)
+{
+    (void)state;
+    bool lost = false;
+    for (int i = 0; i < 50 && !lost; i++)
+        lost = count_by_all(false) < THREADS * scaled(200000);
+    assert_true(lost);
+}
+
+/* Holders that sleep make the others sleep too. */
+static void *hold_and_sleep(void *unused)
+{
+    for (size_t i = 0; i < scaled(2000); i++) {
+        tmi_lock(&lock);
+        counter++;
+        if (i % 4 == 0)
+            (void)usleep(20);
+        tmi_unlock(&lock);
+    }
+    return unused;
+}
+
+static void no_sleeper_is_forgotten(void **state)
+{
+    (void)state;
+    pthread_t t[THREADS];
+    counter = 0;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, hold_and_sleep, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(t[i], NULL), 0); // hangs if one is
+    assert_int_equal(counter, THREADS * scaled(2000));
+}
+
+static void trylock_fails_while_it_is_held(void **state)
+{
+    (void)state;
+    assert_true(tmi_trylock(&lock));
+    assert_false(tmi_trylock(&lock));
+    tmi_unlock(&lock);
+    assert_true(tmi_trylock(&lock));
+    tmi_unlock(&lock);
+    assert_int_equal(lock.word, 0);
+}
+
+static bool other_got_it;
+
+static void *take_it(void *unused)
+{
+    tmi_lock(&lock);
+    __atomic_store_n(&other_got_it, true, __ATOMIC_RELEASE);
+    tmi_unlock(&lock);
+    return unused;
+}
+
+/* As in fork: everything is locked, then handlers of others allocate on this thread, while other threads must wait. */
+static void the_forking_thread_passes_and_others_wait(void **state)
+{
+    (void)state;
+    pthread_t t;
+    other_got_it = false;
+    tmi_lock(&lock);
+    tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self());
+    assert_int_equal(pthread_create(&t, NULL, take_it, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        tmi_lock(&lock); // returns
+        tmi_unlock(&lock); // and this does not let the other in
+        if (i % 20 == 0)
+            sleep_ms(1);
+        assert_false(__atomic_load_n(&other_got_it, __ATOMIC_ACQUIRE));
+    }
+    tmi_store_relaxed(&tmi_lock_fork_owner, 0);
+    tmi_unlock(&lock);
+    assert_int_equal(pthread_join(t, NULL), 0);
+    assert_true(other_got_it);
+    assert_int_equal(lock.word, 0);
+}
+
+static bool stop;
+
+static void *lock_and_unlock(void *unused)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        tmi_lock(&lock);
+        counter++;
+        tmi_unlock(&lock);
+    }
+    return unused;
+}
+
+/* The owner comes and goes while others contend: no wake-up is lost, and nobody slips in. */
+static void fork_owners_come_and_go_among_contenders(void **state)
+{
+    (void)state;
+    pthread_t t[THREADS];
+    stop = false;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, lock_and_unlock, NULL), 0);
+    for (size_t i = 0; i < scaled(20000); i++) {
+        tmi_lock(&lock);
+        tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self());
+        size_t seen = counter;
+        tmi_lock(&lock);
+        counter = seen + 1;
+        tmi_unlock(&lock);
+        for (int k = 0; k < 20; k++)
+            tmi_cpu_relax();
+        assert_int_equal(counter, seen + 1);
+        tmi_store_relaxed(&tmi_lock_fork_owner, 0);
+        tmi_unlock(&lock);
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(t[i], NULL), 0);
+    assert_int_equal(lock.word, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_lost_under_the_lock),
+        cmocka_unit_test(control_without_the_lock_counts_are_lost),
+        cmocka_unit_test(no_sleeper_is_forgotten),
+        cmocka_unit_test(trylock_fails_while_it_is_held),
+        cmocka_unit_test(the_forking_thread_passes_and_others_wait),
+        cmocka_unit_test(fork_owners_come_and_go_among_contenders),
+    };
+    (void)alarm(120); // a forgotten sleeper
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
