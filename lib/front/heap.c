@@ -154,13 +154,11 @@ static bool free_outside(const void *p, const char *function)
     return p == NULL;
 }
 
-bool tmi_heap_free(void *p, const char *function)
+/* All but the armed cache's detour, which is kept short by having no frame. */
+static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 {
-    unsigned cls = tmi_pagemap_class(p);
     if (cls == TMI_CLASS_NONE)
         return free_outside(p, function);
-    if (tmi_cache_push_armed(&tmi_self->cache, cls, p))
-        return true;
     tmi_thread_t *t = tmi_thread_or_null();
     if (TM_UNLIKELY(tmi_options.stats)) {
         if (cls <= TMI_CLASS_LAST)
@@ -177,6 +175,12 @@ bool tmi_heap_free(void *p, const char *function)
     tmi_large_free(p);
     tmi_pacer_poll(t ? &t->cache : NULL);
     return true;
+}
+
+bool tmi_heap_free(void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    return tmi_cache_push_armed(&tmi_self->cache, cls, p) || free_slowly(p, cls, function);
 }
 
 size_t tmi_heap_usable(const void *p, const char *function)

@@ -57,6 +57,9 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
     cache->victim = TMI_CLASS_FIRST;
 }
 
+/* Whole cache lines: a magazine is written at every call, and its neighbours in a line may be another thread's. */
+static size_t buffer_bytes(unsigned limit) { return tmi_round_up((limit + 1) * sizeof(void *), TMI_CACHE_LINE); }
+
 /* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed. */
 static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
 {
@@ -64,14 +67,14 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
     size_t n = held(cache, cls), old_limit = b->limit;
     void **buffer = NULL;
     if (new_limit > 0) {
-        buffer = tmi_meta_alloc((new_limit + 1) * sizeof *buffer);
+        buffer = tmi_meta_alloc(buffer_bytes(new_limit));
         if (buffer == NULL)
             return false;
         if (n > 0)
             memcpy(buffer + 1, b->buffer + 1, n * sizeof *buffer);
     }
     if (b->buffer != NULL)
-        tmi_meta_free(b->buffer, (old_limit + 1) * sizeof *buffer);
+        tmi_meta_free(b->buffer, buffer_bytes((unsigned)old_limit));
     tmi_store_relaxed(&b->buffer, buffer); // statistics read it
     b->limit = (uint16_t)new_limit;
     set_top(cache, cls, buffer ? buffer + 1 + n : no_slots());
@@ -184,18 +187,21 @@ static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot
     size_t rest = held(cache, cls) - n;
     memmove(bottom, bottom + n, rest * sizeof *bottom);
     set_top(cache, cls, bottom + rest);
-    tmi_count(flushes, 1);
 }
 
-/* Another class gives half its magazine, so that this one can grow. */
+/* An idle class gives half its magazine, so that this one can grow. Looks at a few each time; most calls find none. */
 static void take_budget(tmi_cache_t *cache, unsigned cls)
 {
-    for (unsigned tries = 0; tries < TMI_CLASS_COUNT; tries++) {
+    enum { LOOK_AT = 8 };
+    for (unsigned tries = 0; tries < LOOK_AT; tries++) {
         unsigned v = cache->victim;
+        tmi_magazine_books_t *b = &cache->books[v];
         cache->victim = v == TMI_CLASS_LAST ? TMI_CLASS_FIRST : (uint8_t)(v + 1);
-        unsigned limit = cache->books[v].limit / 2;
-        if (v == cls || cache->books[v].limit * (size_t)tmi_classes[v].size < MAGAZINE_BYTES / 8)
+        bool spared = v == cls || b->active || b->limit * (size_t)tmi_classes[v].size < MAGAZINE_BYTES / 8;
+        b->active = false;
+        if (spared)
             continue;
+        unsigned limit = b->limit / 2;
         if (held(cache, v) > limit)
             flush_some(cache, v, held(cache, v) - limit, false, "free");
         (void)resize(cache, v, limit);
@@ -206,6 +212,7 @@ static void take_budget(tmi_cache_t *cache, unsigned cls)
 static void grow(tmi_cache_t *cache, unsigned cls)
 {
     unsigned limit = cache->books[cls].limit;
+    cache->books[cls].active = true;
     unsigned wanted = limit == 0 ? limit_first(cls) : limit * 2 + 1;
     if (limit >= limit_max(cls))
         return;
@@ -235,7 +242,6 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
     grow(cache, cls);
     if (b->limit == 0)
         return tmi_raw_take(cls, &p, 1) == 1 ? p : NULL;
-    tmi_count(refills, 1);
     b->refilled = true;
     size_t wanted = (b->limit + 1u) / 2, got = 0;
     if (!first)

@@ -13,7 +13,8 @@
  * G3  The sum of books.limit * size over the classes is TMI_THREAD_CACHE_MAX - budget: what an idle thread can hold is bounded.
  * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
  *
- * A magazine starts small, doubles when it runs empty or over, and gives way to others when the budget is used up.
+ * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
+ * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other.
  * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot its lock. */
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
@@ -30,6 +31,7 @@ typedef struct tmi_magazine_books {
     void **buffer;     // limit + 1 pointers of metadata, or NULL
     uint16_t limit;    // slots it may hold: 2^k - 1, or 0
     bool refilled;     // since the cache was made
+    bool active;       // had an exchange since the search for a victim last came by
 } tmi_magazine_books_t;
 
 typedef struct tmi_cache {
