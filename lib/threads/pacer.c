@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 
-#define KEEP_MIN ((size_t)256 << 10)
+#define KEEP_MIN ((size_t)256 << 10) // less is not worth a call to the kernel
+#define ARM_MIN ((size_t)1 << 20)    // less is not worth the detour of an armed cache
 #define PASS_MAX ((size_t)64 << 20)
 enum { ARMED_FREES_MAX = 1024 };
 
@@ -24,6 +25,13 @@ static size_t kept_bytes(void)
 }
 
 static bool pending(void) { return empty_bytes() > kept_bytes(); }
+static bool worth_arming(void) { return empty_bytes() > tmi_max(ARM_MIN, kept_bytes()); }
+
+static void disarm(tmi_cache_t *cache)
+{
+    if (cache != NULL && TM_UNLIKELY(cache->armed))
+        tmi_cache_disarm(cache);
+}
 
 /* Purge what is at least min_age old, down to half of what may be kept. */
 static void pass(uint32_t now, uint32_t min_age)
@@ -66,8 +74,7 @@ static void start_helper(void)
 void tmi_pacer_poll(tmi_cache_t *cache)
 {
     if (TM_LIKELY(!pending())) {
-        if (cache != NULL && TM_UNLIKELY(cache->armed))
-            tmi_cache_disarm(cache);
+        disarm(cache);
         return;
     }
     if (tmi_options.background && !tmi_exchange_relaxed(&helper_started, true))
@@ -78,7 +85,9 @@ void tmi_pacer_poll(tmi_cache_t *cache)
     if (cache == NULL || tmi_options.background)
         return;
     cache->armed_frees = 0;
-    if (!cache->armed)
+    if (!worth_arming())
+        disarm(cache);
+    else if (!cache->armed)
         tmi_cache_arm(cache);
 }
 
@@ -91,7 +100,7 @@ void tmi_pacer_armed_free(tmi_cache_t *cache)
     bool idle = cache->armed_frees >= ARMED_FREES_MAX; // without an exchange: see tmi_pacer_poll
     if (pass_due(now))
         pass(now, idle ? 0 : tmi_options.purge_delay);
-    if (!pending())
+    if (!worth_arming())
         tmi_cache_disarm(cache);
 }
 

@@ -122,13 +122,14 @@ static void growth_moves_pages_and_not_bytes(void **state)
         assert_non_null(p);
         fill(p, size, size);
         size_t moves = tmi_counter(moves), before = rss_bytes();
-        char *q = tmi_large_resize(p, size * 2 + TMI_MIB);
+        size_t larger = tmi_max(size * 2, tmi_span_of(p)->nunits * TMI_UNIT_SIZE) + TMI_MIB; // than all that p took in
+        char *q = tmi_large_resize(p, larger);
         assert_non_null(q);
         assert_true(q != p && tmi_counter(moves) == moves + 1);
         assert_true(rss_bytes() <= before + TMI_MIB); // copied pages would be resident twice
         assert_true(intact(q, size, size, size));
-        fill(q, size * 2 + TMI_MIB, size + 1);
-        assert_true(intact(q, size * 2 + TMI_MIB, size * 2 + TMI_MIB, size + 1));
+        fill(q, larger, size + 1);
+        assert_true(intact(q, larger, larger, size + 1));
         audit();
         tmi_large_free(q);
         tmi_large_free(wall);
