@@ -72,7 +72,7 @@ TM_EXPORT size_t malloc_usable_size(void *p)
 {
     if (p == NULL)
         return 0;
-    return tmi_heap_owns(p) ? tmi_heap_usable(p, "malloc_usable_size") : tmi_foreign_usable(p);
+    return tmi_heap_owns(p) ? tmi_heap_usable(p, "malloc_usable_size") : tmi_foreign_usable(p, "malloc_usable_size");
 }
 
 TM_EXPORT void cfree(void *p) { tmi_preload_free(p, "cfree"); }

@@ -141,16 +141,16 @@ void tmi_foreign_free(void *p, const char *function)
     errno = saved;
 }
 
-size_t tmi_foreign_usable(void *p)
+size_t tmi_foreign_usable(void *p, const char *function)
 {
-    size_t (*next)(void *) = (size_t(*)(void *))next_for(p, "malloc_usable_size", "malloc_usable_size");
+    size_t (*next)(void *) = (size_t(*)(void *))next_for(p, "malloc_usable_size", function);
     return next(p);
 }
 
 void *tmi_foreign_realloc(void *p, size_t size)
 {
     int saved = errno;
-    size_t usable = tmi_foreign_usable(p);
+    size_t usable = tmi_foreign_usable(p, "realloc");
     void *q = tmi_heap_malloc(size);
     if (q == NULL)
         return NULL;

@@ -18,7 +18,7 @@ void *tmi_next_symbol(const char *name);
  * its own. Passed on to the next allocator if they can be its; a wild pointer is reported in the name of `function`, then abort. */
 void tmi_foreign_free(void *p, const char *function) TM_COLD;
 void *tmi_foreign_realloc(void *p, size_t size) TM_COLD;
-size_t tmi_foreign_usable(void *p) TM_COLD;
+size_t tmi_foreign_usable(void *p, const char *function) TM_COLD;
 
 /* free in all its disguises. */
 static inline void tmi_preload_free(void *p, const char *function)

@@ -186,8 +186,11 @@ bool tmi_heap_free(void *p, const char *function)
 size_t tmi_heap_usable(const void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
-    if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST)
+    if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST) {
+        if (TM_UNLIKELY(full_check))
+            require_slot(p, cls, function);
         return tmi_classes[cls].size;
+    }
     require_large(p, cls, function);
     return tmi_large_usable(p);
 }
@@ -211,8 +214,6 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
     size_t usable = tmi_heap_usable(p, function);
-    if (TM_UNLIKELY(full_check && cls <= TMI_CLASS_LAST))
-        require_slot(p, cls, function);
     if (cls <= TMI_CLASS_LAST ? fits(cls, size) : size > usable / 2 && size <= usable)
         return p;
     if (cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {

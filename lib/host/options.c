@@ -194,6 +194,7 @@ void tmi_options_init(void)
 size_t tmi_options_describe(char *buf, size_t size)
 {
     size_t n = 0;
+    buf[0] = '\0';
     for (size_t i = 0; i < TM_COUNT_OF(rows) && n + 1 < size; i++) {
         const option_row_t *row = &rows[i];
         n += tmi_format(buf + n, size - n, "%s%s:", i ? "," : "", row->name);
