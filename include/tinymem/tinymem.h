@@ -1,9 +1,26 @@
 /** tinymem.h - the public interface of tinymem.
  *
- *  A program that runs on tinymem by LD_PRELOAD=libtinymem.so or by linking -ltinymem needs nothing from this file: malloc and its
- *  family, and the C++ operators, are replaced as they stand. */
+ *  A program that runs on tinymem by LD_PRELOAD=libtinymem.so or by linking -ltinymem needs nothing from this file: malloc and
+ *  its family, and the C++ operators, are replaced as they stand.
+ *
+ *  What is declared here is the movable heap: tm_alloc gives a *handle*, and a handle gives an address for as long as it is pinned, or a
+ *  scope is open, or it is locked. In between the library may move the object, and so keeps resident memory close to
+ *  what is live. No thread ever waits for a move.
+ *
+ *      tm_handle_t h = tm_alloc(100);
+ *      TM_PINNED(char, p, h) {
+ *          strcpy(p, "stays here until the block ends");
+ *      }
+ *      tm_free(h);
+ *
+ *  Sizes are bytes. Functions that fail return TM_NULL, NULL or false and set errno; errno is left alone otherwise. All functions may be
+ *  called from any thread at the same time; pins, scopes and their ends also from signal handlers, allocation not. */
 #ifndef TINYMEM_TINYMEM_H
 #define TINYMEM_TINYMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -11,6 +28,105 @@ extern "C" {
 
 /** Version of the library in use, "major.minor.patch". Static storage. Any thread, any time. */
 const char *tm_version(void);
+
+/** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. An old handle of a freed object never
+ *  becomes valid again: an index is given up after 262,144 lives. */
+typedef uint64_t tm_handle_t;
+
+/** The handle of nothing. */
+#define TM_NULL ((tm_handle_t)0)
+
+/** A handle without its generation, 4 bytes, for programs that store millions: stale ones go unnoticed. */
+typedef uint32_t tm_ref_t;
+
+#include <tinymem/pin.h>
+
+/** Allocate `size` bytes, aligned to 16, contents undefined. Size 0 is an object too, with an address of its own when pinned.
+ *  @return  the handle, or TM_NULL with errno ENOMEM: no memory, no index, or size > PTRDIFF_MAX.
+ *  @thread  any; not in signal handlers. Takes no lock on the common path. */
+tm_handle_t tm_alloc(size_t size) __attribute__((__warn_unused_result__));
+
+/** As tm_alloc for n * size bytes, all zero. ENOMEM when the product overflows. */
+tm_handle_t tm_calloc(size_t n, size_t size) __attribute__((__warn_unused_result__));
+
+/** As tm_alloc, aligned to `align`, which every move and tm_realloc keeps.
+ *  @errors  EINVAL: not a power of two, or over 2 MiB; ENOMEM. */
+tm_handle_t tm_alloc_aligned(size_t align, size_t size) __attribute__((__warn_unused_result__));
+
+/** Change the size; contents up to the smaller size stay. The handle stays the same, the address may change.
+ *  The calling thread must hold no pin of it, nobody a lock, and no thread an address from tm_deref in an open scope.
+ *  tm_realloc(TM_NULL, n) allocates; tm_realloc(h, 0) frees, returns TM_NULL and leaves errno alone.
+ *  @return  h, or TM_NULL with errno ENOMEM, and the object is as it was. */
+tm_handle_t tm_realloc(tm_handle_t h, size_t size) __attribute__((__warn_unused_result__));
+
+/** Free an object. TM_NULL: nothing happens. The same demands on pins and locks as tm_realloc.
+ *  @errors  stale handle or double free (of two racing threads too), pinned by this thread, locked: one line on stderr, then abort
+ *           (option `stale` for stale handles). Pinned by another thread: reported with check:full. */
+void tm_free(tm_handle_t h);
+
+/** Lock an object at its address: a pin that may outlive the function and be ended by any thread. Counted.
+ *  @return  the address; NULL for TM_NULL, for which neither call does anything, or when out of memory (ENOMEM). */
+void *tm_lock(tm_handle_t h);
+/** End one lock. @errors  not locked: reported, then abort. */
+void tm_unlock(tm_handle_t h);
+
+/** Usable bytes, at least what was asked for; 0 for TM_NULL. A stale handle: as tm_pin. */
+size_t tm_sizeof(tm_handle_t h);
+/** Whether h is a live handle. Never reports. */
+bool tm_valid(tm_handle_t h);
+/** Whether h is live and an object of `size` bytes would have its usable size: a cheap check of type. Never reports. */
+bool tm_check(tm_handle_t h, size_t size);
+
+/** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live object. */
+tm_handle_t tm_handle_of(const void *pinned);
+/** The 4-byte reference of a handle, 0 for TM_NULL. */
+tm_ref_t tm_ref(tm_handle_t h);
+/** The handle that the reference's index has now; TM_NULL when it is free. */
+tm_handle_t tm_from_ref(tm_ref_t r);
+
+/** For longjmp: how many pins this thread holds, and back to that number; those above are ended. Pins beyond 1,024 of one thread are locks
+ *  in disguise and cannot be ended so: reported. */
+unsigned tm_pin_mark(void);
+void tm_pin_reset(unsigned mark);
+
+/** Compact now, as far as pins allow, and give the memory back. Waits for a move that another thread has under way. Works in every mode.
+ *  @return  bytes by which committed memory fell. Inside a scope of the caller: 0, at once. */
+size_t tm_compact(void);
+
+/** One step of compaction, bounded in time: about `budget_us` microseconds, at least one small piece of work.
+ *  @return  true while another step could gain something now. Inside a scope of the caller, or while another thread moves: false, at once. */
+bool tm_compact_step(unsigned budget_us);
+
+/** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first; what the library knows beyond that is left out, what it does not know
+ *  is 0. Each figure was true a moment ago; they are not a snapshot. Bytes unless said otherwise. */
+typedef struct tm_stats {
+    size_t struct_size;
+    size_t live_bytes;        /**< usable bytes of live objects */
+    size_t live_objects;      /**< count */
+    size_t committed_bytes;   /**< pages of slabs and extents that may be resident */
+    size_t rounding_bytes;    /**< what size classes add, estimated from requests so far */
+    size_t metadata_bytes;    /**< books of the library, both heaps */
+    size_t table_bytes;       /**< pages of the handle table in use */
+    size_t waste_bytes;       /**< committed less live */
+    size_t moved_objects;     /**< count, so far */
+    size_t moved_bytes;       /**< so far */
+    size_t aborted_moves;     /**< count, so far: dropped because the object was pinned, locked, freed or resized meanwhile */
+    size_t aborted_by_touch;  /**< count: of these, by a pin or a look-up in a scope that found the mark */
+    size_t aborted_by_scan;   /**< count: of these, because the mover found a pin or a lock */
+    size_t aborted_by_free;   /**< count: of these, by a free or a resize */
+    size_t batches;           /**< count, so far */
+    size_t dropped_batches;   /**< count: of these, because a scope stayed open, or of fork */
+    uint64_t longest_batch_ns;
+    uint64_t longest_step_ns; /**< of tm_compact_step */
+    size_t fences_global;     /**< membarrier(GLOBAL), so far */
+    size_t fences_expedited;  /**< membarrier(PRIVATE_EXPEDITED), so far */
+    size_t fences_none;       /**< batches that needed none: no other thread has used handles */
+    bool asymmetric;          /**< pins need no fence of their own: membarrier works */
+    size_t pins;              /**< count, of all threads, now */
+    uint64_t oldest_pin_ns;   /**< how long the mover has seen the oldest pin that is still held */
+    uint64_t time_ns;         /**< spent compacting, so far */
+} tm_stats_t;
+void tm_stats(tm_stats_t *out);
 
 #ifdef __cplusplus
 }

@@ -13,8 +13,10 @@
 /* Read-modify-write; each returns the old value. */
 #define tmi_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define tmi_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define tmi_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define tmi_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 #define tmi_exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
+#define tmi_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define tmi_exchange_relaxed(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
 
 /* Compare and swap; true on success, `*expected` holds what was found otherwise. */
@@ -22,6 +24,13 @@
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
 #define tmi_cas_release(p, expected, v) \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+
+#define tmi_cas_relaxed(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+#define tmi_cas_acq_rel(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define tmi_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
+#define tmi_sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
 
 /* One writer, any readers: an addition without a read-modify-write. The owner alone calls it. */
 #define tmi_own_add(p, v) tmi_store_relaxed((p), tmi_load_relaxed(p) + (v))
@@ -45,6 +54,9 @@
 
 /* Keeps the compiler from moving accesses across; orders against a signal handler on the same thread. */
 #define tmi_fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+/* The full fence, for the few places where a store must precede a later load of another location and nobody else pays. */
+#define tmi_fence_full() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 static inline void tmi_cpu_relax(void)
 {

@@ -1,4 +1,95 @@
-#include "base/base.h"
+/* api.c - the functions of <tinymem/tinymem.h>: exported, and those that it inlines as symbols too. */
+#define TM_INLINE_ /* a plain definition here */
+#pragma GCC visibility push(default)
 #include "tinymem/tinymem.h"
+#pragma GCC visibility pop
 
-TM_EXPORT const char *tm_version(void) { return TMI_VERSION; }
+#include "front/introspect.h"
+#include "front/object.h"
+#include "host/report.h"
+
+#include <errno.h>
+
+const char *tm_version(void) { return TMI_VERSION; }
+
+tm_handle_t tm_alloc(size_t size)
+{
+    if (TM_LIKELY(size - 1 < 1024)) {
+        tm_handle_t h = tmi_hcache_pop(tmi_self()->handles, (unsigned)(size + 15) / 16);
+        if (TM_LIKELY(h != TM_NULL)) {
+            uint64_t *word = tm_word_of_(h);
+            // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
+            tmi_store_relaxed(word, tmi_load_relaxed(word) | TMI_WORD_LIVE);
+            return h;
+        }
+    }
+    return tmi_object_alloc(size, 1, false);
+}
+
+tm_handle_t tm_calloc(size_t n, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total))
+        total = SIZE_MAX; // ENOMEM
+    return tmi_object_alloc(total, 1, true);
+}
+
+tm_handle_t tm_alloc_aligned(size_t align, size_t size)
+{
+    if (!tmi_is_pow2(align) || align > TMI_MOVABLE_ALIGN_MAX) {
+        errno = EINVAL;
+        return TM_NULL;
+    }
+    return tmi_object_alloc(size, align, false);
+}
+
+tm_handle_t tm_realloc(tm_handle_t h, size_t size) { return tmi_object_realloc(h, size); }
+
+void tm_free(tm_handle_t h)
+{
+    tmi_thread_t *t = tmi_self();
+    uint64_t *word = tm_word_of_(h), w = tmi_load_acquire(word); // pairs: mover_publish
+    uint64_t next = tmi_word_freed(w);
+    uint64_t trouble = tm_word_differs_(w, h) | t->pins.top | tmi_load_relaxed(&tmi_pin_watched);
+    // [model: free_cas] our accesses precede the next owner's; a mark or a second free makes it fail
+    if (TM_UNLIKELY(trouble != 0 || h == TM_NULL || (next & TMI_WORD_GENERATION) == 0 || !tmi_cas_acq_rel(word, &w, next))) {
+        tmi_object_free(h);
+        return;
+    }
+    tm_handle_t next_handle = (next & TMI_WORD_GENERATION) | (h & (TMI_WORD_LIVE | UINT64_C(0xffffffff0)));
+    char *p = tmi_word_address(w);
+    if (TM_UNLIKELY(!tmi_hcache_push(t->handles, tmi_pagemap_movable(p), next_handle)))
+        tmi_object_put(p, next_handle);
+}
+
+void *tm_lock(tm_handle_t h) { return tmi_object_lock(h); }
+void tm_unlock(tm_handle_t h) { tmi_object_unlock(h); }
+
+size_t tm_sizeof(tm_handle_t h) { return tmi_object_sizeof(h); }
+
+bool tm_valid(tm_handle_t h) { return tm_from_ref(tm_ref(h)) == h && h != TM_NULL; }
+
+bool tm_check(tm_handle_t h, size_t size) { return tmi_object_check(h, size); }
+
+tm_handle_t tm_handle_of(const void *pinned) { return tmi_object_of(pinned); }
+
+tm_ref_t tm_ref(tm_handle_t h) { return tmi_handle_index(h); }
+
+tm_handle_t tm_from_ref(tm_ref_t r) { return tmi_object_ready() ? tmi_object_of_index(r) : TM_NULL; }
+
+unsigned tm_pin_mark(void) { return tm_self_->top; }
+void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
+
+size_t tm_compact(void) { return tmi_object_compact(); }
+bool tm_compact_step(unsigned budget_us) { return tmi_object_compact_step(budget_us); }
+
+void tm_stats(tm_stats_t *out) { tmi_introspect_handles(out); }
+
+/* ---- slow paths of pin.h ------------------------------------------------------------------------------------------------------ */
+
+void *tm_pin_slow_(tm_handle_t h) { return tmi_object_pin(h, "tm_pin"); }
+void *tm_pin_marked_(tm_handle_t h) { return tmi_object_touch(h, "tm_pin"); }
+void tm_unpin_slow_(tm_handle_t h) { tmi_object_unpin(h); }
+void *tm_deref_slow_(tm_handle_t h) { return tmi_object_touch(h, "tm_deref"); }
+void tm_scope_enter_slow_(void) { tmi_object_scope_enter(); }
+void tm_scope_exit_slow_(void) { tmi_object_scope_misused(); }

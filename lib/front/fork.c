@@ -1,18 +1,25 @@
 #include "front/fork.h"
 #include "front/tally.h"
 #include "host/meta.h"
+#include "stores/movable.h"
 #include "stores/raw.h"
+#include "threads/compactor.h"
 #include "threads/pacer.h"
 
 #include <pthread.h>
 
+static bool movable_locked; // what lock_all has taken, under the outermost lock
+
 void tmi_fork_lock_all(void)
 {
+    tmi_lock(&tmi_compact_lock);
     tmi_lock(&tmi_registry_lock);
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_lock_all();
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock(&tmi_slabs[c].lock);
+    movable_locked = tmi_movable_lock_all();
+    tmi_lock(&tmi_handle_lock);
     tmi_lock(&tmi_space_lock);
     tmi_lock(&tmi_meta_lock);
 }
@@ -21,26 +28,37 @@ void tmi_fork_unlock_all(void)
 {
     tmi_unlock(&tmi_meta_lock);
     tmi_unlock(&tmi_space_lock);
+    tmi_unlock(&tmi_handle_lock);
+    if (movable_locked)
+        tmi_movable_unlock_all();
     for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
         tmi_unlock(&tmi_slabs[c].lock);
     tmi_depot_unlock_all();
     tmi_unlock(&tmi_pacer_lock);
     tmi_unlock(&tmi_registry_lock);
+    tmi_unlock(&tmi_compact_lock);
 }
 
 static void reset_all_locks(void)
 {
     tmi_lock_reset(&tmi_meta_lock);
     tmi_lock_reset(&tmi_space_lock);
+    tmi_lock_reset(&tmi_handle_lock);
+    if (movable_locked)
+        tmi_movable_reset_locks();
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock_reset(&tmi_slabs[c].lock);
     tmi_depot_reset_locks();
     tmi_lock_reset(&tmi_pacer_lock);
     tmi_lock_reset(&tmi_registry_lock);
+    tmi_lock_reset(&tmi_compact_lock);
 }
 
 void tmi_fork_prepare(void)
 {
+    tmi_lock(&tmi_compact_lock);
+    tmi_compactor_before_fork(); // the child's mover starts from nothing
+    tmi_unlock(&tmi_compact_lock);
     tmi_fork_lock_all();
     tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self()); // relaxed: it matters to this thread only
 }
@@ -56,6 +74,7 @@ void tmi_fork_child(void)
     tmi_store_relaxed(&tmi_lock_fork_owner, 0);
     reset_all_locks();
     tmi_pacer_after_fork();
+    tmi_compactor_after_fork();
     tmi_thread_reap_others();
     tmi_tally_after_fork();
 }

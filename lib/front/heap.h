@@ -45,7 +45,7 @@ bool tmi_heap_trim(size_t pad);
 static inline void *tmi_heap_malloc(size_t size)
 {
     if (TM_LIKELY(size <= TMI_TINY_MAX)) {
-        tmi_thread_t *t = tmi_self;
+        tmi_thread_t *t = tmi_self();
         void *p = tmi_cache_pop(&t->cache, t->cache.codes[size]);
         if (TM_LIKELY(p != NULL))
             return p;
@@ -59,7 +59,7 @@ static inline bool tmi_heap_free_fast(void *p)
     uintptr_t unit = (uintptr_t)p >> TMI_UNIT_SHIFT;
     if (TM_UNLIKELY(unit >= tmi_pagemap.nunits))
         return false;
-    return tmi_cache_push(&tmi_self->cache, tmi_load_relaxed(&tmi_pagemap.codes[unit]), p); // relaxed: see pagemap.h
+    return tmi_cache_push(&tmi_self()->cache, tmi_load_relaxed(&tmi_pagemap.codes[unit]), p); // relaxed: see pagemap.h
 }
 
 #endif

@@ -1,9 +1,13 @@
 #include "front/introspect.h"
 #include "front/fork.h"
+#include "front/object.h"
 #include "host/counters.h"
 #include "host/meta.h"
 #include "stores/raw.h"
+#include "threads/compactor.h"
 #include "threads/thread.h"
+
+#include <string.h>
 
 void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out)
 {
@@ -43,11 +47,68 @@ void tmi_figures_read(tmi_figures_t *out)
     }
 }
 
+static void sum_classes(tm_stats_t *s)
+{
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
+        const tmi_mslabs_t *m = &tmi_mslabs[c];
+        size_t slots = tmi_load_relaxed(&m->nslabs) * tmi_mclasses[c].slots, cached = 0;
+        for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+            cached += tmi_hcache_count(t->handles, c);
+        size_t unused = tmi_movable_unused(c) + cached, live = slots > unused ? slots - unused : 0;
+        s->live_objects += live;
+        s->live_bytes += live * tmi_mclasses[c].size;
+        s->committed_bytes += tmi_load_relaxed(&m->touched_bytes);
+    }
+}
+
+void tmi_introspect_handles(tm_stats_t *out)
+{
+    const tmi_compact_figures_t *f = &tmi_compact_figures;
+    uint64_t oldest = tmi_pin_oldest();
+    size_t extents = tmi_counter(extent_bytes);
+    tm_stats_t s = {
+        .struct_size = out->struct_size,
+        .live_bytes = extents,
+        .live_objects = tmi_counter(extent_count),
+        .committed_bytes = extents,
+        .metadata_bytes = tmi_meta_bytes(),
+        .table_bytes = tmi_handle_bytes(),
+        .moved_objects = f->moved_objects,
+        .moved_bytes = f->moved_bytes,
+        .aborted_moves = f->by_touch + f->by_scan + f->by_free,
+        .aborted_by_touch = f->by_touch,
+        .aborted_by_scan = f->by_scan,
+        .aborted_by_free = f->by_free,
+        .batches = f->batches,
+        .dropped_batches = f->dropped,
+        .longest_batch_ns = f->longest_batch_ns,
+        .longest_step_ns = tmi_compactor_longest_step_ns(),
+        .fences_global = f->fences_global,
+        .fences_expedited = f->fences_expedited,
+        .fences_none = f->fences_none,
+        .asymmetric = tmi_pin_asymmetric(),
+        .pins = tmi_pin_count(),
+        .oldest_pin_ns = oldest ? tmi_os_now_ns() - oldest : 0,
+        .time_ns = f->time_ns,
+    };
+    sum_classes(&s);
+    s.rounding_bytes = (size_t)((double)s.live_bytes * tmi_object_rounding());
+    s.waste_bytes = s.committed_bytes > s.live_bytes ? s.committed_bytes - s.live_bytes : 0;
+    memcpy(out, &s, tmi_min(out->struct_size, sizeof s));
+    if (out->struct_size > sizeof s)
+        memset((char *)out + sizeof s, 0, out->struct_size - sizeof s);
+}
+
 void tmi_check_all(void)
 {
     tmi_fork_lock_all();
     tmi_space_check();
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         tmi_raw_check(c);
+    if (tmi_pagemap.movable != NULL) {
+        for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
+            tmi_movable_check(c);
+        tmi_handle_check();
+    }
     tmi_fork_unlock_all();
 }

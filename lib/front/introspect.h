@@ -5,6 +5,7 @@
 #define TMI_FRONT_INTROSPECT_H
 
 #include "space/sizeclass.h"
+#include "tinymem/tinymem.h"
 
 typedef struct tmi_class_figures {
     size_t live;   // slots in the program's hands
@@ -30,6 +31,9 @@ typedef struct tmi_figures {
 
 void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out);
 void tmi_figures_read(tmi_figures_t *out);
+
+/* As tm_stats. */
+void tmi_introspect_handles(tm_stats_t *out);
 
 /* Verify every numbered invariant of space and stores; a breach is reported with its number, then abort. Takes all locks; the
  * caller sees to it that no other thread is inside a purge. */

@@ -7,7 +7,7 @@
  * that time: tmi_lock_fork_owner names that thread, for which lock and unlock then do nothing. Nobody else runs under
  * the locks meanwhile, and the state they protect was consistent when they were taken.
  *
- * Ranks, outermost first:  registry < pacer < depot < slabs < space < meta. */
+ * Ranks, outermost first:  mover < registry < pacer < depot < slabs (raw, then movable) < handles < space < meta. */
 #ifndef TMI_HOST_LOCK_H
 #define TMI_HOST_LOCK_H
 

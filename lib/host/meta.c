@@ -7,7 +7,7 @@ enum {
     FINE_GRAIN = 16,
     FINE_MAX = 1024,
     FINE_LISTS = FINE_MAX / FINE_GRAIN,  // lists[k]: blocks of (k + 1) * 16 bytes
-    COARSE_LISTS = 8,                    // then 2 KiB, 4 KiB ... 256 KiB
+    COARSE_LISTS = 8 * 4,                // then four to a doubling, to 256 KiB
     START_SIZE = 16 << 10,
     CHUNK_SIZE = 256 << 10,
 };
@@ -26,12 +26,13 @@ static unsigned list_of(size_t nbytes)
 {
     if (nbytes <= FINE_MAX)
         return (unsigned)((nbytes - 1) / FINE_GRAIN);
-    return FINE_LISTS + tmi_log2(nbytes - 1) - 10; // 1025..2048 is the first
+    unsigned doubling = tmi_log2(nbytes - 1); // 10 for 1025..2048
+    return FINE_LISTS + (doubling - 10) * 4 + (unsigned)((nbytes - 1) >> (doubling - 2) & 3);
 }
 
 static size_t rounded(size_t nbytes)
 {
-    return nbytes <= FINE_MAX ? tmi_round_up(nbytes, FINE_GRAIN) : (size_t)2 << tmi_log2(nbytes - 1);
+    return tmi_round_up(nbytes, nbytes <= FINE_MAX ? FINE_GRAIN : (size_t)1 << (tmi_log2(nbytes - 1) - 2));
 }
 
 /* The rest of the old chunk, up to a page or so, is left: chunks are large and records small. */

@@ -4,7 +4,7 @@
  * reused for that size. Metadata is small (about 0.3 % of the heap), its population follows the heap's, and it is never
  * unmapped, so a stale look-up reads old records and not a fault.
  *
- * Sizes are rounded up to 16 bytes below 1 KiB and to a power of two above; blocks are aligned to 16 bytes, those of 64 bytes and
+ * Sizes are rounded up to 16 bytes below 1 KiB and to a quarter of their doubling above; blocks are aligned to 16 bytes, those of 64 bytes and
  * more to a cache line. Locks: its own, the innermost rank. */
 #ifndef TMI_HOST_META_H
 #define TMI_HOST_META_H

@@ -9,6 +9,9 @@
 #include "base/base.h"
 
 enum { TMI_CHECK_FAST, TMI_CHECK_FULL };
+enum { TMI_COMPACTION_BACKGROUND, TMI_COMPACTION_MANUAL, TMI_COMPACTION_OFF };
+enum { TMI_FENCES_AUTO, TMI_FENCES_GLOBAL, TMI_FENCES_EXPEDITED, TMI_FENCES_NONE };
+enum { TMI_STALE_ABORT, TMI_STALE_NULL, TMI_STALE_REPORT };
 enum { TMI_PATH_MAX = 256 };
 
 typedef uint32_t tmi_option_flag_t, tmi_option_number_t, tmi_option_choice_t;

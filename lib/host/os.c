@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -152,6 +153,22 @@ uint32_t tmi_os_now_ms(void)
     struct timespec ts;
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts); // cannot fail with a valid clock and pointer
     return (uint32_t)((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
+}
+
+uint64_t tmi_os_now_ns(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts); // as above
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int membarrier(int command) { return KERNEL(syscall(SYS_membarrier, command, 0, 0) != 0); }
+
+int tmi_os_fence_register(void) { return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); }
+
+int tmi_os_fence(tmi_fence_t kind)
+{
+    return membarrier(kind == TMI_FENCE_GLOBAL ? MEMBARRIER_CMD_GLOBAL : MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 void tmi_os_sleep_ms(uint32_t ms)

@@ -41,6 +41,17 @@ void tmi_os_futex_wake_one(const uint32_t *word);
 uint32_t tmi_os_now_ms(void);
 void tmi_os_sleep_ms(uint32_t ms);
 
+/* Monotonic nanoseconds; tens of ns a call. */
+uint64_t tmi_os_now_ns(void);
+
+/* The two fences that one side pays for both. After tmi_os_fence(kind) every thread of the process has, since the call began, executed a full fence.
+ * `expedited` interrupts the running ones (microseconds), `global` waits until all have been scheduled (a grace period,
+ * some 16 ms) and interrupts none. */
+typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
+/* Announce the use of the expedited fence; may take milliseconds. Once per process and again in a child of fork. ENOSYS: not to be had. */
+int tmi_os_fence_register(void);
+int tmi_os_fence(tmi_fence_t kind);
+
 /* Write all of it, or give up silently: there is nobody to tell. */
 void tmi_os_write(int fd, const char *bytes, size_t nbytes);
 

@@ -108,3 +108,9 @@ void tmi_check_failed(const char *invariant, const char *file, int line)
     tmi_report("internal check failed: %s (%s:%d)", invariant, file, line);
     abort();
 }
+
+void tmi_audit(bool ok, const char *invariant, const void *where)
+{
+    if (!ok)
+        tmi_fatal("check", where, invariant);
+}

@@ -18,6 +18,9 @@ void tmi_report(const char *format, ...) TM_PRINTF(1, 2) TM_COLD;
 /* Misuse or corruption: report "tinymem: FUNCTION(POINTER): what" and abort. */
 _Noreturn void tmi_fatal(const char *function, const void *pointer, const char *what) TM_COLD;
 
+/* For audits, in every build: a breach of a numbered invariant at `where` is reported as by tmi_fatal. */
+void tmi_audit(bool ok, const char *invariant, const void *where);
+
 _Noreturn void tmi_check_failed(const char *invariant, const char *file, int line) TM_COLD;
 
 /* Cite the invariant's number: TM_CHECK(x == y, "S2 free count"). Check builds only; no side effects. */

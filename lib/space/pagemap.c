@@ -51,8 +51,24 @@ static int commit_granule(size_t g)
     int err = tmi_os_commit(tmi_pagemap.codes + g * GRANULE, GRANULE);
     if (err == 0)
         err = tmi_os_commit((char *)tmi_pagemap.segments + g * share, share);
+    if (err == 0 && tmi_pagemap.movable != NULL)
+        err = tmi_os_commit(tmi_pagemap.movable + g * GRANULE, GRANULE);
     if (err == 0)
         committed[g / 64] |= bit;
+    return err;
+}
+
+int tmi_pagemap_init_movable(void)
+{
+    void *p = NULL;
+    int err = tmi_pagemap.nunits == 0 ? ENOMEM : tmi_os_reserve(tmi_pagemap.nunits, &p);
+    for (size_t g = 0; err == 0 && g < tmi_pagemap.nunits / GRANULE; g++)
+        if (committed[g / 64] >> (g % 64) & 1)
+            err = tmi_os_commit((char *)p + g * GRANULE, GRANULE);
+    if (err == 0)
+        tmi_pagemap.movable = p;
+    else if (p != NULL)
+        (void)tmi_os_unmap(p, tmi_pagemap.nunits);
     return err;
 }
 
@@ -68,6 +84,13 @@ int tmi_pagemap_prepare(uintptr_t addr, size_t size)
             return err;
     }
     return 0;
+}
+
+void tmi_pagemap_set_movable(const void *p, size_t nunits, unsigned cls)
+{
+    uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
+    for (size_t i = 0; i < nunits; i++)
+        tmi_store_relaxed(&tmi_pagemap.movable[u + i], (uint8_t)cls);
 }
 
 void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls)

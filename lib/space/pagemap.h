@@ -7,6 +7,7 @@
  *   code = class * 2: what malloc and free add (times 8) to reach the thread's magazine of that class.
  *
  * M1  codes[u] != 0 only for units of live slabs and extents.
+ *     movable[u] != 0 only for units of live slabs and extents of the movable arena, whose codes are 0: what free is given there is not malloc's.
  * M2  segments[s] != NULL from the moment the segment is mapped; it is reset only when the segment is unmapped.
  *
  * Under a small RLIMIT_AS the arrays cover only the low end of the address space, where position-independent programs have
@@ -24,12 +25,16 @@ typedef struct tmi_pagemap {
     uint8_t *codes;           // by unit number
     uintptr_t nunits;         // covered; 0 before init, so that every address is foreign then
     tmi_segment_t **segments; // by segment number
+    uint8_t *movable;         // by unit number: class in the movable arena; NULL until its first object
 } tmi_pagemap_t;
 
 extern tmi_pagemap_t tmi_pagemap;
 
 /* 0, or the errno of the reservation. */
 int tmi_pagemap_init(void);
+
+/* Make `movable`, once, under the space lock: 0 or an errno. */
+int tmi_pagemap_init_movable(void);
 
 /* Where the first segment should lie: NULL for anywhere. */
 void *tmi_pagemap_hint(void);
@@ -53,6 +58,15 @@ static inline tmi_segment_t *tmi_pagemap_segment(const void *p)
 
 /* The first mapped segment with a number >= from, or the end (nunits / 32). For audits: it walks the table. */
 uintptr_t tmi_pagemap_next_segment(uintptr_t from);
+
+/* Movable class of the unit that holds p; p is in a mapped segment or NULL. */
+static inline unsigned tmi_pagemap_movable(const void *p)
+{
+    return tmi_load_relaxed(&tmi_pagemap.movable[(uintptr_t)p >> TMI_UNIT_SHIFT]); // as codes
+}
+
+/* Enter `cls` for units of the movable arena, in a mapped segment. */
+void tmi_pagemap_set_movable(const void *p, size_t nunits, unsigned cls);
 
 void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls);
 void tmi_pagemap_set_segment(const void *p, tmi_segment_t *segment);

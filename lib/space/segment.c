@@ -8,6 +8,14 @@ tmi_lock_t tmi_space_lock;
 
 void tmi_space_init(void) { tmi_bins_init(); }
 
+int tmi_space_init_movable(void)
+{
+    tmi_lock(&tmi_space_lock);
+    int err = tmi_pagemap.movable != NULL ? 0 : tmi_pagemap_init_movable();
+    tmi_unlock(&tmi_space_lock);
+    return err;
+}
+
 static size_t misalignment(const char *addr, size_t align_units)
 {
     return (size_t)(tmi_round_up((uintptr_t)addr, align_units * TMI_UNIT_SIZE) - (uintptr_t)addr) / TMI_UNIT_SIZE;

@@ -13,7 +13,7 @@
  * S3  A clean span reads as zero and no page of it is resident.
  * S4  A free span is in the bin of its length, and in the age list too when dirty; dirty_bytes sums those estimates.
  *
- * Owner: all of it the space lock, except `owner` and `bytes` of a used span, which belong to who holds the span.
+ * Owner: all of it the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to who holds the span.
  * Fails: NULL when the kernel gives nothing even after clean segments have been unmapped. */
 #ifndef TMI_SPACE_SEGMENT_H
 #define TMI_SPACE_SEGMENT_H
@@ -30,8 +30,12 @@ typedef struct tmi_span {
     void *owner;       // slab: its record; extent: the object's address; free: the first unit
     size_t bytes;      // used by an extent: its OS pages; dirty: how much may be resident
     uint32_t nunits;   // S1
-    uint32_t since;    // dirty: when it became so, ms
-    uint8_t state;     // S1
+    union {
+        uint32_t since; // dirty: when it became so, ms
+        uint32_t index; // used by a movable extent: its handle's
+    };
+    uint32_t attributes; // used by a movable extent: see movable.h
+    uint8_t state;       // S1
 } tmi_span_t;
 
 struct tmi_segment {
@@ -41,6 +45,8 @@ struct tmi_segment {
 extern tmi_lock_t tmi_space_lock; // for fork
 
 void tmi_space_init(void);
+/* Before the first slab or extent of the movable arena: 0 or an errno. Idempotent. */
+int tmi_space_init_movable(void);
 
 /* A span of nunits (> 0) units aligned to align_units (a power of two), its units entered in the page map as class `cls` (the
  * first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */

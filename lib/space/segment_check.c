@@ -7,25 +7,19 @@ typedef struct audit {
     size_t mapped, used, dirty;
 } audit_t;
 
-static void require(bool ok, const char *invariant, const void *addr)
-{
-    if (!ok)
-        tmi_fatal("check", addr, invariant);
-}
-
 /* One span from its first unit; returns its end. */
 static char *audit_span(char *addr, audit_t *a)
 {
     tmi_span_t *s = tmi_span_of(addr);
-    require(s->state != TMI_SPAN_NONE && s->nunits > 0, "S1 a unit belongs to no span", addr);
+    tmi_audit(s->state != TMI_SPAN_NONE && s->nunits > 0, "S1 a unit belongs to no span", addr);
     char *end = addr + s->nunits * TMI_UNIT_SIZE;
     tmi_span_t *last = tmi_span_of(end - TMI_UNIT_SIZE), *next = tmi_span_at(end);
-    require(last->state == s->state && last->nunits == s->nunits, "S1 first and last record differ", addr);
+    tmi_audit(last->state == s->state && last->nunits == s->nunits, "S1 first and last record differ", addr);
     bool is_free = s->state != TMI_SPAN_USED;
-    require(!is_free || next == NULL || next->state != s->state, "S2 free neighbours not merged", addr);
-    require(!is_free || (s->owner == addr && !tmi_dlist_empty(&s->bin)), "S4 free span in no bin", addr);
+    tmi_audit(!is_free || next == NULL || next->state != s->state, "S2 free neighbours not merged", addr);
+    tmi_audit(!is_free || (s->owner == addr && !tmi_dlist_empty(&s->bin)), "S4 free span in no bin", addr);
     for (char *u = addr; u < end; u += TMI_UNIT_SIZE)
-        require((tmi_pagemap_code(u) == 0) == is_free, "M1 code of a unit does not follow its span", u);
+        tmi_audit((tmi_pagemap_code(u) == 0) == is_free, "M1 code of a unit does not follow its span", u);
     a->mapped += (size_t)(end - addr);
     a->used += is_free ? 0 : (size_t)(end - addr);
     a->dirty += s->state == TMI_SPAN_DIRTY ? s->bytes : 0;
@@ -42,7 +36,7 @@ void tmi_space_check(void)
             p = audit_span(p, &a);
         g = tmi_pagemap_next_segment((uintptr_t)p >> TMI_SEGMENT_SHIFT);
     }
-    require(a.mapped == tmi_counter(mapped_bytes), "S1 mapped bytes do not add up", NULL);
-    require(a.used == tmi_counter(span_bytes), "S1 used bytes do not add up", NULL);
-    require(a.dirty == tmi_counter(dirty_bytes), "S4 dirty bytes do not add up", NULL);
+    tmi_audit(a.mapped == tmi_counter(mapped_bytes), "S1 mapped bytes do not add up", NULL);
+    tmi_audit(a.used == tmi_counter(span_bytes), "S1 used bytes do not add up", NULL);
+    tmi_audit(a.dirty == tmi_counter(dirty_bytes), "S4 dirty bytes do not add up", NULL);
 }

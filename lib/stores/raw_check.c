@@ -2,12 +2,6 @@
 #include "host/report.h"
 #include "stores/raw_impl.h"
 
-static void require(bool ok, const char *invariant, const void *addr)
-{
-    if (!ok)
-        tmi_fatal("check", addr, invariant);
-}
-
 static bool in_list(const tmi_dlist_t *head, const tmi_dlist_t *node)
 {
     for (const tmi_dlist_t *n = head->next; n != head; n = n->next)
@@ -22,20 +16,20 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
     size_t nfree = 0;
     for (unsigned w = 0; w < tmi_slab_words(c); w++) {
         nfree += tmi_popcount(slab->free[w]);
-        require(w >= slab->hint || slab->free[w] == 0, "R6 free bit below the hint", slab->base);
+        tmi_audit(w >= slab->hint || slab->free[w] == 0, "R6 free bit below the hint", slab->base);
     }
     if (c->slots % 64 != 0)
-        require((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "R1 bit past the last slot", slab->base);
-    require(slab->cls == cls && nfree == slab->nfree, "R1 nfree differs from the bitmap", slab->base);
-    require(slab->nfree < c->slots, "R4 slab without a taken slot", slab->base);
+        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "R1 bit past the last slot", slab->base);
+    tmi_audit(slab->cls == cls && nfree == slab->nfree, "R1 nfree differs from the bitmap", slab->base);
+    tmi_audit(slab->nfree < c->slots, "R4 slab without a taken slot", slab->base);
     unsigned npages = (unsigned)(c->units * TMI_UNIT_SIZE >> tmi_os_page_shift);
     for (unsigned page = 0; page < npages; page++) {
         bool empty = slab->empty >> page & 1, touched = slab->touched >> page & 1;
         bool all_free = tmi_slab_page_free(slab, page);
-        require(empty == (touched && all_free), "R2 empty pages", slab->base);
-        require(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
+        tmi_audit(empty == (touched && all_free), "R2 empty pages", slab->base);
+        tmi_audit(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
     }
-    require((slab->empty != 0) == in_list(&tmi_slabs[cls].purge_queue, &slab->purge_link), "R5 purge queue", slab->base);
+    tmi_audit((slab->empty != 0) == in_list(&tmi_slabs[cls].purge_queue, &slab->purge_link), "R5 purge queue", slab->base);
 }
 
 /* Every slab of the class, found through the page map, since full ones are in no list. */
@@ -50,9 +44,9 @@ void tmi_raw_check(unsigned cls)
                 continue;
             const tmi_slab_t *slab = tmi_slab_of(p);
             check_slab(slab, cls);
-            require(slab->nfree == 0 || in_list(&tmi_slabs[cls].levels[slab->level], &slab->level_link), "R4 level", p);
+            tmi_audit(slab->nfree == 0 || in_list(&tmi_slabs[cls].levels[slab->level], &slab->level_link), "R4 level", p);
             nslabs++;
             nfree += slab->nfree;
         }
-    require(nslabs == tmi_slabs[cls].nslabs && nfree == tmi_slabs[cls].nfree, "R1 sums of a class", NULL);
+    tmi_audit(nslabs == tmi_slabs[cls].nslabs && nfree == tmi_slabs[cls].nfree, "R1 sums of a class", NULL);
 }

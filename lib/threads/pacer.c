@@ -50,6 +50,12 @@ static void pass(uint32_t now, uint32_t min_age)
 
 static bool pass_due(uint32_t now) { return (int32_t)(now - tmi_load_relaxed(&next_pass)) >= 0; }
 
+void tmi_pacer_background_pass(void)
+{
+    if (empty_bytes() > kept_bytes() / 2)
+        pass(tmi_os_now_ms(), 0);
+}
+
 static void *helper(void *unused)
 {
     for (;;) {

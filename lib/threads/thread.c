@@ -1,13 +1,20 @@
 #include "threads/thread.h"
 #include "host/meta.h"
+#include "host/os.h"
+#include "host/report.h"
 
 #include <pthread.h>
 
-#define SERVES_NOTHING {.cache.magazines[0].top = (void **)(uintptr_t)(tmi_no_slots + 1)}
+#define SERVES_NOTHING                                                  \
+    {                                                                   \
+        .cache.magazines[0].top = (void **)(uintptr_t)(tmi_no_slots + 1), \
+        .handles = &tmi_hcache_none,                                    \
+        .pins.slot[0] = TM_PIN_GUARD_,                                  \
+    }
 
 tmi_thread_t tmi_nobody = SERVES_NOTHING;
 tmi_thread_t tmi_departed = SERVES_NOTHING;
-__thread tmi_thread_t *tmi_self = &tmi_nobody;
+TM_EXPORT __thread tm_pins_t_ *tm_self_ = &tmi_nobody.pins;
 
 tmi_lock_t tmi_registry_lock;
 static tmi_thread_t *records;
@@ -17,6 +24,7 @@ static bool key_made, observe;
 static void retire(tmi_thread_t *t)
 {
     tmi_cache_destroy(&t->cache);
+    (void)tmi_hcache_flush(t->handles);
     tmi_lock(&tmi_registry_lock);
     t->used = false;
     tmi_unlock(&tmi_registry_lock);
@@ -24,8 +32,12 @@ static void retire(tmi_thread_t *t)
 
 static void at_thread_end(void *record)
 {
-    tmi_self = &tmi_departed;
-    retire(record);
+    tmi_thread_t *t = record;
+    size_t left = tmi_pin_leave(&t->pins);
+    tm_self_ = &tmi_departed.pins;
+    if (left > 0)
+        tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
+    retire(t);
 }
 
 void tmi_thread_init(bool observed)
@@ -41,16 +53,15 @@ static tmi_thread_t *unused_record(void)
             return t;
     tmi_thread_t *t = tmi_meta_alloc(sizeof *t);
     if (t != NULL) {
+        t->handles = &tmi_hcache_none;
         t->next = records;
         tmi_store_release(&records, t); // `next` before the record is seen; pairs: tmi_thread_list
     }
     return t;
 }
 
-tmi_thread_t *tmi_thread_attach(void)
+static tmi_thread_t *attach(void)
 {
-    if (tmi_self == &tmi_departed)
-        return NULL;
     tmi_lock(&tmi_registry_lock);
     tmi_thread_t *t = unused_record();
     if (t != NULL)
@@ -59,9 +70,29 @@ tmi_thread_t *tmi_thread_attach(void)
     if (t == NULL)
         return NULL;
     tmi_cache_init(&t->cache, observe);
-    tmi_self = t;
+    tm_self_ = &t->pins;
     if (key_made)
-        (void)pthread_setspecific(key, t); // may allocate: after tmi_self is set
+        (void)pthread_setspecific(key, t); // may allocate: after tm_self_ is set
+    return t;
+}
+
+tmi_thread_t *tmi_thread_attach(void) { return tmi_self() == &tmi_departed ? NULL : attach(); }
+
+/* A pin needs a record even in a destructor that runs after ours, which then runs once more. */
+tmi_thread_t *tmi_thread_with_handles(void)
+{
+    tmi_thread_t *t = tmi_self();
+    if (TM_UNLIKELY(t == &tmi_nobody || t == &tmi_departed))
+        t = attach();
+    if (t == NULL)
+        return NULL;
+    if (t->handles == &tmi_hcache_none) {
+        tmi_hcache_t *made = tmi_hcache_make();
+        if (made == NULL)
+            return NULL;
+        tmi_store_release(&t->handles, made); // whole before others flush it; pairs: tmi_thread_claim_caches
+    }
+    tmi_pin_enter(&t->pins);
     return t;
 }
 
@@ -71,8 +102,21 @@ void tmi_thread_reap_others(void)
 {
     for (tmi_thread_t *t = records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
-        if (t == tmi_self || !t->used || tmi_load_relaxed(&t->cache.busy))
+        if (t == tmi_self() || !t->used || tmi_load_relaxed(&t->cache.busy) || tmi_load_relaxed(&t->handles->busy))
             continue; // a cache caught in an exchange stays as it is: nobody can tell what it holds
         retire(t);
     }
+}
+
+size_t tmi_thread_claim_caches(void)
+{
+    size_t n = 0;
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        tmi_hcache_claim(tmi_load_acquire(&t->handles)); // pairs: tmi_thread_with_handles
+    if (tmi_os_fence(TMI_FENCE_EXPEDITED) == 0)
+        for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+            n += tmi_hcache_flush_claimed(tmi_load_acquire(&t->handles));
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        tmi_hcache_unclaim(tmi_load_acquire(&t->handles));
+    return n;
 }

@@ -1,10 +1,10 @@
 /* thread.h - a record for each thread, and the only thread-local variable of the library.
  *
- * Idea: tmi_self points to a static record that serves nothing until the thread's first call has taken the slow path, so neither first
+ * Idea: tm_self_ points into a static record that serves nothing until the thread's first call has taken the slow path, so neither first
  * use nor "am I initialised" costs the fast paths a branch. Records live in a list that only grows; a thread that ends gives its slots back and
  * leaves the record for the next one, so whoever walks the list needs no lock.
  *
- * T1  tmi_self is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list with `used`.
+ * T1  tmi_self() is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list with `used`.
  * T2  Only its thread writes a record in use, but for what tmi_cache_summon stores.
  *
  * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors and in libc, goes
@@ -12,18 +12,23 @@
 #ifndef TMI_THREADS_THREAD_H
 #define TMI_THREADS_THREAD_H
 
+#include "motion/pin.h"
+#include "threads/hcache.h"
 #include "threads/magazine.h"
 
 typedef struct tmi_thread {
-    tmi_cache_t cache;         // first: the fast paths need no offset
+    tmi_cache_t cache;
+    tmi_hcache_t *handles;     // never NULL; tmi_hcache_none before the thread's first use of handles
     struct tmi_thread *next;   // older record; never changes
     bool used;                 // registry lock
     size_t allocs, frees;      // served so far by this record, when calls are counted
+    tm_pins_t_ pins;           // tm_self_ points here; last, since most of its slots are never touched
 } tmi_thread_t;
 
 extern tmi_thread_t tmi_nobody, tmi_departed;
 
-extern __thread tmi_thread_t *tmi_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+/* The record of the calling thread. Its address is a constant distance from tm_self_, which <tinymem/pin.h> declares. */
+static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tm_self_, tmi_thread_t, pins); }
 
 extern tmi_lock_t tmi_registry_lock; // for fork
 
@@ -35,12 +40,19 @@ tmi_thread_t *tmi_thread_attach(void);
 
 static inline tmi_thread_t *tmi_thread_or_null(void)
 {
-    tmi_thread_t *t = tmi_self;
+    tmi_thread_t *t = tmi_self();
     return TM_LIKELY(t != &tmi_nobody && t != &tmi_departed) ? t : tmi_thread_attach();
 }
 
+/* The calling thread's record, ready for handles. NULL: no memory, or the thread has departed. */
+tmi_thread_t *tmi_thread_with_handles(void);
+
 /* All records, newest first; following `next` needs no lock. */
 tmi_thread_t *tmi_thread_list(void);
+
+/* Empty the handle caches of all threads that are not inside them just now. One caller at a time (the mover's lock). Returns
+ * how many slots came back. */
+size_t tmi_thread_claim_caches(void);
 
 /* In a child of fork: the other threads are gone, their slots go back. */
 void tmi_thread_reap_others(void);

@@ -206,7 +206,7 @@ static void the_child_gets_the_other_threads_slots(void **state)
         size_t held = 0;
         for (tmi_thread_t *o = tmi_thread_list(); o != NULL; o = o->next)
             for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-                held += o != tmi_self && !o->cache.busy ? tmi_cache_count(&o->cache, c) : 0;
+                held += o != tmi_self() && !o->cache.busy ? tmi_cache_count(&o->cache, c) : 0;
         _exit(held == 0 ? 0 : 1);
     }
     int status = wait_for(pid);

@@ -31,7 +31,7 @@ static void *use_the_heap(void *seed)
     for (int i = 0; i < BLOCKS; i++)
         if (!tmi_heap_free_fast(p[i]))
             (void)tmi_heap_free(p[i], "free");
-    return tmi_self;
+    return tmi_self();
 }
 
 static void *in_a_thread(void *(*body)(void *), void *arg)
@@ -62,7 +62,7 @@ static void an_ended_thread_gives_everything_back(void **state)
     for (uintptr_t i = 0; i < 20; i++)
         (void)in_a_thread(use_the_heap, (void *)(i + 100));
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST && t != tmi_self; c++) {
+        for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST && t != tmi_self(); c++) {
             assert_int_equal(tmi_cache_count(&t->cache, c), 0);
             assert_null(t->cache.books[c].buffer);
         }
@@ -126,7 +126,7 @@ static void destructors_of_other_keys_may_allocate_and_free(void **state)
 static void *remember_self(void *out)
 {
     void *p = tmi_heap_malloc(1);
-    *(tmi_thread_t **)out = tmi_self;
+    *(tmi_thread_t **)out = tmi_self();
     (void)tmi_heap_free(p, "free");
     return NULL;
 }

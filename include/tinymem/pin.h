@@ -1,0 +1,194 @@
+/** pin.h - keep an object still while a thread uses it: the inlined paths. Included by tinymem.h; do not include it yourself.
+ *
+ *  Idea: the thread publishes a handle in a slot of its own, then reads the handle's word. The mover marks the word, then
+ *  reads everybody's slots. With a fence on both sides at least one sees the other and backs off. The fence is asymmetric: the
+ *  mover pays for both with membarrier(2), so a pin has no fence instruction and no read-modify-write.
+ *
+ *    handle  gen 63-56 | 1 (bit 55) | gen 54-48 | 0 (47-36)       index 35-4 | gen 3-1 | 0
+ *    word    gen 63-56 | live       | gen 54-48 | address 47-4, 16-byte units | gen 3-1 | M: being moved
+ *
+ *  One comparison of a handle with its word says "right generation, live, not being moved". Bit 55 makes a handle that is
+ *  dereferenced by mistake fault. Word 0 is never used and reads 0, so that pinning TM_NULL yields NULL without a branch.
+ *
+ *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word  =>  h stays where it is.
+ *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
+ *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its pin.
+ *  P4  limit is 0 until the thread's first use, and for ever where membarrier is missing: then a function with a real fence does it.
+ *  Owner: the record its thread; the mover reads it. Locks: none. Signals: pins and scopes nest in handlers.
+ *
+ *  What is named with a trailing underscore, and the layout here, is ABI under the library's SONAME but not API. */
+#ifndef TINYMEM_PIN_H
+#define TINYMEM_PIN_H
+
+#ifndef TINYMEM_TINYMEM_H
+#error "include <tinymem/tinymem.h>"
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Inlined wherever they are called; the library exports each under the same name too, for other languages and for function pointers. */
+#ifndef TM_INLINE_
+#define TM_INLINE_ extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
+#endif
+#define TM_RARELY_(x) __builtin_expect(!!(x), 0)
+#define TM_COMPILER_FENCE_() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+/* An address dependency orders the word before the object's bytes everywhere; the acquire is for the language, and for x86 free of
+ * charge. Elsewhere an acquire load after the release of the slot would be a fence. */
+#if defined(__x86_64__) || defined(__SANITIZE_THREAD__)
+#define TM_CONSUME_ __ATOMIC_ACQUIRE
+#else
+#define TM_CONSUME_ __ATOMIC_RELAXED
+#endif
+
+enum { TM_PIN_SLOTS_ = 1024 };
+
+/* A thread's pins and scopes. */
+typedef struct tm_pins_ {
+    struct tm_pins_ *next_; /* registered before; never changes */
+    uint64_t seen_scope_;   /* the mover's */
+    uint64_t scope;         /* sequence << 16 | depth */
+    uint32_t capacity_;     /* slots there are, 0 before the thread's first use */
+    uint32_t overflow_;     /* pins that are counted at the object because the stack was full */
+    uint64_t seen_since_;   /* the mover's: when it first saw the lowest pin, and which */
+    tm_handle_t seen_pin_;
+    uint32_t top, limit;    /* P4 */
+    tm_handle_t slot[TM_PIN_SLOTS_ + 1]; /* slot[1] is the first; slot[0] equals no handle */
+} tm_pins_t_;
+
+#define TM_PIN_GUARD_ ((tm_handle_t)1)
+
+extern __thread tm_pins_t_ *tm_self_ __attribute__((__tls_model__("initial-exec")));
+extern uint64_t *tm_words_;
+
+/* What TM_PINNED keeps on the stack. */
+typedef struct tm_pinned_ {
+    void *p;
+    tm_handle_t h;
+    int once;
+} tm_pinned_t_;
+
+uint64_t *tm_word_of_(tm_handle_t h);
+uint64_t tm_word_differs_(uint64_t w, tm_handle_t h);
+void *tm_word_address_(uint64_t w);
+tm_pinned_t_ tm_pinned_begin_(tm_handle_t h);
+void tm_pinned_end_(tm_pinned_t_ *g);
+void *tm_pin(tm_handle_t h);
+void tm_unpin(tm_handle_t h);
+void tm_scope_enter(void);
+void tm_scope_exit(void);
+void *tm_deref(tm_handle_t h);
+void *tm_pin_slow_(tm_handle_t h);
+void *tm_pin_marked_(tm_handle_t h);
+void tm_unpin_slow_(tm_handle_t h);
+void *tm_deref_slow_(tm_handle_t h);
+void tm_scope_enter_slow_(void);
+void tm_scope_exit_slow_(void);
+
+TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_words_ + (uint32_t)(h >> 4); }
+
+/* Zero when generation and liveness agree and the object is not being moved. */
+TM_INLINE_ uint64_t tm_word_differs_(uint64_t w, tm_handle_t h)
+{
+    uint64_t d = w ^ h;
+    return (d << 16 | d >> 48) & 0xfffff;
+}
+
+TM_INLINE_ void *tm_word_address_(uint64_t w) { return (void *)(uintptr_t)(w & UINT64_C(0x0000fffffffffff0)); }
+
+/** Pin an object: its address holds until the matching tm_unpin.
+ *  @param h  live handle or TM_NULL. Pins nest, also in signal handlers.
+ *  @return   address, aligned to 16 bytes or as asked at allocation; NULL for TM_NULL (still one pin: unpin it).
+ *  @errors   a stale handle: one line on stderr naming it, then abort (option `stale`).
+ *  @thread   any; unpin on the same thread. Never waits, never allocates but at a thread's first use. */
+TM_INLINE_ void *tm_pin(tm_handle_t h)
+{
+    tm_pins_t_ *r = tm_self_;
+    uint32_t t = r->top;
+    if (TM_RARELY_(t >= r->limit)) /* first use, stack full, or no membarrier */
+        return tm_pin_slow_(h);
+    __atomic_store_n(&r->top, t + 1, __ATOMIC_RELAXED);  /* [model: pin_top] own record; before slot: a handler's pins land above, P2 */
+    TM_COMPILER_FENCE_();
+    __atomic_store_n(&r->slot[t + 1], h, __ATOMIC_RELEASE);  /* [model: pin_slot] P3; pairs: scan_slot in tmi_pin_scan */
+    TM_COMPILER_FENCE_();                                /* slot before word; pairs: the membarrier of mover_fence */
+    uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_); /* [model: pin_read] the moved bytes are visible; pairs: mover_publish */
+    if (TM_RARELY_(tm_word_differs_(w, h)))
+        return tm_pin_marked_(h); /* being moved, or stale */
+    return tm_word_address_(w);
+}
+
+/** End a pin of h that this thread holds; in any order.
+ *  @errors  no such pin: reported, then abort (TM_NULL without a pin: nothing happens). */
+TM_INLINE_ void tm_unpin(tm_handle_t h)
+{
+    tm_pins_t_ *r = tm_self_;
+    uint32_t t = r->top;
+    if (TM_RARELY_(r->slot[t] != h))
+        tm_unpin_slow_(h);
+    else
+        __atomic_store_n(&r->top, t - 1, __ATOMIC_RELEASE); /* [model: unpin_top] P3; pairs: scan_top */
+}
+
+/** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short: a thread that
+ *  sleeps in one delays compaction (never another thread). Fine in signal handlers. */
+TM_INLINE_ void tm_scope_enter(void)
+{
+    tm_pins_t_ *r = tm_self_;
+    if (TM_RARELY_(r->limit == 0)) {
+        tm_scope_enter_slow_();
+        return;
+    }
+    __atomic_store_n(&r->scope, r->scope + 1, __ATOMIC_RELEASE); /* [model: scope_enter] pairs: scan_scope */
+    TM_COMPILER_FENCE_();                                       /* scope before words; pairs: mover_fence */
+}
+
+/** Leave the innermost scope. @errors  outside any scope: reported, then abort. */
+TM_INLINE_ void tm_scope_exit(void)
+{
+    tm_pins_t_ *r = tm_self_;
+    uint64_t s = r->scope;
+    if (TM_RARELY_((s & 0xffff) == 0)) {
+        tm_scope_exit_slow_();
+        return;
+    }
+    __atomic_store_n(&r->scope, (s & 0xffff) == 1 ? s + 0xffff : s - 1, __ATOMIC_RELEASE); /* [model: scope_exit] P3; pairs: scan_scope */
+}
+
+/** The address of an object, inside a scope of the calling thread (in which it does not move any more).
+ *  @param h  live handle or TM_NULL (NULL).
+ *  @errors   a stale handle: as tm_pin. Outside a scope: reported in check builds of the library, otherwise the address may become
+ *            stale at any time. */
+#ifndef TM_DEREF_CHECKED
+TM_INLINE_ void *tm_deref(tm_handle_t h)
+{
+    uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_); /* [model: scope_read] pairs: mover_publish */
+    if (TM_RARELY_(tm_word_differs_(w, h)))
+        return tm_deref_slow_(h);
+    return tm_word_address_(w);
+}
+#endif
+
+TM_INLINE_ tm_pinned_t_ tm_pinned_begin_(tm_handle_t h)
+{
+    tm_pinned_t_ g;
+    g.p = tm_pin(h);
+    g.h = h;
+    g.once = 1;
+    return g;
+}
+
+TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->h); }
+
+#define TM_PASTE2_(a, b) a##b
+#define TM_PASTE_(a, b) TM_PASTE2_(a, b)
+
+/** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin ends however the block
+ *  is left: at its end, by break or continue (both leave the block), return, goto, or a C++ exception (in C with
+ *  -fexceptions); not by longjmp (see tm_pin_reset). With TM_NULL the block runs with p == NULL. */
+#define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
+#define TM_PINNED_AS_(T, p, h, g)                                                                                   \
+    for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once; g.once = 0)      \
+        for (T *p = (T *)g.p; g.once; g.once = 0)
+
+#endif

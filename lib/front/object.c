@@ -1,0 +1,266 @@
+#include "front/object.h"
+#include "front/heap.h"
+#include "front/object_impl.h"
+#include "host/counters.h"
+#include "host/options.h"
+#include "host/report.h"
+#include "threads/compactor.h"
+#include "threads/pacer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t ready; // 1 when the tables are there
+
+bool tmi_object_ready(void) { return tmi_load_acquire(&ready) != 0; } // pairs: make_ready
+
+static TM_COLD bool make_ready(void)
+{
+    tmi_lock(&tmi_handle_lock); // of all that is made here the outermost
+    if (!ready && tmi_space_init_movable() == 0 && tmi_handle_init() == 0) {
+        tmi_sizeclass_movable_init(TMI_MOVABLE_RECORD);
+        bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
+        tmi_pin_set_asymmetric(fence);
+        if (tmi_options.check == TMI_CHECK_FULL)
+            (void)tmi_add_relaxed(&tmi_pin_watched, 1);
+        tmi_store_release(&ready, 1); // pairs: tmi_object_ready
+    }
+    tmi_unlock(&tmi_handle_lock);
+    return ready;
+}
+
+bool tmi_object_init(void)
+{
+    if (TM_LIKELY(tmi_object_ready()))
+        return true;
+    tmi_heap_init();
+    return make_ready();
+}
+
+/* ---- complaints ------------------------------------------------------------------------------------------------------------------ */
+
+static const char *what_is_wrong(tm_handle_t h)
+{
+    if ((h & TMI_WORD_LIVE) == 0 || (h & ~(TMI_WORD_GENERATION | TMI_WORD_LIVE | UINT64_C(0xffffffff0))) != 0)
+        return "not a handle";
+    uint64_t w = tmi_load_relaxed(tm_word_of_(h)); // relaxed: for the message
+    if (w & TMI_WORD_LIVE)
+        return "stale handle: its object was freed, and its index has another one now";
+    return w == 0 ? "foreign handle, or its object was freed long ago" : "stale handle: its object was freed";
+}
+
+void tmi_object_stale(const char *function, tm_handle_t h)
+{
+    if (tmi_options.stale == TMI_STALE_ABORT)
+        tmi_fatal(function, (void *)(uintptr_t)h, what_is_wrong(h));
+    if (tmi_options.stale == TMI_STALE_REPORT)
+        tmi_report("%s(%p): %s", function, (void *)(uintptr_t)h, what_is_wrong(h));
+}
+
+void tmi_object_require_loose(tm_handle_t h, const char *function)
+{
+    const tm_pins_t_ *r = &tmi_self()->pins;
+    uint64_t w;
+    if (tmi_pin_held(r, h))
+        tmi_fatal(function, (void *)(uintptr_t)h, "the object is pinned by this thread");
+    if (tmi_load_relaxed(&tmi_pin_watched) == 0) // relaxed: see pin.h
+        return;
+    if (tmi_object_live(h, &w) && tmi_pin_locks(tmi_word_address(w)) > 0)
+        tmi_fatal(function, (void *)(uintptr_t)h, "the object is locked");
+    if (tmi_options.check == TMI_CHECK_FULL && tmi_pin_held_by_others(r, h))
+        tmi_fatal(function, (void *)(uintptr_t)h, "the object is pinned by another thread");
+}
+
+/* ---- allocation ------------------------------------------------------------------------------------------------------------------ */
+
+size_t tmi_object_align(const void *p)
+{
+    const uint32_t *a = tmi_pagemap_movable(p) == TMI_MCLASS_LARGE ? &tmi_span_of(p)->attributes : tmi_movable_attributes(p, false);
+    return a == NULL ? 1 : (size_t)1 << (tmi_load_relaxed(a) >> TMI_ALIGN_SHIFT); // relaxed: came with the word
+}
+
+/* Free address space, empty pages, and what can be moved together: all of it to the kernel, to be asked for again. */
+static TM_COLD void make_room(tmi_thread_t *t)
+{
+    if (t != NULL)
+        (void)tmi_hcache_flush(t->handles);
+    (void)tmi_compactor_try_all(t ? &t->pins : NULL);
+    (void)tmi_heap_trim(0);
+}
+
+static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
+{
+    unsigned cls = tmi_object_class(size, align);
+    tm_handle_t h = tmi_hcache_alloc(t ? t->handles : NULL, cls);
+    if (h == TM_NULL || align <= 16)
+        return h;
+    uint32_t *a = tmi_movable_attributes(tmi_word_address(*tmi_word(tmi_handle_index(h))), true);
+    if (a == NULL) {
+        tmi_hcache_free(t ? t->handles : NULL, cls, h);
+        return TM_NULL;
+    }
+    tmi_store_relaxed(a, (uint32_t)tmi_log2(align) << TMI_ALIGN_SHIFT); // published with the word
+    (void)tmi_add_relaxed(&tmi_pin_watched, 1);
+    return h;
+}
+
+/* The next object in this slot has not asked for an alignment. */
+static void forget_alignment(const char *p)
+{
+    uint32_t *a = tmi_movable_attributes(p, false);
+    if (a == NULL || tmi_load_relaxed(a) == 0)
+        return;
+    tmi_store_relaxed(a, 0); // ours, O1
+    (void)tmi_sub_relaxed(&tmi_pin_watched, 1);
+}
+
+static tm_handle_t large(size_t size, size_t align, bool zero)
+{
+    tm_handle_t h;
+    if (tmi_handle_take(&h, 1) == 0)
+        return TM_NULL;
+    uint32_t index = tmi_handle_index(h);
+    void *p = tmi_movable_large_alloc(size, align, zero, index);
+    if (p == NULL) {
+        tmi_handle_return(&index, 1);
+        return TM_NULL;
+    }
+    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | (uint64_t)(uintptr_t)p); // bound: ours
+    return h;
+}
+
+static tm_handle_t from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
+{
+    return tmi_object_is_large(size, align) ? large(size, align, zero) : small(t, size, align);
+}
+
+static size_t asked, given; // of requests that came here. Relaxed: statistics
+
+static void note_rounding(size_t size, size_t usable)
+{
+    (void)tmi_add_relaxed(&asked, size);
+    (void)tmi_add_relaxed(&given, usable);
+}
+
+double tmi_object_rounding(void)
+{
+    double a = (double)tmi_load_relaxed(&asked), g = (double)tmi_load_relaxed(&given);
+    return g > a ? (g - a) / g : 0;
+}
+
+static tm_handle_t bound(size_t size, size_t align, bool zero)
+{
+    tmi_thread_t *t = NULL;
+    tm_handle_t h = TM_NULL;
+    if (TM_LIKELY(size <= PTRDIFF_MAX && tmi_object_init())) {
+        t = tmi_thread_with_handles();
+        h = from_stores(t, size, align, zero);
+        if (TM_UNLIKELY(h == TM_NULL)) {
+            make_room(t);
+            h = from_stores(t, size, align, zero);
+        }
+    }
+    if (TM_UNLIKELY(h == TM_NULL)) {
+        tmi_count(failures, 1);
+        errno = ENOMEM;
+        return TM_NULL;
+    }
+    note_rounding(size, tmi_object_usable(tmi_word_address(*tmi_word(tmi_handle_index(h)))));
+    tmi_compactor_poll();
+    return h;
+}
+
+tm_handle_t tmi_object_bound(size_t size, size_t align) { return bound(size, align, false); }
+
+tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
+{
+    tm_handle_t h = bound(size, align, zero);
+    if (h == TM_NULL)
+        return TM_NULL;
+    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
+    if (zero && !tmi_object_is_large(size, align))
+        memset(tmi_word_address(w), 0, size);
+    tmi_store_relaxed(word, w | TMI_WORD_LIVE); // as in tm_alloc
+    return h;
+}
+
+/* ---- free ------------------------------------------------------------------------------------------------------------------------ */
+
+void tmi_object_put(char *p, tm_handle_t next)
+{
+    unsigned cls = tmi_pagemap_movable(p);
+    uint32_t index = tmi_handle_index(next);
+    bool last_life = (next & TMI_WORD_GENERATION) == 0;
+    if (cls == TMI_MCLASS_LARGE || last_life)
+        tmi_store_relaxed(tmi_word(index), next & TMI_WORD_GENERATION); // no slot any more; ours, O1
+    if (cls != TMI_MCLASS_LARGE)
+        forget_alignment(p);
+    if (cls == TMI_MCLASS_LARGE)
+        tmi_movable_large_free(p);
+    else if (last_life)
+        tmi_movable_return(cls, &p, 1);
+    if (last_life)
+        tmi_handle_retire(index);
+    else if (cls == TMI_MCLASS_LARGE)
+        tmi_handle_return(&index, 1);
+    else {
+        tmi_thread_t *t = tmi_thread_with_handles();
+        tmi_hcache_free(t ? t->handles : NULL, cls, next);
+    }
+    tmi_compactor_poll();
+}
+
+void tmi_object_free(tm_handle_t h)
+{
+    uint64_t w, next;
+    if (h == TM_NULL)
+        return;
+    if (!tmi_object_live(h, &w)) {
+        tmi_object_stale("tm_free", h);
+        return;
+    }
+    tmi_object_require_loose(h, "tm_free");
+    do {
+        next = tmi_word_freed(w);
+        if (tmi_cas_acq_rel(tm_word_of_(h), &w, next)) { // as free_cas in tm_free
+            tmi_object_put(tmi_word_address(w), (next & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)tmi_handle_index(h) << 4);
+            return;
+        }
+    } while (tmi_object_live(h, &w)); // it was marked, moved, or a mark was taken away
+    tmi_object_stale("tm_free", h); // another thread was first
+}
+
+/* ---- compaction by request ---------------------------------------------------------------------------------------------------- */
+
+static size_t committed(void)
+{
+    size_t n = tmi_counter(extent_bytes) + tmi_counter(dirty_bytes) + tmi_handle_bytes();
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
+        n += tmi_load_relaxed(&tmi_mslabs[c].touched_bytes); // a statistic
+    return n;
+}
+
+static bool in_scope(void) { return (tm_self_->scope & 0xffff) != 0; }
+
+size_t tmi_object_compact(void)
+{
+    if (!tmi_object_ready() || in_scope() || tmi_options.compaction == TMI_COMPACTION_OFF)
+        return 0;
+    size_t before = committed();
+    tmi_thread_t *t = tmi_thread_with_handles();
+    if (t != NULL)
+        (void)tmi_hcache_flush(t->handles);
+    tmi_compactor_all(t ? &t->pins : NULL);
+    (void)tmi_pacer_purge_all();
+    size_t after = committed();
+    return before > after ? before - after : 0;
+}
+
+bool tmi_object_compact_step(unsigned budget_us)
+{
+    if (!tmi_object_ready() || in_scope() || tmi_options.compaction == TMI_COMPACTION_OFF)
+        return false;
+    tmi_thread_t *t = tmi_thread_with_handles();
+    return t != NULL && tmi_compactor_step(&t->pins, budget_us);
+}

@@ -1,0 +1,52 @@
+/* object.h - the movable heap as one piece: objects by handle.
+ *
+ *   tm_alloc ── fast ─→ magazine of bound handles ── live bit set ─→ handle
+ *        └─ slow ─→ slots and indices from the stores; over 64 KiB: an extent; then flush, compact, and once more
+ *   tm_free  ── compare-and-swap of the word ─→ magazine ─→ stores
+ *
+ * O1  Between its compare-and-swap and the magazine a freed object belongs to the thread that freed it, and to nobody else, whoever raced.
+ * O2  A resize replaces the address in the word by a compare-and-swap under a pin of its own, and so takes a mark away. The slot that came with
+ *     another index and the old slot change places between the two indices.
+ *
+ * Misuse is reported in the name of the function that was called. Failure is TM_NULL with errno ENOMEM. */
+#ifndef TMI_FRONT_OBJECT_H
+#define TMI_FRONT_OBJECT_H
+
+#include "threads/thread.h"
+
+tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero) TM_NOINLINE;
+tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size);
+/* The slow path of tm_free, from the start. */
+void tmi_object_free(tm_handle_t h) TM_NOINLINE;
+
+/* The object at p is no more: its slot goes to the magazine with the index of `next`, its next handle. */
+void tmi_object_put(char *p, tm_handle_t next);
+
+/* Slow paths of the functions that pin.h inlines. */
+void *tmi_object_pin(tm_handle_t h, const char *function);
+void tmi_object_unpin(tm_handle_t h);
+void *tmi_object_touch(tm_handle_t h, const char *function);
+void tmi_object_scope_enter(void);
+_Noreturn void tmi_object_scope_misused(void);
+
+void *tmi_object_lock(tm_handle_t h);
+void tmi_object_unlock(tm_handle_t h);
+size_t tmi_object_sizeof(tm_handle_t h);
+bool tmi_object_check(tm_handle_t h, size_t size);
+tm_handle_t tmi_object_of(const void *p);
+tm_handle_t tmi_object_of_index(uint32_t index);
+
+/* A pin stack back to `mark`. */
+void tmi_object_pin_reset(uint32_t mark);
+
+/* tm_compact and tm_compact_step. */
+size_t tmi_object_compact(void);
+bool tmi_object_compact_step(unsigned budget_us);
+
+/* The share of usable bytes that size classes add to what is asked for, estimated from the requests that took the slow path. */
+double tmi_object_rounding(void);
+
+/* The movable heap has been used: its table and maps are there. */
+bool tmi_object_ready(void);
+
+#endif

@@ -1,0 +1,46 @@
+/* object_impl.h - what the files of the module share. */
+#ifndef TMI_FRONT_OBJECT_IMPL_H
+#define TMI_FRONT_OBJECT_IMPL_H
+
+#include "front/object.h"
+#include "stores/movable_large.h"
+
+/* Ready the movable heap; false: no memory for its tables. */
+bool tmi_object_init(void);
+
+/* h is no live handle: what the option `stale` says. Returns only where that is not abort. */
+void tmi_object_stale(const char *function, tm_handle_t h);
+
+/* h equals its word but for a mark; *w is the word then. TM_NULL is not live. */
+static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
+{
+    *w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
+    return h != TM_NULL && (tm_word_differs_(*w & ~TMI_WORD_MOVING, h)) == 0;
+}
+
+/* Usable bytes of the object at p. */
+static inline size_t tmi_object_usable(const void *p)
+{
+    unsigned cls = tmi_pagemap_movable(p);
+    return cls == TMI_MCLASS_LARGE ? tmi_large_usable(p) : tmi_mclasses[cls].size;
+}
+
+static inline bool tmi_object_is_large(size_t size, size_t align) { return size > TMI_MOVABLE_MAX || align > TMI_MOVABLE_MAX; }
+
+/* Class for a small request. */
+static inline unsigned tmi_object_class(size_t size, size_t align)
+{
+    size += size == 0;
+    return align <= 16 ? tmi_mclass_of(size) : tmi_mclass_of_aligned(size, align);
+}
+
+/* The alignment that was asked for the object at p, or 1. */
+size_t tmi_object_align(const void *p);
+
+/* Report a free or resize of what this thread has pinned or anybody has locked. */
+void tmi_object_require_loose(tm_handle_t h, const char *function);
+
+/* A bound handle that is not live yet, asked alignment noted; errno is set when it is TM_NULL. */
+tm_handle_t tmi_object_bound(size_t size, size_t align);
+
+#endif

@@ -1,0 +1,91 @@
+/* tm_realloc: under a pin of its own, so that nothing moves meanwhile. */
+#include "front/object_impl.h"
+#include "host/report.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Point the word of h to another place; a mark that the mover has set meanwhile goes. */
+static void publish(tm_handle_t h, char *to)
+{
+    uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
+    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | (uint64_t)(uintptr_t)to)) { // [model: realloc_publish]
+    }
+}
+
+/* Contents to the slot or extent of the bound handle g, whose index gets the old place in exchange (O2). */
+static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbytes)
+{
+    uint32_t index = tmi_handle_index(h), other = tmi_handle_index(g);
+    char *to = tmi_word_address(tmi_load_relaxed(tmi_word(other))); // bound: ours
+    memcpy(to, from, nbytes); // [model: realloc_copy]
+    if (tmi_pagemap_movable(to) == TMI_MCLASS_LARGE)
+        tmi_span_of(to)->index = index;
+    else
+        tmi_movable_set_ref(to, index); // V4: before the word
+    publish(h, to);
+    tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | (uint64_t)(uintptr_t)from); // bound to the old place now
+    if (tmi_pagemap_movable(from) != TMI_MCLASS_LARGE)
+        tmi_movable_set_ref(from, other);
+}
+
+/* An extent stays one: in place, or by its pages. */
+static bool resize_extent(tm_handle_t h, char *from, size_t size, size_t align)
+{
+    char *to = tmi_movable_large_resize(from, size, align);
+    if (to == NULL)
+        return false;
+    if (to != from)
+        publish(h, to);
+    return true;
+}
+
+static bool resize(tm_handle_t h, char *from, size_t size)
+{
+    size_t align = tmi_object_align(from), usable = tmi_object_usable(from);
+    bool is_large = tmi_pagemap_movable(from) == TMI_MCLASS_LARGE, to_large = tmi_object_is_large(size, align);
+    if (!is_large && !to_large && tmi_mclasses[tmi_object_class(size, align)].size == usable)
+        return true;
+    if (is_large && to_large && resize_extent(h, from, size, align))
+        return true;
+    tm_handle_t g = tmi_object_bound(size, align);
+    if (g == TM_NULL)
+        return false;
+    change_places(h, from, g, tmi_min(size, usable));
+    tmi_object_put(from, g);
+    return true;
+}
+
+tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
+{
+    uint64_t w;
+    void *from;
+    if (h == TM_NULL)
+        return tmi_object_alloc(size, 1, false);
+    if (!tmi_object_live(h, &w)) {
+        tmi_object_stale("tm_realloc", h);
+        return TM_NULL;
+    }
+    tmi_object_require_loose(h, "tm_realloc");
+    if (size == 0) {
+        tmi_object_free(h);
+        return TM_NULL;
+    }
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return TM_NULL;
+    }
+    tmi_thread_t *t = tmi_thread_with_handles();
+    if (t == NULL) {
+        errno = ENOMEM;
+        return TM_NULL;
+    }
+    bool ok = false;
+    if (tmi_pin_slowly(&t->pins, h, &from))
+        ok = resize(h, from, size);
+    else
+        tmi_object_stale("tm_realloc", h); // freed by another thread just now
+    if (!tmi_pin_remove(&t->pins, h))
+        tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "its pin is gone");
+    return ok ? h : TM_NULL;
+}

@@ -1,0 +1,225 @@
+#include "motion/compact.h"
+#include "host/meta.h"
+#include "motion/compact_impl.h"
+
+#include <string.h>
+
+#define SCOPE_WAIT_NS UINT64_C(2000000)
+
+tmi_lock_t tmi_compact_lock;
+tmi_compact_figures_t tmi_compact_figures;
+batch_t *tmi_batch;
+static bool stopped;
+
+#if TMI_TEST_HOOKS
+void (*tmi_compact_hook)(const char *step);
+bool tmi_compact_no_scan;
+#endif
+
+bool tmi_compact_ready(void)
+{
+    if (tmi_batch == NULL) {
+        tmi_batch = tmi_meta_alloc(sizeof *tmi_batch);
+        if (tmi_batch != NULL)
+            memset(tmi_batch, 0, sizeof *tmi_batch); // its pages come now, and not in the middle of a step
+    }
+    return tmi_batch != NULL;
+}
+
+bool tmi_compact_stopped(void) { return tmi_load_relaxed(&stopped); } // relaxed: a statistic, and a hint
+
+static void start(batch_t *b)
+{
+    source_t *last = b->nsources > 0 ? &b->sources[b->nsources - 1] : NULL;
+    bool carried = last != NULL && !last->exhausted;
+    if (carried)
+        b->sources[0] = *last;
+    b->nsources = carried;
+    b->n = b->bytes = b->cursor = b->offset = b->given = 0;
+    b->id++;
+    b->started_ns = tmi_os_now_ns();
+    b->state = MARK;
+}
+
+static void enter(batch_t *b, state_t state)
+{
+    b->cursor = b->offset = 0;
+    b->state = state;
+}
+
+/* The batch has given its slabs back. */
+static void finish(batch_t *b)
+{
+    uint64_t ns = tmi_os_now_ns() - b->started_ns;
+    tmi_own_add(&tmi_compact_figures.batches, 1);
+    if (ns > tmi_compact_figures.longest_batch_ns)
+        tmi_store_relaxed(&tmi_compact_figures.longest_batch_ns, ns);
+    b->state = IDLE;
+}
+
+/* After the fence: entries in use are given up. */
+static void sort_out(batch_t *b)
+{
+    size_t scanned = 0;
+#if TMI_TEST_HOOKS
+    if (!tmi_compact_no_scan)
+#endif
+        scanned = tmi_pin_scan(tmi_os_now_ns());
+    for (size_t i = 0; i < b->n; i++) {
+        entry_t *e = &b->entries[i];
+        bool locked = e->word != 0 && tmi_entry_source(b, e)->slab->attributes != NULL && tmi_pin_locks(tmi_entry_from(e)) > 0;
+        if (!locked && tmi_entry_untouched(e))
+            continue;
+        size_t before = tmi_compact_figures.by_touch;
+        tmi_entry_give_up(b, e);
+        if (locked || (tmi_compact_figures.by_touch != before && scanned > 0)) {
+            scanned -= scanned > 0;
+            tmi_store_relaxed(&tmi_compact_figures.by_touch, before);
+            tmi_own_add(&tmi_compact_figures.by_scan, 1);
+        }
+    }
+}
+
+static void go_on(batch_t *b)
+{
+    TMI_STEP("fenced");
+    sort_out(b);
+    TMI_STEP("scanned");
+    b->marked_ns = tmi_os_now_ns();
+    enter(b, SCOPES);
+}
+
+void tmi_compact_fenced(uint64_t id, tmi_fence_t kind, int err)
+{
+    batch_t *b = tmi_batch;
+    bool current = b->id == id && b->state == FENCE;
+    if (err != 0) { // once registered it does not fail, but for a filter of system calls that came later
+        tmi_store_relaxed(&stopped, true);
+        tmi_compact_drop();
+        return;
+    }
+    tmi_own_add(kind == TMI_FENCE_GLOBAL ? &tmi_compact_figures.fences_global : &tmi_compact_figures.fences_expedited, 1);
+    if (current)
+        go_on(b);
+}
+
+bool tmi_compact_idle(void) { return tmi_batch == NULL || tmi_batch->state == IDLE; }
+bool tmi_compact_marking(void) { return tmi_batch == NULL || tmi_batch->state <= MARK; }
+
+uint64_t tmi_compact_batch(void) { return tmi_batch->id; }
+
+void tmi_compact_fence(const tm_pins_t_ *self)
+{
+    batch_t *b = tmi_batch;
+    if (b->state != FENCE)
+        return;
+    if (tmi_pin_alone(self) || !tmi_pin_asymmetric()) { // in the second case pins have fences of their own, and we have just had ours
+        tmi_own_add(&tmi_compact_figures.fences_none, 1);
+        go_on(b);
+        return;
+    }
+    tmi_compact_fenced(b->id, TMI_FENCE_EXPEDITED, tmi_os_fence(TMI_FENCE_EXPEDITED)); // [model: mover_fence] pairs: pin_slot, scope_enter
+}
+
+static tmi_compact_result_t wait_for_scopes(batch_t *b)
+{
+    if (!tmi_pin_scopes_open()) {
+        enter(b, COPY);
+        return TMI_COMPACT_MORE;
+    }
+    if (tmi_os_now_ns() - b->marked_ns < SCOPE_WAIT_NS)
+        return TMI_COMPACT_WAIT;
+    tmi_compact_drop();
+    return TMI_COMPACT_MORE;
+}
+
+static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *limits)
+{
+    TMI_STEP("mark");
+    if (!tmi_batch_mark(b, limits)) {
+        b->state = IDLE;
+        return TMI_COMPACT_NOTHING;
+    }
+    TMI_STEP("marked");
+    tmi_own_add(&tmi_compact_figures.marked, b->n);
+    enter(b, b->n > 0 ? FENCE : GIVE);
+    return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;
+}
+
+/* Nothing can be moved: empty pages of partly used slabs, a few classes at a time, and pages of the handle table. */
+static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
+{
+    static unsigned next = TMI_MCLASS_FIRST;
+    for (unsigned n = 0; limits->tidy && n < TMI_MCLASS_COUNT; n++) {
+        size_t done;
+        bool more = tmi_movable_tidy(next, limits->purge_pages, &done);
+        if (!more)
+            next = next == TMI_MCLASS_LAST ? TMI_MCLASS_FIRST : next + 1;
+        if (more || (done > 0 && tmi_over(limits)))
+            return TMI_COMPACT_MORE;
+    }
+    if (limits->tidy && tmi_handle_purge(0, limits->purge_pages) > 0)
+        return TMI_COMPACT_MORE;
+    return TMI_COMPACT_NOTHING;
+}
+
+static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits)
+{
+    switch (b->state) {
+    case IDLE:
+        start(b);
+        // fall through
+    case MARK: {
+        tmi_compact_result_t r = mark_piece(b, limits);
+        return r == TMI_COMPACT_NOTHING ? tidy(limits) : r;
+    }
+    case FENCE:
+        return TMI_COMPACT_FENCE;
+    case SCOPES:
+        return wait_for_scopes(b);
+    case COPY:
+        TMI_STEP("copy");
+        if (tmi_batch_copy(b, limits))
+            enter(b, PUBLISH);
+        TMI_STEP("copied");
+        return TMI_COMPACT_MORE;
+    case PUBLISH:
+        TMI_STEP("publish");
+        if (tmi_batch_publish(b, limits))
+            enter(b, GIVE);
+        TMI_STEP("published");
+        return TMI_COMPACT_MORE;
+    case GIVE:
+        if (tmi_batch_give(b, limits))
+            finish(b);
+        TMI_STEP("given");
+    }
+    return TMI_COMPACT_MORE;
+}
+
+tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits)
+{
+    if (tmi_batch == NULL || stopped)
+        return TMI_COMPACT_NOTHING;
+    uint64_t before = tmi_os_now_ns();
+    tmi_compact_result_t r = piece(tmi_batch, limits);
+    tmi_own_add(&tmi_compact_figures.time_ns, tmi_os_now_ns() - before);
+    return r;
+}
+
+void tmi_compact_drop(void)
+{
+    batch_t *b = tmi_batch;
+    if (b == NULL)
+        return;
+    if (b->state >= FENCE && b->state <= PUBLISH) {
+        for (size_t i = b->state == PUBLISH ? b->cursor : 0; i < b->n; i++)
+            tmi_entry_give_up(b, &b->entries[i]);
+        tmi_own_add(&tmi_compact_figures.dropped, 1);
+    }
+    for (size_t i = b->given; i < b->nsources; i++)
+        while (!tmi_movable_finish(b->sources[i].slab, (size_t)-1, false, tmi_os_now_ms())) {
+        }
+    b->nsources = 0;
+    b->state = IDLE;
+}

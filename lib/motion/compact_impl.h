@@ -1,0 +1,69 @@
+/* compact_impl.h - the books of the batch, shared by the files of the module. All under the mover's lock. */
+#ifndef TMI_MOTION_COMPACT_IMPL_H
+#define TMI_MOTION_COMPACT_IMPL_H
+
+#include "motion/compact.h"
+#include "stores/movable.h"
+
+enum { BATCH_OBJECTS = 4096, BATCH_SOURCES = 64 };
+
+typedef struct entry {
+    uint64_t word;    // as it was, without M; 0: given up
+    char *to;         // target slot, or NULL
+    uint32_t index;
+    uint32_t source;  // its number
+} entry_t;
+
+typedef struct source {
+    tmi_mslab_t *slab;
+    uint32_t next;    // slot to look at next
+    bool exhausted;   // all its slots have been looked at
+    bool moved, kept; // objects were marked in it; some of them stayed
+} source_t;
+
+typedef enum state { IDLE, MARK, FENCE, SCOPES, COPY, PUBLISH, GIVE } state_t;
+
+typedef struct batch {
+    state_t state;
+    uint64_t id, started_ns, marked_ns;
+    size_t n, bytes, cursor, offset; // entries; bytes of them; place in the current state; bytes copied of the entry at cursor
+    size_t nsources, given;
+    source_t sources[BATCH_SOURCES];
+    entry_t entries[BATCH_OBJECTS];
+} batch_t;
+
+extern batch_t *tmi_batch; // NULL until tmi_compact_ready
+
+static inline char *tmi_entry_from(const entry_t *e) { return tmi_word_address(e->word); }
+static inline source_t *tmi_entry_source(batch_t *b, const entry_t *e) { return &b->sources[e->source]; }
+static inline unsigned tmi_entry_class(batch_t *b, const entry_t *e) { return tmi_entry_source(b, e)->slab->cls; }
+
+/* Whether nobody has touched the object since it was marked (C1). */
+static inline bool tmi_entry_untouched(const entry_t *e)
+{
+    return e->word != 0 && tmi_load_relaxed(tmi_word(e->index)) == (e->word | TMI_WORD_MOVING); // relaxed: publishing asks again
+}
+
+static inline bool tmi_over(const tmi_compact_limits_t *limits) { return tmi_os_now_ns() >= limits->deadline_ns; }
+
+/* Choose sources and mark their objects. False: there is nothing to choose. */
+bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits);
+
+/* COPY, PUBLISH, GIVE: a piece; true when the state is done. */
+bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits);
+bool tmi_batch_publish(batch_t *b, const tmi_compact_limits_t *limits);
+bool tmi_batch_give(batch_t *b, const tmi_compact_limits_t *limits);
+
+/* An entry that cannot be moved: counted by what its word says, its mark taken away, its target slot given back. */
+void tmi_entry_give_up(batch_t *b, entry_t *e);
+
+/* The only code that reads bytes which their owner may be writing: such a copy is dropped. Sizes are multiples of 16. */
+void tmi_copy_racing(char *to, const char *from, size_t nbytes);
+
+#if TMI_TEST_HOOKS
+#define TMI_STEP(name) (tmi_compact_hook ? tmi_compact_hook(name) : (void)0)
+#else
+#define TMI_STEP(name) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,78 @@
+/* pin.h - pins, scopes and locks: the side of the mutators that is not inlined, and the mover's look at them.
+ *
+ * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>; the argument why it is safe is an essay in lib/README.md and a model in
+ * tests/model. In short: pin writes a slot and then reads the word; the mover marks the word, fences for both sides, and then reads the slots.
+ * At least one sees the other. If pin sees the mark it takes it away, and the mover's publishing compare-and-swap fails; if the
+ * mover sees the slot, it takes the mark away itself. Nobody waits.
+ *
+ * A record is *registered* once, at its thread's first use of handles, and stays in the list for ever; the next thread with that record inherits it.
+ *
+ * P5  registered counts the threads that use handles now. A thread counts itself, with a full fence, before its first pin; so a mover that has
+ *     marked, fenced for itself, and then finds itself alone need not fence for others (see tmi_pin_alone).
+ * P6  A lock is counted in the attributes of the slot where the object is, under a pin; the mover reads the count after the slots, so that a
+ *     pin seen ended implies a count seen raised.
+ *
+ * Where the asymmetric fence is missing, limit is 0, every pin and scope takes the slow path with a full fence of its own, and the mover needs no
+ * other than its own.
+ *
+ * Locks: none; every function here may run in a signal handler. */
+#ifndef TMI_MOTION_PIN_H
+#define TMI_MOTION_PIN_H
+
+#include "stores/handle.h"
+
+enum { TMI_PIN_HANDLER_SLOTS = 16 }; // beyond limit: for pins of slow paths, and of handlers that interrupt those
+
+/* Make a record usable for its thread. Idempotent until tmi_pin_leave. */
+void tmi_pin_enter(tm_pins_t_ *r);
+/* The thread ends. Returns how many pins and open scopes it leaves; they are dropped. */
+size_t tmi_pin_leave(tm_pins_t_ *r);
+
+/* Whether the asymmetric fence works: set before the first record is entered. */
+void tmi_pin_set_asymmetric(bool on);
+bool tmi_pin_asymmetric(void);
+
+/* Threads that use handles now. */
+size_t tmi_pin_registered(void);
+
+/* Slow path of a pin. False when h is stale (it is pinned all the same), or when memory for a counted pin is missing. */
+bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address);
+/* A word was found marked or stale: takes a mark away. False when h is stale. */
+bool tmi_pin_touch(tm_handle_t h, void **address);
+/* End a pin anywhere in the stack. False: there is none. */
+bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h);
+void tmi_pin_scope_enter(tm_pins_t_ *r);
+
+/* Whether this thread has h pinned. */
+bool tmi_pin_held(const tm_pins_t_ *r, tm_handle_t h);
+/* Whether another thread has: a look, for check:full. */
+bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h);
+
+/* Count a lock at an object that the caller has pinned: 0 or ENOMEM. */
+int tmi_pin_lock(const void *object);
+/* False: it was not locked. */
+bool tmi_pin_unlock(const void *object);
+uint32_t tmi_pin_locks(const void *object);
+/* How many locks and aligned small objects there are, and one more under check:full. While it is 0, free need not look at attributes. Relaxed: who frees
+ * an object has it from who locked or allocated it. */
+extern size_t tmi_pin_watched;
+
+/* ---- the mover's side ------------------------------------------------------------------------------------------------------- */
+
+/* After marking: whether nobody but `self` (NULL: a thread without handles) can hold a pin. Fences for the caller. */
+bool tmi_pin_alone(const tm_pins_t_ *self);
+
+/* After the fence: take the mark away from every word that a slot names, and note open scopes. Returns how many marks. */
+size_t tmi_pin_scan(uint64_t now_ns);
+
+/* Whether a scope that was open at the scan still is. */
+bool tmi_pin_scopes_open(void);
+
+/* Figures: pins of all threads now; since when the oldest of them has been seen by a scan (0: none). */
+size_t tmi_pin_count(void);
+uint64_t tmi_pin_oldest(void);
+
+/* In a child of fork: pins and scopes of the threads that are gone are dropped. */
+void tmi_pin_forget_others(tm_pins_t_ *self);
+
+#endif

@@ -1,0 +1,44 @@
+/* Locks: pins that are counted at the object, in the attributes of its slot or extent. */
+#include "motion/pin.h"
+#include "stores/movable.h"
+
+#include <errno.h>
+
+size_t tmi_pin_watched;
+
+static uint32_t *attributes_of(const void *object, bool make)
+{
+    if (tmi_pagemap_movable(object) == TMI_MCLASS_LARGE)
+        return &tmi_span_of(object)->attributes;
+    return tmi_movable_attributes(object, make);
+}
+
+int tmi_pin_lock(const void *object)
+{
+    uint32_t *a = attributes_of(object, true);
+    if (a == NULL)
+        return ENOMEM;
+    (void)tmi_add_relaxed(&tmi_pin_watched, 1);
+    (void)tmi_add_acq_rel(a, 1); // [model: lock_count] before the pin ends, P6; pairs: scan_count
+    return 0;
+}
+
+bool tmi_pin_unlock(const void *object)
+{
+    uint32_t *a = attributes_of(object, false);
+    if (a == NULL)
+        return false;
+    uint32_t old = tmi_load_relaxed(a); // relaxed: the compare-and-swap decides
+    do
+        if ((old & TMI_LOCKS_MASK) == 0)
+            return false;
+    while (!tmi_cas_release(a, &old, old - 1)); // [model: unlock_count] our accesses before the count falls; pairs: scan_count
+    (void)tmi_sub_relaxed(&tmi_pin_watched, 1);
+    return true;
+}
+
+uint32_t tmi_pin_locks(const void *object)
+{
+    const uint32_t *a = attributes_of(object, false);
+    return a == NULL ? 0 : tmi_load_acquire(a) & TMI_LOCKS_MASK; // [model: scan_count] after the slots; pairs: lock_count, unlock_count
+}

@@ -1,0 +1,86 @@
+/* handle.h - the table of words, and the supply of indices.
+ *
+ * Idea: one run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until used, and reads as zero, so
+ * that a foreign handle finds a word that matches nothing. Indices are handed out by *groups* of as many words as fill an OS page, the
+ * fullest first; a group whose indices are all free can give its page back, and is remembered by its *generation floor*:
+ *
+ *   state of an index    word                               its slot
+ *   free                 generation, address 0              none
+ *   bound                next generation, not live, address free, in a magazine
+ *   live                 generation, live, address          an object's
+ *   retired              0                                  none: it has had all its generations
+ *
+ * H1  An index's generation never falls: not over free and alloc, nor over a page given back (words made there later start at the floor).
+ *     So a handle equals at most one object, ever.
+ * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are retired.
+ * H3  books[g] is the group's record (even), or for one given back floor << 1 | 1 and in the upper half the number of the next such group; a group
+ *     with retired indices is given back for ever. books[g] is 0 from ngroups on.
+ * H4  Word 0 is 0 for ever.
+ *
+ * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The rest the table lock.
+ * Fails: fewer indices than asked for. */
+#ifndef TMI_STORES_HANDLE_H
+#define TMI_STORES_HANDLE_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+#include "host/lock.h"
+#include "tinymem/tinymem.h"
+
+#define TMI_WORD_GENERATION UINT64_C(0xff7f00000000000e)
+#define TMI_WORD_LIVE (UINT64_C(1) << 55)
+#define TMI_WORD_ADDRESS UINT64_C(0x0000fffffffffff0)
+#define TMI_WORD_MOVING UINT64_C(1)
+
+extern tmi_lock_t tmi_handle_lock; // for fork
+
+/* 0, or the errno of the reservation. */
+int tmi_handle_init(void);
+
+/* Indices there can be. */
+uint32_t tmi_handle_limit(void);
+
+/* Up to n free indices as the handles that they will be (generation, live bit, index); their words are free. */
+size_t tmi_handle_take(tm_handle_t *out, size_t n);
+
+/* Give back n indices whose words are free. */
+void tmi_handle_return(const uint32_t *indices, size_t n);
+
+/* An index that has had all its generations: its word becomes 0 for ever. */
+void tmi_handle_retire(uint32_t index);
+
+/* Give the pages of wholly free groups back, but `keep` of them, at most `most`. Returns the bytes. */
+size_t tmi_handle_purge(size_t keep, size_t most);
+
+/* Bytes of the table in use; groups that could be given back. */
+size_t tmi_handle_bytes(void);
+size_t tmi_handle_idle_groups(void);
+
+/* Verify H2-H4; the caller holds the lock. */
+void tmi_handle_check(void);
+
+static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 4); }
+
+static inline uint64_t *tmi_word(uint32_t index) { return tm_words_ + index; }
+
+static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w & TMI_WORD_ADDRESS); }
+
+/* The handle of an index whose word is w, once it is live. */
+static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
+{
+    return (w & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)index << 4;
+}
+
+/* The word of a freed object: next generation, same address; its generation bits are 0 when there is no next one. */
+static inline uint64_t tmi_word_freed(uint64_t w)
+{
+    uint64_t next = ((w | ~TMI_WORD_GENERATION) + 2) & TMI_WORD_GENERATION; // carries run through the other bits
+    return next | (w & TMI_WORD_ADDRESS);
+}
+
+#if TMI_TEST_HOOKS
+/* Pretend that the table holds only so many indices, from now on. */
+void tmi_handle_set_limit(uint32_t nindices);
+#endif
+
+#endif

@@ -1,0 +1,257 @@
+#include "stores/movable.h"
+#include "host/os.h"
+#include "host/report.h"
+#include "stores/movable_impl.h"
+
+bool tmi_movable_lock_all(void)
+{
+    if (tmi_pagemap.movable == NULL)
+        return false;
+    for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
+        tmi_lock(&tmi_mslabs[c].lock);
+    return true;
+}
+
+void tmi_movable_unlock_all(void)
+{
+    for (unsigned c = TMI_MCLASS_COUNT; c-- > 0;)
+        tmi_unlock(&tmi_mslabs[c].lock);
+}
+
+void tmi_movable_reset_locks(void)
+{
+    for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
+        tmi_lock_reset(&tmi_mslabs[c].lock);
+}
+
+static tmi_mslab_t *fullest(unsigned cls, bool existing)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    if (s->nonempty == 0)
+        return existing ? NULL : tmi_mslab_make(cls);
+    return TM_CONTAINER_OF(s->levels[tmi_lowest_bit(s->nonempty)].next, tmi_mslab_t, level_link);
+}
+
+/* Take up to n slots of one slab, lowest first. */
+static size_t take_from(tmi_mslab_t *slab, char **out, size_t n)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
+    size_t got = 0;
+    uint64_t pages = 0;
+    unsigned w = slab->hint;
+    for (; got < n && w < tmi_mslab_words(c); w++)
+        for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) { // the mover looks
+            size_t from = (w * 64 + tmi_lowest_bit(slab->free[w])) * (size_t)c->size;
+            pages |= tmi_mslab_pages(from, from + c->size);
+            out[got++] = slab->base + from;
+        }
+    slab->hint = w > 0 ? w - 1 : 0; // the word looked at last may have bits left
+    slab->nfree -= (uint32_t)got;
+    tmi_mslab_touch(slab, pages);
+    tmi_mslab_relevel(slab);
+    return got;
+}
+
+size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    size_t got = 0;
+    tmi_lock(&s->lock);
+    while (got < n) {
+        tmi_mslab_t *slab = fullest(cls, existing);
+        if (slab == NULL)
+            break;
+        got += take_from(slab, out + got, n - got);
+    }
+    tmi_own_add(&s->nfree, -got);
+    tmi_unlock(&s->lock);
+    return got;
+}
+
+static void put(tmi_mslab_t *slab, const char *p)
+{
+    size_t i = tmi_mslot_index(slab, p);
+    uint64_t bit = (uint64_t)1 << (i % 64);
+    TM_CHECK(!(slab->free[i / 64] & bit), "V1 a slot is put back once");
+    tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] | bit); // the mover looks
+    slab->nfree++;
+    if (i / 64 < slab->hint)
+        slab->hint = (uint32_t)(i / 64);
+    uint32_t *attributes = tmi_load_relaxed(&slab->attributes); // relaxed: its own contents are atomic
+    if (TM_UNLIKELY(attributes != NULL))
+        tmi_store_relaxed(&attributes[i], 0);
+}
+
+void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    tmi_lock(&s->lock);
+    for (size_t k = 0; k < n;) {
+        tmi_mslab_t *slab = tmi_mslab_of(slots[k]);
+        size_t bytes = tmi_mclasses[cls].units * TMI_UNIT_SIZE, before = k;
+        do
+            put(slab, slots[k]);
+        while (++k < n && (size_t)(slots[k] - slab->base) < bytes);
+        tmi_own_add(slab->emptying ? &s->nfree_emptying : &s->nfree, k - before);
+        if (slab->emptying) // V2
+            continue;
+        if (slab->nfree == tmi_mclasses[cls].slots) {
+            tmi_mslab_release(slab, false);
+            continue;
+        }
+        if (tmi_dlist_empty(&slab->tidy_link))
+            tmi_dlist_push_back(&s->tidy, &slab->tidy_link);
+        tmi_mslab_relevel(slab);
+    }
+    tmi_unlock(&s->lock);
+}
+
+/* ---- compaction ----------------------------------------------------------------------------------------------------------------- */
+
+enum { LOOKS = 16 }; // at slabs, per choice
+
+static tmi_mslab_t *emptiest(tmi_mslabs_t *s, uint32_t now)
+{
+    unsigned looks = 0;
+    for (uint32_t levels = s->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
+        tmi_dlist_t *head = &s->levels[tmi_log2(levels)];
+        for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
+            tmi_mslab_t *slab = TM_CONTAINER_OF(n, tmi_mslab_t, level_link);
+            if (slab->retry_wait == 0 || (int32_t)(now - slab->retry_at) >= 0)
+                return slab;
+        }
+    }
+    return NULL;
+}
+
+tmi_mslab_t *tmi_movable_choose(unsigned cls, uint32_t now)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    tmi_mslab_t *slab = NULL;
+    tmi_lock(&s->lock);
+    if (s->nfree > s->promised)
+        slab = emptiest(s, now);
+    uint32_t live = slab == NULL ? 0 : tmi_mclasses[cls].slots - slab->nfree;
+    size_t room = slab == NULL || s->nfree - slab->nfree < s->promised ? 0 : s->nfree - slab->nfree - s->promised;
+    if (slab != NULL && room < live && s->promised > 0)
+        slab = NULL; // first let the others be emptied
+    if (slab != NULL) {
+        slab->promised = (uint32_t)tmi_min(live, room);
+        slab->keep = live - slab->promised;
+        s->promised += slab->promised;
+        slab->emptying = true;
+        tmi_mslab_leave_level(slab);
+        tmi_dlist_remove(&slab->tidy_link);
+        tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
+        tmi_own_add(&s->nfree_emptying, slab->nfree);
+    }
+    tmi_unlock(&s->lock);
+    return slab;
+}
+
+enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
+
+/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends. */
+static void rejoin(tmi_mslabs_t *s, tmi_mslab_t *slab, bool moved_all, uint32_t now)
+{
+    slab->emptying = false;
+    slab->retry_wait = moved_all ? 0 : (uint32_t)tmi_min(tmi_max(slab->retry_wait * 2, RETRY_FIRST_MS), RETRY_MAX_MS);
+    slab->retry_at = now + slab->retry_wait;
+    tmi_dlist_push_back(&s->tidy, &slab->tidy_link);
+    tmi_mslab_relevel(slab);
+}
+
+size_t tmi_movable_take_below(tmi_mslab_t *slab, char **out, size_t n)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
+    size_t got = 0;
+    tmi_lock(&s->lock);
+    for (uint32_t i = slab->hint * 64; i < slab->keep && got < n; i++) {
+        if (!(slab->free[i / 64] >> (i % 64) & 1))
+            continue;
+        size_t from = (size_t)i * tmi_mclasses[slab->cls].size;
+        tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64)));
+        slab->nfree--;
+        tmi_mslab_touch(slab, tmi_mslab_pages(from, from + tmi_mclasses[slab->cls].size));
+        out[got++] = slab->base + from;
+    }
+    tmi_own_add(&s->nfree_emptying, -got);
+    tmi_unlock(&s->lock);
+    return got;
+}
+
+/* Its books as at the choice: of the class again. */
+static void end_emptying(tmi_mslabs_t *s, tmi_mslab_t *slab)
+{
+    tmi_own_add(&s->nfree, slab->nfree);
+    tmi_own_add(&s->nfree_emptying, -(size_t)slab->nfree);
+    s->promised -= slab->promised;
+    slab->promised = slab->keep = 0;
+}
+
+bool tmi_movable_finish(tmi_mslab_t *slab, size_t pages, bool moved_all, uint32_t now)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
+    tmi_lock(&s->lock);
+    uint64_t empty = tmi_mslab_empty_pages(slab); // nobody takes a slot of it meanwhile
+    tmi_unlock(&s->lock);
+    if (tmi_mslab_purge(slab, empty, pages) < tmi_popcount(empty))
+        return false;
+    tmi_lock(&s->lock);
+    end_emptying(s, slab);
+    if (slab->nfree == tmi_mclasses[slab->cls].slots)
+        tmi_mslab_release(slab, true);
+    else
+        rejoin(s, slab, moved_all, now);
+    tmi_unlock(&s->lock);
+    return true;
+}
+
+bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
+{
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    *done = 0;
+    if (s->tidy.next == NULL)
+        return false;
+    tmi_lock(&s->lock);
+    for (unsigned looks = 0; looks < 4 && *done < pages && !tmi_dlist_empty(&s->tidy); looks++) {
+        tmi_mslab_t *slab = TM_CONTAINER_OF(s->tidy.next, tmi_mslab_t, tidy_link);
+        uint64_t empty = tmi_mslab_empty_pages(slab);
+        size_t n = tmi_mslab_purge(slab, empty, pages - *done);
+        *done += n;
+        if (n == tmi_popcount(empty))
+            tmi_dlist_remove(&slab->tidy_link);
+    }
+    bool more = !tmi_dlist_empty(&s->tidy);
+    tmi_unlock(&s->lock);
+    return more;
+}
+
+size_t tmi_movable_gain(unsigned cls)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    const tmi_mslabs_t *s = &tmi_mslabs[cls];
+    size_t slots = tmi_load_relaxed(&s->nslabs) * c->slots, unused = tmi_movable_unused(cls); // an estimate
+    if (unused == 0 || unused > slots)
+        return 0;
+    size_t taken = slots - unused, rest = taken % c->slots, touched = tmi_load_relaxed(&s->touched_bytes);
+    size_t ideal = taken / c->slots * tmi_mslab_bytes(c, c->slots) + (rest ? tmi_mslab_bytes(c, rest) : 0);
+    return touched > ideal ? touched - ideal : 0;
+}
+
+size_t tmi_movable_unused(unsigned cls)
+{
+    const tmi_mslabs_t *s = &tmi_mslabs[cls];
+    return tmi_load_relaxed(&s->nfree) + tmi_load_relaxed(&s->nfree_emptying); // a statistic
+}
+
+/* ---- attributes ------------------------------------------------------------------------------------------------------------------ */
+
+uint32_t *tmi_movable_attributes(const void *slot, bool make)
+{
+    tmi_mslab_t *slab = tmi_mslab_of(slot);
+    uint32_t *a = tmi_load_acquire(&slab->attributes);
+    if (a == NULL && make)
+        a = tmi_mslab_make_attributes(slab);
+    return a == NULL ? NULL : &a[tmi_mslot_index(slab, slot)];
+}

@@ -1,0 +1,36 @@
+/* movable_impl.h - what the files of the movable module share: one slab, its level and its pages. All under the class lock. */
+#ifndef TMI_STORES_MOVABLE_IMPL_H
+#define TMI_STORES_MOVABLE_IMPL_H
+
+#include "host/os.h"
+#include "stores/movable.h"
+
+static inline unsigned tmi_mslab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
+
+/* Bits of the OS pages that bytes [from, to) of a slab touch. */
+static inline uint64_t tmi_mslab_pages(size_t from, size_t to)
+{
+    return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) & ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
+}
+
+/* A new slab with all slots free, in its level. NULL: out of memory. */
+tmi_mslab_t *tmi_mslab_make(unsigned cls);
+/* All slots are free: its memory becomes a free span; with `purge` what is left of it goes to the kernel first. */
+void tmi_mslab_release(tmi_mslab_t *slab, bool purge);
+/* Pages that hold its books. */
+uint64_t tmi_mslab_book_pages(const tmi_mslab_t *slab);
+/* Atomic: a slot's attributes may be made in a signal handler. What a slab had is for the next one of its class. */
+uint32_t *tmi_mslab_make_attributes(tmi_mslab_t *slab);
+/* Put the slab in the list that its nfree asks for, or in none. */
+void tmi_mslab_relevel(tmi_mslab_t *slab);
+void tmi_mslab_leave_level(tmi_mslab_t *slab);
+/* Pages are in use from now on. */
+void tmi_mslab_touch(tmi_mslab_t *slab, uint64_t pages);
+/* Bytes that a slab touches whose first n slots are taken, books included. */
+size_t tmi_mslab_bytes(const tmi_class_info_t *c, size_t n);
+/* Pages without a taken slot. */
+uint64_t tmi_mslab_empty_pages(const tmi_mslab_t *slab);
+/* Give at most `most` of these pages back, whole runs at a time. Returns how many; the kernel's refusal counts as done. */
+size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most);
+
+#endif

@@ -1,0 +1,245 @@
+/* One slab: making and releasing it, its level, and its pages. */
+#include "host/counters.h"
+#include "host/meta.h"
+#include "host/report.h"
+#include "stores/movable_impl.h"
+
+#include <string.h>
+
+tmi_mslabs_t tmi_mslabs[TMI_MCLASS_COUNT];
+
+static size_t record_bytes(const tmi_class_info_t *c) { return TMI_MOVABLE_RECORD + tmi_mslab_words(c) * sizeof(uint64_t); }
+static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
+static bool has_books_inside(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
+static size_t books_start(const tmi_class_info_t *c) { return (size_t)c->slots * c->size; }
+
+/* Lists are made at a class's first slab: most programs use few classes. */
+static void ready_class(tmi_mslabs_t *s)
+{
+    if (s->tidy.next != NULL)
+        return;
+    tmi_dlist_init(&s->tidy);
+    for (unsigned l = 0; l < TMI_MOVABLE_LEVELS; l++)
+        tmi_dlist_init(&s->levels[l]);
+}
+
+/* Its record and refs: inside, or from meta.h. NULL: out of memory. */
+static tmi_mslab_t *make_books(char *base, const tmi_class_info_t *c)
+{
+    tmi_mslab_t *slab;
+    uint32_t *refs;
+    if (has_books_inside(c)) {
+        refs = (uint32_t *)(void *)(base + books_start(c));
+        slab = (tmi_mslab_t *)(void *)(base + books_start(c) + refs_bytes(c));
+        memset(slab, 0, record_bytes(c)); // refs may be anything: they are hints
+    } else {
+        slab = tmi_meta_alloc(record_bytes(c) + refs_bytes(c));
+        refs = slab == NULL ? NULL : (uint32_t *)(void *)((char *)slab + record_bytes(c));
+    }
+    if (slab != NULL)
+        slab->refs = refs;
+    return slab;
+}
+
+uint64_t tmi_mslab_book_pages(const tmi_mslab_t *slab)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
+    return has_books_inside(c) ? tmi_mslab_pages(books_start(c), books_start(c) + refs_bytes(c) + record_bytes(c)) : 0;
+}
+
+static char *new_span(unsigned cls, bool *dirty)
+{
+    size_t units = tmi_mclasses[cls].units;
+    char *base = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, dirty);
+    if (base != NULL)
+        tmi_pagemap_set_movable(base, units, cls);
+    return base;
+}
+
+size_t tmi_mslab_bytes(const tmi_class_info_t *c, size_t n)
+{
+    uint64_t pages = tmi_mslab_pages(0, n * c->size);
+    if (has_books_inside(c))
+        pages |= tmi_mslab_pages(books_start(c), books_start(c) + refs_bytes(c) + record_bytes(c));
+    return (size_t)tmi_popcount(pages) << tmi_os_page_shift;
+}
+
+void tmi_mslab_touch(tmi_mslab_t *slab, uint64_t pages)
+{
+    uint64_t fresh = pages & ~slab->touched;
+    slab->touched |= fresh;
+    (void)tmi_add_relaxed(&tmi_mslabs[slab->cls].touched_bytes, (size_t)tmi_popcount(fresh) << tmi_os_page_shift);
+}
+
+static void fill(tmi_mslab_t *slab, unsigned cls, char *base, bool dirty)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    tmi_dlist_init(&slab->level_link);
+    tmi_dlist_init(&slab->tidy_link);
+    slab->base = base;
+    slab->cls = (uint8_t)cls;
+    slab->level = TMI_MOVABLE_LEVELS;
+    slab->nfree = c->slots;
+    for (unsigned w = 0; w < tmi_mslab_words(c); w++)
+        slab->free[w] = tmi_low_bits((unsigned)tmi_min(c->slots - w * 64, 64));
+    slab->touched = dirty ? tmi_mslab_pages(0, c->units * TMI_UNIT_SIZE) : tmi_mslab_book_pages(slab);
+    for (unsigned u = 0; u < c->units; u++)
+        tmi_span_of(base + u * TMI_UNIT_SIZE)->owner = slab;
+}
+
+tmi_mslab_t *tmi_mslab_make(unsigned cls)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    bool dirty;
+    char *base = new_span(cls, &dirty);
+    if (base == NULL)
+        return NULL;
+    tmi_mslab_t *slab = make_books(base, c);
+    if (slab == NULL) {
+        tmi_pagemap_set_movable(base, c->units, TMI_MCLASS_NONE);
+        tmi_space_free(base, c->units, dirty ? c->units * TMI_UNIT_SIZE : 0);
+        return NULL;
+    }
+    ready_class(s);
+    fill(slab, cls, base, dirty);
+    tmi_own_add(&s->nslabs, 1);
+    tmi_own_add(&s->nfree, c->slots);
+    (void)tmi_add_relaxed(&s->touched_bytes, (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift);
+    tmi_mslab_relevel(slab);
+    return slab;
+}
+
+void tmi_mslab_leave_level(tmi_mslab_t *slab)
+{
+    if (slab->level == TMI_MOVABLE_LEVELS)
+        return;
+    tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
+    tmi_dlist_remove(&slab->level_link);
+    if (tmi_dlist_empty(&s->levels[slab->level]))
+        s->nonempty &= ~(1u << slab->level);
+    slab->level = TMI_MOVABLE_LEVELS;
+}
+
+static uint32_t *spare_attributes[TMI_MCLASS_COUNT]; // zeroed
+
+static size_t attributes_bytes(unsigned cls)
+{
+    return tmi_round_up(tmi_mclasses[cls].slots * sizeof(uint32_t), tmi_os_page_size);
+}
+
+static void keep_attributes(unsigned cls, uint32_t *a)
+{
+    if (a == NULL)
+        return;
+    memset(a, 0, attributes_bytes(cls));
+    a = tmi_exchange_acq_rel(&spare_attributes[cls], a); // pairs: tmi_mslab_make_attributes
+    if (a != NULL)
+        (void)tmi_os_unmap(a, attributes_bytes(cls));
+}
+
+/* By mapping, not from meta.h, which takes a lock. */
+uint32_t *tmi_mslab_make_attributes(tmi_mslab_t *slab)
+{
+    uint32_t *mine = tmi_exchange_acq_rel(&spare_attributes[slab->cls], NULL), *theirs = NULL; // pairs: keep_attributes
+    void *fresh = NULL;
+    if (mine == NULL) {
+        if (tmi_os_map(NULL, attributes_bytes(slab->cls), tmi_os_page_size, &fresh) != 0)
+            return NULL;
+        mine = fresh;
+    }
+    if (tmi_cas_acq_rel(&slab->attributes, &theirs, mine)) // pairs: the load in tmi_movable_attributes
+        return mine;
+    keep_attributes(slab->cls, mine);
+    return theirs;
+}
+
+void tmi_mslab_release(tmi_mslab_t *slab, bool purge)
+{
+    unsigned cls = slab->cls;
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    tmi_mslabs_t *s = &tmi_mslabs[cls];
+    char *base = slab->base;
+    size_t bytes = (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift;
+    tmi_mslab_leave_level(slab);
+    tmi_dlist_remove(&slab->tidy_link);
+    tmi_own_add(&s->nslabs, -1);
+    tmi_own_add(&s->nfree, -(size_t)c->slots);
+    (void)tmi_sub_relaxed(&s->touched_bytes, bytes);
+    keep_attributes(cls, slab->attributes);
+    if (!has_books_inside(c))
+        tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
+    if (purge && bytes > 0 && tmi_os_purge(base, c->units * TMI_UNIT_SIZE) == 0) {
+        tmi_count(purge_calls, 1);
+        tmi_count(purged_bytes, bytes);
+        bytes = 0;
+    }
+    tmi_pagemap_set_movable(base, c->units, TMI_MCLASS_NONE);
+    tmi_space_free(base, c->units, bytes);
+}
+
+/* Level 0 is the fullest sixteenth; a slab without a free slot has none. */
+static unsigned level_for(const tmi_mslab_t *slab)
+{
+    if (slab->nfree == 0 || slab->emptying)
+        return TMI_MOVABLE_LEVELS;
+    return (unsigned)tmi_min(slab->nfree * TMI_MOVABLE_LEVELS / tmi_mclasses[slab->cls].slots, TMI_MOVABLE_LEVELS - 1);
+}
+
+void tmi_mslab_relevel(tmi_mslab_t *slab)
+{
+    unsigned level = level_for(slab);
+    if (level == slab->level)
+        return;
+    tmi_mslab_leave_level(slab);
+    if (level == TMI_MOVABLE_LEVELS)
+        return;
+    tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
+    slab->level = (uint8_t)level;
+    tmi_dlist_push_front(&s->levels[level], &slab->level_link);
+    s->nonempty |= 1u << level;
+}
+
+/* A page all of whose slots are free. */
+static bool page_is_empty(const tmi_mslab_t *slab, unsigned page)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
+    size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
+    size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
+    for (size_t i = from; i <= to;) { // none past the last slot
+        uint64_t rest = slab->free[i / 64] >> (i % 64);
+        size_t n = tmi_min(64 - i % 64, to - i + 1);
+        if ((~rest & tmi_low_bits((unsigned)n)) != 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+uint64_t tmi_mslab_empty_pages(const tmi_mslab_t *slab)
+{
+    uint64_t result = 0;
+    for (uint64_t left = slab->touched & ~tmi_mslab_book_pages(slab); left != 0; left &= left - 1)
+        if (page_is_empty(slab, tmi_lowest_bit(left)))
+            result |= left & -left;
+    return result;
+}
+
+size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
+{
+    size_t done = 0;
+    while (pages != 0 && done < most) {
+        unsigned first = tmi_lowest_bit(pages), n = (unsigned)__builtin_ctzll(~(pages >> first)); // bit 63 shifts zeros in
+        n = (unsigned)tmi_min(n, most - done);
+        uint64_t run = tmi_low_bits(n) << first;
+        pages &= ~run;
+        done += n;
+        tmi_count(purge_calls, 1);
+        if (tmi_os_purge(slab->base + ((size_t)first << tmi_os_page_shift), (size_t)n << tmi_os_page_shift) != 0)
+            continue; // locked memory stays
+        slab->touched &= ~run;
+        tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);
+        (void)tmi_sub_relaxed(&tmi_mslabs[slab->cls].touched_bytes, (size_t)n << tmi_os_page_shift); // a statistic, without the lock
+    }
+    return done;
+}

@@ -1,0 +1,269 @@
+#include "threads/compactor.h"
+#include "host/counters.h"
+#include "host/options.h"
+#include "stores/movable.h"
+#include "threads/pacer.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
+#define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
+enum { QUIET_MS = 50, POLLS_PER_LOOK = 32, SLEEP_MAX_MS = 200 };
+
+static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
+static uint32_t asleep;       // futex: 1 while the thread sleeps without a clock
+static bool started;
+static uint64_t longest_step;
+
+static size_t live_bytes(void)
+{
+    size_t live = tmi_counter(extent_bytes);
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
+        const tmi_mslabs_t *s = &tmi_mslabs[c];
+        size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
+        live += taken * tmi_mclasses[c].size;
+    }
+    return live;
+}
+
+static bool worth_it(unsigned percent)
+{
+    size_t gain = tmi_compact_gain(1);
+    return gain >= GAIN_MIN && gain > live_bytes() / 100 * percent;
+}
+
+/* ---- one batch, by whoever has the lock ------------------------------------------------------------------------------------- */
+
+static tmi_compact_limits_t background_limits(bool quiet)
+{
+    return (tmi_compact_limits_t){
+        .deadline_ns = UINT64_MAX,
+        .objects = tmi_max(tmi_options.batch_objects, 1),
+        .bytes = tmi_max(tmi_options.batch_kib, 1) * TMI_KIB,
+        .min_gain = quiet ? 1 : CLASS_GAIN_MIN,
+        .purge_pages = 64,
+        .tidy = quiet,
+    };
+}
+
+static tmi_fence_t kind_of_fence(void)
+{
+    static size_t last_moved, last_aborted, expedited_left;
+    const tmi_compact_figures_t *f = &tmi_compact_figures;
+    size_t moved = f->moved_objects - last_moved, aborted = f->by_touch + f->by_free - last_aborted;
+    last_moved += moved;
+    last_aborted += aborted;
+    if (tmi_options.fence != TMI_FENCES_AUTO)
+        return tmi_options.fence == TMI_FENCES_GLOBAL ? TMI_FENCE_GLOBAL : TMI_FENCE_EXPEDITED;
+    if (aborted > moved / 4) // the long wait lets too many objects be touched
+        expedited_left = 16;
+    else if (expedited_left > 0)
+        expedited_left--;
+    return expedited_left > 0 ? TMI_FENCE_EXPEDITED : TMI_FENCE_GLOBAL;
+}
+
+/* The background's fence, without the lock while the kernel waits (Q1). Called with it, returns with it. */
+static void long_fence(void)
+{
+    uint64_t id = tmi_compact_batch();
+    if (!tmi_pin_asymmetric() || tmi_pin_alone(NULL)) {
+        tmi_compact_fence(NULL);
+        return;
+    }
+    tmi_fence_t kind = kind_of_fence();
+    tmi_unlock(&tmi_compact_lock);
+    int err = tmi_os_fence(kind);
+    if (err != 0 && kind == TMI_FENCE_GLOBAL)
+        err = tmi_os_fence(kind = TMI_FENCE_EXPEDITED);
+    tmi_lock(&tmi_compact_lock);
+    tmi_compact_fenced(id, kind, err);
+}
+
+/* Until the batch at hand is done. False: there was nothing to do. */
+static bool background_batch(bool quiet)
+{
+    tmi_compact_limits_t limits = background_limits(quiet);
+    for (;;) {
+        tmi_lock(&tmi_compact_lock);
+        tmi_compact_result_t r = tmi_compact_ready() ? tmi_compact_piece(&limits) : TMI_COMPACT_NOTHING;
+        if (r == TMI_COMPACT_FENCE)
+            long_fence();
+        bool idle = tmi_compact_idle();
+        tmi_unlock(&tmi_compact_lock);
+        if (r == TMI_COMPACT_WAIT)
+            tmi_os_sleep_ms(1);
+        if (r == TMI_COMPACT_NOTHING)
+            return false;
+        if (idle)
+            return true;
+    }
+}
+
+/* ---- the background thread --------------------------------------------------------------------------------------------------- */
+
+static void rest(uint64_t worked_ns)
+{
+    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_options.compact_cpu, 1), 100);
+    uint64_t ms = worked_ns / 1000000 * (100 - share) / share + 1;
+    tmi_os_sleep_ms((uint32_t)tmi_min(ms, SLEEP_MAX_MS));
+}
+
+static void sleep_until_polled(void)
+{
+    tmi_store_relaxed(&asleep, 1); // relaxed: a poll that comes too early wakes nobody, and the next one does
+    while (tmi_load_relaxed(&asleep) != 0)
+        tmi_os_futex_wait(&asleep, 1);
+}
+
+static void claim_caches(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    (void)tmi_thread_claim_caches();
+    tmi_unlock(&tmi_compact_lock);
+}
+
+/* The program is quiet: everything that can be had, caches included. */
+static void settle(void)
+{
+    claim_caches();
+    while (worth_it(tmi_options.compact_target) && background_batch(true)) {
+    }
+    while (background_batch(true)) { // tidying, when nothing is worth moving
+    }
+    tmi_pacer_background_pass();
+}
+
+static void *work(void *unused)
+{
+    uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
+    for (;;) {
+        uint64_t before = tmi_compact_figures.time_ns;
+        bool did = worth_it(tmi_options.compact_churn) && background_batch(false);
+        uint32_t now = tmi_os_now_ms(), p = tmi_load_relaxed(&polls);
+        if (p != seen)
+            quiet_since = now;
+        seen = p;
+        if (!did && now - quiet_since >= QUIET_MS) {
+            settle();
+            if (tmi_load_relaxed(&polls) == seen)
+                sleep_until_polled();
+            quiet_since = tmi_os_now_ms();
+        }
+        rest(did ? tmi_compact_figures.time_ns - before : (uint64_t)QUIET_MS * 100000);
+    }
+    return unused;
+}
+
+static TM_COLD void start(void)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    if (tmi_exchange_relaxed(&started, true))
+        return;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, NULL, work, NULL) == 0)
+        (void)pthread_detach(thread);
+    else
+        tmi_store_relaxed(&started, false);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void tmi_compactor_poll(void)
+{
+    if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
+        return;
+    uint32_t n = tmi_add_relaxed(&polls, 1);
+    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
+        tmi_store_relaxed(&asleep, 0);
+        tmi_os_futex_wake_one(&asleep);
+    }
+    if (n % POLLS_PER_LOOK == 0 && !tmi_load_relaxed(&started) && worth_it(tmi_options.compact_churn))
+        start();
+}
+
+/* ---- by request -------------------------------------------------------------------------------------------------------------- */
+
+/* The lock is held; it is let go between pieces. */
+static void everything(const tm_pins_t_ *self)
+{
+    tmi_compact_limits_t limits = background_limits(true);
+    limits.tidy = true;
+    for (;;) {
+        tmi_compact_result_t r = tmi_compact_ready() ? tmi_compact_piece(&limits) : TMI_COMPACT_NOTHING;
+        if (r == TMI_COMPACT_FENCE)
+            tmi_compact_fence(self);
+        if (r == TMI_COMPACT_NOTHING)
+            break;
+        tmi_unlock(&tmi_compact_lock); // fork may want it
+        if (r == TMI_COMPACT_WAIT)
+            tmi_os_sleep_ms(1);
+        tmi_lock(&tmi_compact_lock);
+    }
+}
+
+void tmi_compactor_all(const tm_pins_t_ *self)
+{
+    tmi_lock(&tmi_compact_lock);
+    if (tmi_pin_asymmetric())
+        (void)tmi_thread_claim_caches();
+    everything(self);
+    tmi_unlock(&tmi_compact_lock);
+}
+
+void tmi_compactor_try_all(const tm_pins_t_ *self)
+{
+    if (tmi_options.compaction == TMI_COMPACTION_OFF || !tmi_trylock(&tmi_compact_lock))
+        return;
+    everything(self);
+    tmi_unlock(&tmi_compact_lock);
+}
+
+/* A step marks as much as leaves it time for the fence and the scan. */
+static tmi_compact_limits_t step_limits(const tm_pins_t_ *self, uint64_t begun, unsigned budget_us)
+{
+    uint64_t fence_ns = tmi_pin_registered() > (self->capacity_ != 0) ? 12000 : 500, budget_ns = (uint64_t)budget_us * 1000;
+    bool marking = tmi_compact_marking();
+    uint64_t spare = marking ? fence_ns : 300;
+    return (tmi_compact_limits_t){
+        .deadline_ns = begun + (budget_ns > 2 * spare ? budget_ns - spare : budget_ns / 2),
+        .objects = tmi_max(budget_us * 4, 8),
+        .bytes = tmi_max(budget_us, 4) * TMI_KIB,
+        .min_gain = 1,
+        .purge_pages = tmi_min(tmi_max(budget_us / 4, 1), 64),
+        .tidy = true,
+    };
+}
+
+bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us)
+{
+    uint64_t begun = tmi_os_now_ns();
+    if (!tmi_trylock(&tmi_compact_lock))
+        return false;
+    tmi_compact_result_t r = TMI_COMPACT_NOTHING;
+    if (tmi_compact_ready()) {
+        tmi_compact_limits_t limits = step_limits(self, begun, budget_us);
+        r = tmi_compact_piece(&limits);
+        if (r == TMI_COMPACT_FENCE)
+            tmi_compact_fence(self);
+    }
+    tmi_unlock(&tmi_compact_lock);
+    uint64_t ns = tmi_os_now_ns() - begun;
+    if (ns > tmi_load_relaxed(&longest_step)) // relaxed: a statistic, which a race may make too small
+        tmi_store_relaxed(&longest_step, ns);
+    return r == TMI_COMPACT_MORE || r == TMI_COMPACT_FENCE;
+}
+
+uint64_t tmi_compactor_longest_step_ns(void) { return tmi_load_relaxed(&longest_step); }
+
+void tmi_compactor_before_fork(void) { tmi_compact_drop(); }
+
+void tmi_compactor_after_fork(void)
+{
+    tmi_store_relaxed(&started, false);
+    tmi_store_relaxed(&asleep, 0);
+    tmi_pin_forget_others(tm_self_);
+    if (tmi_pin_asymmetric())
+        (void)tmi_os_fence_register(); // inherited or not: asking twice does no harm
+}

@@ -1,0 +1,34 @@
+/* compactor.h - when compaction runs: by a thread of its own, by steps, or until nothing is left to gain.
+ *
+ * Idea: waste is measured, not guessed: what moving could free, from the books of the classes. The background thread is started when that first
+ * exceeds what a busy program is left with (compact_churn), and works batch by batch, sleeping in proportion (compact_cpu). When the program
+ * has been quiet for a moment it empties the caches of threads that sleep, goes down to compact_target, gives empty pages back, and
+ * then sleeps without a clock until a slow path of the program wakes it.
+ *
+ * Q1  The thread holds the mover's lock for one piece of a batch at a time, and not while membarrier(GLOBAL) waits.
+ * Q2  A batch that another thread finds pending it may carry on.
+ *
+ * The thread has all signals blocked and no record; it is lost in a child of fork and started again when there is work. */
+#ifndef TMI_THREADS_COMPACTOR_H
+#define TMI_THREADS_COMPACTOR_H
+
+#include "motion/compact.h"
+#include "threads/thread.h"
+
+/* Called on slow paths, without locks held. */
+void tmi_compactor_poll(void);
+
+/* All that can be gained now; waits for a mover at work. `self` as in tmi_compact_fence. */
+void tmi_compactor_all(const tm_pins_t_ *self);
+/* The same, but nothing while another thread moves: for who is out of memory. */
+void tmi_compactor_try_all(const tm_pins_t_ *self);
+
+/* One step of about budget_us microseconds; true while another could gain something now. */
+bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us);
+uint64_t tmi_compactor_longest_step_ns(void);
+
+/* Before fork, with the mover's lock: no batch is pending. In the child: the thread is gone, and fences must be asked for anew. */
+void tmi_compactor_before_fork(void);
+void tmi_compactor_after_fork(void);
+
+#endif
