@@ -15,6 +15,13 @@
 #define TM_CONTAINER_OF(p, T, member) ((T *)(void *)((char *)(p) - offsetof(T, member)))
 #define TM_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+/* The same integer, unknown to the compiler: an address made of it is made again, in the instruction that uses it, instead of once in one of its own. */
+static inline size_t tmi_anew(size_t n)
+{
+    __asm__("" : "+r"(n));
+    return n;
+}
+
 static inline bool tmi_is_pow2(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
 /* `align` is a power of two; the caller rules out overflow. */

@@ -15,11 +15,11 @@ const char *tm_version(void) { return TMI_VERSION; }
 tm_handle_t tm_alloc(size_t size)
 {
     if (TM_LIKELY(size - 1 < 1024)) {
-        tm_handle_t h = tmi_hcache_pop(tmi_self()->handles, (unsigned)(size + 15) / 16);
+        tm_handle_t h = tmi_hcache_pop(&tmi_self()->handles, (size - 1) & ~(size_t)15); // the class is (size - 1) / 16 + 1
         if (TM_LIKELY(h != TM_NULL)) {
-            uint64_t *word = tm_word_of_(h);
+            size_t i = tmi_handle_index(h);
             // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
-            tmi_store_relaxed(word, tmi_load_relaxed(word) | TMI_WORD_LIVE);
+            tmi_store_relaxed(&tmi_words[tmi_anew(i)], tmi_load_relaxed(&tmi_words[tmi_anew(i)]) | TMI_WORD_LIVE);
             return h;
         }
     }
@@ -45,21 +45,25 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
 
 tm_handle_t tm_realloc(tm_handle_t h, size_t size) { return tmi_object_realloc(h, size); }
 
+/* Three questions before the swap: is h what its word says, has this thread no pins, and is its generation one that a subtraction takes one further
+ * (that of TM_NULL is not). The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
 {
     tmi_thread_t *t = tmi_self();
-    uint64_t *word = tm_word_of_(h), w = tmi_load_acquire(word); // pairs: mover_publish
-    uint64_t next = tmi_word_freed(w);
-    uint64_t trouble = tm_word_differs_(w, h) | t->pins.top | tmi_load_relaxed(&tmi_pin_watched);
-    // [model: free_cas] our accesses precede the next owner's; a mark or a second free makes it fail
-    if (TM_UNLIKELY(trouble != 0 || h == TM_NULL || (next & TMI_WORD_GENERATION) == 0 || !tmi_cas_acq_rel(word, &w, next))) {
+    size_t i = tmi_handle_index(h);
+    uint64_t w = tmi_load_acquire(&tmi_words[tmi_anew(i)]), next; // pairs: mover_publish
+    if (TM_UNLIKELY(((uint32_t)tm_word_differs_(w, h) | t->pins.top) != 0 || __builtin_sub_overflow(w, TMI_GENERATION_STEP + TMI_WORD_LIVE, &next))) {
         tmi_object_free(h);
         return;
     }
-    tm_handle_t next_handle = (next & TMI_WORD_GENERATION) | (h & (TMI_WORD_LIVE | UINT64_C(0xffffffff0)));
-    char *p = tmi_word_address(w);
-    if (TM_UNLIKELY(!tmi_hcache_push(t->handles, tmi_pagemap_movable(p), next_handle)))
-        tmi_object_put(p, next_handle);
+    // [model: free_cas] our accesses precede the next owner's; a mark, or a second free, makes it fail
+    if (TM_UNLIKELY(!tmi_cas_acq_rel(&tmi_words[tmi_anew(i)], &w, next))) {
+        tmi_object_free(h);
+        return;
+    }
+    size_t code = tmi_load_relaxed(&tmi_pagemap.movable[(uint32_t)(w >> TMI_UNIT_SHIFT)]); // relaxed: see pagemap.h
+    if (TM_UNLIKELY(!tmi_hcache_push(&t->handles, code, h - TMI_GENERATION_STEP)))
+        tmi_object_put(tmi_word_address(w), h - TMI_GENERATION_STEP, false);
 }
 
 void *tm_lock(tm_handle_t h) { return tmi_object_lock(h); }

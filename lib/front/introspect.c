@@ -53,7 +53,7 @@ static void sum_classes(tm_stats_t *s)
         const tmi_mslabs_t *m = &tmi_mslabs[c];
         size_t slots = tmi_load_relaxed(&m->nslabs) * tmi_mclasses[c].slots, cached = 0;
         for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-            cached += tmi_hcache_count(t->handles, c);
+            cached += tmi_hcache_count(&t->handles, c);
         size_t unused = tmi_movable_unused(c) + cached, live = slots > unused ? slots - unused : 0;
         s->live_objects += live;
         s->live_bytes += live * tmi_mclasses[c].size;

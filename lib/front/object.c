@@ -22,8 +22,6 @@ static TM_COLD bool make_ready(void)
         tmi_sizeclass_movable_init(TMI_MOVABLE_RECORD);
         bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
         tmi_pin_set_asymmetric(fence);
-        if (tmi_options.check == TMI_CHECK_FULL)
-            (void)tmi_add_relaxed(&tmi_pin_watched, 1);
         tmi_store_release(&ready, 1); // pairs: tmi_object_ready
     }
     tmi_unlock(&tmi_handle_lock);
@@ -64,8 +62,6 @@ void tmi_object_require_loose(tm_handle_t h, const char *function)
     uint64_t w;
     if (tmi_pin_held(r, h))
         tmi_fatal(function, (void *)(uintptr_t)h, "the object is pinned by this thread");
-    if (tmi_load_relaxed(&tmi_pin_watched) == 0) // relaxed: see pin.h
-        return;
     if (tmi_object_live(h, &w) && tmi_pin_locks(tmi_word_address(w)) > 0)
         tmi_fatal(function, (void *)(uintptr_t)h, "the object is locked");
     if (tmi_options.check == TMI_CHECK_FULL && tmi_pin_held_by_others(r, h))
@@ -80,11 +76,14 @@ size_t tmi_object_align(const void *p)
     return a == NULL ? 1 : (size_t)1 << (tmi_load_relaxed(a) >> TMI_ALIGN_SHIFT); // relaxed: came with the word
 }
 
+/* With check:full there are no caches: each free is looked at. */
+static tmi_hcache_t *cache_of(tmi_thread_t *t) { return t == NULL || tmi_options.check == TMI_CHECK_FULL ? NULL : &t->handles; }
+
 /* Free address space, empty pages, and what can be moved together: all of it to the kernel, to be asked for again. */
 static TM_COLD void make_room(tmi_thread_t *t)
 {
     if (t != NULL)
-        (void)tmi_hcache_flush(t->handles);
+        (void)tmi_hcache_flush(&t->handles);
     (void)tmi_compactor_try_all(t ? &t->pins : NULL);
     (void)tmi_heap_trim(0);
 }
@@ -92,27 +91,16 @@ static TM_COLD void make_room(tmi_thread_t *t)
 static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
 {
     unsigned cls = tmi_object_class(size, align);
-    tm_handle_t h = tmi_hcache_alloc(t ? t->handles : NULL, cls);
+    tm_handle_t h = tmi_hcache_alloc(cache_of(t), cls);
     if (h == TM_NULL || align <= 16)
         return h;
     uint32_t *a = tmi_movable_attributes(tmi_word_address(*tmi_word(tmi_handle_index(h))), true);
     if (a == NULL) {
-        tmi_hcache_free(t ? t->handles : NULL, cls, h);
+        tmi_hcache_free(cache_of(t), cls, h);
         return TM_NULL;
     }
     tmi_store_relaxed(a, (uint32_t)tmi_log2(align) << TMI_ALIGN_SHIFT); // published with the word
-    (void)tmi_add_relaxed(&tmi_pin_watched, 1);
     return h;
-}
-
-/* The next object in this slot has not asked for an alignment. */
-static void forget_alignment(const char *p)
-{
-    uint32_t *a = tmi_movable_attributes(p, false);
-    if (a == NULL || tmi_load_relaxed(a) == 0)
-        return;
-    tmi_store_relaxed(a, 0); // ours, O1
-    (void)tmi_sub_relaxed(&tmi_pin_watched, 1);
 }
 
 static tm_handle_t large(size_t size, size_t align, bool zero)
@@ -187,33 +175,49 @@ tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
 
 /* ---- free ------------------------------------------------------------------------------------------------------------------------ */
 
-void tmi_object_put(char *p, tm_handle_t next)
+/* In a slab that has attributes: the object may be locked, and the next one in its slot has not asked for an alignment. */
+static void put_attributes(const char *p, tm_handle_t next)
+{
+    uint32_t *a = tmi_movable_attributes(p, false);
+    tm_handle_t before = (next & ~TMI_WORD_GENERATION) | tmi_generation_bits(tmi_generation_of(next) + 1);
+    if (tmi_load_acquire(a) & TMI_LOCKS_MASK)
+        tmi_fatal("tm_free", (void *)(uintptr_t)before, "the object is locked");
+    tmi_store_relaxed(a, 0); // ours, O1
+}
+
+static void put_extent(char *p, uint32_t index, uint64_t generation, bool last)
+{
+    tmi_store_relaxed(tmi_word(index), generation); // it has no place any more; ours, O1
+    tmi_movable_large_free(p);
+    if (last)
+        tmi_handle_retire(index);
+    else
+        tmi_handle_return(&index, 1);
+}
+
+void tmi_object_put(char *p, tm_handle_t next, bool last)
 {
     unsigned cls = tmi_pagemap_movable(p);
     uint32_t index = tmi_handle_index(next);
-    bool last_life = (next & TMI_WORD_GENERATION) == 0;
-    if (cls == TMI_MCLASS_LARGE || last_life)
-        tmi_store_relaxed(tmi_word(index), next & TMI_WORD_GENERATION); // no slot any more; ours, O1
-    if (cls != TMI_MCLASS_LARGE)
-        forget_alignment(p);
-    if (cls == TMI_MCLASS_LARGE)
-        tmi_movable_large_free(p);
-    else if (last_life)
-        tmi_movable_return(cls, &p, 1);
-    if (last_life)
-        tmi_handle_retire(index);
-    else if (cls == TMI_MCLASS_LARGE)
-        tmi_handle_return(&index, 1);
-    else {
-        tmi_thread_t *t = tmi_thread_with_handles();
-        tmi_hcache_free(t ? t->handles : NULL, cls, next);
+    if (cls == TMI_MCLASS_LARGE) {
+        put_extent(p, index, next & TMI_WORD_GENERATION, last);
+    } else {
+        if (cls == TMI_MCLASS_WATCHED)
+            put_attributes(p, next);
+        cls = tmi_movable_class(p);
+        if (last) {
+            tmi_movable_return(cls, &p, 1);
+            tmi_handle_retire(index);
+        } else {
+            tmi_hcache_free(cache_of(tmi_thread_with_handles()), cls, next);
+        }
     }
     tmi_compactor_poll();
 }
 
 void tmi_object_free(tm_handle_t h)
 {
-    uint64_t w, next;
+    uint64_t w;
     if (h == TM_NULL)
         return;
     if (!tmi_object_live(h, &w)) {
@@ -222,9 +226,10 @@ void tmi_object_free(tm_handle_t h)
     }
     tmi_object_require_loose(h, "tm_free");
     do {
-        next = tmi_word_freed(w);
+        bool last;
+        uint64_t next = tmi_word_freed(w, &last);
         if (tmi_cas_acq_rel(tm_word_of_(h), &w, next)) { // as free_cas in tm_free
-            tmi_object_put(tmi_word_address(w), (next & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)tmi_handle_index(h) << 4);
+            tmi_object_put(tmi_word_address(w), tmi_handle_of_word(tmi_handle_index(h), next), last);
             return;
         }
     } while (tmi_object_live(h, &w)); // it was marked, moved, or a mark was taken away
@@ -250,7 +255,7 @@ size_t tmi_object_compact(void)
     size_t before = committed();
     tmi_thread_t *t = tmi_thread_with_handles();
     if (t != NULL)
-        (void)tmi_hcache_flush(t->handles);
+        (void)tmi_hcache_flush(&t->handles);
     tmi_compactor_all(t ? &t->pins : NULL);
     (void)tmi_pacer_purge_all();
     size_t after = committed();

@@ -19,8 +19,9 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size);
 /* The slow path of tm_free, from the start. */
 void tmi_object_free(tm_handle_t h) TM_NOINLINE;
 
-/* The object at p is no more: its slot goes to the magazine with the index of `next`, its next handle. */
-void tmi_object_put(char *p, tm_handle_t next);
+/* The object at p is no more: its slot goes to the magazine with the index of `next`, its next handle. `last`: there is no
+ * next one, the index has had all its lives. */
+void tmi_object_put(char *p, tm_handle_t next, bool last);
 
 /* Slow paths of the functions that pin.h inlines. */
 void *tmi_object_pin(tm_handle_t h, const char *function);

@@ -21,7 +21,7 @@ static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
 /* Usable bytes of the object at p. */
 static inline size_t tmi_object_usable(const void *p)
 {
-    unsigned cls = tmi_pagemap_movable(p);
+    unsigned cls = tmi_movable_class(p);
     return cls == TMI_MCLASS_LARGE ? tmi_large_usable(p) : tmi_mclasses[cls].size;
 }
 

@@ -118,7 +118,7 @@ tm_handle_t tmi_object_of(const void *p)
 {
     if (!tmi_object_ready() || tmi_pagemap_segment(p) == NULL)
         return TM_NULL;
-    unsigned cls = tmi_pagemap_movable(p);
+    unsigned cls = tmi_movable_class(p);
     uint32_t index = 0;
     if (cls == TMI_MCLASS_LARGE) {
         index = tmi_span_of(p)->index;

@@ -19,13 +19,13 @@ static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbyte
     uint32_t index = tmi_handle_index(h), other = tmi_handle_index(g);
     char *to = tmi_word_address(tmi_load_relaxed(tmi_word(other))); // bound: ours
     memcpy(to, from, nbytes); // [model: realloc_copy]
-    if (tmi_pagemap_movable(to) == TMI_MCLASS_LARGE)
+    if (tmi_movable_class(to) == TMI_MCLASS_LARGE)
         tmi_span_of(to)->index = index;
     else
         tmi_movable_set_ref(to, index); // V4: before the word
     publish(h, to);
     tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | (uint64_t)(uintptr_t)from); // bound to the old place now
-    if (tmi_pagemap_movable(from) != TMI_MCLASS_LARGE)
+    if (tmi_movable_class(from) != TMI_MCLASS_LARGE)
         tmi_movable_set_ref(from, other);
 }
 
@@ -43,7 +43,7 @@ static bool resize_extent(tm_handle_t h, char *from, size_t size, size_t align)
 static bool resize(tm_handle_t h, char *from, size_t size)
 {
     size_t align = tmi_object_align(from), usable = tmi_object_usable(from);
-    bool is_large = tmi_pagemap_movable(from) == TMI_MCLASS_LARGE, to_large = tmi_object_is_large(size, align);
+    bool is_large = tmi_movable_class(from) == TMI_MCLASS_LARGE, to_large = tmi_object_is_large(size, align);
     if (!is_large && !to_large && tmi_mclasses[tmi_object_class(size, align)].size == usable)
         return true;
     if (is_large && to_large && resize_extent(h, from, size, align))
@@ -52,7 +52,7 @@ static bool resize(tm_handle_t h, char *from, size_t size)
     if (g == TM_NULL)
         return false;
     change_places(h, from, g, tmi_min(size, usable));
-    tmi_object_put(from, g);
+    tmi_object_put(from, g, false);
     return true;
 }
 

@@ -53,10 +53,6 @@ int tmi_pin_lock(const void *object);
 /* False: it was not locked. */
 bool tmi_pin_unlock(const void *object);
 uint32_t tmi_pin_locks(const void *object);
-/* How many locks and aligned small objects there are, and one more under check:full. While it is 0, free need not look at attributes. Relaxed: who frees
- * an object has it from who locked or allocated it. */
-extern size_t tmi_pin_watched;
-
 /* ---- the mover's side ------------------------------------------------------------------------------------------------------- */
 
 /* After marking: whether nobody but `self` (NULL: a thread without handles) can hold a pin. Fences for the caller. */

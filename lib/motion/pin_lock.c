@@ -4,8 +4,6 @@
 
 #include <errno.h>
 
-size_t tmi_pin_watched;
-
 static uint32_t *attributes_of(const void *object, bool make)
 {
     if (tmi_pagemap_movable(object) == TMI_MCLASS_LARGE)
@@ -18,7 +16,6 @@ int tmi_pin_lock(const void *object)
     uint32_t *a = attributes_of(object, true);
     if (a == NULL)
         return ENOMEM;
-    (void)tmi_add_relaxed(&tmi_pin_watched, 1);
     (void)tmi_add_acq_rel(a, 1); // [model: lock_count] before the pin ends, P6; pairs: scan_count
     return 0;
 }
@@ -33,7 +30,6 @@ bool tmi_pin_unlock(const void *object)
         if ((old & TMI_LOCKS_MASK) == 0)
             return false;
     while (!tmi_cas_release(a, &old, old - 1)); // [model: unlock_count] our accesses before the count falls; pairs: scan_count
-    (void)tmi_sub_relaxed(&tmi_pin_watched, 1);
     return true;
 }
 

@@ -52,7 +52,7 @@ static int commit_granule(size_t g)
     if (err == 0)
         err = tmi_os_commit((char *)tmi_pagemap.segments + g * share, share);
     if (err == 0 && tmi_pagemap.movable != NULL)
-        err = tmi_os_commit(tmi_pagemap.movable + g * GRANULE, GRANULE);
+        err = tmi_os_commit(tmi_pagemap.movable + g * GRANULE, GRANULE * sizeof *tmi_pagemap.movable);
     if (err == 0)
         committed[g / 64] |= bit;
     return err;
@@ -61,14 +61,15 @@ static int commit_granule(size_t g)
 int tmi_pagemap_init_movable(void)
 {
     void *p = NULL;
-    int err = tmi_pagemap.nunits == 0 ? ENOMEM : tmi_os_reserve(tmi_pagemap.nunits, &p);
+    size_t each = sizeof *tmi_pagemap.movable;
+    int err = tmi_pagemap.nunits == 0 ? ENOMEM : tmi_os_reserve(tmi_pagemap.nunits * each, &p);
     for (size_t g = 0; err == 0 && g < tmi_pagemap.nunits / GRANULE; g++)
         if (committed[g / 64] >> (g % 64) & 1)
-            err = tmi_os_commit((char *)p + g * GRANULE, GRANULE);
+            err = tmi_os_commit((char *)p + g * GRANULE * each, GRANULE * each);
     if (err == 0)
         tmi_pagemap.movable = p;
     else if (p != NULL)
-        (void)tmi_os_unmap(p, tmi_pagemap.nunits);
+        (void)tmi_os_unmap(p, tmi_pagemap.nunits * each);
     return err;
 }
 
@@ -90,7 +91,7 @@ void tmi_pagemap_set_movable(const void *p, size_t nunits, unsigned cls)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
     for (size_t i = 0; i < nunits; i++)
-        tmi_store_relaxed(&tmi_pagemap.movable[u + i], (uint8_t)cls);
+        tmi_store_relaxed(&tmi_pagemap.movable[u + i], (uint16_t)(cls * 2));
 }
 
 void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls)

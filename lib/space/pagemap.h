@@ -25,7 +25,7 @@ typedef struct tmi_pagemap {
     uint8_t *codes;           // by unit number
     uintptr_t nunits;         // covered; 0 before init, so that every address is foreign then
     tmi_segment_t **segments; // by segment number
-    uint8_t *movable;         // by unit number: class in the movable arena; NULL until its first object
+    uint16_t *movable;        // by unit number: class in the movable arena times two; NULL until its first object
 } tmi_pagemap_t;
 
 extern tmi_pagemap_t tmi_pagemap;
@@ -62,7 +62,7 @@ uintptr_t tmi_pagemap_next_segment(uintptr_t from);
 /* Movable class of the unit that holds p; p is in a mapped segment or NULL. */
 static inline unsigned tmi_pagemap_movable(const void *p)
 {
-    return tmi_load_relaxed(&tmi_pagemap.movable[(uintptr_t)p >> TMI_UNIT_SHIFT]); // as codes
+    return tmi_load_relaxed(&tmi_pagemap.movable[(uintptr_t)p >> TMI_UNIT_SHIFT]) / 2; // as codes
 }
 
 /* Enter `cls` for units of the movable arena, in a mapped segment. */

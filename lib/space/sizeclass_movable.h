@@ -5,6 +5,7 @@
  *   class 65..224   32 to a doubling up to 32 KiB: at most 1/33 is lost to rounding, 1/65 on average
  *   class 225..240  16 to a doubling up to 64 KiB
  *   LARGE           an extent
+ *   WATCHED         what the page map says of a slab that has attributes (locks, asked alignments), so that frees in it take the slow path
  *
  * C4  size(c) is the least class size >= every request that is mapped to c, and a multiple of 16.
  * C5  A slab starts at a unit boundary, so that a slot of a class whose size is a multiple of a power of two is aligned to that. */
@@ -21,7 +22,8 @@ enum {
     TMI_MCLASS_FIRST = 1,
     TMI_MCLASS_LAST = 240,
     TMI_MCLASS_LARGE = 241,
-    TMI_MCLASS_COUNT = 242,
+    TMI_MCLASS_WATCHED = 242,
+    TMI_MCLASS_COUNT = 243,
 };
 
 extern tmi_class_info_t tmi_mclasses[TMI_MCLASS_COUNT];

@@ -14,13 +14,15 @@ enum { LEVELS = 8 };
 
 typedef struct group {
     tmi_dlist_t link;   // in its level, or in `idle`
-    uint32_t number, nfree, nretired, floor;
+    uint32_t number, nfree, nretired;
+    uint32_t ceiling; // no generation in it is higher, H1
     uint8_t level;
     uint64_t free[];    // H2
 } group_t;
 
 static uint64_t no_word;
 TM_EXPORT uint64_t *tm_words_ = &no_word; // TM_NULL finds 0 before there is a table
+uint64_t *tmi_words = &no_word;
 
 tmi_lock_t tmi_handle_lock;
 static tmi_dlist_t levels[LEVELS], idle; // idle: all indices free
@@ -59,6 +61,7 @@ int tmi_handle_init(void)
     tmi_dlist_init(&idle);
     max_groups = (uint32_t)(n >> group_shift);
     books = records;
+    tmi_words = words;
     tmi_store_release(&tm_words_, words); // readers that come before find no_word, and no handle is out yet
     return 0;
 }
@@ -97,18 +100,20 @@ static void place(group_t *g)
         tmi_dlist_push_front(list == IN_IDLE ? &idle : &levels[list], &g->link);
 }
 
-static group_t *open_group(uint32_t number, uint32_t floor)
+static group_t *open_group(uint32_t number, uint32_t ceiling)
 {
     group_t *g = tmi_meta_alloc(record_bytes());
     if (g == NULL)
         return NULL;
     tmi_dlist_init(&g->link);
     g->number = number;
-    g->floor = floor;
+    g->ceiling = ceiling;
     g->level = IN_NONE;
     g->nfree = group_words;
     for (unsigned w = 0; w < group_words / 64; w++)
         g->free[w] = ~(uint64_t)0;
+    for (uint32_t i = number == 0; i < group_words; i++) // pages just made writable, or given back: all 0
+        tmi_store_relaxed(tmi_word((number << group_shift) + i), tmi_generation_bits(ceiling));
     if (number == 0) { // H4
         g->free[0] &= ~(uint64_t)1;
         g->nfree--;
@@ -133,7 +138,7 @@ static group_t *new_group(void)
     if (ngroups == max_groups || !commit(tm_words_, &committed_words, (ngroups + 1) * group_bytes(), all) ||
         !commit(books, &committed_books, (ngroups + 1) * sizeof *books, max_groups * sizeof *books))
         return NULL;
-    group_t *g = open_group(ngroups, 0);
+    group_t *g = open_group(ngroups, GENERATIONS - 1);
     if (g != NULL)
         ngroups++;
     return g;
@@ -150,26 +155,9 @@ static group_t *fullest(void)
     return new_group();
 }
 
-/* 18 bits, in the order in which they count. */
-static uint32_t generation_of(uint64_t w)
+static tm_handle_t free_handle(uint32_t index)
 {
-    return (uint32_t)(w >> 1 & 7) | (uint32_t)(w >> 48 & 0x7f) << 3 | (uint32_t)(w >> 56) << 10;
-}
-
-static uint64_t generation_bits(uint32_t g)
-{
-    return (uint64_t)(g & 7) << 1 | (uint64_t)(g >> 3 & 0x7f) << 48 | (uint64_t)(g >> 10) << 56;
-}
-
-/* The handle that a free index will be; raises its generation to the floor of its group. */
-static tm_handle_t ready(const group_t *g, uint32_t index)
-{
-    uint64_t w = tmi_load_relaxed(tmi_word(index)); // relaxed: free words belong to the holder of the lock
-    if (TM_UNLIKELY(generation_of(w) < g->floor)) {
-        w = generation_bits(g->floor);
-        tmi_store_relaxed(tmi_word(index), w);
-    }
-    return tmi_handle_of_word(index, w);
+    return tmi_handle_of_word(index, tmi_load_relaxed(tmi_word(index))); // relaxed: free words belong to the holder of the lock
 }
 
 static size_t take_from(group_t *g, tm_handle_t *out, size_t n)
@@ -177,7 +165,7 @@ static size_t take_from(group_t *g, tm_handle_t *out, size_t n)
     size_t got = 0;
     for (unsigned w = 0; got < n && w < group_words / 64; w++)
         for (; g->free[w] != 0 && got < n; g->free[w] &= g->free[w] - 1)
-            out[got++] = ready(g, (g->number << group_shift) + w * 64 + tmi_lowest_bit(g->free[w]));
+            out[got++] = free_handle((g->number << group_shift) + w * 64 + tmi_lowest_bit(g->free[w]));
     g->nfree -= (uint32_t)got;
     place(g);
     return got;
@@ -227,22 +215,22 @@ void tmi_handle_retire(uint32_t index)
     tmi_unlock(&tmi_handle_lock);
 }
 
-static uint32_t highest_generation(const group_t *g)
+static uint32_t lowest_generation(const group_t *g)
 {
-    uint32_t highest = g->floor;
+    uint32_t lowest = g->ceiling;
     for (uint32_t i = 0; i < group_words; i++)
-        highest = (uint32_t)tmi_max(highest, generation_of(tmi_load_relaxed(tmi_word((g->number << group_shift) + i))));
-    return highest;
+        lowest = (uint32_t)tmi_min(lowest, tmi_generation_of(tmi_load_relaxed(tmi_word((g->number << group_shift) + i))));
+    return lowest;
 }
 
 /* Stale handles to its indices still find a word that is not live. */
 static bool give_back(group_t *g)
 {
-    uint32_t floor = highest_generation(g), number = g->number;
+    uint32_t ceiling = lowest_generation(g), number = g->number;
     if (tmi_os_purge(tmi_word(number << group_shift), group_bytes()) != 0)
         return false;
     bool dead = g->nretired > 0;
-    books[number] = (uint64_t)floor << 1 | 1 | (dead ? 0 : (uint64_t)free_groups << 32);
+    books[number] = (uint64_t)ceiling << 1 | 1 | (dead ? 0 : (uint64_t)free_groups << 32);
     if (!dead)
         free_groups = number;
     tmi_dlist_remove(&g->link);

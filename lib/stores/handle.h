@@ -2,7 +2,7 @@
  *
  * Idea: one run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until used, and reads as zero, so
  * that a foreign handle finds a word that matches nothing. Indices are handed out by *groups* of as many words as fill an OS page, the
- * fullest first; a group whose indices are all free can give its page back, and is remembered by its *generation floor*:
+ * fullest first; a group whose indices are all free can give its page back, and is remembered by its *generation ceiling*:
  *
  *   state of an index    word                               its slot
  *   free                 generation, address 0              none
@@ -10,10 +10,10 @@
  *   live                 generation, live, address          an object's
  *   retired              0                                  none: it has had all its generations
  *
- * H1  An index's generation never falls: not over free and alloc, nor over a page given back (words made there later start at the floor).
- *     So a handle equals at most one object, ever.
+ * H1  Generations count down. An index's never rises: not over free and alloc, nor over a page given back (words made there later start at the
+ *     group's ceiling). So a handle equals at most one object, ever.
  * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are retired.
- * H3  books[g] is the group's record (even), or for one given back floor << 1 | 1 and in the upper half the number of the next such group; a group
+ * H3  books[g] is the group's record (even), or for one given back ceiling << 1 | 1 and in the upper half the number of the next such group; a group
  *     with retired indices is given back for ever. books[g] is 0 from ngroups on.
  * H4  Word 0 is 0 for ever.
  *
@@ -61,7 +61,9 @@ void tmi_handle_check(void);
 
 static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 4); }
 
-static inline uint64_t *tmi_word(uint32_t index) { return tm_words_ + index; }
+extern uint64_t *tmi_words; // tm_words_, for use inside the library
+
+static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w & TMI_WORD_ADDRESS); }
 
@@ -71,12 +73,28 @@ static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
     return (w & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)index << 4;
 }
 
-/* The word of a freed object: next generation, same address; its generation bits are 0 when there is no next one. */
-static inline uint64_t tmi_word_freed(uint64_t w)
+/* Generations, 18 bits: the eight that change most often are the word's highest. */
+static inline uint32_t tmi_generation_of(uint64_t w)
 {
-    uint64_t next = ((w | ~TMI_WORD_GENERATION) + 2) & TMI_WORD_GENERATION; // carries run through the other bits
-    return next | (w & TMI_WORD_ADDRESS);
+    return (uint32_t)(w >> 56) | (uint32_t)(w >> 48 & 0x7f) << 8 | (uint32_t)(w >> 1 & 7) << 15;
 }
+
+static inline uint64_t tmi_generation_bits(uint32_t g)
+{
+    return (uint64_t)(g & 0xff) << 56 | (uint64_t)(g >> 8 & 0x7f) << 48 | (uint64_t)(g >> 15 & 7) << 1;
+}
+
+/* The word of a freed object: next generation, same address. *last: it has had its last life, and there is no next generation. */
+static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
+{
+    uint32_t g = tmi_generation_of(w);
+    *last = g == 0;
+    return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
+}
+
+/* The same by one subtraction, from a live word, or from a handle without TMI_WORD_LIVE: for 255 generations of 256. For the others, and for
+ * TM_NULL, it borrows. */
+#define TMI_GENERATION_STEP (UINT64_C(1) << 56)
 
 #if TMI_TEST_HOOKS
 /* Pretend that the table holds only so many indices, from now on. */

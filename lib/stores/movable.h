@@ -17,7 +17,8 @@
  *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
- * V5  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
+ * V5  The page map says WATCHED of a slab that has attributes.
+ * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
  * Owner: everything the class's lock, but refs, which belong to who holds the slot, and attributes, which are atomic. Who looks up a slab without the lock
@@ -54,7 +55,7 @@ typedef struct tmi_mslabs {
     size_t nfree_emptying; // of the others
     size_t promised;       // to slabs that are being emptied
     size_t touched_bytes;  // of all slabs
-    tmi_dlist_t tidy;      // V5
+    tmi_dlist_t tidy;      // V6
     tmi_dlist_t levels[TMI_MOVABLE_LEVELS]; // [0] fullest
 } tmi_mslabs_t;
 
@@ -82,6 +83,13 @@ static inline tmi_mslab_t *tmi_mslab_of(const void *p) { return (tmi_mslab_t *)t
 static inline size_t tmi_mslot_index(const tmi_mslab_t *slab, const void *p)
 {
     return tmi_slot_index(&tmi_mclasses[slab->cls], (size_t)((const char *)p - slab->base));
+}
+
+/* Class of the slab or extent that p lies in. */
+static inline unsigned tmi_movable_class(const void *p)
+{
+    unsigned cls = tmi_pagemap_movable(p);
+    return TM_UNLIKELY(cls == TMI_MCLASS_WATCHED) ? tmi_mslab_of(p)->cls : cls;
 }
 
 /* Enter the index of a slot that the caller holds. */
@@ -120,7 +128,7 @@ size_t tmi_movable_gain(unsigned cls);
 /* Free slots of a class, those of slabs that are being emptied included: a look. */
 size_t tmi_movable_unused(unsigned cls);
 
-/* Verify V1, V2, V5 for a class, and V4 for its slots; the caller holds its lock. */
+/* Verify V1, V2, V6 for a class, and V4 for its slots; the caller holds its lock. */
 void tmi_movable_check(unsigned cls);
 
 #endif

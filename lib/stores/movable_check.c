@@ -1,4 +1,4 @@
-/* The audit of V1-V5. */
+/* The audit of V1-V6. */
 #include "host/report.h"
 #include "stores/handle.h"
 #include "stores/movable_impl.h"
@@ -35,7 +35,7 @@ static void check_slab(const tmi_mslab_t *slab, unsigned cls)
         tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "V1 bit past the last slot", slab->base);
     tmi_audit(slab->cls == cls && nfree == slab->nfree, "V1 nfree differs from the bitmap", slab->base);
     tmi_audit(slab->nfree < c->slots, "V2 slab without a taken slot", slab->base);
-    tmi_audit(tmi_pagemap_movable(slab->base) == cls && tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
+    tmi_audit(tmi_pagemap_movable(slab->base) == (slab->attributes ? TMI_MCLASS_WATCHED : cls) && tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
     for (uint32_t i = 0; i < c->slots; i++)
         check_slot(slab, i);
 }
@@ -57,5 +57,5 @@ void tmi_movable_check(unsigned cls)
     }
     tmi_audit(nfree == s->nfree, "V1 free slots of the class", s);
     for (const tmi_dlist_t *n = s->tidy.next; n != &s->tidy; n = n->next)
-        tmi_audit(TM_CONTAINER_OF(n, tmi_mslab_t, tidy_link)->cls == cls && in_list(&s->tidy, n), "V5 a slab in the tidy list", s);
+        tmi_audit(TM_CONTAINER_OF(n, tmi_mslab_t, tidy_link)->cls == cls && in_list(&s->tidy, n), "V6 a slab in the tidy list", s);
 }

@@ -148,8 +148,10 @@ uint32_t *tmi_mslab_make_attributes(tmi_mslab_t *slab)
             return NULL;
         mine = fresh;
     }
-    if (tmi_cas_acq_rel(&slab->attributes, &theirs, mine)) // pairs: the load in tmi_movable_attributes
+    if (tmi_cas_acq_rel(&slab->attributes, &theirs, mine)) { // pairs: the load in tmi_movable_attributes
+        tmi_pagemap_set_movable(slab->base, tmi_mclasses[slab->cls].units, TMI_MCLASS_WATCHED); // V5
         return mine;
+    }
     keep_attributes(slab->cls, mine);
     return theirs;
 }

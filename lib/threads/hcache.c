@@ -1,5 +1,6 @@
 #include "threads/hcache.h"
 #include "host/meta.h"
+#include "host/report.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 #define MAGAZINE_BYTES ((size_t)16 << 10)
@@ -7,19 +8,23 @@ enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 static tm_handle_t no_handles[1];
 
 #define EMPTY {no_handles + 1, no_handles + 1}
-tmi_hcache_t tmi_hcache_none = {.magazines = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}};
+tmi_hmagazines_t tmi_hcache_none = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}};
 
 static size_t capacity(unsigned cls)
 {
     return tmi_max(tmi_min(MAGAZINE_BYTES / tmi_mclasses[cls].size, CAPACITY_MAX), 1);
 }
 
-tmi_hcache_t *tmi_hcache_make(void)
+bool tmi_hcache_make(tmi_hcache_t *cache)
 {
-    tmi_hcache_t *cache = tmi_meta_alloc(sizeof *cache);
-    for (unsigned c = 0; cache != NULL && c < TMI_MCLASS_COUNT; c++)
-        cache->magazines[c] = (tmi_hmagazine_t)EMPTY;
-    return cache;
+    tmi_hmagazines_t *ms = tmi_meta_alloc(sizeof *ms);
+    if (ms == NULL)
+        return false;
+    for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
+        ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
+    tmi_store_release(&cache->own, ms); // whole before others claim it; pairs: tmi_hcache_claim
+    tmi_store_relaxed(&cache->current, ms); // not claimed before it was `own`, or put right by unclaim
+    return true;
 }
 
 /* Up to n handles, each bound to a slot of the class. */
@@ -41,6 +46,7 @@ static void return_bound(unsigned cls, const tm_handle_t *handles, size_t n)
 {
     char *slots[CAPACITY_MAX];
     uint32_t indices[CAPACITY_MAX];
+    TM_CHECK(n > 0 && n <= CAPACITY_MAX, "N1 a magazine's worth");
     for (size_t i = 0; i < n; i++) {
         indices[i] = tmi_handle_index(handles[i]);
         uint64_t w = tmi_load_relaxed(tmi_word(indices[i]));
@@ -51,128 +57,142 @@ static void return_bound(unsigned cls, const tm_handle_t *handles, size_t n)
     tmi_handle_return(indices, n);
 }
 
-static void set_top(tmi_hcache_t *cache, unsigned cls, tm_handle_t *top) { tmi_store_relaxed(&cache->magazines[cls].top, top); }
+static void set_top(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t *top) { tmi_store_relaxed(&ms->magazine[cls].top, top); }
 
-static bool make_buffer(tmi_hcache_t *cache, unsigned cls)
+static bool make_buffer(tmi_hmagazines_t *ms, unsigned cls)
 {
-    if (cache->buffers[cls] != NULL)
+    if (ms->buffers[cls] != NULL)
         return true;
     tm_handle_t *buffer = tmi_meta_alloc((capacity(cls) + 1) * sizeof *buffer);
     if (buffer == NULL)
         return false;
-    set_top(cache, cls, buffer + 1);
-    cache->magazines[cls].limit = buffer + 1 + capacity(cls);
-    cache->batch[cls] = (uint8_t)tmi_min(BATCH_FIRST, capacity(cls));
-    tmi_store_relaxed(&cache->buffers[cls], buffer); // statistics read it
+    set_top(ms, cls, buffer + 1);
+    ms->magazine[cls].limit = buffer + 1 + capacity(cls);
+    ms->batch[cls] = (uint8_t)tmi_min(BATCH_FIRST, capacity(cls));
+    tmi_store_relaxed(&ms->buffers[cls], buffer); // statistics read it
     return true;
 }
 
 /* Half a magazine at most; the handles of the lowest slots are popped first. One of them is the caller's. */
-static tm_handle_t refill(tmi_hcache_t *cache, unsigned cls)
+static tm_handle_t refill(tmi_hmagazines_t *ms, unsigned cls)
 {
     tm_handle_t taken[CAPACITY_MAX], *buffer;
-    if (!make_buffer(cache, cls))
+    if (!make_buffer(ms, cls))
         return take_bound(cls, taken, 1) == 1 ? taken[0] : TM_NULL;
-    size_t n = take_bound(cls, taken, cache->batch[cls]);
+    size_t n = take_bound(cls, taken, ms->batch[cls]);
     if (n == 0)
         return TM_NULL;
-    buffer = cache->buffers[cls] + 1;
+    buffer = ms->buffers[cls] + 1;
     for (size_t i = 1; i < n; i++)
         buffer[n - 1 - i] = taken[i];
-    set_top(cache, cls, buffer + n - 1);
-    cache->batch[cls] = (uint8_t)tmi_min(cache->batch[cls] * 2, tmi_max(capacity(cls) / 2, 1));
+    set_top(ms, cls, buffer + n - 1);
+    ms->batch[cls] = (uint8_t)tmi_min(ms->batch[cls] * 2, tmi_max(capacity(cls) / 2, 1));
     return taken[0];
+}
+
+static tm_handle_t alloc_from(tmi_hmagazines_t *ms, unsigned cls)
+{
+    tmi_hmagazine_t *m = &ms->magazine[cls];
+    tm_handle_t h = m->top[-1];
+    if (h == TM_NULL)
+        return refill(ms, cls);
+    set_top(ms, cls, m->top - 1);
+    return h;
 }
 
 tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls)
 {
     tm_handle_t h = TM_NULL;
-    if (cache != NULL && tmi_hcache_begin(cache)) {
-        tmi_hmagazine_t *m = &cache->magazines[cls];
-        h = m->top[-1];
-        if (h != TM_NULL) {
-            set_top(cache, cls, m->top - 1);
-        } else {
-            cache->exchanges++;
-            h = refill(cache, cls);
-        }
-        tmi_hcache_end(cache);
-        return h;
-    }
-    if (cache != NULL)
-        tmi_hcache_end(cache);
-    return take_bound(cls, &h, 1) == 1 ? h : TM_NULL;
+    if (cache == NULL)
+        return take_bound(cls, &h, 1) == 1 ? h : TM_NULL;
+    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    if (ms != &tmi_hcache_none)
+        h = alloc_from(ms, cls);
+    else if (take_bound(cls, &h, 1) == 0)
+        h = TM_NULL;
+    tmi_hcache_end(cache);
+    return h;
 }
 
-static size_t flush_some(tmi_hcache_t *cache, unsigned cls, size_t n)
+static size_t flush_some(tmi_hmagazines_t *ms, unsigned cls, size_t n)
 {
-    tm_handle_t *bottom = cache->buffers[cls] + 1, *top = cache->magazines[cls].top;
+    tm_handle_t *bottom = ms->buffers[cls] + 1, *top = ms->magazine[cls].top;
     if (n == 0)
         return 0;
     return_bound(cls, bottom, n);
     for (tm_handle_t *p = bottom; p + n < top; p++)
         *p = p[n];
-    set_top(cache, cls, top - n);
+    set_top(ms, cls, top - n);
     return n;
+}
+
+static void free_to(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t h)
+{
+    tmi_hmagazine_t *m = &ms->magazine[cls];
+    if (m->top == m->limit)
+        (void)flush_some(ms, cls, (capacity(cls) + 1) / 2);
+    *m->top = h;
+    set_top(ms, cls, m->top + 1);
 }
 
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h)
 {
-    bool ours = cache != NULL && tmi_hcache_begin(cache);
-    if (ours && make_buffer(cache, cls)) {
-        tmi_hmagazine_t *m = &cache->magazines[cls];
-        if (m->top == m->limit) {
-            cache->exchanges++;
-            flush_some(cache, cls, (capacity(cls) + 1) / 2);
-        }
-        *m->top = h;
-        set_top(cache, cls, m->top + 1);
-    } else {
+    if (cache == NULL) {
         return_bound(cls, &h, 1);
+        return;
     }
-    if (cache != NULL)
-        tmi_hcache_end(cache);
+    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    if (ms != &tmi_hcache_none && make_buffer(ms, cls))
+        free_to(ms, cls, h);
+    else
+        return_bound(cls, &h, 1);
+    tmi_hcache_end(cache);
 }
 
-static size_t flush_all(tmi_hcache_t *cache)
+static size_t flush_all(tmi_hmagazines_t *ms)
 {
     size_t n = 0;
     for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
-        if (cache->buffers[c] != NULL && cache->magazines[c].top > cache->buffers[c] + 1)
-            n += flush_some(cache, c, (size_t)(cache->magazines[c].top - (cache->buffers[c] + 1)));
+        if (ms->buffers[c] != NULL)
+            n += flush_some(ms, c, (size_t)(ms->magazine[c].top - (ms->buffers[c] + 1)));
     return n;
 }
 
 size_t tmi_hcache_flush(tmi_hcache_t *cache)
 {
-    if (cache == &tmi_hcache_none)
-        return 0;
-    size_t n = tmi_hcache_begin(cache) ? flush_all(cache) : 0;
+    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    size_t n = flush_all(ms); // none of nothing
     tmi_hcache_end(cache);
     return n;
 }
 
 void tmi_hcache_claim(tmi_hcache_t *cache)
 {
-    if (cache != &tmi_hcache_none)
-        tmi_store_relaxed(&cache->claimed, 1); // relaxed: the fence that follows orders it
+    if (tmi_load_acquire(&cache->own) != NULL) // pairs: tmi_hcache_make
+        tmi_store_relaxed(&cache->current, &tmi_hcache_none); // relaxed: the fence that follows orders it
 }
 
 size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache)
 {
-    if (!tmi_load_relaxed(&cache->claimed) || tmi_load_acquire(&cache->busy)) // pairs: tmi_hcache_end
+    if (tmi_load_relaxed(&cache->own) == NULL || tmi_load_relaxed(&cache->current) != &tmi_hcache_none)
         return 0;
-    return flush_all(cache);
+    if (tmi_load_acquire(&cache->busy)) // pairs: tmi_hcache_end
+        return 0;
+    return flush_all(cache->own);
 }
 
 void tmi_hcache_unclaim(tmi_hcache_t *cache)
 {
-    if (tmi_load_relaxed(&cache->claimed))
-        tmi_store_release(&cache->claimed, 0); // the magazines before; pairs: tmi_hcache_begin
+    tmi_hmagazines_t *own = tmi_load_acquire(&cache->own);
+    if (own != NULL)
+        tmi_store_release(&cache->current, own); // the magazines before; pairs: tmi_hcache_begin
 }
 
 size_t tmi_hcache_count(const tmi_hcache_t *cache, unsigned cls)
 {
-    tm_handle_t *buffer = tmi_load_relaxed(&cache->buffers[cls]), *top = tmi_load_relaxed(&cache->magazines[cls].top);
+    const tmi_hmagazines_t *ms = tmi_load_acquire(&cache->own);
+    if (ms == NULL)
+        return 0;
+    tm_handle_t *buffer = tmi_load_relaxed(&ms->buffers[cls]), *top = tmi_load_relaxed(&ms->magazine[cls].top);
     return buffer != NULL && top > buffer && top <= buffer + 1 + CAPACITY_MAX ? (size_t)(top - (buffer + 1)) : 0;
 }

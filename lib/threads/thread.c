@@ -8,7 +8,7 @@
 #define SERVES_NOTHING                                                  \
     {                                                                   \
         .cache.magazines[0].top = (void **)(uintptr_t)(tmi_no_slots + 1), \
-        .handles = &tmi_hcache_none,                                    \
+        .handles.current = &tmi_hcache_none,                             \
         .pins.slot[0] = TM_PIN_GUARD_,                                  \
     }
 
@@ -24,7 +24,7 @@ static bool key_made, observe;
 static void retire(tmi_thread_t *t)
 {
     tmi_cache_destroy(&t->cache);
-    (void)tmi_hcache_flush(t->handles);
+    (void)tmi_hcache_flush(&t->handles);
     tmi_lock(&tmi_registry_lock);
     t->used = false;
     tmi_unlock(&tmi_registry_lock);
@@ -53,7 +53,7 @@ static tmi_thread_t *unused_record(void)
             return t;
     tmi_thread_t *t = tmi_meta_alloc(sizeof *t);
     if (t != NULL) {
-        t->handles = &tmi_hcache_none;
+        t->handles.current = &tmi_hcache_none;
         t->next = records;
         tmi_store_release(&records, t); // `next` before the record is seen; pairs: tmi_thread_list
     }
@@ -86,12 +86,8 @@ tmi_thread_t *tmi_thread_with_handles(void)
         t = attach();
     if (t == NULL)
         return NULL;
-    if (t->handles == &tmi_hcache_none) {
-        tmi_hcache_t *made = tmi_hcache_make();
-        if (made == NULL)
-            return NULL;
-        tmi_store_release(&t->handles, made); // whole before others flush it; pairs: tmi_thread_claim_caches
-    }
+    if (t->handles.own == NULL && !tmi_hcache_make(&t->handles))
+        return NULL;
     tmi_pin_enter(&t->pins);
     return t;
 }
@@ -102,7 +98,7 @@ void tmi_thread_reap_others(void)
 {
     for (tmi_thread_t *t = records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
-        if (t == tmi_self() || !t->used || tmi_load_relaxed(&t->cache.busy) || tmi_load_relaxed(&t->handles->busy))
+        if (t == tmi_self() || !t->used || tmi_load_relaxed(&t->cache.busy) || tmi_load_relaxed(&t->handles.busy))
             continue; // a cache caught in an exchange stays as it is: nobody can tell what it holds
         retire(t);
     }
@@ -112,11 +108,11 @@ size_t tmi_thread_claim_caches(void)
 {
     size_t n = 0;
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        tmi_hcache_claim(tmi_load_acquire(&t->handles)); // pairs: tmi_thread_with_handles
+        tmi_hcache_claim(&t->handles);
     if (tmi_os_fence(TMI_FENCE_EXPEDITED) == 0)
         for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-            n += tmi_hcache_flush_claimed(tmi_load_acquire(&t->handles));
+            n += tmi_hcache_flush_claimed(&t->handles);
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        tmi_hcache_unclaim(tmi_load_acquire(&t->handles));
+        tmi_hcache_unclaim(&t->handles);
     return n;
 }

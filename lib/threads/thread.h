@@ -18,10 +18,10 @@
 
 typedef struct tmi_thread {
     tmi_cache_t cache;
-    tmi_hcache_t *handles;     // never NULL; tmi_hcache_none before the thread's first use of handles
     struct tmi_thread *next;   // older record; never changes
     bool used;                 // registry lock
     size_t allocs, frees;      // served so far by this record, when calls are counted
+    tmi_hcache_t handles;
     tm_pins_t_ pins;           // tm_self_ points here; last, since most of its slots are never touched
 } tmi_thread_t;
 
@@ -44,7 +44,7 @@ static inline tmi_thread_t *tmi_thread_or_null(void)
     return TM_LIKELY(t != &tmi_nobody && t != &tmi_departed) ? t : tmi_thread_attach();
 }
 
-/* The calling thread's record, ready for handles. NULL: no memory, or the thread has departed. */
+/* The calling thread's record, ready for handles. NULL: no memory. */
 tmi_thread_t *tmi_thread_with_handles(void);
 
 /* All records, newest first; following `next` needs no lock. */
