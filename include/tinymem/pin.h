@@ -64,9 +64,9 @@ extern uint64_t *tm_words_;
 
 /* What TM_PINNED keeps on the stack. */
 typedef struct tm_pinned_ {
-    void *p;
-    tm_handle_t h;
-    int once;
+    void *address_;
+    tm_handle_t handle_;
+    int once_;
 } tm_pinned_t_;
 
 uint64_t *tm_word_of_(tm_handle_t h);
@@ -172,13 +172,13 @@ TM_INLINE_ void *tm_deref(tm_handle_t h)
 TM_INLINE_ tm_pinned_t_ tm_pinned_begin_(tm_handle_t h)
 {
     tm_pinned_t_ g;
-    g.p = tm_pin(h);
-    g.h = h;
-    g.once = 1;
+    g.address_ = tm_pin(h);
+    g.handle_ = h;
+    g.once_ = 1;
     return g;
 }
 
-TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->h); }
+TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 
 #define TM_PASTE2_(a, b) a##b
 #define TM_PASTE_(a, b) TM_PASTE2_(a, b)
@@ -187,8 +187,8 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->h); }
  *  is left: at its end, by break or continue (both leave the block), return, goto, or a C++ exception (in C with
  *  -fexceptions); not by longjmp (see tm_pin_reset). With TM_NULL the block runs with p == NULL. */
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
-#define TM_PINNED_AS_(T, p, h, g)                                                                                   \
-    for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once; g.once = 0)      \
-        for (T *p = (T *)g.p; g.once; g.once = 0)
+#define TM_PINNED_AS_(T, p, h, g)                                                                                    \
+    for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once_; g.once_ = 0)     \
+        for (T *p = (T *)g.address_; g.once_; g.once_ = 0)
 
 #endif
