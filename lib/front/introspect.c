@@ -63,7 +63,6 @@ static void sum_classes(tm_stats_t *s)
 
 void tmi_introspect_handles(tm_stats_t *out)
 {
-    const tmi_compact_figures_t *f = &tmi_compact_figures;
     uint64_t oldest = tmi_pin_oldest();
     size_t extents = tmi_counter(extent_bytes);
     tm_stats_t s = {
@@ -73,23 +72,23 @@ void tmi_introspect_handles(tm_stats_t *out)
         .committed_bytes = extents,
         .metadata_bytes = tmi_meta_bytes(),
         .table_bytes = tmi_handle_bytes(),
-        .moved_objects = f->moved_objects,
-        .moved_bytes = f->moved_bytes,
-        .aborted_moves = f->by_touch + f->by_scan + f->by_free,
-        .aborted_by_touch = f->by_touch,
-        .aborted_by_scan = f->by_scan,
-        .aborted_by_free = f->by_free,
-        .batches = f->batches,
-        .dropped_batches = f->dropped,
-        .longest_batch_ns = f->longest_batch_ns,
+        .moved_objects = tmi_compact_figure(moved_objects),
+        .moved_bytes = tmi_compact_figure(moved_bytes),
+        .aborted_moves = tmi_compact_figure(by_touch) + tmi_compact_figure(by_scan) + tmi_compact_figure(by_free),
+        .aborted_by_touch = tmi_compact_figure(by_touch),
+        .aborted_by_scan = tmi_compact_figure(by_scan),
+        .aborted_by_free = tmi_compact_figure(by_free),
+        .batches = tmi_compact_figure(batches),
+        .dropped_batches = tmi_compact_figure(dropped),
+        .longest_batch_ns = tmi_compact_figure(longest_batch_ns),
         .longest_step_ns = tmi_compactor_longest_step_ns(),
-        .fences_global = f->fences_global,
-        .fences_expedited = f->fences_expedited,
-        .fences_none = f->fences_none,
+        .fences_global = tmi_compact_figure(fences_global),
+        .fences_expedited = tmi_compact_figure(fences_expedited),
+        .fences_none = tmi_compact_figure(fences_none),
         .asymmetric = tmi_pin_asymmetric(),
         .pins = tmi_pin_count(),
         .oldest_pin_ns = oldest ? tmi_os_now_ns() - oldest : 0,
-        .time_ns = f->time_ns,
+        .time_ns = tmi_compact_figure(time_ns),
     };
     sum_classes(&s);
     s.rounding_bytes = (size_t)((double)s.live_bytes * tmi_object_rounding());

@@ -88,13 +88,16 @@ static TM_COLD void make_room(tmi_thread_t *t)
     (void)tmi_heap_trim(0);
 }
 
+/* Of a bound handle, which is ours. */
+static char *address_of(tm_handle_t h) { return tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); }
+
 static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
 {
     unsigned cls = tmi_object_class(size, align);
     tm_handle_t h = tmi_hcache_alloc(cache_of(t), cls);
     if (h == TM_NULL || align <= 16)
         return h;
-    uint32_t *a = tmi_movable_attributes(tmi_word_address(*tmi_word(tmi_handle_index(h))), true);
+    uint32_t *a = tmi_movable_attributes(address_of(h), true);
     if (a == NULL) {
         tmi_hcache_free(cache_of(t), cls, h);
         return TM_NULL;
@@ -154,7 +157,7 @@ static tm_handle_t bound(size_t size, size_t align, bool zero)
         errno = ENOMEM;
         return TM_NULL;
     }
-    note_rounding(size, tmi_object_usable(tmi_word_address(*tmi_word(tmi_handle_index(h)))));
+    note_rounding(size, tmi_object_usable(address_of(h)));
     tmi_compactor_poll();
     return h;
 }

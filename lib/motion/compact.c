@@ -67,7 +67,7 @@ static void sort_out(batch_t *b)
         scanned = tmi_pin_scan(tmi_os_now_ns());
     for (size_t i = 0; i < b->n; i++) {
         entry_t *e = &b->entries[i];
-        bool locked = e->word != 0 && tmi_entry_source(b, e)->slab->attributes != NULL && tmi_pin_locks(tmi_entry_from(e)) > 0;
+        bool locked = e->word != 0 && tmi_load_relaxed(&tmi_entry_source(b, e)->slab->attributes) != NULL && tmi_pin_locks(tmi_entry_from(e)) > 0;
         if (!locked && tmi_entry_untouched(e))
             continue;
         size_t before = tmi_compact_figures.by_touch;

@@ -76,6 +76,7 @@ typedef struct tmi_compact_figures {
 
 /* One writer, under the lock; read by anybody. */
 extern tmi_compact_figures_t tmi_compact_figures;
+#define tmi_compact_figure(name) tmi_load_relaxed(&tmi_compact_figures.name)
 
 #if TMI_TEST_HOOKS
 /* Called before and after each step of a batch with the step's name, the lock held; may block for ever. NULL: none. */

@@ -93,7 +93,7 @@ static void place(group_t *g)
     unsigned list = list_for(g);
     if (list == g->level)
         return;
-    nidle += (size_t)(list == IN_IDLE) - (size_t)(g->level == IN_IDLE);
+    tmi_own_add(&nidle, (size_t)(list == IN_IDLE) - (size_t)(g->level == IN_IDLE));
     g->level = (uint8_t)list;
     tmi_dlist_remove(&g->link);
     if (list != IN_NONE)
@@ -119,7 +119,7 @@ static group_t *open_group(uint32_t number, uint32_t ceiling)
         g->nfree--;
     }
     books[number] = (uint64_t)(uintptr_t)g;
-    bytes_in_use += group_bytes();
+    tmi_own_add(&bytes_in_use, group_bytes()); // statistics read it
     place(g);
     return g;
 }
@@ -234,8 +234,8 @@ static bool give_back(group_t *g)
     if (!dead)
         free_groups = number;
     tmi_dlist_remove(&g->link);
-    nidle--;
-    bytes_in_use -= group_bytes();
+    tmi_own_add(&nidle, -(size_t)1);
+    tmi_own_add(&bytes_in_use, -group_bytes());
     tmi_meta_free(g, record_bytes());
     return true;
 }

@@ -77,7 +77,7 @@ static void put(tmi_mslab_t *slab, const char *p)
     slab->nfree++;
     if (i / 64 < slab->hint)
         slab->hint = (uint32_t)(i / 64);
-    uint32_t *attributes = tmi_load_relaxed(&slab->attributes); // relaxed: its own contents are atomic
+    uint32_t *attributes = tmi_load_acquire(&slab->attributes); // pairs: tmi_mslab_make_attributes
     if (TM_UNLIKELY(attributes != NULL))
         tmi_store_relaxed(&attributes[i], 0);
 }
@@ -211,7 +211,7 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
 {
     tmi_mslabs_t *s = &tmi_mslabs[cls];
     *done = 0;
-    if (s->tidy.next == NULL)
+    if (tmi_load_relaxed(&s->nslabs) == 0) // a look: most classes are never used
         return false;
     tmi_lock(&s->lock);
     for (unsigned looks = 0; looks < 4 && *done < pages && !tmi_dlist_empty(&s->tidy); looks++) {

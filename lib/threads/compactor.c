@@ -50,8 +50,8 @@ static tmi_compact_limits_t background_limits(bool quiet)
 static tmi_fence_t kind_of_fence(void)
 {
     static size_t last_moved, last_aborted, expedited_left;
-    const tmi_compact_figures_t *f = &tmi_compact_figures;
-    size_t moved = f->moved_objects - last_moved, aborted = f->by_touch + f->by_free - last_aborted;
+    size_t moved = tmi_compact_figure(moved_objects) - last_moved;
+    size_t aborted = tmi_compact_figure(by_touch) + tmi_compact_figure(by_free) - last_aborted;
     last_moved += moved;
     last_aborted += aborted;
     if (tmi_options.fence != TMI_FENCES_AUTO)
@@ -138,7 +138,7 @@ static void *work(void *unused)
 {
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
     for (;;) {
-        uint64_t before = tmi_compact_figures.time_ns;
+        uint64_t before = tmi_compact_figure(time_ns);
         bool did = worth_it(tmi_options.compact_churn) && background_batch(false);
         uint32_t now = tmi_os_now_ms(), p = tmi_load_relaxed(&polls);
         if (p != seen)
@@ -150,7 +150,7 @@ static void *work(void *unused)
                 sleep_until_polled();
             quiet_since = tmi_os_now_ms();
         }
-        rest(did ? tmi_compact_figures.time_ns - before : (uint64_t)QUIET_MS * 100000);
+        rest(did ? tmi_compact_figure(time_ns) - before : (uint64_t)QUIET_MS * 100000);
     }
     return unused;
 }
