@@ -154,7 +154,7 @@ static bool free_outside(const void *p, const char *function)
     return p == NULL;
 }
 
-/* All but the armed cache's detour, which is kept short by having no frame. */
+/* All but the detour, which is kept short by having no frame. */
 static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 {
     if (cls == TMI_CLASS_NONE)
@@ -180,7 +180,7 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 bool tmi_heap_free(void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
-    return tmi_cache_push_armed(&tmi_self->cache, cls, p) || free_slowly(p, cls, function);
+    return tmi_cache_push_detour(&tmi_self->cache, cls, p) || free_slowly(p, cls, function);
 }
 
 size_t tmi_heap_usable(const void *p, const char *function)

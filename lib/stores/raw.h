@@ -18,6 +18,8 @@
  *     outside the class lock: it has become a free span.
  * R5  A slab is in its class's purge queue exactly when empty != 0.
  * R6  No bit below word `hint` of `free` is set.
+ * R7  loose tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
+ *     of them (once loose, a sixteenth).
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
  * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */
@@ -44,11 +46,16 @@ typedef struct tmi_slabs {
     uint32_t nonempty;       // levels that have slabs
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
+    size_t used_pages;       // touched and not empty, in all slabs
+    bool loose;              // R7; caches look at it without the lock
     tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
     tmi_dlist_t purge_queue; // oldest first
 } TM_ALIGNED(TMI_CACHE_LINE) tmi_slabs_t;
 
 extern tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
+
+/* Whether freed slots of the class had better go home than be handed out again at once. Any thread, a hint. */
+static inline bool tmi_raw_loose(unsigned cls) { return tmi_load_relaxed(&tmi_slabs[cls].loose); }
 
 void tmi_raw_init(void);
 

@@ -41,7 +41,7 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
 /* Every slab of the class, found through the page map, since full ones are in no list. */
 void tmi_raw_check(unsigned cls)
 {
-    size_t nslabs = 0, nfree = 0;
+    size_t nslabs = 0, nfree = 0, used = 0;
     uintptr_t end = tmi_pagemap.nunits / TMI_SEGMENT_UNITS;
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
@@ -53,6 +53,8 @@ void tmi_raw_check(unsigned cls)
             require(slab->nfree == 0 || in_list(&tmi_slabs[cls].levels[slab->level], &slab->level_link), "R4 level", p);
             nslabs++;
             nfree += slab->nfree;
+            used += tmi_popcount(slab->touched & ~slab->empty);
         }
     require(nslabs == tmi_slabs[cls].nslabs && nfree == tmi_slabs[cls].nfree, "R1 sums of a class", NULL);
+    require(used == tmi_slabs[cls].used_pages, "R2 sum of used pages", NULL);
 }

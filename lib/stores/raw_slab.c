@@ -53,6 +53,7 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
     if (dirty) {
         slab->touched = tmi_low_bits(pages_of_slab(c));
         tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
+        tmi_slabs[cls].used_pages += pages_of_slab(c);
         tmi_slab_add_empty(slab, slab->touched);
     }
     tmi_own_add(&tmi_slabs[cls].nslabs, 1);
@@ -80,6 +81,7 @@ void tmi_slab_release(tmi_slab_t *slab)
     leave_level(slab);
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
+    s->used_pages -= tmi_popcount(slab->touched & ~slab->empty);
     tmi_own_add(&s->nfree, -(size_t)c->slots);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
@@ -112,6 +114,8 @@ void tmi_slab_relevel(tmi_slab_t *slab)
 void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
 {
     uint64_t fresh = pages & ~slab->touched, refilled = pages & slab->empty;
+    if (TM_UNLIKELY((fresh | refilled) != 0))
+        tmi_slabs[slab->cls].used_pages += tmi_popcount(fresh | refilled);
     if (TM_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
         tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
@@ -134,6 +138,7 @@ void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
     }
     slab->empty |= pages;
+    tmi_slabs[slab->cls].used_pages -= tmi_popcount(pages);
     tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
 }
 
