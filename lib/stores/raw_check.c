@@ -1,4 +1,4 @@
-/* The audit of R1-R6. */
+/* The audit of R1-R8. */
 #include "host/report.h"
 #include "stores/raw_impl.h"
 
@@ -35,6 +35,7 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
         require(empty == (touched && all_free), "R2 empty pages", slab->base);
         require(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
     }
+    require((slab->aged & ~slab->empty) == 0, "R8 an aged page that is not empty", slab->base);
     require((slab->empty != 0) == in_list(&tmi_slabs[cls].purge_queue, &slab->purge_link), "R5 purge queue", slab->base);
 }
 

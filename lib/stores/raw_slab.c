@@ -122,6 +122,7 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
     }
     if (TM_UNLIKELY(refilled != 0)) {
         slab->empty &= ~refilled;
+        slab->aged &= ~refilled;
         tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
         if (slab->empty == 0)
             tmi_dlist_remove(&slab->purge_link);
@@ -135,6 +136,7 @@ void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
         return;
     if (slab->empty == 0) {
         slab->since = tmi_os_now_ms();
+        slab->aged = pages;
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
     }
     slab->empty |= pages;
@@ -146,6 +148,7 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
 {
     size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
     slab->empty &= ~pages;
+    slab->aged &= ~pages;
     slab->touched &= ~pages;
     tmi_discount(slab_empty_bytes, bytes);
     tmi_discount(slab_bytes, bytes);
