@@ -27,6 +27,7 @@ static TM_COLD void ready_heap(void)
     tmi_sizeclass_init();
     tmi_space_init();
     tmi_raw_init();
+    tmi_depot_init();
     (void)tmi_pagemap_init(); // without it every address is foreign and every request fails, until a later call succeeds
 }
 

@@ -12,6 +12,7 @@ void tmi_raw_init(void)
         for (unsigned l = 0; l < TMI_RAW_LEVELS; l++)
             tmi_dlist_init(&tmi_slabs[c].levels[l]);
         tmi_dlist_init(&tmi_slabs[c].purge_queue);
+        tmi_lock_set_place(&tmi_slabs[c].lock, TMI_RANK_SLABS, c);
     }
 }
 

@@ -156,6 +156,12 @@ void tmi_depot_trim(bool all)
             trim_one(c, all);
 }
 
+void tmi_depot_init(void)
+{
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        tmi_lock_set_place(&depots[c].lock, TMI_RANK_DEPOT, c);
+}
+
 size_t tmi_depot_count(unsigned cls) { return tmi_load_relaxed(&depots[cls].count); }
 
 void tmi_depot_lock_all(void)

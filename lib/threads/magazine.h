@@ -137,6 +137,8 @@ void tmi_cache_destroy(tmi_cache_t *cache);
 /* Slots of a class in this cache; any thread may ask, the answer is then recent. */
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
 
+/* Once, before any cache is used. */
+void tmi_depot_init(void);
 size_t tmi_depot_count(unsigned cls);
 /* Give back to the slabs what the depot has not needed since the last time, or all of it. */
 void tmi_depot_trim(bool all);

@@ -13,7 +13,7 @@
 #define PASS_MAX ((size_t)64 << 20)
 enum { ARMED_FREES_MAX = 1024 };
 
-tmi_lock_t tmi_pacer_lock;
+tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
 static uint32_t next_pass; // ms; before it no pass starts. Relaxed: a hint, passes exclude each other by the lock
 static bool helper_started;
 

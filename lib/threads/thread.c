@@ -9,7 +9,7 @@ tmi_thread_t tmi_nobody = SERVES_NOTHING;
 tmi_thread_t tmi_departed = SERVES_NOTHING;
 __thread tmi_thread_t *tmi_self = &tmi_nobody;
 
-tmi_lock_t tmi_registry_lock;
+tmi_lock_t tmi_registry_lock = TMI_LOCK_OF(TMI_RANK_REGISTRY);
 static tmi_thread_t *records;
 static pthread_key_t key;
 static bool key_made, observe;
