@@ -8,7 +8,7 @@
 #include <signal.h>
 
 #define KEEP_MIN ((size_t)256 << 10) // less is not worth a call to the kernel
-#define ARM_MIN ((size_t)1 << 20)    // less is not worth the detour of an armed cache
+#define ARM_MIN ((size_t)2 << 20)    // less is not worth the detour of an armed cache
 #define HASTE_MIN ((size_t)16 << 20)
 #define PASS_MAX ((size_t)64 << 20)
 enum { ARMED_FREES_MAX = 1024 };
