@@ -83,7 +83,8 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
     return true;
 }
 
-/* The depot: slots between magazines and slabs. D1: count <= capacity; low <= count is the least count since the last trim. */
+/* The depot: slots between magazines and slabs.
+ * D1: count <= capacity <= depot_capacity; low <= count is the least count since the last trim. */
 typedef struct depot {
     tmi_lock_t lock;
     uint32_t count, capacity, low;
@@ -92,7 +93,7 @@ typedef struct depot {
 
 static depot_t depots[TMI_CLASS_COUNT];
 
-enum { DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
+enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
 
 static size_t depot_capacity(unsigned cls) { return (limit_max(cls) + 1) * DEPOT_MAGAZINES; }
 
@@ -113,16 +114,31 @@ static size_t depot_take(unsigned cls, void **out, size_t n)
     return got;
 }
 
-/* How many of n slots the depot took: all or none. */
+/* Make the array hold n slots, if it may. Most depots stay small, and a whole array would be a page for each class. */
+static bool depot_reserve(depot_t *d, unsigned cls, size_t n)
+{
+    if (n <= d->capacity)
+        return true;
+    size_t capacity = tmi_max((size_t)2 << tmi_log2(n), DEPOT_FIRST);
+    if (capacity > depot_capacity(cls))
+        capacity = depot_capacity(cls);
+    void **slots = n <= capacity ? tmi_meta_alloc(capacity * sizeof *slots) : NULL;
+    if (slots == NULL)
+        return false;
+    if (d->slots != NULL)
+        memcpy(slots, d->slots, d->count * sizeof *slots);
+    tmi_meta_free(d->slots, d->capacity * sizeof *slots);
+    d->slots = slots;
+    d->capacity = (uint32_t)capacity;
+    return true;
+}
+
+/* Whether the depot took the n slots: all or none. */
 static bool depot_put(unsigned cls, void *const *slots, size_t n)
 {
     depot_t *d = &depots[cls];
     tmi_lock(&d->lock);
-    if (d->slots == NULL) {
-        d->slots = tmi_meta_alloc(depot_capacity(cls) * sizeof *d->slots);
-        d->capacity = d->slots ? (uint32_t)depot_capacity(cls) : 0;
-    }
-    bool fits = d->count + n <= d->capacity;
+    bool fits = depot_reserve(d, cls, d->count + n);
     if (fits) {
         memcpy(d->slots + d->count, slots, n * sizeof *slots);
         tmi_store_relaxed(&d->count, d->count + (uint32_t)n);
