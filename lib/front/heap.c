@@ -27,6 +27,7 @@ static TM_COLD void ready_heap(void)
     tmi_sizeclass_init();
     tmi_space_init();
     tmi_raw_init();
+    tmi_depot_init();
     (void)tmi_pagemap_init(); // without it every address is foreign and every request fails, until a later call succeeds
 }
 
@@ -154,7 +155,7 @@ static bool free_outside(const void *p, const char *function)
     return p == NULL;
 }
 
-/* All but the armed cache's detour, which is kept short by having no frame. */
+/* All but the detour, which is kept short by having no frame. */
 static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 {
     if (cls == TMI_CLASS_NONE)
@@ -180,7 +181,7 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 bool tmi_heap_free(void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
-    return tmi_cache_push_armed(&tmi_self()->cache, cls, p) || free_slowly(p, cls, function);
+    return tmi_cache_push_detour(&tmi_self()->cache, cls, p) || free_slowly(p, cls, function);
 }
 
 size_t tmi_heap_usable(const void *p, const char *function)

@@ -19,7 +19,7 @@ static TM_COLD bool make_ready(void)
 {
     tmi_lock(&tmi_handle_lock); // of all that is made here the outermost
     if (!ready && tmi_space_init_movable() == 0 && tmi_handle_init() == 0) {
-        tmi_sizeclass_movable_init(TMI_MOVABLE_RECORD);
+        tmi_movable_init();
         bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
         tmi_pin_set_asymmetric(fence);
         tmi_store_release(&ready, 1); // pairs: tmi_object_ready

@@ -16,7 +16,7 @@ typedef struct free_block {
     struct free_block *next;
 } free_block_t;
 
-tmi_lock_t tmi_meta_lock;
+tmi_lock_t tmi_meta_lock = TMI_LOCK_OF(TMI_RANK_META);
 static free_block_t *lists[FINE_LISTS + COARSE_LISTS];
 static char start[START_SIZE] TM_ALIGNED(TMI_CACHE_LINE);
 static char *bump = start, *bump_end = start + START_SIZE;

@@ -6,7 +6,7 @@
 
 #define SCOPE_WAIT_NS UINT64_C(2000000)
 
-tmi_lock_t tmi_compact_lock;
+tmi_lock_t tmi_compact_lock = TMI_LOCK_OF(TMI_RANK_MOVER);
 tmi_compact_figures_t tmi_compact_figures;
 batch_t *tmi_batch;
 static bool stopped;

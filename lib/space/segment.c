@@ -4,7 +4,7 @@
 #include "host/report.h"
 #include "space/segment_impl.h"
 
-tmi_lock_t tmi_space_lock;
+tmi_lock_t tmi_space_lock = TMI_LOCK_OF(TMI_RANK_SPACE);
 
 void tmi_space_init(void) { tmi_bins_init(); }
 

@@ -24,7 +24,7 @@ static uint64_t no_word;
 TM_EXPORT uint64_t *tm_words_ = &no_word; // TM_NULL finds 0 before there is a table
 uint64_t *tmi_words = &no_word;
 
-tmi_lock_t tmi_handle_lock;
+tmi_lock_t tmi_handle_lock = TMI_LOCK_OF(TMI_RANK_HANDLES);
 static tmi_dlist_t levels[LEVELS], idle; // idle: all indices free
 static uint64_t *books;                  // H3
 static uint32_t ngroups, max_groups, free_groups; // free_groups: number of the first, 0 none (group 0 always holds index 0)

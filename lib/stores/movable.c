@@ -3,6 +3,13 @@
 #include "host/report.h"
 #include "stores/movable_impl.h"
 
+void tmi_movable_init(void)
+{
+    tmi_sizeclass_movable_init(TMI_MOVABLE_RECORD);
+    for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
+        tmi_lock_set_place(&tmi_mslabs[c].lock, TMI_RANK_MOVABLE, c);
+}
+
 bool tmi_movable_lock_all(void)
 {
     if (tmi_pagemap.movable == NULL)

@@ -63,8 +63,8 @@ extern tmi_mslabs_t tmi_mslabs[TMI_MCLASS_COUNT];
 
 enum { TMI_LOCKS_MASK = (1 << 24) - 1, TMI_ALIGN_SHIFT = 27 };
 
-/* Bytes of a slab's record without its bitmap, for the size classes. */
-#define TMI_MOVABLE_RECORD sizeof(tmi_mslab_t)
+
+void tmi_movable_init(void);
 
 /* All class locks, in order, for fork; nothing before the arena is used. Returns whether it is. */
 bool tmi_movable_lock_all(void);

@@ -5,6 +5,9 @@
 #include "host/os.h"
 #include "stores/movable.h"
 
+/* Bytes of a slab's record without its bitmap. */
+#define TMI_MOVABLE_RECORD sizeof(tmi_mslab_t)
+
 static inline unsigned tmi_mslab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
 
 /* Bits of the OS pages that bytes [from, to) of a slab touch. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define LOOSE_MIN ((size_t)512 << 10)
+
 /* The slab to take from: the first of the fullest level, or a new one. */
 static tmi_slab_t *fullest(unsigned cls)
 {
@@ -13,6 +15,17 @@ static tmi_slab_t *fullest(unsigned cls)
         return tmi_slab_make(cls);
     tmi_dlist_t *head = &s->levels[tmi_lowest_bit(s->nonempty)];
     return TM_CONTAINER_OF(head->next, tmi_slab_t, level_link);
+}
+
+/* Keeps R7. */
+static void judge(unsigned cls)
+{
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    size_t used = s->used_pages << tmi_os_page_shift;
+    size_t slack = used - (s->nslabs * tmi_classes[cls].slots - s->nfree) * tmi_classes[cls].size;
+    bool loose = slack > LOOSE_MIN && slack > used / (s->loose ? 16 : 8);
+    if (loose != s->loose)
+        tmi_store_relaxed(&s->loose, loose);
 }
 
 /* Take up to n of the slots `bits` of word w, lowest first, into out[-1], out[-2] ... */
@@ -81,6 +94,7 @@ size_t tmi_raw_take(unsigned cls, void **out, size_t n)
         left -= take_from(slab, out + left, left);
     }
     tmi_own_add(&s->nfree, left - n);
+    judge(cls);
     tmi_unlock(&s->lock);
     if (TM_UNLIKELY(left > 0))
         for (size_t i = 0; i < n - left; i++)
@@ -205,6 +219,7 @@ void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *func
         tmi_own_add(&s->nfree, k);
         done += k;
     }
+    judge(cls);
     tmi_unlock(&s->lock);
 }
 

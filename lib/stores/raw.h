@@ -18,6 +18,10 @@
  *     outside the class lock: it has become a free span.
  * R5  A slab is in its class's purge queue exactly when empty != 0.
  * R6  No bit below word `hint` of `free` is set.
+ * R7  loose tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
+ *     of them (once loose, a sixteenth).
+ * R8  aged is a subset of empty: pages that have been empty since `since`, at least. Only these are purged by age; a look at the slab
+ *     makes those that are empty then the next to go.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
  * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */
@@ -32,8 +36,9 @@ typedef struct tmi_slab {
     tmi_dlist_t level_link, purge_link;
     char *base;
     uint64_t touched, empty; // a bit an OS page
+    uint64_t aged;           // R8
     uint32_t nfree;
-    uint32_t since;          // when it entered the purge queue, ms
+    uint32_t since;          // when it entered the purge queue or was last looked at there, ms
     uint32_t hint;           // R6
     uint8_t cls, level;
     uint64_t free[];
@@ -44,11 +49,16 @@ typedef struct tmi_slabs {
     uint32_t nonempty;       // levels that have slabs
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
+    size_t used_pages;       // touched and not empty, in all slabs
+    bool loose;              // R7; caches look at it without the lock
     tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
     tmi_dlist_t purge_queue; // oldest first
 } TM_ALIGNED(TMI_CACHE_LINE) tmi_slabs_t;
 
 extern tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
+
+/* Whether freed slots of the class had better go home than be handed out again at once. Any thread, a hint. */
+static inline bool tmi_raw_loose(unsigned cls) { return tmi_load_relaxed(&tmi_slabs[cls].loose); }
 
 void tmi_raw_init(void);
 
@@ -73,7 +83,7 @@ const char *tmi_raw_complaint(unsigned cls, const void *p);
 /* Purge empty pages of slabs that have been in the queue for min_age ms until `enough` bytes are given back. Returns the bytes. */
 size_t tmi_raw_purge(uint32_t now, uint32_t min_age, size_t enough);
 
-/* Verify R1-R6 of one class; the caller holds its lock. */
+/* Verify R1-R8 of one class; the caller holds its lock. */
 void tmi_raw_check(unsigned cls);
 
 #endif

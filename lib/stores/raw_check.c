@@ -1,4 +1,4 @@
-/* The audit of R1-R6. */
+/* The audit of R1-R8. */
 #include "host/report.h"
 #include "stores/raw_impl.h"
 
@@ -29,13 +29,14 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
         tmi_audit(empty == (touched && all_free), "R2 empty pages", slab->base);
         tmi_audit(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
     }
+    tmi_audit((slab->aged & ~slab->empty) == 0, "R8 an aged page that is not empty", slab->base);
     tmi_audit((slab->empty != 0) == in_list(&tmi_slabs[cls].purge_queue, &slab->purge_link), "R5 purge queue", slab->base);
 }
 
 /* Every slab of the class, found through the page map, since full ones are in no list. */
 void tmi_raw_check(unsigned cls)
 {
-    size_t nslabs = 0, nfree = 0;
+    size_t nslabs = 0, nfree = 0, used = 0;
     uintptr_t end = tmi_pagemap.nunits / TMI_SEGMENT_UNITS;
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
@@ -47,6 +48,8 @@ void tmi_raw_check(unsigned cls)
             tmi_audit(slab->nfree == 0 || in_list(&tmi_slabs[cls].levels[slab->level], &slab->level_link), "R4 level", p);
             nslabs++;
             nfree += slab->nfree;
+            used += tmi_popcount(slab->touched & ~slab->empty);
         }
     tmi_audit(nslabs == tmi_slabs[cls].nslabs && nfree == tmi_slabs[cls].nfree, "R1 sums of a class", NULL);
+    tmi_audit(used == tmi_slabs[cls].used_pages, "R2 sum of used pages", NULL);
 }

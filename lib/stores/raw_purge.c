@@ -10,10 +10,10 @@ static uint64_t lowest_run(uint64_t bits)
     return bits & ~(bits + low);
 }
 
-static size_t purge_slab(tmi_slab_t *slab)
+static size_t purge_pages(tmi_slab_t *slab, uint64_t pages)
 {
     size_t total = 0;
-    for (uint64_t left = slab->empty; left != 0;) {
+    for (uint64_t left = pages; left != 0;) {
         uint64_t run = lowest_run(left);
         size_t bytes = tmi_popcount(run) * tmi_os_page_size;
         char *from = slab->base + ((size_t)tmi_lowest_bit(run) << tmi_os_page_shift);
@@ -28,6 +28,15 @@ static size_t purge_slab(tmi_slab_t *slab)
     return total;
 }
 
+/* What is left in the slab waits for the next look (R8). */
+static void look_again(tmi_slabs_t *s, tmi_slab_t *slab, uint32_t now)
+{
+    slab->aged = slab->empty;
+    slab->since = now;
+    tmi_dlist_remove(&slab->purge_link);
+    tmi_dlist_push_back(&s->purge_queue, &slab->purge_link);
+}
+
 static size_t purge_class(tmi_slabs_t *s, uint32_t now, uint32_t min_age, size_t enough)
 {
     size_t total = 0;
@@ -35,14 +44,12 @@ static size_t purge_class(tmi_slabs_t *s, uint32_t now, uint32_t min_age, size_t
         tmi_slab_t *slab = TM_CONTAINER_OF(s->purge_queue.next, tmi_slab_t, purge_link);
         if ((int32_t)(now - slab->since) < (int32_t)min_age)
             break;
-        size_t n = purge_slab(slab);
-        total += n;
-        if (slab->empty != 0) { // the kernel refused: try again when it is its turn
-            slab->since = now;
-            tmi_dlist_remove(&slab->purge_link);
-            tmi_dlist_push_back(&s->purge_queue, &slab->purge_link);
-            break;
-        }
+        total += purge_pages(slab, min_age == 0 ? slab->empty : slab->aged);
+        if (slab->empty == 0)
+            continue;
+        look_again(s, slab, now);
+        if (min_age == 0)
+            break; // the kernel refused: try again when it is its turn
     }
     return total;
 }

@@ -12,6 +12,7 @@ void tmi_raw_init(void)
         for (unsigned l = 0; l < TMI_RAW_LEVELS; l++)
             tmi_dlist_init(&tmi_slabs[c].levels[l]);
         tmi_dlist_init(&tmi_slabs[c].purge_queue);
+        tmi_lock_set_place(&tmi_slabs[c].lock, TMI_RANK_SLABS, c);
     }
 }
 
@@ -53,6 +54,7 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
     if (dirty) {
         slab->touched = tmi_low_bits(pages_of_slab(c));
         tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
+        tmi_slabs[cls].used_pages += pages_of_slab(c);
         tmi_slab_add_empty(slab, slab->touched);
     }
     tmi_own_add(&tmi_slabs[cls].nslabs, 1);
@@ -80,6 +82,7 @@ void tmi_slab_release(tmi_slab_t *slab)
     leave_level(slab);
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
+    s->used_pages -= tmi_popcount(slab->touched & ~slab->empty);
     tmi_own_add(&s->nfree, -(size_t)c->slots);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
@@ -112,12 +115,15 @@ void tmi_slab_relevel(tmi_slab_t *slab)
 void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
 {
     uint64_t fresh = pages & ~slab->touched, refilled = pages & slab->empty;
+    if (TM_UNLIKELY((fresh | refilled) != 0))
+        tmi_slabs[slab->cls].used_pages += tmi_popcount(fresh | refilled);
     if (TM_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
         tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
     }
     if (TM_UNLIKELY(refilled != 0)) {
         slab->empty &= ~refilled;
+        slab->aged &= ~refilled;
         tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
         if (slab->empty == 0)
             tmi_dlist_remove(&slab->purge_link);
@@ -131,9 +137,11 @@ void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
         return;
     if (slab->empty == 0) {
         slab->since = tmi_os_now_ms();
+        slab->aged = pages;
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
     }
     slab->empty |= pages;
+    tmi_slabs[slab->cls].used_pages -= tmi_popcount(pages);
     tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
 }
 
@@ -141,6 +149,7 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
 {
     size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
     slab->empty &= ~pages;
+    slab->aged &= ~pages;
     slab->touched &= ~pages;
     tmi_discount(slab_empty_bytes, bytes);
     tmi_discount(slab_bytes, bytes);

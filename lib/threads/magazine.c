@@ -38,7 +38,7 @@ static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_re
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
-    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0;
+    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0 || b->homing;
     tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
 }
 
@@ -83,7 +83,8 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
     return true;
 }
 
-/* The depot: slots between magazines and slabs. D1: count <= capacity; low <= count is the least count since the last trim. */
+/* The depot: slots between magazines and slabs.
+ * D1: count <= capacity <= depot_capacity; low <= count is the least count since the last trim. */
 typedef struct depot {
     tmi_lock_t lock;
     uint32_t count, capacity, low;
@@ -92,7 +93,7 @@ typedef struct depot {
 
 static depot_t depots[TMI_CLASS_COUNT];
 
-enum { DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
+enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
 
 static size_t depot_capacity(unsigned cls) { return (limit_max(cls) + 1) * DEPOT_MAGAZINES; }
 
@@ -113,16 +114,31 @@ static size_t depot_take(unsigned cls, void **out, size_t n)
     return got;
 }
 
-/* How many of n slots the depot took: all or none. */
+/* Make the array hold n slots, if it may. Most depots stay small, and a whole array would be a page for each class. */
+static bool depot_reserve(depot_t *d, unsigned cls, size_t n)
+{
+    if (n <= d->capacity)
+        return true;
+    size_t capacity = tmi_max((size_t)2 << tmi_log2(n), DEPOT_FIRST);
+    if (capacity > depot_capacity(cls))
+        capacity = depot_capacity(cls);
+    void **slots = n <= capacity ? tmi_meta_alloc(capacity * sizeof *slots) : NULL;
+    if (slots == NULL)
+        return false;
+    if (d->slots != NULL)
+        memcpy(slots, d->slots, d->count * sizeof *slots);
+    tmi_meta_free(d->slots, d->capacity * sizeof *slots);
+    d->slots = slots;
+    d->capacity = (uint32_t)capacity;
+    return true;
+}
+
+/* Whether the depot took the n slots: all or none. */
 static bool depot_put(unsigned cls, void *const *slots, size_t n)
 {
     depot_t *d = &depots[cls];
     tmi_lock(&d->lock);
-    if (d->slots == NULL) {
-        d->slots = tmi_meta_alloc(depot_capacity(cls) * sizeof *d->slots);
-        d->capacity = d->slots ? (uint32_t)depot_capacity(cls) : 0;
-    }
-    bool fits = d->count + n <= d->capacity;
+    bool fits = depot_reserve(d, cls, d->count + n);
     if (fits) {
         memcpy(d->slots + d->count, slots, n * sizeof *slots);
         tmi_store_relaxed(&d->count, d->count + (uint32_t)n);
@@ -154,6 +170,12 @@ void tmi_depot_trim(bool all)
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         if (tmi_load_relaxed(&depots[c].count) > 0)
             trim_one(c, all);
+}
+
+void tmi_depot_init(void)
+{
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
+        tmi_lock_set_place(&depots[c].lock, TMI_RANK_DEPOT, c);
 }
 
 size_t tmi_depot_count(unsigned cls) { return tmi_load_relaxed(&depots[cls].count); }
@@ -189,6 +211,32 @@ static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot
     set_top(cache, cls, bottom + rest);
 }
 
+/* Return what is on its way home. */
+static void send_home(tmi_cache_t *cache, unsigned cls, const char *function)
+{
+    tmi_magazine_books_t *b = &cache->books[cls];
+    if (b->nhome == 0)
+        return;
+    tmi_raw_return(cls, tmi_cache_home(b), b->nhome, function);
+    b->nhome = 0;
+}
+
+/* Follow the class into looseness and out of it. */
+static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
+{
+    tmi_magazine_books_t *b = &cache->books[cls];
+    bool loose = b->limit > 0 && tmi_raw_loose(cls);
+    if (TM_LIKELY(loose == b->homing))
+        return;
+    send_home(cache, cls, function);
+    if (loose) {
+        flush_some(cache, cls, held(cache, cls), false, function);
+        trim_one(cls, true);
+    }
+    b->homing = loose;
+    set_limit(cache, cls);
+}
+
 /* An idle class gives half its magazine, so that this one can grow. Looks at a few each time; most calls find none. */
 static void take_budget(tmi_cache_t *cache, unsigned cls)
 {
@@ -202,6 +250,7 @@ static void take_budget(tmi_cache_t *cache, unsigned cls)
         if (spared)
             continue;
         unsigned limit = b->limit / 2;
+        send_home(cache, v, "free");
         if (held(cache, v) > limit)
             flush_some(cache, v, held(cache, v) - limit, false, "free");
         (void)resize(cache, v, limit);
@@ -213,6 +262,8 @@ static void grow(tmi_cache_t *cache, unsigned cls)
 {
     unsigned limit = cache->books[cls].limit;
     cache->books[cls].active = true;
+    if (cache->books[cls].homing)
+        return;
     unsigned wanted = limit == 0 ? limit_first(cls) : limit * 2 + 1;
     if (limit >= limit_max(cls))
         return;
@@ -239,12 +290,14 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
     void *p = NULL;
     tmi_magazine_books_t *b = &cache->books[cls];
     bool first = !b->refilled && tmi_classes[cls].size < TMI_CACHE_LINE;
+    send_home(cache, cls, "free");
+    settle(cache, cls, "free");
     grow(cache, cls);
     if (b->limit == 0)
         return tmi_raw_take(cls, &p, 1) == 1 ? p : NULL;
     b->refilled = true;
     size_t wanted = (b->limit + 1u) / 2, got = 0;
-    if (!first)
+    if (!first && !b->homing)
         got = depot_take(cls, b->buffer + 1, wanted);
     if (got == 0)
         got = first ? tmi_raw_take_lines(cls, b->buffer + 1, wanted) : tmi_raw_take(cls, b->buffer + 1, wanted);
@@ -273,6 +326,8 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
 static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
 {
     unsigned before = cache->books[cls].limit;
+    send_home(cache, cls, function);
+    settle(cache, cls, function);
     grow(cache, cls);
     if (before > 0 && held(cache, cls) == cache->books[cls].limit)
         flush_some(cache, cls, (before + 1) / 2, true, function);
@@ -282,7 +337,8 @@ static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
 {
     tmi_magazine_t *m = &cache->magazines[cls];
-    if (held(cache, cls) == cache->books[cls].limit) {
+    tmi_magazine_books_t *b = &cache->books[cls];
+    if (held(cache, cls) + b->nhome == b->limit) {
         begin_exchange(cache);
         bool room = make_room(cache, cls, function);
         if (!room)
@@ -291,8 +347,13 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
         if (!room)
             return;
     }
-    if (TM_UNLIKELY(m->top[-1] == p))
+    if (TM_UNLIKELY(m->top[-1] == p || (b->nhome > 0 && *tmi_cache_home(b) == p)))
         tmi_fatal(function, p, "double free");
+    if (b->homing) {
+        tmi_cache_home(b)[-1] = p;
+        b->nhome++;
+        return;
+    }
     *m->top = p;
     tmi_step_foldable(&m->top, 1);
 }
@@ -322,8 +383,10 @@ void tmi_cache_disarm(tmi_cache_t *cache)
 void tmi_cache_flush(tmi_cache_t *cache)
 {
     begin_exchange(cache);
-    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
+        send_home(cache, c, "free");
         flush_some(cache, c, held(cache, c), false, "free");
+    }
     end_exchange(cache);
 }
 
@@ -333,6 +396,8 @@ void tmi_cache_destroy(tmi_cache_t *cache)
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         if (cache->books[c].buffer == NULL)
             continue;
+        send_home(cache, c, "free");
+        cache->books[c].homing = false;
         // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
         size_t n = held(cache, c), half = limit_max(c) / 2 + 1;
         flush_some(cache, c, tmi_min(n, half), true, "free");
@@ -347,5 +412,6 @@ size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)
 {
     void **buffer = tmi_load_relaxed(&cache->books[cls].buffer); // a statistic: the owner may be at work
     void **top = tmi_load_relaxed(&cache->magazines[cls].top);
-    return buffer != NULL && top > buffer && top <= buffer + 1 + LIMIT_MAX ? (size_t)(top - (buffer + 1)) : 0;
+    size_t nhome = tmi_load_relaxed(&cache->books[cls].nhome);
+    return buffer != NULL && top > buffer && top <= buffer + 1 + LIMIT_MAX ? (size_t)(top - (buffer + 1)) + nhome : 0;
 }

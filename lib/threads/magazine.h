@@ -4,14 +4,16 @@
  * read-modify-write, no look at the slab, whichever thread allocated the slot. An empty or full magazine exchanges half of itself
  * with the depot of its class (an array under a lock), and the depot with the slabs.
  *
- *   buffer   NULL | slot | slot | slot |      |      |
- *                  bottom              top           limit
+ *   buffer   NULL | slot | slot | slot |      |      | slot | slot |
+ *                  bottom              top           home          limit
  *
  * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
  * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow path:
- *     because the cache is armed (see pacer.h), observed (statistics), or has no magazine for this class.
+ *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing or has no magazine.
  * G3  The sum of books.limit * size over the classes is TMI_THREAD_CACHE_MAX - budget: what an idle thread can hold is bounded.
  * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
+ * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home, limit), nhome of
+ *     them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome is 0. top <= home.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
  * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other.
@@ -30,6 +32,8 @@ typedef struct tmi_magazine {
 typedef struct tmi_magazine_books {
     void **buffer;     // limit + 1 pointers of metadata, or NULL
     uint16_t limit;    // slots it may hold: 2^k - 1, or 0
+    uint16_t nhome;    // G5
+    bool homing;       // G5
     bool refilled;     // since the cache was made
     bool active;       // had an exchange since the search for a victim last came by
 } tmi_magazine_books_t;
@@ -80,17 +84,28 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
 
 enum { TMI_ARMED_FREES_PER_LOOK = 16 }; // of the pacer at the clock
 
-/* What the slow path of free tries first: an armed cache mostly just counts. False: take the rest of the slow path. */
-static inline bool tmi_cache_push_armed(tmi_cache_t *cache, unsigned cls, void *p)
+/* Where the next slot on its way home goes, plus one: the end of the magazine's free part. G5. */
+static inline void **tmi_cache_home(const tmi_magazine_books_t *b) { return b->buffer + 1 + b->limit - b->nhome; }
+
+/* What the slow path of free tries first: an armed cache mostly just counts, and a slot goes on its way home. False: take the
+ * rest of the slow path. */
+static inline bool tmi_cache_push_detour(tmi_cache_t *cache, unsigned cls, void *p)
 {
-    void **top = cache->magazines[cls].top, **bottom = cache->books[cls].buffer + 1;
-    if (!cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned))
+    tmi_magazine_books_t *b = &cache->books[cls];
+    void **top = cache->magazines[cls].top, **home = tmi_cache_home(b);
+    if (!(cache->armed | b->homing) || cache->observed || tmi_load_relaxed(&cache->summoned))
         return false;
-    if ((size_t)(top - bottom) >= cache->books[cls].limit || top[-1] == p) // without a buffer: far over
+    if (b->buffer == NULL || top >= home || top[-1] == p || (b->nhome > 0 && *home == p))
         return false;
-    if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK == TMI_ARMED_FREES_PER_LOOK - 1)
+    if (cache->armed && cache->armed_frees++ % TMI_ARMED_FREES_PER_LOOK == TMI_ARMED_FREES_PER_LOOK - 1) {
+        cache->armed_frees--; // it is counted with the look
         return false;
-    cache->armed_frees++;
+    }
+    if (b->homing) {
+        home[-1] = p;
+        b->nhome++;
+        return true;
+    }
     *top = p;
     tmi_step_foldable(&cache->magazines[cls].top, 1);
     return true;
@@ -122,6 +137,8 @@ void tmi_cache_destroy(tmi_cache_t *cache);
 /* Slots of a class in this cache; any thread may ask, the answer is then recent. */
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
 
+/* Once, before any cache is used. */
+void tmi_depot_init(void);
 size_t tmi_depot_count(unsigned cls);
 /* Give back to the slabs what the depot has not needed since the last time, or all of it. */
 void tmi_depot_trim(bool all);

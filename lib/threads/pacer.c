@@ -8,21 +8,20 @@
 #include <signal.h>
 
 #define KEEP_MIN ((size_t)256 << 10) // less is not worth a call to the kernel
-#define ARM_MIN ((size_t)1 << 20)    // less is not worth the detour of an armed cache
+#define ARM_MIN ((size_t)2 << 20)    // less is not worth the detour of an armed cache
+#define HASTE_MIN ((size_t)16 << 20)
 #define PASS_MAX ((size_t)64 << 20)
 enum { ARMED_FREES_MAX = 1024 };
 
-tmi_lock_t tmi_pacer_lock;
+tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
 static uint32_t next_pass; // ms; before it no pass starts. Relaxed: a hint, passes exclude each other by the lock
 static bool helper_started;
 
 static size_t empty_bytes(void) { return tmi_counter(slab_empty_bytes) + tmi_counter(dirty_bytes); }
 
-static size_t kept_bytes(void)
-{
-    size_t live = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
-    return tmi_max(KEEP_MIN, live / 100 * tmi_options.purge_keep);
-}
+static size_t live_bytes(void) { return tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes); }
+static size_t kept_bytes(void) { return tmi_max(KEEP_MIN, live_bytes() / 100 * tmi_options.purge_keep); }
+static size_t hasty_bytes(void) { return tmi_max(HASTE_MIN, live_bytes() / 8); }
 
 static bool pending(void) { return empty_bytes() > kept_bytes(); }
 static bool worth_arming(void) { return empty_bytes() > tmi_max(ARM_MIN, kept_bytes()); }
@@ -33,18 +32,24 @@ static void disarm(tmi_cache_t *cache)
         tmi_cache_disarm(cache);
 }
 
-/* Purge what is at least min_age old, down to half of what may be kept. */
+/* Purge what is at least min_age old until no more than `target` is empty. */
+static void purge_down(uint32_t now, uint32_t min_age, size_t target)
+{
+    size_t empty = empty_bytes(), enough = empty > target ? tmi_min(empty - target, PASS_MAX) : 0;
+    size_t done = tmi_space_purge(now, min_age, enough);
+    if (done < enough)
+        (void)tmi_raw_purge(now, min_age, enough - done);
+}
+
+/* What is at least min_age old goes, down to half of what may be kept; and of much more than that the younger, too. */
 static void pass(uint32_t now, uint32_t min_age)
 {
     if (!tmi_trylock(&tmi_pacer_lock))
         return;
     tmi_store_relaxed(&next_pass, now + tmi_options.purge_delay / 4);
     tmi_depot_trim(false);
-    size_t empty = empty_bytes(), target = kept_bytes() / 2;
-    size_t enough = empty > target ? tmi_min(empty - target, PASS_MAX) : 0;
-    size_t done = tmi_space_purge(now, min_age, enough);
-    if (done < enough)
-        (void)tmi_raw_purge(now, min_age, enough - done);
+    purge_down(now, min_age, kept_bytes() / 2);
+    purge_down(now, min_age / 4, hasty_bytes());
     tmi_unlock(&tmi_pacer_lock);
 }
 

@@ -2,10 +2,10 @@
  *
  * Idea: frees pay for it. Work is *pending* while empty pages (of slabs and of free spans) exceed what may be kept: max(256 KiB, purge_keep % of live
  * memory). The slow paths poll; a pass runs at most every quarter of purge_delay, and purges what has been empty for purge_delay ms, oldest
- * first, at most 64 MiB at a time.
+ * first, at most 64 MiB at a time. Of what exceeds max(16 MiB, an eighth of live memory) a quarter of purge_delay is enough.
  *
  * A program that goes quiet may never reach a slow path again: it frees and allocates the same few slots in its
- * magazines. So while more than 1 MiB of work is pending the cache of the thread that polled is *armed*: its frees take
+ * magazines. So while more than 2 MiB of work is pending the cache of the thread that polled is *armed*: its frees take
  * a short detour that counts them and looks at the clock at every 16th. After 1,024 of them without an exchange with the
  * depot the thread works on a few slots only and has no use for the empty pages: they go at once.
  *

@@ -16,7 +16,7 @@ tmi_thread_t tmi_nobody = SERVES_NOTHING;
 tmi_thread_t tmi_departed = SERVES_NOTHING;
 TM_EXPORT __thread tm_pins_t_ *tm_self_ = &tmi_nobody.pins;
 
-tmi_lock_t tmi_registry_lock;
+tmi_lock_t tmi_registry_lock = TMI_LOCK_OF(TMI_RANK_REGISTRY);
 static tmi_thread_t *records;
 static pthread_key_t key;
 static bool key_made, observe;

@@ -1,4 +1,4 @@
-/* The futex lock: one holder at a time, no sleeper is forgotten, and the thread between fork handlers passes through what it holds. */
+/* The futex lock: one holder at a time, in the order of ranks, no sleeper is forgotten, and the thread between fork handlers passes through what it holds. */
 #include "host/lock.h"
 #include "support.h"
 
@@ -162,6 +162,86 @@ static void fork_owners_come_and_go_among_contenders(void **state)
     assert_int_equal(lock.word, 0);
 }
 
+#if TMI_CHECK
+static tmi_lock_t outer = TMI_LOCK_OF(TMI_RANK_SLABS), inner = TMI_LOCK_OF(TMI_RANK_SPACE), neighbour = TMI_LOCK_OF(TMI_RANK_SLABS);
+
+static void *hold_inner(void *unused)
+{
+    tmi_lock(&inner);
+    __atomic_store_n(&other_got_it, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+        sleep_ms(1);
+    tmi_unlock(&inner);
+    return unused;
+}
+
+typedef enum { IN_ORDER, BY_TRYING, REVERSED, TWICE, NUMBERS_REVERSED, OF_ANOTHER_THREAD, AFTER_RELEASE } order_t;
+
+static int lock_in_order(void *how)
+{
+    pthread_t t;
+    tmi_lock_set_place(&neighbour, TMI_RANK_SLABS, 1);
+    other_got_it = stop = false;
+    switch ((order_t)(uintptr_t)how) {
+    case IN_ORDER: tmi_lock(&outer), tmi_lock(&neighbour), tmi_lock(&inner); break;
+    case BY_TRYING: tmi_lock(&inner), (void)tmi_trylock(&outer); break;
+    case REVERSED: tmi_lock(&inner), tmi_lock(&outer); break;
+    case TWICE: tmi_lock(&outer), tmi_lock(&outer); break;
+    case NUMBERS_REVERSED: tmi_lock(&neighbour), tmi_lock(&outer); break;
+    case OF_ANOTHER_THREAD: // which holds the inner one: no concern of ours
+        (void)pthread_create(&t, NULL, hold_inner, NULL);
+        while (!__atomic_load_n(&other_got_it, __ATOMIC_ACQUIRE))
+            sleep_ms(1);
+        tmi_lock(&outer);
+        __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+        tmi_lock(&inner); // waits
+        (void)pthread_join(t, NULL);
+        break;
+    case AFTER_RELEASE: tmi_lock(&outer), tmi_lock(&inner), tmi_unlock(&outer), tmi_unlock(&inner), tmi_lock(&outer); break;
+    }
+    return 0;
+}
+
+static void a_wrong_order_is_reported(void **state)
+{
+    (void)state;
+    static const order_t wrong[] = {REVERSED, TWICE, NUMBERS_REVERSED};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        outcome_t o = run_child(lock_in_order, (void *)(uintptr_t)wrong[i], 20);
+        assert_true(aborted_saying(&o, "tinymem: lock(*): K2 locks are taken by rank, and within one by class number"));
+    }
+}
+
+static void control_a_right_order_is_not(void **state)
+{
+    (void)state;
+    static const order_t right[] = {IN_ORDER, BY_TRYING, OF_ANOTHER_THREAD, AFTER_RELEASE};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        outcome_t o = run_child(lock_in_order, (void *)(uintptr_t)right[i], 20);
+        assert_true(exited(&o, 0) && o.text[0] == 0);
+    }
+}
+
+static int release_anothers(void *unused)
+{
+    pthread_t t;
+    (void)unused;
+    (void)pthread_create(&t, NULL, hold_inner, NULL);
+    while (!__atomic_load_n(&other_got_it, __ATOMIC_ACQUIRE))
+        sleep_ms(1);
+    tmi_unlock(&inner);
+    return 0;
+}
+
+static void releasing_another_threads_lock_is_reported(void **state)
+{
+    (void)state;
+    other_got_it = stop = false;
+    outcome_t o = run_child(release_anothers, NULL, 20);
+    assert_true(aborted_saying(&o, "tinymem: unlock(*): K2 a lock is released by the thread that holds it"));
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +251,11 @@ int main(void)
         cmocka_unit_test(trylock_fails_while_it_is_held),
         cmocka_unit_test(the_forking_thread_passes_and_others_wait),
         cmocka_unit_test(fork_owners_come_and_go_among_contenders),
+#if TMI_CHECK
+        cmocka_unit_test(a_wrong_order_is_reported),
+        cmocka_unit_test(control_a_right_order_is_not),
+        cmocka_unit_test(releasing_another_threads_lock_is_reported),
+#endif
     };
     (void)alarm(120); // a forgotten sleeper
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
-/* Magazines: G1-G4, bounded whatever a thread does, and everything comes home. */
+/* Magazines: G1-G5, bounded whatever a thread does, and everything comes home. */
 #include "front/heap.h"
 #include "front/introspect.h"
+#include "host/os.h"
 #include "stores/raw.h"
 #include "support.h"
 #include "threads/magazine.h"
@@ -21,7 +22,7 @@ static void give(unsigned cls, void *p)
         tmi_cache_free(&cache, cls, p, "free");
 }
 
-/* G1-G3; returns the bytes the cache holds. */
+/* G1-G3, G5; returns the bytes the cache holds. */
 static size_t check_cache(const tmi_cache_t *c)
 {
     size_t may_hold = 0, holds = 0;
@@ -39,6 +40,7 @@ static size_t check_cache(const tmi_cache_t *c)
         assert_true(tmi_is_pow2(b->limit + 1u));
         assert_true(m->top > b->buffer && m->top <= b->buffer + 1 + b->limit);
         assert_true(m->limit == NULL || m->limit == b->buffer + 1 + b->limit);
+        assert_true(m->top <= tmi_cache_home(b) && (b->homing ? m->limit == NULL : b->nhome == 0)); // G5
         may_hold += (size_t)b->limit * tmi_classes[cls].size;
         holds += count * tmi_classes[cls].size;
     }
@@ -162,6 +164,83 @@ static void slots_are_never_handed_out_twice(void **state)
     drop_cache();
 }
 
+/* Bytes of pages in use over bytes of taken slots, in per cent. */
+static size_t sparseness(unsigned c)
+{
+    size_t taken = tmi_slabs[c].nslabs * tmi_classes[c].slots - tmi_slabs[c].nfree;
+    return (tmi_slabs[c].used_pages << tmi_os_page_shift) * 100 / (taken * tmi_classes[c].size);
+}
+
+enum { CROWD = 200000 };
+static void *crowd[CROWD];
+
+/* One in four of CROWD blocks stays, anywhere, and is then replaced `turns` times over, one at a time. */
+static void thin_and_turn_over(unsigned c, size_t turns)
+{
+    rng_t r = {43};
+    size_t n = CROWD;
+    for (size_t i = 0; i < n; i++)
+        crowd[i] = take(c);
+    for (; n > CROWD / 4; n--) {
+        size_t k = rng_below(&r, n);
+        give(c, crowd[k]);
+        crowd[k] = crowd[n - 1];
+    }
+    for (size_t i = 0; i < turns * n; i++) {
+        size_t k = rng_below(&r, n);
+        give(c, crowd[k]);
+        fill(crowd[k] = take(c), 48, i);
+        if (i % 4096 == 0)
+            (void)check_cache(&cache);
+    }
+}
+
+static void a_thinned_class_closes_up_as_it_turns_over(void **state)
+{
+    (void)state;
+    unsigned c = tmi_class_of(48);
+    fresh_cache(false);
+    thin_and_turn_over(c, 0);
+    size_t before = sparseness(c);
+    assert_true(tmi_raw_loose(c) && before > 300);
+    for (size_t i = 0; i < CROWD / 4; i++)
+        give(c, crowd[i]);
+    drop_cache();
+    fresh_cache(false);
+    thin_and_turn_over(c, 6);
+    size_t after = sparseness(c);
+    print_message("pages over blocks: %zu %% after thinning, %zu %% after six turnovers\n", before, after);
+    assert_true(after < 130);
+    for (size_t i = 0; i < CROWD / 4; i++)
+        give(c, crowd[i]);
+    (void)check_cache(&cache);
+    drop_cache();
+}
+
+static int free_twice_on_the_way_home(void *between)
+{
+    unsigned c = tmi_class_of(48);
+    fresh_cache(false);
+    thin_and_turn_over(c, 0);
+    if (!cache.books[c].homing)
+        return 0;
+    for (uintptr_t i = 0; i <= (uintptr_t)between; i++)
+        give(c, crowd[i]);
+    give(c, crowd[0]);
+    tmi_cache_flush(&cache);
+    return 0;
+}
+
+static void a_double_free_in_a_loose_class_is_reported(void **state)
+{
+    (void)state;
+    for (uintptr_t between = 0; between < 300; between = between * 7 + 1) {
+        outcome_t o = run_child(free_twice_on_the_way_home, (void *)between, 20);
+        assert_non_null(strstr(o.text, "double free"));
+        assert_int_not_equal(o.status, 0);
+    }
+}
+
 static void an_armed_cache_refuses_the_fast_path(void **state)
 {
     (void)state;
@@ -277,6 +356,8 @@ int main(void)
         cmocka_unit_test(what_a_thread_holds_is_bounded),
         cmocka_unit_test(a_magazine_grows_with_use),
         cmocka_unit_test(slots_are_never_handed_out_twice),
+        cmocka_unit_test(a_thinned_class_closes_up_as_it_turns_over),
+        cmocka_unit_test(a_double_free_in_a_loose_class_is_reported),
         cmocka_unit_test(an_armed_cache_refuses_the_fast_path),
         cmocka_unit_test(an_observed_cache_never_takes_the_fast_path),
         cmocka_unit_test(flush_gives_every_slot_back),

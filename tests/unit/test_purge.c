@@ -69,7 +69,7 @@ static size_t threshold(void)
     tmi_figures_t f;
     tmi_figures_read(&f);
     size_t keep = f.live / 100 * tmi_options.purge_keep;
-    return (keep > TMI_MIB ? keep : TMI_MIB) + 256 * TMI_KIB;
+    return (keep > 2 * TMI_MIB ? keep : 2 * TMI_MIB) + 256 * TMI_KIB;
 }
 
 static void ticking_gives_back_what_was_freed(void **state)

@@ -1,5 +1,5 @@
 /* Slabs: slots are disjoint and zero where they say so, misuse is reported on return, empty pages really go back to the kernel, and the
- * audit R1-R6 holds all the time. */
+ * audit R1-R8 holds all the time. */
 #include "host/counters.h"
 #include "host/options.h"
 #include "host/os.h"
@@ -278,6 +278,33 @@ static int return_wrongly(void *how)
     return 0;
 }
 
+/* A page that was in use in between is not as old as the slab's first empty one. */
+static void purge_spares_pages_used_since_the_last_look(void **state)
+{
+    (void)state;
+    void *p[15], *q[1];
+    unsigned c = tmi_class_of(4096);
+    purge_all();
+    assert_int_equal(tmi_raw_take(c, p, 15), 15); // p[14] is the lowest
+    for (int i = 0; i < 15; i++)
+        memset(p[i], 1, 4096);
+    uint32_t now = tmi_os_now_ms();
+    tmi_raw_return(c, p, 7, "free");                            // these open the queue
+    tmi_raw_return(c, p + 7, 3, "free");                        // and these come later
+    assert_int_equal(tmi_raw_take(c, q, 1), 1);                 // p[9], and back:
+    assert_ptr_equal(q[0], p[9]);
+    tmi_raw_return(c, q, 1, "free");
+    assert_int_equal(tmi_raw_purge(now + 1000, 1000, SIZE_MAX), 7 * 4096);
+    audit(c);
+    assert_int_equal(tmi_raw_take(c, q, 1), 1);                 // at the second look p[7] and p[8] are old enough
+    assert_int_equal(tmi_raw_purge(now + 1999, 1000, SIZE_MAX), 0);
+    assert_int_equal(tmi_raw_purge(now + 2000, 1000, SIZE_MAX), 2 * 4096);
+    audit(c);
+    tmi_raw_return(c, q, 1, "free");
+    tmi_raw_return(c, p + 10, 5, "free");
+    audit(c);
+}
+
 static void misuse_is_reported_and_aborts(void **state)
 {
     (void)state;
@@ -352,6 +379,7 @@ int main(void)
         cmocka_unit_test(refill_takes_from_the_fullest_slab),
         cmocka_unit_test(purge_gives_back_pages_around_live_slots),
         cmocka_unit_test(purge_waits_for_the_age),
+        cmocka_unit_test(purge_spares_pages_used_since_the_last_look),
 #if TMI_TEST_HOOKS
         cmocka_unit_test(a_refused_purge_changes_nothing),
 #endif
