@@ -2,8 +2,12 @@
 
 O1  Rounds are interleaved: in each round every program runs under each allocator in turn, and the turn starts with
     another allocator in each round and for each program, so that drift and neighbours hit all alike.
-O2  results.json is written anew after every program of a round: what an interrupted run has measured is kept."""
+O2  results.json is written anew after every program of a round: what an interrupted run has measured is kept.
+O3  With BENCH_LOCK=FILE in the environment each run holds a lock on that file, as flock(1) takes it, so that other
+    work on the machine can be kept out of measured runs without being kept out for hours."""
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +17,19 @@ import time
 from . import fragrun, inputs, microrun, runner, servers
 
 RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro}
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """O3."""
+    path = os.environ.get("BENCH_LOCK")
+    if not path:
+        yield
+        return
+    with open(path, "a", encoding="utf-8") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+    time.sleep(0.05)  # let somebody else have it
 
 
 def rotated(items, by):
@@ -110,12 +127,14 @@ def execute(result, programs, allocators, rounds, ctx, directory):
     jobs = plan(usable, present, rounds)
     progress = Progress(jobs, ctx.quick)
     for i, (r, program, allocator) in enumerate(jobs):
-        start = time.monotonic()
-        sample = run_one(program, allocator, ctx)
+        with undisturbed():
+            start = time.monotonic()
+            sample = run_one(program, allocator, ctx)
+            seconds = time.monotonic() - start
         sample.update(suite=program.suite, program=program.name, kind=program.kind, allocator=allocator.name,
                       round=r, order=i, started=round(time.time(), 3))
         result["samples"].append(sample)
         judge_outputs(result["samples"])
-        progress.done(i, time.monotonic() - start, describe(sample))
+        progress.done(i, seconds, describe(sample))
         if i + 1 == len(jobs) or jobs[i + 1][1] is not program:
             save(result, directory)
