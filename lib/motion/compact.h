@@ -10,11 +10,11 @@
  * The batch is data, not a thread: every function here does one bounded piece of it under the mover's lock, and the next piece may be
  * done by another thread. Marks stay set in between.
  *
- * C1  Only a holder of the mover's lock sets M, and only in state MARK; an entry's word is old|M then. So when publishing finds old|M, nobody has touched
+ * B1  Only a holder of the mover's lock sets M, and only in state MARK; an entry's word is old|M then. So when publishing finds old|M, nobody has touched
  *     the object since: a touch clears M, a free or a new life changes the generation, a resize the address.
- * C2  Between FENCE and PUBLISH an entry whose word still is old|M has no pin, no lock, and no scope that was open at the scan.
- * C3  An entry's target slot is taken, belongs to the batch, and is not in the word of any index before PUBLISH.
- * C4  The slabs in `sources` are being emptied (V2) by this batch.
+ * B2  Between FENCE and PUBLISH an entry whose word still is old|M has no pin, no lock, and no scope that was open at the scan.
+ * B3  An entry's target slot is taken, belongs to the batch, and is not in the word of any index before PUBLISH.
+ * B4  The slabs in `sources` are being emptied (V2) by this batch.
  *
  * Memory of sources stays readable until GIVE, whoever frees objects in them.
  * Lock: the mover's, the outermost rank; mutators never take it. Class locks for short times inside.

@@ -38,7 +38,7 @@ static inline char *tmi_entry_from(const entry_t *e) { return tmi_word_address(e
 static inline source_t *tmi_entry_source(batch_t *b, const entry_t *e) { return &b->sources[e->source]; }
 static inline unsigned tmi_entry_class(batch_t *b, const entry_t *e) { return tmi_entry_source(b, e)->slab->cls; }
 
-/* Whether nobody has touched the object since it was marked (C1). */
+/* Whether nobody has touched the object since it was marked (B1). */
 static inline bool tmi_entry_untouched(const entry_t *e)
 {
     return e->word != 0 && tmi_load_relaxed(tmi_word(e->index)) == (e->word | TMI_WORD_MOVING); // relaxed: publishing asks again

@@ -107,7 +107,7 @@ bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits)
 static bool carry_attributes(const entry_t *e)
 {
     uint32_t *from = tmi_movable_attributes(tmi_entry_from(e), false);
-    uint32_t align = from == NULL ? 0 : tmi_load_relaxed(from) & ~(uint32_t)TMI_LOCKS_MASK; // no locks, C2
+    uint32_t align = from == NULL ? 0 : tmi_load_relaxed(from) & ~(uint32_t)TMI_LOCKS_MASK; // no locks, B2
     if (align == 0)
         return true;
     uint32_t *to = tmi_movable_attributes(e->to, true);

@@ -230,7 +230,7 @@ void tmi_pin_forget_others(tm_pins_t_ *self)
             registered += r->capacity_ != 0;
             continue;
         }
-        r->scope = (r->scope | 0xffff) + 1; // [model: fork_forget]
+        r->scope = (r->scope | 0xffff) + 1;
         r->top = r->limit = r->capacity_ = r->overflow_ = 0;
     }
 }

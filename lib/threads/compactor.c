@@ -257,7 +257,7 @@ bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us)
 
 uint64_t tmi_compactor_longest_step_ns(void) { return tmi_load_relaxed(&longest_step); }
 
-void tmi_compactor_before_fork(void) { tmi_compact_drop(); }
+void tmi_compactor_before_fork(void) { tmi_compact_drop(); } // [model: fork_forget]
 
 void tmi_compactor_after_fork(void)
 {

@@ -9,7 +9,7 @@
  * a short detour that counts them and looks at the clock at every 16th. After 1,024 of them without an exchange with the
  * depot the thread works on a few slots only and has no use for the empty pages: they go at once.
  *
- * P1  At most one pass runs at a time (pacer lock, which passes only try; malloc_trim and the last resort before ENOMEM wait for it).
+ * A1  At most one pass runs at a time (pacer lock, which passes only try; malloc_trim and the last resort before ENOMEM wait for it).
  *
  * With background:on a thread with all signals blocked does the same on a clock. It is started by the first poll that finds
  * work, in a child of fork too. */
