@@ -1,0 +1,67 @@
+"""handles.py TMP LIBRARY - what tm_alloc and tm_free, tm_pin and tm_unpin, and tm_deref execute on the common path.
+
+As hotpath.py counts malloc and free. What pin.h inlines is looked up in the program: it must not lock, exchange with memory, fence or
+call. tm_free may lock once, for its compare-and-swap; tm_alloc may not.
+"""
+import os
+import re
+import subprocess
+import sys
+
+import hotpath
+
+MOST = {"alloc": 60, "pin": 28, "scope": 12}
+
+
+def run(tmp, library, mode, n, seen_in):
+    out = os.path.join(tmp, "handles.callgrind")
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--dump-instr=yes", "--callgrind-out-file=" + out,
+                           os.path.join(tmp, "handles"), mode, str(n)],
+                          env=dict(os.environ, LD_LIBRARY_PATH=tmp, TINYMEM="compaction:manual"),
+                          stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit("not ok - callgrind runs handles\n# " + done.stderr.replace("\n", "\n# "))
+    with open(out, encoding="utf-8") as f:
+        return hotpath.parse(f, os.path.realpath(seen_in))
+
+
+def per_round(tmp, library, mode):
+    n = hotpath.N
+    return (run(tmp, library, mode, 2 * n, library)[0] - run(tmp, library, mode, n, library)[0]) / n
+
+
+def hot(tmp, library, mode, seen_in, load_bias):
+    """Instructions of `seen_in` that run in nearly every round."""
+    executed = run(tmp, library, mode, hotpath.N, seen_in)[1]
+    code = hotpath.disassemble(seen_in)
+    return [code.get(a, code.get(a - load_bias, "unknown")) for a, times in sorted(executed.items()) if times >= hotpath.N * 0.9]
+
+
+def result(good, text, detail=()):
+    print(("ok - " if good else "not ok - ") + text)
+    for line in detail:
+        print("#   " + line)
+
+
+def main(tmp, library):
+    program = os.path.join(tmp, "handles")
+    base = {"alloc": per_round(tmp, library, "idle"), "pin": per_round(tmp, library, "empty")}
+    base["scope"] = base["pin"]
+    words = {"alloc": "tm_alloc and tm_free of 48 bytes", "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope"}
+    for mode, most in MOST.items():
+        n = per_round(tmp, library, mode) - base[mode]
+        result(n <= most, f"{words[mode]}: {n:.1f} instructions, at most {most}")
+    for mode in ("pin", "scope"):
+        found = hot(tmp, library, mode, program, 0x400000)
+        wrong = [f"{i} {hotpath.complaint(i)}" for i in found if hotpath.complaint(i)]
+        result(bool(found) and not wrong, f"{words[mode]}: no lock, no xchg, no fence, no call ({len(found)} instructions, the loop included)", wrong or found)
+    found = hot(tmp, library, "alloc", library, 0)
+    locked = [i for i in found if re.match(r"lock\b", i)]
+    wrong = [i for i in found if hotpath.complaint(i) and not re.match(r"lock\s+cmpxchg", i)]
+    result(bool(found) and len(locked) == 1 and not wrong, "tm_alloc and tm_free: one compare-and-swap, no other lock, xchg or call", wrong or locked)
+    slow = hot(tmp, library, "idle", program, 0x400000)
+    result(any(hotpath.complaint(i) for i in slow), "control: a loop that calls is noticed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
