@@ -327,7 +327,7 @@ static const trial_t trials[] = {
     CASE(off_means_never, "compaction:off", "compaction:off,check:full"),
     CASE(manual_means_by_request, MANUAL),
     CASE(background_moves_by_itself, "compaction:background", "compaction:background,fence:none", "compaction:background,fence:expedited", "compaction:background,fence:global",
-         "compaction:background,compact_cpu:100", "compaction:background,batch_objects:16,batch_kib:1,compact_cpu:100"),
+         "compaction:background,compact_cpu:100", "compaction:background,batch_objects:64,batch_kib:8,compact_cpu:100,fence:expedited"),
     CASE(fence_where_there_is_none, "compaction:manual,fence:none"),
     CASE(fence_by_request_is_expedited, MANUAL, "compaction:manual,fence:global"),
     CASE(forbidden_from_the_start, MANUAL),
