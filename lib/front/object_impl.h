@@ -15,8 +15,11 @@ void tmi_object_stale(const char *function, tm_handle_t h);
  * may equal a word that was never used. */
 static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
 {
+    *w = 0;
+    if (!tmi_handle_formed(h) || !tmi_object_ready())
+        return false;
     *w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
-    return tmi_handle_formed(h) && tm_word_differs_(*w & ~TMI_WORD_MOVING, h) == 0;
+    return tm_word_differs_(*w & ~TMI_WORD_MOVING, h) == 0;
 }
 
 /* Usable bytes of the object at p. */

@@ -295,7 +295,14 @@ static void mallocs_free_of_a_small_object(void) { mallocs_free_of(100); }
 static void mallocs_free_of_a_middling_object(void) { mallocs_free_of(30000); }
 static void mallocs_free_of_a_large_object(void) { mallocs_free_of(1 << 20); }
 static void mallocs_realloc_of_an_object(void) { sink = realloc(tm_pin(say(tm_alloc(100))), 200); }
-static void free_of_mallocs_block(void) { tm_free(say((tm_handle_t)(uintptr_t)malloc(100))); }
+
+static void sizeof_as_first_call(void) { size_sink = tm_sizeof(say(((tm_handle_t)1 << 55) | 0xfffff0)); }
+
+static void free_of_mallocs_block(void)
+{
+    tm_free(tm_alloc(100));
+    tm_free(say((tm_handle_t)(uintptr_t)malloc(100)));
+}
 
 /* ---- controls ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -416,6 +423,7 @@ static const misuse_t cases[] = {
     CASE(mallocs_free_of_a_middling_object, "tinymem: free(@): *", NULL),
     CASE(mallocs_free_of_a_large_object, "tinymem: free(@): *", NULL),
     CASE(mallocs_realloc_of_an_object, "tinymem: realloc(@): *", NULL),
+    CASE(sizeof_as_first_call, "tinymem: tm_sizeof(@): " FREED_LONG_AGO, NULL),
     CASE(free_of_mallocs_block, "tinymem: tm_free(@): " NO_HANDLE, NULL),
     CASE(control_stale_handles_are_told_without_reports, "", NULL),
     CASE(control_pinned_and_locked_rightly, "", NULL),
@@ -435,7 +443,6 @@ static bool names_the_handle(const tap_child_t *c)
     return strstr(c->err, named) != NULL;
 }
 
-/* What lies in a case's name: only these have one line and no pointer that was said. */
 static void try_case(const misuse_t *m, const char *line, const char *options)
 {
     tap_child_t c;
@@ -529,7 +536,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (argc < 2) {
             try_case(&cases[i], cases[i].line, NULL);
-            try_case(&cases[i], cases[i].line, "compaction:off");
+            try_case(&cases[i], cases[i].line, "compaction:manual");
             try_case(&cases[i], cases[i].with_full ? cases[i].with_full : cases[i].line, "check:full");
         } else if (strcmp(argv[1], cases[i].name) == 0) {
             cases[i].run();
