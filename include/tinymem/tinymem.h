@@ -99,7 +99,7 @@ bool tm_compact_step(unsigned budget_us);
 
 /** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first; what the library knows beyond that is left out, what it does not know
  *  is 0. Each figure was true a moment ago; they are not a snapshot. Bytes unless said otherwise. */
-typedef struct tm_stats {
+typedef struct tm_figures {
     size_t struct_size;
     size_t live_bytes;        /**< usable bytes of live objects */
     size_t live_objects;      /**< count */

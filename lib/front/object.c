@@ -42,7 +42,7 @@ static const char *what_is_wrong(tm_handle_t h)
 {
     if ((h & TMI_WORD_LIVE) == 0 || (h & ~(TMI_WORD_GENERATION | TMI_WORD_LIVE | UINT64_C(0xffffffff0))) != 0)
         return "not a handle";
-    uint64_t w = tmi_load_relaxed(tm_word_of_(h)); // relaxed: for the message
+    uint64_t w = tmi_object_ready() ? tmi_load_relaxed(tm_word_of_(h)) : 0; // relaxed: for the message
     if (w & TMI_WORD_LIVE)
         return "stale handle: its object was freed, and its index has another one now";
     return w == 0 ? "foreign handle, or its object was freed long ago" : "stale handle: its object was freed";
@@ -178,14 +178,23 @@ tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
 
 /* ---- free ------------------------------------------------------------------------------------------------------------------------ */
 
-/* In a slab that has attributes: the object may be locked, and the next one in its slot has not asked for an alignment. */
+/* What the fast path has not looked at. */
+static void require_loose_at_put(const uint32_t *attributes, tm_handle_t next)
+{
+    tm_handle_t before = (next & ~TMI_WORD_GENERATION) | tmi_generation_bits(tmi_generation_of(next) + 1);
+    if (attributes != NULL && (tmi_load_acquire(attributes) & TMI_LOCKS_MASK) != 0)
+        tmi_fatal("tm_free", (void *)(uintptr_t)before, "the object is locked");
+    if (tmi_options.check == TMI_CHECK_FULL && tmi_pin_held_by_others(&tmi_self()->pins, before))
+        tmi_fatal("tm_free", (void *)(uintptr_t)before, "the object is pinned by another thread");
+}
+
+/* In a slab that has attributes the next object in the slot has not asked for an alignment. */
 static void put_attributes(const char *p, tm_handle_t next)
 {
     uint32_t *a = tmi_movable_attributes(p, false);
-    tm_handle_t before = (next & ~TMI_WORD_GENERATION) | tmi_generation_bits(tmi_generation_of(next) + 1);
-    if (tmi_load_acquire(a) & TMI_LOCKS_MASK)
-        tmi_fatal("tm_free", (void *)(uintptr_t)before, "the object is locked");
-    tmi_store_relaxed(a, 0); // ours, O1
+    require_loose_at_put(a, next);
+    if (a != NULL)
+        tmi_store_relaxed(a, 0); // ours, O1
 }
 
 static void put_extent(char *p, uint32_t index, uint64_t generation, bool last)
@@ -203,9 +212,10 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
     unsigned cls = tmi_pagemap_movable(p);
     uint32_t index = tmi_handle_index(next);
     if (cls == TMI_MCLASS_LARGE) {
+        require_loose_at_put(&tmi_span_of(p)->attributes, next);
         put_extent(p, index, next & TMI_WORD_GENERATION, last);
     } else {
-        if (cls == TMI_MCLASS_WATCHED)
+        if (cls == TMI_MCLASS_WATCHED || tmi_options.check == TMI_CHECK_FULL)
             put_attributes(p, next);
         cls = tmi_movable_class(p);
         if (last) {

@@ -11,11 +11,15 @@ bool tmi_object_init(void);
 /* h is no live handle: what the option `stale` says. Returns only where that is not abort. */
 void tmi_object_stale(const char *function, tm_handle_t h);
 
-/* h equals its word but for a mark; *w is the word then. TM_NULL is not live. */
+/* h equals its word but for a mark; *w is the word then. TM_NULL is not live, nor is a number that has not the form of a handle, such as an address, which
+ * may equal a word that was never used. */
 static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
 {
+    *w = 0;
+    if (!tmi_handle_formed(h) || !tmi_object_ready())
+        return false;
     *w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
-    return h != TM_NULL && (tm_word_differs_(*w & ~TMI_WORD_MOVING, h)) == 0;
+    return tm_word_differs_(*w & ~TMI_WORD_MOVING, h) == 0;
 }
 
 /* Usable bytes of the object at p. */

@@ -48,6 +48,9 @@ bool tmi_compact_ready(void);
 /* The next piece of work. Caller holds the lock. */
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits);
 
+/* What could not be moved a moment ago is tried again. Caller holds the lock. */
+void tmi_compact_afresh(void);
+
 /* No batch is under way; one is in state MARK or about to be. */
 bool tmi_compact_idle(void);
 bool tmi_compact_marking(void);

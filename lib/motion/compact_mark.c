@@ -17,6 +17,13 @@ static bool barren(unsigned cls, uint32_t now)
     return barren_until[cls] != 0;
 }
 
+void tmi_compact_afresh(void)
+{
+    tmi_movable_epoch++;
+    for (unsigned cls = 0; cls < TMI_MCLASS_COUNT; cls++)
+        barren_until[cls] = 0;
+}
+
 static unsigned best_class(size_t min_gain, uint32_t now)
 {
     size_t best = 0;

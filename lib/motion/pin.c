@@ -44,14 +44,13 @@ size_t tmi_pin_leave(tm_pins_t_ *r)
 
 /* ---- slow paths of mutators ------------------------------------------------------------------------------------------------- */
 
-enum { MARK_IN_DIFFERENCE = 1 << 16 }; // where tm_word_differs_ shows M
-
 /* Few rounds: the word changes under us only when the mover marks it, publishes it, or takes its mark away, and it marks an
  * object once a batch, at whose fence our slot or scope is seen. */
 bool tmi_pin_touch(tm_handle_t h, void **address)
 {
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
-    while ((tm_word_differs_(w, h) & ~(uint64_t)MARK_IN_DIFFERENCE) == 0) {
+    bool formed = h == TM_NULL || tmi_handle_formed(h);
+    while (formed && tm_word_differs_(w & ~TMI_WORD_MOVING, h) == 0) {
         if ((w & TMI_WORD_MOVING) == 0 || tmi_cas_acq_rel(tm_word_of_(h), &w, w & ~TMI_WORD_MOVING)) { // [model: touch_abort]
             *address = tm_word_address_(w);
             return true;

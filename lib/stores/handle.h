@@ -67,6 +67,9 @@ static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w & TMI_WORD_ADDRESS); }
 
+/* Tagged, and nothing where handles have nothing. */
+static inline bool tmi_handle_formed(tm_handle_t h) { return (h & (TMI_WORD_LIVE | UINT64_C(0x0000fff000000001))) == TMI_WORD_LIVE; }
+
 /* The handle of an index whose word is w, once it is live. */
 static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
 {

@@ -117,6 +117,8 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
 
 enum { LOOKS = 16 }; // at slabs, per choice
 
+uint32_t tmi_movable_epoch;
+
 static tmi_mslab_t *emptiest(tmi_mslabs_t *s, uint32_t now)
 {
     unsigned looks = 0;
@@ -124,7 +126,7 @@ static tmi_mslab_t *emptiest(tmi_mslabs_t *s, uint32_t now)
         tmi_dlist_t *head = &s->levels[tmi_log2(levels)];
         for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
             tmi_mslab_t *slab = TM_CONTAINER_OF(n, tmi_mslab_t, level_link);
-            if (slab->retry_wait == 0 || (int32_t)(now - slab->retry_at) >= 0)
+            if (slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0)
                 return slab;
         }
     }
@@ -164,6 +166,7 @@ static void rejoin(tmi_mslabs_t *s, tmi_mslab_t *slab, bool moved_all, uint32_t 
     slab->emptying = false;
     slab->retry_wait = moved_all ? 0 : (uint32_t)tmi_min(tmi_max(slab->retry_wait * 2, RETRY_FIRST_MS), RETRY_MAX_MS);
     slab->retry_at = now + slab->retry_wait;
+    slab->retry_epoch = tmi_movable_epoch;
     tmi_dlist_push_back(&s->tidy, &slab->tidy_link);
     tmi_mslab_relevel(slab);
 }

@@ -42,7 +42,8 @@ typedef struct tmi_mslab {
     uint32_t nfree, hint;  // V1
     uint32_t promised;     // being emptied: slots it was promised in other slabs
     uint32_t keep;         // being emptied: objects stay in slots below this one, for there is no room elsewhere
-    uint32_t retry_at, retry_wait; // ms: objects in it could not be moved; before then it is not tried again
+    uint32_t retry_at, retry_wait; // ms: objects in it could not be moved; before then it is not tried again...
+    uint32_t retry_epoch;          // ...in this tmi_movable_epoch
     uint8_t cls, level;
     bool emptying;         // V2
     uint64_t free[];
@@ -114,6 +115,9 @@ static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi
 
 /* Take up to n of the free slots below `keep` of a slab that is being emptied. */
 size_t tmi_movable_take_below(tmi_mslab_t *slab, char **out, size_t n);
+
+/* Raised by who wants slabs to be tried again that were in use a moment ago: tm_compact. The mover's. */
+extern uint32_t tmi_movable_epoch;
 
 /* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again, or, when all are free, the slab to
  * free address space. False: call again. `moved_all`: it was worth it, and nothing kept an object in it. */

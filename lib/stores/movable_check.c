@@ -56,6 +56,7 @@ void tmi_movable_check(unsigned cls)
         }
     }
     tmi_audit(nfree == s->nfree, "V1 free slots of the class", s);
+    tmi_audit(s->touched_bytes <= s->nslabs * tmi_mclasses[cls].units * TMI_UNIT_SIZE, "V3 touched bytes of the class", s);
     for (const tmi_dlist_t *n = s->tidy.next; n != &s->tidy; n = n->next)
         tmi_audit(TM_CONTAINER_OF(n, tmi_mslab_t, tidy_link)->cls == cls && in_list(&s->tidy, n), "V6 a slab in the tidy list", s);
 }

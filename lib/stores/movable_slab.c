@@ -231,7 +231,9 @@ size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
 {
     size_t done = 0;
     while (pages != 0 && done < most) {
-        unsigned first = tmi_lowest_bit(pages), n = (unsigned)__builtin_ctzll(~(pages >> first)); // bit 63 shifts zeros in
+        unsigned first = tmi_lowest_bit(pages);
+        uint64_t others = ~(pages >> first); // 0: the slab has 64 pages, and these are all of them
+        unsigned n = others == 0 ? 64 : tmi_lowest_bit(others);
         n = (unsigned)tmi_min(n, most - done);
         uint64_t run = tmi_low_bits(n) << first;
         pages &= ~run;

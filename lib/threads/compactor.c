@@ -208,6 +208,7 @@ void tmi_compactor_all(const tm_pins_t_ *self)
     tmi_lock(&tmi_compact_lock);
     if (tmi_pin_asymmetric())
         (void)tmi_thread_claim_caches();
+    tmi_compact_afresh(); // pins may have ended
     everything(self);
     tmi_unlock(&tmi_compact_lock);
 }
