@@ -158,7 +158,7 @@ static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
         if (more || (done > 0 && tmi_over(limits)))
             return TMI_COMPACT_MORE;
     }
-    if (limits->tidy && tmi_handle_purge(0, limits->purge_pages) > 0)
+    if (limits->tidy && tmi_handle_purge(0, tmi_min(limits->purge_pages, 32)) > 0)
         return TMI_COMPACT_MORE;
     return TMI_COMPACT_NOTHING;
 }

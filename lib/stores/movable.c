@@ -203,14 +203,15 @@ bool tmi_movable_finish(tmi_mslab_t *slab, size_t pages, bool moved_all, uint32_
 {
     tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
     tmi_lock(&s->lock);
-    uint64_t empty = tmi_mslab_empty_pages(slab); // nobody takes a slot of it meanwhile
+    bool purge = pages != SIZE_MAX || slab->nfree < tmi_mclasses[slab->cls].slots;
+    uint64_t empty = purge ? tmi_mslab_empty_pages(slab) : 0; // nobody takes a slot of it meanwhile
     tmi_unlock(&s->lock);
     if (tmi_mslab_purge(slab, empty, pages) < tmi_popcount(empty))
         return false;
     tmi_lock(&s->lock);
     end_emptying(s, slab);
     if (slab->nfree == tmi_mclasses[slab->cls].slots)
-        tmi_mslab_release(slab, true);
+        tmi_mslab_release(slab, purge);
     else
         rejoin(s, slab, moved_all, now);
     tmi_unlock(&s->lock);

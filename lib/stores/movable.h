@@ -120,7 +120,8 @@ size_t tmi_movable_take_below(tmi_mslab_t *slab, char **out, size_t n);
 extern uint32_t tmi_movable_epoch;
 
 /* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again, or, when all are free, the slab to
- * free address space. False: call again. `moved_all`: it was worth it, and nothing kept an object in it. */
+ * free address space. False: call again. With SIZE_MAX pages a slab that is all free becomes a dirty span, pages and all: together with its
+ * neighbours it is cheaper to purge. `moved_all`: it was worth it, and nothing kept an object in it. */
 bool tmi_movable_finish(tmi_mslab_t *slab, size_t pages, bool moved_all, uint32_t now);
 
 /* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many. False: no such slab is left. */

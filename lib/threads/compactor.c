@@ -42,7 +42,7 @@ static tmi_compact_limits_t background_limits(bool quiet)
         .objects = tmi_max(tmi_options.batch_objects, 1),
         .bytes = tmi_max(tmi_options.batch_kib, 1) * TMI_KIB,
         .min_gain = quiet ? 1 : CLASS_GAIN_MIN,
-        .purge_pages = 64,
+        .purge_pages = SIZE_MAX, // spans are purged together afterwards
         .tidy = quiet,
     };
 }
@@ -95,8 +95,10 @@ static bool background_batch(bool quiet)
             tmi_os_sleep_ms(1);
         if (r == TMI_COMPACT_NOTHING)
             return false;
-        if (idle)
+        if (idle) {
+            tmi_pacer_background_pass();
             return true;
+        }
     }
 }
 
