@@ -2,7 +2,7 @@
  * its parent. The control does the same with malloc's blocks, which nobody can move. */
 #include "objects.h"
 
-enum { TOTAL = 64 << 20, WATCH_MS = 5000 };
+enum { TOTAL = 64 << 20, WATCH_MS = 5000, HEAD = 32 };
 
 static bool say(const char *word) { return write(1, word, strlen(word)) > 0; }
 
@@ -12,7 +12,7 @@ static bool heard(void)
     return read(0, &c, 1) == 1;
 }
 
-/* What the handles live in is not what is watched. */
+/* Sizes from half of `size` to one and a half. */
 static int live(size_t size, bool ticks)
 {
     size_t n = TOTAL / size;
@@ -22,8 +22,11 @@ static int live(size_t size, bool ticks)
     for (size_t i = 0; i < n; i++) {
         size_t s = size / 2 + random_below(&r, size);
         h[i] = tm_alloc(s);
-        fill_object(h[i], s < 64 ? s : 64, i);
-        TM_PINNED(char, p, h[i]) { memset(p + (s < 64 ? s : 64), 1, s - (s < 64 ? s : 64)); }
+        TM_PINNED(char, p, h[i])
+        {
+            memset(p, 1, s);
+            fill(p, HEAD, i);
+        }
     }
     MUST(say("full\n") && heard());
     for (size_t i = 0; i < n; i++)
@@ -43,7 +46,7 @@ static int live(size_t size, bool ticks)
     }
     MUST(heard());
     for (size_t i = 0; i < n; i++)
-        MUST(h[i] == TM_NULL || object_intact(h[i], tm_sizeof(h[i]) < 64 ? 8 : 64, i));
+        MUST(h[i] == TM_NULL || object_intact(h[i], HEAD, i));
     return 0;
 }
 
