@@ -84,8 +84,8 @@ extern tmi_compact_figures_t tmi_compact_figures;
 #if TMI_TEST_HOOKS
 /* Called before and after each step of a batch with the step's name, the lock held; may block for ever. NULL: none. */
 extern void (*tmi_compact_hook)(const char *step);
-/* Controls: builds of the test that leave a part of the protocol out. */
-extern bool tmi_compact_no_scan, tmi_compact_no_abort;
+/* Control: the protocol without the scan. */
+extern bool tmi_compact_no_scan;
 #endif
 
 #endif

@@ -42,6 +42,10 @@ size_t tmi_pin_leave(tm_pins_t_ *r)
     return left;
 }
 
+#if TMI_TEST_HOOKS
+bool tmi_pin_no_abort;
+#endif
+
 /* ---- slow paths of mutators ------------------------------------------------------------------------------------------------- */
 
 /* Few rounds: the word changes under us only when the mover marks it, publishes it, or takes its mark away, and it marks an
@@ -50,6 +54,12 @@ bool tmi_pin_touch(tm_handle_t h, void **address)
 {
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
     bool formed = h == TM_NULL || tmi_handle_formed(h);
+#if TMI_TEST_HOOKS
+    if (tmi_pin_no_abort && formed && tm_word_differs_(w & ~TMI_WORD_MOVING, h) == 0) {
+        *address = tm_word_address_(w);
+        return true;
+    }
+#endif
     while (formed && tm_word_differs_(w & ~TMI_WORD_MOVING, h) == 0) {
         if ((w & TMI_WORD_MOVING) == 0 || tmi_cas_acq_rel(tm_word_of_(h), &w, w & ~TMI_WORD_MOVING)) { // [model: touch_abort]
             *address = tm_word_address_(w);

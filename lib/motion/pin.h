@@ -68,6 +68,11 @@ bool tmi_pin_scopes_open(void);
 size_t tmi_pin_count(void);
 uint64_t tmi_pin_oldest(void);
 
+#if TMI_TEST_HOOKS
+/* Control: the protocol without the abort; who finds a mark leaves it set. */
+extern bool tmi_pin_no_abort;
+#endif
+
 /* In a child of fork: pins and scopes of the threads that are gone are dropped. */
 void tmi_pin_forget_others(tm_pins_t_ *self);
 
