@@ -259,7 +259,7 @@ static size_t committed(void)
     return n;
 }
 
-static bool in_scope(void) { return (tm_self_->scope & 0xffff) != 0; }
+static bool in_scope(void) { return (tmi_self_->scope & 0xffff) != 0; }
 
 size_t tmi_object_compact(void)
 {

@@ -1,11 +1,15 @@
 /* The audit of S1-S4: walks every unit that the page map knows. */
 #include "host/counters.h"
 #include "host/report.h"
+#include "space/sizeclass_movable.h"
 #include "space/segment_impl.h"
 
 typedef struct audit {
     size_t mapped, used, dirty;
 } audit_t;
+
+/* The page map has no movable part before the first handle. */
+static unsigned movable_at(const char *unit) { return tmi_pagemap.movable != NULL ? tmi_pagemap_movable(unit) : TMI_MCLASS_NONE; }
 
 /* One span from its first unit; returns its end. */
 static char *audit_span(char *addr, audit_t *a)
@@ -18,8 +22,12 @@ static char *audit_span(char *addr, audit_t *a)
     bool is_free = s->state != TMI_SPAN_USED;
     tmi_audit(!is_free || next == NULL || next->state != s->state, "S2 free neighbours not merged", addr);
     tmi_audit(!is_free || (s->owner == addr && !tmi_dlist_empty(&s->bin)), "S4 free span in no bin", addr);
-    for (char *u = addr; u < end; u += TMI_UNIT_SIZE)
-        tmi_audit((tmi_pagemap_code(u) == 0) == is_free, "M1 code of a unit does not follow its span", u);
+    bool is_movable = movable_at(addr) != TMI_MCLASS_NONE;
+    tmi_audit(!(is_free && is_movable), "M1 a free unit has a movable class", addr);
+    for (char *u = addr; u < end; u += TMI_UNIT_SIZE) {
+        tmi_audit((tmi_pagemap_code(u) == 0) == (is_free || is_movable), "M1 code of a unit does not follow its span", u);
+        tmi_audit(!is_free || movable_at(u) == TMI_MCLASS_NONE, "M1 a free unit has a movable class", u);
+    }
     a->mapped += (size_t)(end - addr);
     a->used += is_free ? 0 : (size_t)(end - addr);
     a->dirty += s->state == TMI_SPAN_DIRTY ? s->bytes : 0;

@@ -266,7 +266,7 @@ void tmi_compactor_after_fork(void)
 {
     tmi_store_relaxed(&started, false);
     tmi_store_relaxed(&asleep, 0);
-    tmi_pin_forget_others(tm_self_);
+    tmi_pin_forget_others(tmi_self_);
     if (tmi_pin_asymmetric())
         (void)tmi_os_fence_register(); // inherited or not: asking twice does no harm
 }

@@ -14,7 +14,8 @@
 
 tmi_thread_t tmi_nobody = SERVES_NOTHING;
 tmi_thread_t tmi_departed = SERVES_NOTHING;
-TM_EXPORT __thread tm_pins_t_ *tm_self_ = &tmi_nobody.pins;
+__thread tm_pins_t_ *tmi_self_ = &tmi_nobody.pins;
+extern __thread tm_pins_t_ *tm_self_ __attribute__((alias("tmi_self_"), visibility("default")));
 
 tmi_lock_t tmi_registry_lock = TMI_LOCK_OF(TMI_RANK_REGISTRY);
 static tmi_thread_t *records;
@@ -34,7 +35,7 @@ static void at_thread_end(void *record)
 {
     tmi_thread_t *t = record;
     size_t left = tmi_pin_leave(&t->pins);
-    tm_self_ = &tmi_departed.pins;
+    tmi_self_ = &tmi_departed.pins;
     if (left > 0)
         tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
     retire(t);
@@ -70,9 +71,9 @@ static tmi_thread_t *attach(void)
     if (t == NULL)
         return NULL;
     tmi_cache_init(&t->cache, observe);
-    tm_self_ = &t->pins;
+    tmi_self_ = &t->pins;
     if (key_made)
-        (void)pthread_setspecific(key, t); // may allocate: after tm_self_ is set
+        (void)pthread_setspecific(key, t); // may allocate: after tmi_self_ is set
     return t;
 }
 

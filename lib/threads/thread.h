@@ -27,8 +27,12 @@ typedef struct tmi_thread {
 
 extern tmi_thread_t tmi_nobody, tmi_departed;
 
-/* The record of the calling thread. Its address is a constant distance from tm_self_, which <tinymem/pin.h> declares. */
-static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tm_self_, tmi_thread_t, pins); }
+/* tm_self_ of <tinymem/pin.h> by a name that no other library in the process can put itself in front of: libtinymem.so and libtinymem-handles.so may
+ * both be there. */
+extern __thread tm_pins_t_ *tmi_self_ __attribute__((tls_model("initial-exec")));
+
+/* The record of the calling thread, at a constant distance. */
+static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
 
 extern tmi_lock_t tmi_registry_lock; // for fork
 

@@ -1,7 +1,7 @@
 /* Linked with libtinymem-handles: a program with handles whose malloc is somebody else's. Says what it finds:
  *   malloc FILE         the file that serves malloc
- *   idle DIRTY TASKS    before the first handle: KiB that the library has dirtied since it was relocated, and threads
- *   relocated DIRTY     KiB that relocation has dirtied
+ *   idle PRIVATE TASKS    before the first handle: KiB that the library has made private since it was relocated, and threads
+ *   relocated PRIVATE     KiB that relocation has made private
  *   works TASKS         handles do their work, and the background thread runs then */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,8 +12,9 @@
 #include <tinymem/tinymem.h>
 #include <unistd.h>
 
-/* Private_Dirty of the library's mappings, the anonymous one behind its data included. Reads without malloc. */
-static size_t dirty_kib(void)
+/* Private pages of the library's mappings, the anonymous one behind its data included. (Private_Dirty would count pages of a file that was written a
+ * moment ago.) */
+static size_t private_kib(void)
 {
     static char text[1 << 18];
     size_t n = 0, sum = 0;
@@ -34,7 +35,7 @@ static size_t dirty_kib(void)
             int named = strstr(path, "libtinymem-handles") != NULL;
             ours = named || (file_before && path[0] == '\0');
             file_before = ours;
-        } else if (ours && sscanf(line, "Private_Dirty: %lu kB", &kib) == 1) {
+        } else if (ours && sscanf(line, "Anonymous: %lu kB", &kib) == 1) {
             sum += kib;
         }
     }
@@ -53,7 +54,7 @@ static int tasks(void)
 }
 
 static size_t relocated;
-static void before_constructors(void) { relocated = dirty_kib(); }
+static void before_constructors(void) { relocated = private_kib(); }
 __attribute__((section(".preinit_array"), used)) static void (*const preinit)(void) = before_constructors;
 
 enum { N = 200000, SIZE = 100 };
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
     printf("malloc %s\n", slash ? slash + 1 : "?");
     for (int i = 0; i < 1000; i++)
         free(malloc((size_t)i * 100));
-    printf("idle %zu %d\n", dirty_kib() - relocated, tasks());
+    printf("idle %zu %d\n", private_kib() - relocated, tasks());
     printf("relocated %zu\n", relocated);
     if (work() != 0)
         return 1;
