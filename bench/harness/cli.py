@@ -91,7 +91,7 @@ def run(options, programs, names, extra):
               "tick_seconds": ctx.tick_seconds, "sleep_seconds": ctx.sleep_seconds,
               "allocators": [a.record() for a in chosen], "missing": [], "samples": []}
     for a in chosen:
-        print("bench: %-10s %s" % (a.name, a.note if not a.path else "%s (%s)" % (a.version, a.note)),
+        print("bench: %-15s %s" % (a.name, a.note if not a.path else "%s (%s)" % (a.version, a.note)),
               file=sys.stderr)
     try:
         schedule.execute(result, programs, chosen, rounds, ctx, directory)

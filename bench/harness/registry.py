@@ -28,6 +28,7 @@ class Program:
     inputs: tuple = ()         # generators of harness/inputs.py
     server: str = ""           # a workload of harness/servers.py instead of argv
     repeat: int = 1
+    variants: tuple = ()       # what it is also built as: argv[0] with this ending
     seconds: float = 3.0
 
 
@@ -45,7 +46,13 @@ def served(name, what, server, **kw):
 
 
 def frag(name, what, argv, n, quick, **kw):
-    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, **kw)
+    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, variants=("-handles",) if argv else (), **kw)
+
+
+def wide(megabytes, seconds):
+    return frag("frag-wide-%s" % (str(megabytes) if megabytes < 1024 else "%dg" % (megabytes // 1024)),
+                "%d MiB of 16 B to 64 KiB, 90 %% freed at random; payload and metadata apart; then all freed" % megabytes,
+                ("{bin}/frag-wide", "{n}"), megabytes, max(megabytes // 16, 16), seconds=seconds)
 
 
 def micro(name, what):
@@ -135,6 +142,9 @@ FRAG = [
          ("{bin}/frag-thin", "{n}", "4096"), 1024, 64, seconds=25),
     frag("frag-thin-32k", "1 GiB of about 32 KiB, 90 % freed at random, then all",
          ("{bin}/frag-thin", "{n}", "32768"), 1024, 64, seconds=25),
+    wide(64, 23),
+    wide(512, 24),
+    wide(2048, 27),
 ]
 
 MICRO = [

@@ -45,6 +45,13 @@ def programs_of(result, suite, kind=None):
     return list(seen)
 
 
+def names_in(results, names, suite):
+    """Allocators that the suite has runs of, or that are missing; those for other programs have no column."""
+    ran = {s["allocator"] for s in results.raw["samples"] if s["suite"] == suite}
+    variants = {a["name"] for a in results.raw["allocators"] if a.get("variant")}
+    return [n for n in names if n in ran or n not in variants]
+
+
 def summary_rows(results, names):
     groups = [("all", programs_of(results.raw, "programs")), ("real", programs_of(results.raw, "programs", "real")),
               ("synthetic", programs_of(results.raw, "programs", "synthetic"))]
@@ -156,8 +163,9 @@ def render(result):
     results = Results(result)
     names = [a["name"] for a in result["allocators"]]
     lines = header(result) + trouble(result)
-    for part in (program_tables, startup_tables, frag_tables, micro_tables):
-        lines += part(results, names)
+    for suite, part in (("programs", program_tables), ("startup", startup_tables), ("frag", frag_tables),
+                        ("micro", micro_tables)):
+        lines += part(results, names_in(results, names, suite))
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -63,10 +63,9 @@ bench_build_library() {
 
 bench_build_programs() {
     mkdir -p "$build"
-    if [ ! -f "$build/CMakeCache.txt" ]; then
-        bench_say "configuring the benchmark programs"
-        bench_logged "$build/configure.log" cmake -S "$root/bench" -B "$build" -DCMAKE_BUILD_TYPE=Release
-    fi
+    [ -f "$build/CMakeCache.txt" ] || bench_say "configuring the benchmark programs"
+    # Each time: whether the library is there decides what is built.
+    bench_logged "$build/configure.log" cmake -S "$root/bench" -B "$build" -DCMAKE_BUILD_TYPE=Release
     bench_logged "$build/build.log" cmake --build "$build" -j "$(nproc)"
 }
 
