@@ -8,9 +8,9 @@ import time
 from . import allocators, paths, registry, report, runner, schedule
 
 ROUNDS = {
-    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1},
-    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3},
-    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7},
+    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1, "handles": 1},
+    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3, "handles": 5},
+    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7, "handles": 11},
 }
 
 

@@ -15,9 +15,9 @@ import shutil
 import sys
 import time
 
-from . import fragrun, inputs, microrun, runner, servers
+from . import fragrun, handlesrun, inputs, microrun, runner, servers
 
-RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro}
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles}
 
 
 @contextlib.contextmanager
@@ -42,10 +42,18 @@ def variant_of(allocator):
     return getattr(allocator, "variant", "")
 
 
+def runs_under(program, allocator):
+    """Programs of the handles suite need handles; under an allocator with them others need to be built for it."""
+    variant = variant_of(allocator)
+    return variant in program.variants if variant else program.suite != "handles"
+
+
 def built_for(program, allocator):
     """The program as it is built for the allocator."""
     variant = variant_of(allocator)
-    return dataclasses.replace(program, argv=(program.argv[0] + variant, *program.argv[1:])) if variant else program
+    if not variant or program.suite == "handles":
+        return program
+    return dataclasses.replace(program, argv=(program.argv[0] + variant, *program.argv[1:]))
 
 
 def plan(programs, allocators, rounds):
@@ -55,7 +63,7 @@ def plan(programs, allocators, rounds):
         for i, program in enumerate(programs):
             if r < rounds[program.suite]:
                 jobs += [(r, built_for(program, a), a) for a in rotated(allocators, r + i)
-                         if not variant_of(a) or variant_of(a) in program.variants]
+                         if runs_under(program, a)]
     return jobs
 
 
@@ -128,6 +136,8 @@ def execute(result, programs, allocators, rounds, ctx, directory):
     usable = []
     for program in programs:
         needs = missing_needs(program)
+        if not any(runs_under(program, a) for a in allocators):
+            needs = ["the allocator tinymem-handles"]
         if needs:
             result["missing"].append({"program": program.name, "reason": "needs " + ", ".join(needs)})
         else:
