@@ -106,7 +106,7 @@ def start(program, allocator, ctx, tmp):
     report_read, report_write = os.pipe()
     ack_read, ack_write = os.pipe()
     probe = runner.make_probe_file(tmp)
-    env = runner.environment(tmp, {"LD_PRELOAD": runner.preload(allocator), "BENCH_PROBE": probe,
+    env = runner.environment(tmp, {**dict(program.env), "LD_PRELOAD": runner.preload(allocator), "BENCH_PROBE": probe,
                                    "BENCH_REPORT": str(report_write), "BENCH_ACK": str(ack_read)})
     with open(os.path.join(tmp, "err"), "wb") as errors:
         process = subprocess.Popen([ctx.expand(word, program, tmp) for word in program.argv], env=env, cwd=tmp,
