@@ -9,7 +9,7 @@
 
 enum { SMALLEST = 32, STEPS = 12, TURNOVER = 6 }; /* 12 half-octaves up, 12 down */
 
-static packed_t *entry;
+static block_t *entry;
 static size_t nentries;
 
 static size_t centre_of(int epoch)

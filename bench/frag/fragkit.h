@@ -6,6 +6,8 @@
  *
  * K1  Between a report and its acknowledgement the heap does not change, except for the ticks.
  * K2  Every block is written as a whole when it is made: live bytes are resident.
+ * Blocks come from one of two heaps, chosen when compiling: malloc (heap-malloc.h), or handles with BENCH_HANDLES
+ * (heap-handles.h). Sizes, seeds and order are the same.
  * Run by hand (no BENCH_REPORT): reports go to stdout, nothing waits, and there are no ticks. */
 #ifndef BENCH_FRAGKIT_H
 #define BENCH_FRAGKIT_H
@@ -18,7 +20,20 @@
 enum { MIB = 1 << 20, PAGE = 4096 };
 
 static size_t own_bytes; /* bookkeeping, mapped and resident */
-static size_t live_bytes;
+static size_t live_bytes, live_blocks, peak_blocks;
+
+static inline void note_made(size_t size)
+{
+    live_bytes += size;
+    if (++live_blocks > peak_blocks)
+        peak_blocks = live_blocks;
+}
+
+static inline void note_dropped(size_t size)
+{
+    live_bytes -= size;
+    live_blocks--;
+}
 
 /* A zeroed, resident table outside the heap; never unmapped. */
 static inline void *table_make(size_t nbytes)
@@ -29,18 +44,28 @@ static inline void *table_make(size_t nbytes)
     return must(p == MAP_FAILED ? NULL : p);
 }
 
+#if BENCH_HANDLES
+#include "heap-handles.h"
+#else
+#include "heap-malloc.h"
+#endif
+
 static inline int descriptor(const char *variable, int otherwise)
 {
     const char *s = getenv(variable);
     return s ? atoi(s) : otherwise;
 }
 
+static inline void report_line(const char *line, int n)
+{
+    if (write(descriptor("BENCH_REPORT", 1), line, (size_t)n) != n)
+        exit(2);
+}
+
 static inline void report(const char *word, const char *phase, size_t live)
 {
     char line[200];
-    int n = snprintf(line, sizeof line, "%s %s %zu %zu\n", word, phase, live, own_bytes);
-    if (write(descriptor("BENCH_REPORT", 1), line, (size_t)n) != n)
-        exit(2);
+    report_line(line, snprintf(line, sizeof line, "%s %s %zu %zu\n", word, phase, live, own_bytes));
 }
 
 static inline void take_acknowledgement(int fd)
@@ -50,15 +75,12 @@ static inline void take_acknowledgement(int fd)
         exit(2); /* the driver is gone */
 }
 
-/* One small malloc and free a millisecond until the driver has seen enough. */
+/* One small block made and freed a millisecond until the driver has seen enough. */
 static inline void tick(int fd)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
-    while (fd >= 0 && poll(&wait, 1, 1) == 0) {
-        char *p = get(32);
-        *(volatile char *)p = 1;
-        free(p);
-    }
+    while (fd >= 0 && poll(&wait, 1, 1) == 0)
+        touch_heap();
     take_acknowledgement(fd);
 }
 
@@ -75,35 +97,8 @@ static inline void announce_hold(const char *word, const char *phase, size_t liv
     tick(descriptor("BENCH_ACK", -1));
 }
 
-/* A block with its size in the upper 16 bits of the word: sizes up to 64 KiB - 1 and 48-bit addresses. */
-typedef uint64_t packed_t;
-
-static inline void *packed_block(packed_t b)
-{
-    return (void *)(uintptr_t)(b & (((uint64_t)1 << 48) - 1));
-}
-
-static inline size_t packed_size(packed_t b)
-{
-    return (size_t)(b >> 48);
-}
-
-static inline packed_t make_block(size_t size)
-{
-    char *p = get(size);
-    memset(p, (int)(size | 1), size);
-    live_bytes += size;
-    return (uint64_t)(uintptr_t)p | (uint64_t)size << 48;
-}
-
-static inline void drop_block(packed_t b)
-{
-    live_bytes -= packed_size(b);
-    free(packed_block(b));
-}
-
 /* Free blocks at random, in random order, until at most `keep` of `n` are left; returns how many. Reorders the table. */
-static inline size_t thin(packed_t *block, size_t n, size_t keep, rng_t *r)
+static inline size_t thin(block_t *block, size_t n, size_t keep, rng_t *r)
 {
     while (n > keep) {
         size_t i = (size_t)(rng_next(r) % n);

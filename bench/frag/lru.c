@@ -9,7 +9,7 @@
 #include "fragkit.h"
 
 typedef struct {
-    packed_t *entry;
+    block_t *entry;
     size_t n;
 } generation_t;
 
@@ -29,8 +29,8 @@ int main(int argc, char **argv)
 {
     size_t megabytes = (size_t)argument(argc, argv, 1, 100), limit = megabytes * 1000000;
     rng_t r = { 17 };
-    generation_t small = { .entry = table_make((limit / 240 + 1) * sizeof(packed_t)) };
-    generation_t large = { .entry = table_make((limit / 492 + 1) * sizeof(packed_t)) };
+    generation_t small = { .entry = table_make((limit / 240 + 1) * sizeof(block_t)) };
+    generation_t large = { .entry = table_make((limit / 492 + 1) * sizeof(block_t)) };
     announce("base", "lru", 0);
     for (size_t i = 0; i < 7000 * megabytes; i++)
         insert(&small, &small, 240, limit, &r);

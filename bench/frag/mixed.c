@@ -5,25 +5,14 @@
  *
  * usage: frag-mixed [MEGABYTES] */
 #include "fragkit.h"
-#include <math.h>
+#include "sizes.h"
 
-enum { SIZES = 1 << 16, LOW = 16, HIGH = 4096 };
+enum { LOW = 16, HIGH = 4096 };
 
-static uint16_t size_table[SIZES];
-
-static void fill_size_table(void)
-{
-    rng_t r = { 29 };
-    for (int i = 0; i < SIZES; i++) {
-        double u = (double)(rng_next(&r) >> 11) / (double)((uint64_t)1 << 53);
-        size_table[i] = (uint16_t)(LOW * pow((double)HIGH / LOW, u));
-    }
-}
-
-static size_t fill(packed_t *block, size_t n, size_t bound, rng_t *r)
+static size_t fill(block_t *block, size_t n, size_t bound, rng_t *r)
 {
     while (live_bytes + HIGH <= bound)
-        block[n++] = make_block(size_table[rng_below(r, SIZES)]);
+        block[n++] = make_block(any_size(r));
     return n;
 }
 
@@ -31,8 +20,8 @@ int main(int argc, char **argv)
 {
     size_t bound = (size_t)argument(argc, argv, 1, 1024) * MIB;
     rng_t r = { 31 };
-    packed_t *block = table_make(bound / 500 * sizeof *block); /* the mean size is 736 */
-    fill_size_table();
+    block_t *block = table_make(bound / 500 * sizeof *block); /* the mean size is 736 */
+    fill_size_table(LOW, HIGH);
     announce("base", "mixed", 0);
     size_t n = fill(block, 0, bound, &r);
     announce("mark", "full", live_bytes);

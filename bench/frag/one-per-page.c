@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     size_t bound = (size_t)argument(argc, argv, 1, 256) * MIB, slots = 1;
     while (slots < bound / PAGE * 32)
         slots *= 2;
-    packed_t *block = table_make((bound / SMALLEST + 1) * sizeof *block);
+    block_t *block = table_make((bound / SMALLEST + 1) * sizeof *block);
     kept_pages.page = table_make(slots * sizeof *kept_pages.page);
     kept_pages.mask = slots - 1;
     announce("base", "one-per-page", 0);
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
         while (live_bytes + size <= bound)
             block[n++] = make_block(size);
         for (size_t i = 0; i < n; i++)
-            if (!first_in_page(packed_block(block[i])))
+            if (!first_in_page(block_address(block[i])))
                 drop_block(block[i]);
     }
     announce("peak", "peak-over-bound", bound);

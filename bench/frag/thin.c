@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     uint32_t size = (uint32_t)argument(argc, argv, 2, 512), low = size * 3 / 4, high = size * 5 / 4;
     rng_t r = { 37 };
     size_t n = 0;
-    packed_t *block = table_make((bound / low + 1) * sizeof *block);
+    block_t *block = table_make((bound / low + 1) * sizeof *block);
     announce("base", "thin", 0);
     while (live_bytes + high <= bound)
         block[n++] = make_block(rng_between(&r, low, high));

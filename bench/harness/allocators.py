@@ -1,6 +1,7 @@
 """The allocators: where each is found, which version it is, and what is said when it is not there."""
 
 import ctypes
+import dataclasses
 import glob
 import hashlib
 import os
@@ -20,11 +21,13 @@ class Allocator:
     version: str
     note: str = ""                    # why it is missing, or what it is
     peer: bool = True                 # counts when the best peer is looked for
+    variant: str = ""                 # runs programs built another way: what their names end in
     extra: dict = field(default_factory=dict)
 
     def record(self):
         return {"name": self.name, "library": os.path.basename(self.path) if self.path else None,
-                "version": self.version, "note": self.note, "peer": self.peer, **self.extra}
+                "version": self.version, "note": self.note, "peer": self.peer,
+                "variant": self.variant, **self.extra}
 
 
 # name -> (shared object, Debian package)
@@ -34,8 +37,9 @@ PACKAGED = {
     "tcmalloc": ("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
     "tbbmalloc": ("libtbbmalloc_proxy.so.2", "libtbbmalloc2"),
 }
-NAMES = ["glibc", *PACKAGED, "tinymem", "slow"]
-DEFAULT = ["glibc", *PACKAGED, "tinymem"]
+HANDLES = "tinymem-handles"
+NAMES = ["glibc", *PACKAGED, "tinymem", HANDLES, "slow"]
+DEFAULT = ["glibc", *PACKAGED, "tinymem", HANDLES]
 
 
 def library_path(soname):
@@ -94,6 +98,12 @@ def tinymem():
                      extra={"sha256": file_digest(paths.TINYMEM)})
 
 
+def handles(library):
+    """The movable heap of the same library: programs that are built to use it."""
+    note = "tm_alloc, tm_pin and tm_free instead of malloc" if library.path else library.note
+    return dataclasses.replace(library, name=HANDLES, note=note, variant="-handles")
+
+
 def slow():
     path = paths.SLOW if os.path.exists(paths.SLOW) else None
     return Allocator("slow", path, "-", "control: slow on purpose", peer=False)
@@ -115,6 +125,8 @@ def find(names, extra):
             chosen.append(glibc())
         elif name in PACKAGED:
             chosen.append(packaged(name))
+        elif name == HANDLES:
+            chosen.append(handles(given("tinymem", extra["tinymem"]) if "tinymem" in extra else tinymem()))
         else:
             chosen.append(tinymem() if name == "tinymem" else slow())
     return chosen

@@ -8,9 +8,9 @@ import time
 from . import allocators, paths, registry, report, runner, schedule
 
 ROUNDS = {
-    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1},
-    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3},
-    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7},
+    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1, "handles": 1},
+    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3, "handles": 5},
+    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7, "handles": 11},
 }
 
 
@@ -91,7 +91,7 @@ def run(options, programs, names, extra):
               "tick_seconds": ctx.tick_seconds, "sleep_seconds": ctx.sleep_seconds,
               "allocators": [a.record() for a in chosen], "missing": [], "samples": []}
     for a in chosen:
-        print("bench: %-10s %s" % (a.name, a.note if not a.path else "%s (%s)" % (a.version, a.note)),
+        print("bench: %-15s %s" % (a.name, a.note if not a.path else "%s (%s)" % (a.version, a.note)),
               file=sys.stderr)
     try:
         schedule.execute(result, programs, chosen, rounds, ctx, directory)

@@ -8,6 +8,7 @@ The program writes a line to the descriptor that BENCH_REPORT names and waits fo
                           PSS is taken at the end of each
     kept NAME LIVE OWN    like hold, after everything was freed: MiB above base instead of a ratio
     peak NAME BOUND OWN   peak RSS over a bound
+    books NAME LIVE OWN PAYLOAD PEAK   PAYLOAD is resident in regions with blocks; PEAK blocks lived at most at once
 
 OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for."""
 
@@ -70,9 +71,14 @@ class Watch:
         high = servers.status_mib(self.pid, "VmHWM") * MIB
         self.metrics["%s, ratio" % phase] = (high - own) / bound
 
+    def books(self, phase, live, own, payload, peak):
+        used = self.sample(phase, "books") - own - self.base
+        self.metrics["%s, payload, ratio" % phase] = payload / live
+        self.metrics["%s, with metadata but 8 B a peak object, ratio" % phase] = (used - 8 * peak) / live
+
     def announce(self, line, advance):
-        word, phase, live, own = line.split()
-        live, own = int(live), int(own)
+        word, phase, *numbers = line.split()
+        live, own, *more = map(int, numbers)
         if word in ("hold", "kept"):
             self.hold(word, phase, live, own, advance)
             return
@@ -82,6 +88,8 @@ class Watch:
             self.mark(phase, live, own)
         elif word == "peak":
             self.peak(phase, live, own)
+        elif word == "books":
+            self.books(phase, live, own, *more)
         advance()
 
 
@@ -98,7 +106,7 @@ def start(program, allocator, ctx, tmp):
     report_read, report_write = os.pipe()
     ack_read, ack_write = os.pipe()
     probe = runner.make_probe_file(tmp)
-    env = runner.environment(tmp, {"LD_PRELOAD": runner.preload(allocator), "BENCH_PROBE": probe,
+    env = runner.environment(tmp, {**dict(program.env), "LD_PRELOAD": runner.preload(allocator), "BENCH_PROBE": probe,
                                    "BENCH_REPORT": str(report_write), "BENCH_ACK": str(ack_read)})
     with open(os.path.join(tmp, "err"), "wb") as errors:
         process = subprocess.Popen([ctx.expand(word, program, tmp) for word in program.argv], env=env, cwd=tmp,

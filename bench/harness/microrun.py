@@ -7,6 +7,14 @@ import os
 from . import paths, runner
 
 
+def case_name(case):
+    return case["name"].replace("/real_time", "")
+
+
+def nanoseconds(case):
+    return case["real_time"] * {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[case["time_unit"]]
+
+
 def run_micro(program, allocator, ctx):
     """A sample whose metrics are the cases."""
     argv = program.argv + ("--benchmark_format=json", "--benchmark_min_time=%g" % ctx.micro_seconds)
@@ -27,6 +35,5 @@ def read_sample(run, allocator):
     if not reason:
         with open(out, encoding="utf-8") as f:
             cases = json.load(f)["benchmarks"]
-        unit = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
-        metrics = {c["name"].replace("/real_time", ""): c["real_time"] * unit[c["time_unit"]] for c in cases}
+        metrics = {case_name(c): nanoseconds(c) for c in cases}
     return {"metrics": metrics, "served_by": served, "reason": reason}

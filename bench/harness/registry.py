@@ -7,7 +7,7 @@ time-left line. A program whose output is 'compare' must print the same under ev
 import fnmatch
 from dataclasses import dataclass
 
-SUITES = ("programs", "startup", "frag", "micro")
+SUITES = ("programs", "startup", "frag", "micro", "handles")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Program:
     inputs: tuple = ()         # generators of harness/inputs.py
     server: str = ""           # a workload of harness/servers.py instead of argv
     repeat: int = 1
+    variants: tuple = ()       # what it is also built as: argv[0] with this ending
+    form: str = ""             # of the handles suite: benchmark | callgrind | figures
     seconds: float = 3.0
 
 
@@ -45,11 +47,21 @@ def served(name, what, server, **kw):
 
 
 def frag(name, what, argv, n, quick, **kw):
-    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, **kw)
+    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, variants=("-handles",) if argv else (), **kw)
+
+
+def wide(megabytes, seconds):
+    return frag("frag-wide-%s" % (str(megabytes) if megabytes < 1024 else "%dg" % (megabytes // 1024)),
+                "%d MiB of 16 B to 64 KiB, 90 %% freed at random; payload and metadata apart; then all freed" % megabytes,
+                ("{bin}/frag-wide", "{n}"), megabytes, max(megabytes // 16, 16), seconds=seconds)
 
 
 def micro(name, what):
     return Program("micro-" + name, "micro", "micro", what, ("{bin}/micro-" + name,), seconds=12.0)
+
+
+def handles(name, what, *argv, form="figures", **kw):
+    return Program("handles-" + name, "handles", "handles", what, argv, form=form, variants=("-handles",), **kw)
 
 
 REAL = [
@@ -135,6 +147,9 @@ FRAG = [
          ("{bin}/frag-thin", "{n}", "4096"), 1024, 64, seconds=25),
     frag("frag-thin-32k", "1 GiB of about 32 KiB, 90 % freed at random, then all",
          ("{bin}/frag-thin", "{n}", "32768"), 1024, 64, seconds=25),
+    wide(64, 23),
+    wide(512, 24),
+    wide(2048, 27),
 ]
 
 MICRO = [
@@ -143,7 +158,33 @@ MICRO = [
     micro("cxx", "operator new and delete, standard containers"),
 ]
 
-PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + MICRO
+# `off` is the idle control: the same work on a heap that never moves.
+MANUAL, OFF = (("TINYMEM", "compaction:manual"),), (("TINYMEM", "compaction:off"),)
+HANDLES = [
+    handles("paths", "pin, scope, alloc and free beside plain pointers and malloc, 1 and 2 threads", "{bin}/handles-paths",
+            form="benchmark", seconds=15),
+    handles("count", "instructions of pin, deref, alloc and free, by callgrind", "{bin}/handles-count", form="callgrind",
+            needs=("valgrind",), seconds=15),
+    handles("mutator-1", "one thread works while background compaction does: gaps, throughput", "{bin}/handles-mutator", "{n}", "1",
+            n=40000, quick=2000, seconds=10),
+    handles("mutator-1-idle", "the same without compaction", "{bin}/handles-mutator", "{n}", "1", n=40000, quick=2000, env=OFF,
+            seconds=10),
+    handles("mutator-2", "two threads work while background compaction does", "{bin}/handles-mutator", "{n}", "2", n=25000,
+            quick=1000, seconds=10),
+    handles("mutator-2-idle", "the same without compaction", "{bin}/handles-mutator", "{n}", "2", n=25000, quick=1000, env=OFF,
+            seconds=10),
+    handles("steps-5", "tm_compact_step(5), no second thread: steps over 7 us", "{bin}/handles-steps", "{n}", "5", "2", "0",
+            n=400, quick=20, env=MANUAL, seconds=6),
+    handles("steps-50", "tm_compact_step(50), a second thread busy: steps over 70 us", "{bin}/handles-steps", "{n}", "50", "20",
+            "1", n=100, quick=3, env=MANUAL, seconds=8),
+    handles("throughput-100", "moving objects of 100 B against memcpy of them", "{bin}/handles-throughput", "{n}", "100",
+            n=128, quick=16, env=MANUAL, seconds=4),
+    handles("throughput-1k", "moving objects of 1 KiB against memcpy of them", "{bin}/handles-throughput", "{n}", "1024",
+            n=128, quick=16, env=MANUAL, seconds=3),
+    handles("churn", "bytes moved in steady churn at 90 % use", "{bin}/handles-churn", "{n}", n=128, quick=16, seconds=3),
+]
+
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + MICRO + HANDLES
 
 
 def valid_names():

@@ -6,6 +6,7 @@ import json
 import sys
 
 from . import tables
+from .handlestable import handles_tables
 from .tables import Results, geomean_cell, loss_mark, markdown, ratio_cell, value_cell
 
 PROGRAM_METRICS = (("time", "Time", "s", "%.3f"), ("cpu", "User + system time", "s", "%.3f"),
@@ -43,6 +44,13 @@ def programs_of(result, suite, kind=None):
     seen = dict.fromkeys(s["program"] for s in result["samples"]
                          if s["suite"] == suite and (kind is None or s["kind"] == kind))
     return list(seen)
+
+
+def names_in(results, names, suite):
+    """Allocators that the suite has runs of, or that are missing; those for other programs have no column."""
+    ran = {s["allocator"] for s in results.raw["samples"] if s["suite"] == suite}
+    variants = {a["name"] for a in results.raw["allocators"] if a.get("variant")}
+    return [n for n in names if n in ran or n not in variants]
 
 
 def summary_rows(results, names):
@@ -156,8 +164,9 @@ def render(result):
     results = Results(result)
     names = [a["name"] for a in result["allocators"]]
     lines = header(result) + trouble(result)
-    for part in (program_tables, startup_tables, frag_tables, micro_tables):
-        lines += part(results, names)
+    for suite, part in (("programs", program_tables), ("startup", startup_tables), ("frag", frag_tables),
+                        ("micro", micro_tables), ("handles", handles_tables)):
+        lines += part(results, names_in(results, names, suite))
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -7,6 +7,7 @@ O3  With BENCH_LOCK=FILE in the environment each run holds a lock on that file, 
     work on the machine can be kept out of measured runs without being kept out for hours."""
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -14,9 +15,9 @@ import shutil
 import sys
 import time
 
-from . import fragrun, inputs, microrun, runner, servers
+from . import fragrun, handlesrun, inputs, microrun, runner, servers
 
-RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro}
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles}
 
 
 @contextlib.contextmanager
@@ -37,13 +38,32 @@ def rotated(items, by):
     return items[by:] + items[:by]
 
 
+def variant_of(allocator):
+    return getattr(allocator, "variant", "")
+
+
+def runs_under(program, allocator):
+    """Programs of the handles suite need handles; under an allocator with them others need to be built for it."""
+    variant = variant_of(allocator)
+    return variant in program.variants if variant else program.suite != "handles"
+
+
+def built_for(program, allocator):
+    """The program as it is built for the allocator."""
+    variant = variant_of(allocator)
+    if not variant or program.suite == "handles":
+        return program
+    return dataclasses.replace(program, argv=(program.argv[0] + variant, *program.argv[1:]))
+
+
 def plan(programs, allocators, rounds):
     """[(round, program, allocator)]; `rounds` maps a suite to its number of rounds."""
     jobs = []
     for r in range(max(rounds[p.suite] for p in programs)):
         for i, program in enumerate(programs):
             if r < rounds[program.suite]:
-                jobs += [(r, program, a) for a in rotated(allocators, r + i)]
+                jobs += [(r, built_for(program, a), a) for a in rotated(allocators, r + i)
+                         if runs_under(program, a)]
     return jobs
 
 
@@ -67,7 +87,7 @@ class Progress:
         r, program, allocator = self.jobs[i]
         self.seen.setdefault(program.name, []).append(seconds)
         left = sum(self.cost(p) for _, p, _ in self.jobs[i + 1:])
-        print("bench: [%d/%d] round %d  %-18s %-10s %-32s %s left" % (
+        print("bench: [%d/%d] round %d  %-18s %-15s %-32s %s left" % (
             i + 1, len(self.jobs), r + 1, program.name, allocator.name, text, clock(left)), file=self.out, flush=True)
 
 
@@ -116,6 +136,8 @@ def execute(result, programs, allocators, rounds, ctx, directory):
     usable = []
     for program in programs:
         needs = missing_needs(program)
+        if not any(runs_under(program, a) for a in allocators):
+            needs = ["the allocator tinymem-handles"]
         if needs:
             result["missing"].append({"program": program.name, "reason": "needs " + ", ".join(needs)})
         else:
@@ -136,5 +158,5 @@ def execute(result, programs, allocators, rounds, ctx, directory):
         result["samples"].append(sample)
         judge_outputs(result["samples"])
         progress.done(i, seconds, describe(sample))
-        if i + 1 == len(jobs) or jobs[i + 1][1] is not program:
+        if i + 1 == len(jobs) or jobs[i + 1][1].name != program.name:
             save(result, directory)

@@ -6,7 +6,7 @@
 # What the harness itself cannot do without, then the peers, then the programs that are measured.
 bench_needed=(python3 cmake make gcc g++ libc6-dev)
 bench_wanted=(libbenchmark-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2
-    redis-server redis-tools memcached sqlite3 lua5.4 perl ruby git gawk jq)
+    redis-server redis-tools memcached sqlite3 lua5.4 perl ruby git gawk jq valgrind)
 
 bench_say() { echo "bench: $*" >&2; }
 
@@ -63,10 +63,9 @@ bench_build_library() {
 
 bench_build_programs() {
     mkdir -p "$build"
-    if [ ! -f "$build/CMakeCache.txt" ]; then
-        bench_say "configuring the benchmark programs"
-        bench_logged "$build/configure.log" cmake -S "$root/bench" -B "$build" -DCMAKE_BUILD_TYPE=Release
-    fi
+    [ -f "$build/CMakeCache.txt" ] || bench_say "configuring the benchmark programs"
+    # Each time: whether the library is there decides what is built.
+    bench_logged "$build/configure.log" cmake -S "$root/bench" -B "$build" -DCMAKE_BUILD_TYPE=Release
     bench_logged "$build/build.log" cmake --build "$build" -j "$(nproc)"
 }
 

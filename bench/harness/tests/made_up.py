@@ -8,6 +8,19 @@ def sample(suite, program, kind, allocator, r, metrics, reason=""):
             "reason": reason, "served_by": "x.so"}
 
 
+# What the figures of the handles suite are made of: program -> metrics.
+HANDLES = {
+    "handles-paths": ["plain/threads:1", "plain/threads:2", "pin/threads:1", "pin/threads:2", "scope/threads:1"] +
+                     ["%s_pair/%d" % (kind, n) for kind in ("raw", "handle") for n in (16, 64, 128, 256, 512)],
+    "handles-count": ["alloc+free 16", "alloc+free 48", "alloc+free 512", "alloc+free-burst 48", "malloc+free 48",
+                      "pin+unpin 64"],
+    "handles-mutator-1": ["gap p99.99 us", "gap max us", "million operations a second"],
+    "handles-mutator-1-idle": ["gap p99.99 us", "gap max us", "million operations a second"],
+    "handles-throughput-100": ["throughput of memcpy's"],
+    "frag-lru": ["lru, ticking, ratio"],
+}
+
+
 def results(rounds=3):
     rng = random.Random(1)
     names = ("glibc", "jemalloc", "mimalloc", "tinymem")
@@ -25,13 +38,18 @@ def results(rounds=3):
                                                                           "pair/16": rng.uniform(5, 20)}))
             samples.append(sample("startup", "startup-true", "startup", a, r, {"time": rng.uniform(1, 2) / 1000,
                                                                               "rss": rng.uniform(1, 3)}))
+        for program, metrics in HANDLES.items():
+            suite = "frag" if program.startswith("frag") else "handles"
+            samples.append(sample(suite, program, suite, "tinymem-handles", r, {m: rng.uniform(1, 100) for m in metrics}))
     return {
         "format": 1, "mode": "default", "command": "bench/run", "date": "2000-01-01", "tuning": {}, "missing": [],
         "tick_seconds": 10.0, "sleep_seconds": 1.0, "samples": samples,
         "machine": {"system": "x", "cpus": 2, "cpu": "x", "memory_mib": 1, "kernel": "x", "thp": "x",
                     "load_before": 0.0},
         "allocators": [{"name": n, "library": "lib%s.so" % n, "version": "1", "note": "",
-                        "peer": n not in ("glibc", "tinymem")} for n in names],
+                        "peer": n not in ("glibc", "tinymem")} for n in names] +
+                      [{"name": "tinymem-handles", "library": "libtinymem.so", "version": "1", "note": "", "peer": False,
+                        "variant": "-handles"}],
     }
 
 

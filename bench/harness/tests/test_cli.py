@@ -69,7 +69,8 @@ class Selection(unittest.TestCase):
     def test_the_list_has_not_shrunk(self):
         self.assertGreaterEqual(len(self.names("real")), 15)
         self.assertGreaterEqual(len(self.names("synthetic")), 14)
-        self.assertGreaterEqual(len(self.names("frag")), 9)
+        self.assertGreaterEqual(len(self.names("frag")), 12)
+        self.assertGreaterEqual(len(self.names("handles")), 11)
 
     def test_command_line_is_reported_without_directories(self):
         options, _, _, _ = cli.parse(["--quick", "--with", "x=" + paths.PROBE])
