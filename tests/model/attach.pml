@@ -2,7 +2,7 @@
    thread 1 attaches late, pins, writes, unpins, detaches, and may attach again. Thread 1's stores go through a buffer (buffer.inc: TSO, or
    -DPSO); its count into `registered` is a relaxed addition, which only the fence behind it completes, and its leave is a release.
    Thread 0's own accesses are in its program's order; the one that matters, mark before the look at `registered`, is the fence's work.
-   Flags: K (steps of thread 1), K0 (steps of thread 0), PSO. Controls: NOATTACHFENCE, NOMOVERFENCE (the look overtakes the mark),
+   Flags: K (steps of thread 1), K0 (steps of thread 0), PSO, RELAXABORT. Controls: NOATTACHFENCE, NOMOVERFENCE (the look overtakes the mark),
    NOMEMBARRIER, NOABORT, NOSCAN, NORELLEAVE. SEEN as in pin.pml.
    Not modelled: thread 1 compacting; several threads that attach; the list of records (a record that is counted is in the list).
    Locations: 0 registered, 1 top, 2 slot, 3 the word, 4..5 contents. Word: place | M. */
@@ -53,7 +53,7 @@ proctype late(){
 #ifdef NOABORT
       :: (w&Mb) -> w=w&~Mb
 #else
-      :: atomic{ (w&Mb) -> if :: mem[LW]==w -> drainall(0); w=w&~Mb; mem[LW]=w; note(aborted) :: else -> w=mem[LW] fi }      /* [model: touch_abort] */
+      :: atomic{ (w&Mb) -> if :: mem[LW]==w -> abortdrain(0); w=w&~Mb; mem[LW]=w; note(aborted) :: else -> w=mem[LW] fi }      /* [model: touch_abort] */
 #endif
       :: else -> break
       od;

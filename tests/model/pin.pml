@@ -4,7 +4,7 @@
    Its stores go through a buffer: TSO, or -DPSO, as buffer.inc says. The mover's loads are in order (acquire).
    Flags, what the mutator does: K steps; SCOPE LOCKS OVERFLOW HANDLER FORK; FREESTORE (store under a pin of one's own) or
    FREECAS; REALLOC (compare-and-swap) or REALLOCSTORE (release store); OBJECTS=2 (two movable objects in one batch, and
-   through one slot of the stack). The mover: BATCHES; ADOPT (takes up marks that it finds, and fences and scans after that).
+   through one slot of the stack); RELAXABORT (touch_abort orders nothing). The mover: BATCHES; ADOPT (takes up marks that it finds, and fences and scans after that).
    Controls: NORELSLOT NORELTOP NOFENCE NOSCAN NOABORT NOSCOPEWAIT COUNTFIRST UPSCAN TRUST OVERCOUNTLATE SLOTFIRST PLAINPUBLISH.
    SEEN='condition': the end is asserted not to be reached with it, to show that it is.
    The configurations that are run stand in `run`.
@@ -69,7 +69,7 @@ inline readword(ob){  /* fills w and a. [model: pin_read] compiler fence before 
 #ifdef NOABORT
       w = w & ~Mb
 #else
-      atomic{ if :: mem[LW+ob]==w -> drainall(0); w=w&~Mb; mem[LW+ob]=w; note(aborted)   /* [model: touch_abort] */
+      atomic{ if :: mem[LW+ob]==w -> abortdrain(0); w=w&~Mb; mem[LW+ob]=w; note(aborted)   /* [model: touch_abort] */
                  :: else -> w=mem[LW+ob] fi }
 #endif
    :: else -> break

@@ -5,7 +5,7 @@
    A program that is right frees once, when nobody pins, and hands a handle on by something that orders (so the other thread's
    buffer is empty at that time). A program that is wrong frees what is freed: at the same time, or lives later. Of those frees
    at most the first may win; that is what is verified, with all that pin.pml asserts.
-   Flags: K, BATCHES, LIVES, PSO, REALLOC; KEEPM (free and alloc leave M in the word: the generation alone must do).
+   Flags: K, BATCHES, LIVES, PSO, RELAXABORT, REALLOC; KEEPM (free and alloc leave M in the word: the generation alone must do).
    Controls: PLAINFREE (load, compare, store), NOGEN (the generation stays), NOGEN with KEEPM and ONEFREE (an old batch is
    published over a new life, with no stale free about), FETCHADDR (free takes the address from its first load), NOFENCE, NOSCAN.
    SEEN as in pin.pml.
@@ -59,7 +59,7 @@ inline readword(m,l){                       /* [model: pin_read] */
    rd(m,LW,w);
    do
    :: atomic{ (!stale(w,l) && (w&Mb)) -> rd(m,LW,y);
-         if :: y==w -> drainall(m); w=w&~Mb; mem[LW]=w; note(aborted)            /* [model: touch_abort] */
+         if :: y==w -> abortdrain(m); w=w&~Mb; mem[LW]=w; note(aborted)            /* [model: touch_abort] */
             :: else -> w=y fi; y=0 }
    :: else -> break
    od;
