@@ -1,0 +1,106 @@
+/* realloc.c - resize an object; its handle stays.
+ *
+ * Four ways, the first that will do: in place, into the free blocks to the right if there are enough; sliding left into the gap there; moving
+ * to a gap or the wilderness; and, with TM_POOL_COMPACT, all of it again after compaction. None needs a spare handle. */
+#include "pool/place.h"
+
+/* The block where the object right of e begins: e can grow up to there. */
+static ix_t room_end(const pool_t *p, unsigned w, ix_t e)
+{
+    ix_t next = tmi_next(p, w, e);
+    if (next != 0 && tmi_state(p, next) == NAME)
+        next = tmi_next(p, w, next);
+    return next == 0 ? p->limit : tmi_begin(p, w, next);
+}
+
+/* Give e, which begins at `begin` now, `need` blocks; all up to the next object is its own or free, and unlinked. */
+static void resized(pool_t *p, unsigned w, ix_t e, ix_t begin, ix_t old, ix_t need)
+{
+    tmi_close(p, w, begin + need, e);
+    tmi_set_guard(p, begin + need);
+    p->used = (tm_pool_index_t)(p->used + need - old);
+}
+
+static void slide_left(pool_t *p, unsigned w, ix_t e, ix_t old, ix_t need)
+{
+    ix_t begin = tmi_begin(p, w, e), gap = tmi_tag(p, w, begin), owner = tmi_owner(p, w, gap);
+    tmi_gap_unlink(p, w, gap, begin, e);
+    tmi_absorb_right(p, w, e);
+    memmove(tmi_address(p, gap), tmi_address(p, begin), old * p->block_size);
+    if (tmi_state(p, owner) == NAME) { /* its gap is gone, and the entry before it is not known: e takes the place of the name */
+        ix_t pred = tmi_pool_pred(p, owner);
+        tmi_set_next(p, w, pred, e);
+        tmi_release(p, w, owner);
+    }
+    tmi_set_begin(p, w, e, gap);
+    if (e == p->cursor)
+        p->swept = (tm_pool_index_t)gap;
+    resized(p, w, e, gap, old, need);
+}
+
+/* Move e to another place, which does not border on it. */
+static void move(pool_t *p, unsigned w, ix_t e, const tmi_place_t *place, ix_t old, ix_t need)
+{
+    ix_t begin = tmi_begin(p, w, e), owner = place->owner, pred = tmi_none(w);
+    if (tmi_state(p, owner) == NAME) {
+        owner = tmi_pool_pred(p, owner);
+        tmi_pool_unname(p, owner);
+    }
+    if (tmi_state(p, e) != LEFT)
+        pred = tmi_pool_pred(p, e);
+    if (place->gap)
+        tmi_gap_unlink(p, w, place->begin, place->end, tmi_next(p, w, owner));
+    memcpy(tmi_address(p, place->begin), tmi_address(p, begin), old * p->block_size);
+    tmi_vacate(p, w, e, pred);
+    tmi_settle(p, w, e, owner, place->begin, need);
+    p->used = (tm_pool_index_t)(p->used + need);
+}
+
+static tm_pool_error_t resize(pool_t *p, ix_t e, ix_t need)
+{
+    const unsigned w = TMI_WIDTH(p);
+    ix_t begin = tmi_begin(p, w, e), old, end;
+    tmi_place_t place;
+    bool corrupt;
+    if (!tmi_sides_valid(p, w, e))
+        return TM_POOL_CORRUPT;
+    old = tmi_end(p, w, e) - begin;
+    end = room_end(p, w, e);
+    if (need <= end - begin) {
+        if (need != old) {
+            tmi_absorb_right(p, w, e);
+            resized(p, w, e, begin, old, need);
+        }
+        return TM_POOL_OK;
+    }
+    if (p->npins != 0 && tmi_pool_pinned(p, e))
+        return TM_POOL_PINNED;
+    if (tmi_state(p, e) == LEFT && need <= end - tmi_tag(p, w, begin)) {
+        slide_left(p, w, e, old, need);
+        return TM_POOL_OK;
+    }
+    if (!tmi_find(p, w, need, &place, &corrupt))
+        return corrupt ? TM_POOL_CORRUPT : tmi_pool_why(p, need, end == p->limit ? old : 0);
+    move(p, w, e, &place, old, need);
+    return TM_POOL_OK;
+}
+
+tm_pool_error_t tm_pool_realloc(pool_t *p, tm_pool_handle_t handle, size_t size)
+{
+    ix_t e = tmi_index(p, handle), need = tmi_blocks(p, size);
+    tm_pool_error_t error;
+    if (e == 0)
+        return tmi_pool_fail(p, TM_POOL_BAD_HANDLE);
+    if (need == 0)
+        return tmi_pool_fail(p, TM_POOL_BAD_SIZE);
+    error = resize(p, e, need);
+    if (error != TM_POOL_OK && tmi_pool_relieve(p, error))
+        error = resize(p, e, need);
+    if (error != TM_POOL_OK)
+        return tmi_pool_fail(p, error);
+    if (p->used > p->peak)
+        p->peak = p->used;
+    if (p->blocked)
+        p->low = 0; /* it may fit a hole now */
+    return TM_POOL_OK;
+}
