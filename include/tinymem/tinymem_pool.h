@@ -49,7 +49,7 @@ typedef enum tm_pool_error {
     TM_POOL_OK = 0,
     TM_POOL_FRAGMENTED,  /**< the free blocks would do, but not in one piece: compact, and try again */
     TM_POOL_NO_MEMORY,   /**< too few free blocks, or compaction has done what pins allow */
-    TM_POOL_NO_HANDLES,  /**< all handles are in use; for tm_pool_init: more than indices or handles can count */
+    TM_POOL_NO_HANDLES,  /**< all handles are in use; for tm_pool_init: more, or more pins, than indices or handles can count */
     TM_POOL_BAD_SIZE,    /**< 0, or more than the type or the pool can hold */
     TM_POOL_BAD_HANDLE,  /**< 0, foreign, freed already; stale, with TM_POOL_GENERATIONS */
     TM_POOL_PINNED,      /**< the object is pinned, and it would have to be freed or moved */
@@ -120,6 +120,10 @@ typedef struct TM_POOL_ALIAS tm_pool {
     unsigned char *base;
     size_t block_size;
     unsigned char *flags;
+    uint8_t mask, width, shift, error; /* what is used most comes first: short instructions on small machines */
+    tm_pool_index_t bins[8];
+    tm_pool_index_t limit, used, tail, handles, live, fresh, unused, low, swept, cursor, scan, npins, max_pins, peak;
+    uint8_t options, blocked;
     unsigned char *pins;
 #if TM_POOL_GENERATIONS
     unsigned char *generations;
@@ -128,12 +132,6 @@ typedef struct TM_POOL_ALIAS tm_pool {
     void *clock_context;
     uint32_t bytes_per_tick;
     size_t moved, skipped;
-    tm_pool_index_t bins[8];
-    tm_pool_index_t limit, used, peak, tail;
-    tm_pool_index_t handles, live, fresh, unused;
-    tm_pool_index_t max_pins, npins;
-    tm_pool_index_t cursor, scan, swept, low;
-    uint8_t mask, width, shift, error, options, blocked;
 } tm_pool_t;
 
 /** Make a pool of the `size` bytes at `buffer`, which is aligned for a pointer (TM_POOL_BUFFER) and stays the caller's. The pool is then
@@ -213,9 +211,11 @@ bool tm_pool_compact_step(tm_pool_t *pool, size_t bytes, uint32_t ticks);
 /** Fill in the figures. Time: a walk over all objects. */
 void tm_pool_stats(const tm_pool_t *pool, tm_pool_stats_t *stats);
 
+#if TM_POOL_AUDIT
 /** Verify every invariant of the pool's books (P1 ... P10 in lib/pool/pool.h). Reads everything, changes nothing.
  *  @return  0, or the number of a broken invariant */
 unsigned tm_pool_check_all(const tm_pool_t *pool);
+#endif
 
 #if TM_POOL_DUMP
 /** Receives a piece of text, not terminated. */

@@ -29,17 +29,26 @@
 #ifndef TM_POOL_INDEX_BITS
 #define TM_POOL_INDEX_BITS 0
 #endif
-#ifndef TM_POOL_VISIT_COST
-#define TM_POOL_VISIT_COST 8
-#endif
 #endif
 
 #if TM_POOL_TEMPLATE == TM_POOL_CORTEX_M /* tens or hundreds of KiB: 65,535 handles and blocks are plenty */
 #ifndef TM_POOL_INDEX_BITS
 #define TM_POOL_INDEX_BITS 16
 #endif
-#ifndef TM_POOL_VISIT_COST
-#define TM_POOL_VISIT_COST 8
+#ifndef TM_POOL_TRIES
+#define TM_POOL_TRIES 0
+#endif
+#ifndef TM_POOL_JUMP
+#define TM_POOL_JUMP 0
+#endif
+#ifndef TM_POOL_VERIFY
+#define TM_POOL_VERIFY 0
+#endif
+#ifndef TM_POOL_AUDIT
+#define TM_POOL_AUDIT 0
+#endif
+#ifndef TM_POOL_DUMP
+#define TM_POOL_DUMP 0
 #endif
 #endif
 
@@ -50,8 +59,20 @@
 #ifndef TM_POOL_HANDLE_BITS
 #define TM_POOL_HANDLE_BITS 16
 #endif
-#ifndef TM_POOL_VISIT_COST
-#define TM_POOL_VISIT_COST 8
+#ifndef TM_POOL_TRIES
+#define TM_POOL_TRIES 0
+#endif
+#ifndef TM_POOL_JUMP
+#define TM_POOL_JUMP 0
+#endif
+#ifndef TM_POOL_VERIFY
+#define TM_POOL_VERIFY 0
+#endif
+#ifndef TM_POOL_AUDIT
+#define TM_POOL_AUDIT 0
+#endif
+#ifndef TM_POOL_DUMP
+#define TM_POOL_DUMP 0
 #endif
 #endif
 
@@ -78,19 +99,30 @@
 #define TM_POOL_CHECK 0
 #endif
 
-/** 1: the books in freed memory are verified before they are believed. 0 saves some 20 instructions in each call. */
+/** 1: the books in freed memory are verified before they are believed, or TM_POOL_CORRUPT is returned. 0: smaller by a tenth. */
 #ifndef TM_POOL_VERIFY
 #define TM_POOL_VERIFY 1
 #endif
 
-/** How many gaps of a request's own bin are looked at before a larger bin is preferred. */
+/** How many gaps of a request's own bin are looked at before a larger bin is preferred; 0: all of them. */
 #ifndef TM_POOL_TRIES
 #define TM_POOL_TRIES 8
+#endif
+
+/** 1: who is searched for in the chain of objects is found in about the square root of their number of looks. 0: by a walk from the first
+ *  object, which is as good for a few hundred, and less code. */
+#ifndef TM_POOL_JUMP
+#define TM_POOL_JUMP 1
 #endif
 
 /** What one look at a list entry costs a compaction step, in bytes moved: about the time of the one over the time of the other. */
 #ifndef TM_POOL_VISIT_COST
 #define TM_POOL_VISIT_COST 8
+#endif
+
+/** 0: leave tm_pool_check_all out. */
+#ifndef TM_POOL_AUDIT
+#define TM_POOL_AUDIT 1
 #endif
 
 /** 0: leave tm_pool_dump out. */

@@ -7,7 +7,7 @@ TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_fail(pool_t *p, tm_pool_error_
     return error;
 }
 
-TMI_POOL_SHARED tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed)
+TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed)
 {
     const bool settled = p->swept == tmi_none(TMI_WIDTH(p)) && p->low == tmi_none(TMI_WIDTH(p)) && p->skipped == (size_t)-1;
     return need > (ix_t)(p->limit - p->used) + freed || settled ? TM_POOL_NO_MEMORY : TM_POOL_FRAGMENTED;
@@ -35,16 +35,14 @@ TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
     return e;
 }
 
-/* An object of `need` blocks; 0 with *error set. */
-TMI_HOT ix_t alloc_blocks(pool_t *p, unsigned w, ix_t need, tm_pool_error_t *error)
+/* An object of `size` bytes; 0 with *error set. */
+TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *error)
 {
+    ix_t need = tmi_blocks(p, size), e;
     tmi_place_t place;
-    bool corrupt;
-    ix_t e;
-    if (TMI_UNLIKELY(!tmi_find(p, w, need, &place, &corrupt))) {
-        *error = corrupt ? TM_POOL_CORRUPT : tmi_pool_why(p, need, 0);
+    *error = need == 0 ? TM_POOL_BAD_SIZE : p->live == p->handles ? TM_POOL_NO_HANDLES : tmi_find(p, w, need, &place, 0);
+    if (TMI_UNLIKELY(*error != TM_POOL_OK))
         return 0;
-    }
     e = place.owner;
     if (tmi_state(p, e) != NAME) {
         e = tmi_take_handle(p, w);
@@ -62,21 +60,6 @@ TMI_HOT ix_t alloc_blocks(pool_t *p, unsigned w, ix_t need, tm_pool_error_t *err
     if (p->used > p->peak)
         p->peak = p->used;
     return e;
-}
-
-/* All of an allocation that can fail for other reasons than room. */
-TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *error)
-{
-    ix_t need = tmi_blocks(p, size);
-    if (TMI_UNLIKELY(need == 0)) {
-        *error = TM_POOL_BAD_SIZE;
-        return 0;
-    }
-    if (TMI_UNLIKELY(p->live == p->handles)) {
-        *error = TM_POOL_NO_HANDLES;
-        return 0;
-    }
-    return alloc_blocks(p, w, need, error);
 }
 
 /* The first try failed. */

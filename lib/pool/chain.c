@@ -1,6 +1,7 @@
 /* chain.c - see chain.h. */
 #include "pool/chain.h"
 
+#if TM_POOL_JUMP
 TMI_POOL_SHARED ix_t tmi_pool_tries(const pool_t *p)
 {
     ix_t n = p->fresh, tries = 1;
@@ -22,11 +23,16 @@ TMI_POOL_SHARED ix_t tmi_pool_near(const pool_t *p, ix_t begin, ix_t tries)
     }
     return best;
 }
+#endif
 
 TMI_POOL_SHARED ix_t tmi_pool_pred(const pool_t *p, ix_t e)
 {
     const unsigned w = TMI_WIDTH(p);
+#if TM_POOL_JUMP
     ix_t pred = tmi_pool_near(p, tmi_begin(p, w, e), tmi_pool_tries(p)), next;
+#else
+    ix_t pred = 0, next;
+#endif
     while ((next = tmi_next(p, w, pred)) != e)
         pred = next;
     return pred;
@@ -44,11 +50,23 @@ TMI_POOL_SHARED void tmi_pool_unname(pool_t *p, ix_t pred)
     tmi_release(p, w, name);
 }
 
-/* Names are found fastest where they are made: at the front of the bins. */
-TMI_POOL_SHARED TMI_COLD void tmi_pool_recover(pool_t *p)
+TMI_POOL_SHARED void tmi_pool_slide(pool_t *p, ix_t e)
 {
     const unsigned w = TMI_WIDTH(p);
-    ix_t name = p->tail, pred = 0;
+    const ix_t begin = tmi_begin(p, w, e), gap = tmi_tag(p, w, begin);
+    ix_t length;
+    tmi_gap_unlink(p, w, gap, begin, e);
+    length = tmi_absorb_right(p, w, e) - begin;
+    memmove(tmi_address(p, gap), tmi_address(p, begin), length * p->block_size);
+    tmi_set_begin(p, w, e, gap);
+    tmi_close(p, w, gap + length, e);
+}
+
+#if TM_POOL_JUMP
+/* Some name, or 0: names are found fastest where they are made, at the front of the bins. */
+static ix_t name_at_hand(const pool_t *p, unsigned w)
+{
+    ix_t name = p->tail;
     unsigned k;
     for (k = 0; k < TMI_BINS && tmi_state(p, name) != NAME; k++) {
         if (p->mask >> k & 1) {
@@ -57,11 +75,20 @@ TMI_POOL_SHARED TMI_COLD void tmi_pool_recover(pool_t *p)
                 name = 0;
         }
     }
-    if (tmi_state(p, name) == NAME) {
+    return tmi_state(p, name) == NAME ? name : 0;
+}
+#endif
+
+TMI_POOL_SHARED TMI_COLD void tmi_pool_recover(pool_t *p)
+{
+    const unsigned w = TMI_WIDTH(p);
+    ix_t pred = 0;
+#if TM_POOL_JUMP
+    ix_t name = name_at_hand(p, w);
+    if (name != 0)
         pred = tmi_pool_pred(p, name);
-    } else {
-        while (tmi_state(p, tmi_next(p, w, pred)) != NAME)
-            pred = tmi_next(p, w, pred);
-    }
+#endif
+    while (tmi_state(p, tmi_next(p, w, pred)) != NAME)
+        pred = tmi_next(p, w, pred);
     tmi_pool_unname(p, pred);
 }

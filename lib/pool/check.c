@@ -5,6 +5,8 @@
  * the result. */
 #include "pool/gap.h"
 
+#if TM_POOL_AUDIT
+
 typedef struct census {
     ix_t entries, names, objects, blocks, gaps, tail;
     bool cursor, scan; /* met; scan not before cursor */
@@ -148,3 +150,5 @@ unsigned tm_pool_check_all(const tm_pool_t *p)
         broken = check_pins(p, w);
     return broken ? broken : check_pass(p, w, &c);
 }
+
+#endif

@@ -85,20 +85,14 @@ static void moved(pool_t *p, size_t bytes)
     p->moved += bytes;
 }
 
-/* Slide e into the gap to its left. */
 static outcome_t slide(pool_t *p, unsigned w, ix_t e, size_t bytes)
 {
-    const ix_t begin = tmi_begin(p, w, e), gap = tmi_tag(p, w, begin), low = p->low;
-    ix_t end;
+    const ix_t low = p->low;
     if (!tmi_sides_valid(p, w, e))
         return corrupt(p);
-    tmi_gap_unlink(p, w, gap, begin, e);
-    end = tmi_absorb_right(p, w, e);
-    memmove(tmi_address(p, gap), tmi_address(p, begin), bytes);
-    tmi_set_begin(p, w, e, gap);
+    tmi_pool_slide(p, e);
     advance(p, w, e);
-    tmi_close(p, w, gap + (end - begin), e);
-    p->low = (tm_pool_index_t)low;
+    p->low = (tm_pool_index_t)low; /* this pass comes by the gap made now */
     moved(p, bytes);
     return GO_ON;
 }
@@ -116,7 +110,7 @@ static outcome_t fill(pool_t *p, unsigned w, ix_t e, ix_t pred, ix_t next, size_
     p->used = (tm_pool_index_t)used;
     advance(p, w, e);
     p->scan = (tm_pool_index_t)pred;
-    p->low = (tm_pool_index_t)low; /* this pass comes by the gap made now */
+    p->low = (tm_pool_index_t)low;
     moved(p, bytes);
     return GO_ON;
 }
@@ -178,16 +172,20 @@ static outcome_t go_on(pool_t *p, unsigned w, budget_t *b)
 
 static void start(pool_t *p, unsigned w, budget_t *b)
 {
-    ix_t tries = tmi_pool_tries(p);
     p->cursor = p->scan = p->swept = 0;
     if (p->low == 0) {
         p->skipped = (size_t)-1;
         p->blocked = 0;
-    } else if (pay_looks(p, b, tries)) {
-        ix_t e = tmi_pool_near(p, p->low, tries);
+    }
+#if TM_POOL_JUMP
+    else if (pay_looks(p, b, tmi_pool_tries(p))) {
+        ix_t e = tmi_pool_near(p, p->low, tmi_pool_tries(p));
         if (e != 0)
             advance(p, w, e);
     }
+#else
+    (void)b;
+#endif
     p->low = (tm_pool_index_t)tmi_none(w);
 }
 

@@ -1,6 +1,6 @@
 /* init.c - lay out a pool in its buffer; reset and extend it.
  *
- * Sizes are checked by division and subtraction only, so that nothing overflows where size_t has 16 bits. */
+ * The numbers of handles and pins are held to what the width can count before they are multiplied, so that no sum overflows. */
 #include "pool/pool.h"
 
 typedef struct layout {
@@ -11,19 +11,18 @@ typedef struct layout {
 
 static bool power_of_two(size_t n) { return (n & (n - 1)) == 0; }
 
+#if TM_POOL_INDEX_BITS == 8 || TM_POOL_INDEX_BITS == 16
+typedef uint32_t sum_t; /* of four terms that are at most 2^18 each */
+#else
+typedef uint64_t sum_t;
+#endif
+
 /* Bytes from the head to the sentinel before block 0, or 0 if more than `size`. */
 static size_t books_size(size_t size, const tm_pool_config_t *c, unsigned w)
 {
-    size_t entries = c->handles + 1, need = sizeof(pool_t) + TMI_SENTINEL, most = (size - need) / w;
-    if (c->handles > most || c->max_pins > most)
-        return 0;
-    if (entries > most / 2 || c->max_pins > most - 2 * entries)
-        return 0;
-    need += (2 * entries + c->max_pins) * w;
-    if ((entries + 3) / 4 + (TM_POOL_GENERATIONS ? entries : 0) + w > size - need)
-        return 0;
-    need += (entries + 3) / 4 + (TM_POOL_GENERATIONS ? entries : 0);
-    return (need + w - 1) / w * w;
+    sum_t entries = (sum_t)c->handles + 1, need = (2 * entries + c->max_pins) * w + (entries + 3) / 4;
+    need += sizeof(pool_t) + TMI_SENTINEL + (TM_POOL_GENERATIONS ? entries : 0);
+    return need > size ? 0 : (size_t)need;
 }
 
 /* The smallest block size, not under `block`, with which the blocks of `bytes` are few enough for the width, or 0. */
@@ -65,10 +64,10 @@ static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, c
     return l->blocks == 0 ? TM_POOL_BAD_BUFFER : l->blocks > most ? TM_POOL_BAD_CONFIG : TM_POOL_OK;
 }
 
-static bool handles_fit(size_t handles, unsigned w)
+static bool handles_fit(size_t handles, size_t pins, unsigned w)
 {
     const unsigned bits = TM_POOL_HANDLE_BITS - (TM_POOL_GENERATIONS ? 8 : 0);
-    return handles <= width_max(w) && (sizeof(size_t) * 8 <= bits || handles >> (sizeof(size_t) * 8 > bits ? bits : 0) == 0);
+    return handles <= width_max(w) && pins <= width_max(w) && (sizeof(size_t) * 8 <= bits || handles >> (sizeof(size_t) * 8 > bits ? bits : 0) == 0);
 }
 
 /* The narrowest width that will do. */
@@ -78,7 +77,7 @@ static tm_pool_error_t lay_out(const unsigned char *buffer, size_t size, const t
     unsigned w = TM_POOL_INDEX_BITS ? TM_POOL_INDEX_BITS / 8 : 1;
     const unsigned last = TM_POOL_INDEX_BITS ? w : 4;
     for (; w <= last; w *= 2) {
-        if (!handles_fit(c->handles, w))
+        if (!handles_fit(c->handles, c->max_pins, w))
             continue;
         error = lay_out_width(buffer, size, c, w, l);
         if (error != TM_POOL_BAD_CONFIG)

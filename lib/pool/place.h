@@ -33,7 +33,7 @@ TMI_HOT ix_t tmi_search_bin(const pool_t *p, unsigned w, ix_t gap, ix_t need, ix
 TMI_HOT ix_t tmi_find_gap(const pool_t *p, unsigned w, ix_t need)
 {
     unsigned k = tmi_bin(need), above;
-    ix_t gap = tmi_none(w), tries = TM_POOL_TRIES;
+    ix_t gap = tmi_none(w), tries = TM_POOL_TRIES ? TM_POOL_TRIES : p->limit;
     if (p->bins[k] != tmi_none(w))
         gap = tmi_search_bin(p, w, p->bins[k], need, &tries);
     if (gap != tmi_none(w))
@@ -44,36 +44,34 @@ TMI_HOT ix_t tmi_find_gap(const pool_t *p, unsigned w, ix_t need)
             k++;
         return p->bins[k];
     }
-    tries = p->limit;
-    return p->bins[k] == tmi_none(w) ? gap : tmi_search_bin(p, w, p->bins[k], need, &tries);
-}
-
-/* Find room for `need` blocks. False: there is none in one piece, or the books of the gap found are wrong (then *corrupt). */
-TMI_HOT bool tmi_find(const pool_t *p, unsigned w, ix_t need, tmi_place_t *place, bool *corrupt)
-{
-    ix_t gap = p->mask ? tmi_find_gap(p, w, need) : tmi_none(w);
-    if (gap != tmi_none(w)) {
-        place->gap = true;
-        place->begin = gap;
-        place->owner = tmi_owner(p, w, gap);
-        if (TMI_UNLIKELY(gap >= p->limit || place->owner > p->fresh)) {
-            *corrupt = true;
-            return false;
-        }
-        place->end = tmi_begin(p, w, tmi_next(p, w, place->owner));
-        *corrupt = !TMI_GAP_VALID(p, w, gap, place->end) || place->end - gap < need;
-        return !*corrupt;
+    if (TM_POOL_TRIES && p->bins[k] != tmi_none(w)) {
+        tries = p->limit;
+        gap = tmi_search_bin(p, w, p->bins[k], need, &tries);
     }
-    place->gap = false;
-    place->begin = tmi_begin(p, w, 0);
-    place->end = p->limit;
-    place->owner = p->tail;
-    *corrupt = false;
-    return place->end - place->begin >= need;
+    return gap;
 }
 
 /* Why there is no room for `need` blocks: NO_MEMORY, or FRAGMENTED if compaction could make it of what is free and `freed` more. */
-TMI_POOL_SHARED tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed);
+TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed);
+
+/* Find room for `need` blocks. `freed`: as in tmi_pool_why. */
+TMI_HOT tm_pool_error_t tmi_find(const pool_t *p, unsigned w, ix_t need, tmi_place_t *place, ix_t freed)
+{
+    ix_t gap = p->mask ? tmi_find_gap(p, w, need) : tmi_none(w);
+    place->gap = gap != tmi_none(w);
+    if (place->gap) {
+        place->begin = gap;
+        place->owner = tmi_owner(p, w, gap);
+        if (TMI_UNLIKELY(place->owner > p->fresh))
+            return TM_POOL_CORRUPT;
+        place->end = tmi_begin(p, w, tmi_next(p, w, place->owner));
+        return TMI_GAP_VALID(p, w, gap, place->end) ? TM_POOL_OK : TM_POOL_CORRUPT;
+    }
+    place->begin = tmi_begin(p, w, 0);
+    place->end = p->limit;
+    place->owner = p->tail;
+    return TMI_LIKELY(place->end - place->begin >= need) ? TM_POOL_OK : tmi_pool_why(p, need, freed);
+}
 
 /* With TM_POOL_COMPACT: compact. True if that is worth another try. */
 TMI_POOL_SHARED bool tmi_pool_relieve(pool_t *p, tm_pool_error_t error);

@@ -66,20 +66,27 @@ typedef uint32_t ix_t;
                        : function(p, 4, __VA_ARGS__))
 #endif
 
-#ifdef __GNUC__
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
 #define TMI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define TMI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define TMI_LIKELY(x) (x)
+#define TMI_UNLIKELY(x) (x)
+#endif
+#ifdef __GNUC__
 #define TMI_COLD __attribute__((__cold__, __noinline__))
 #if TM_POOL_INDEX_BITS || defined(__OPTIMIZE_SIZE__)
 #define TMI_HOT static __attribute__((__unused__))
 #else
 #define TMI_HOT static inline __attribute__((__always_inline__))
 #endif
+#ifdef __OPTIMIZE_SIZE__
+#define TMI_TINY static inline
+#else
 #define TMI_TINY static inline __attribute__((__always_inline__))
+#endif
 #define TMI_HIDDEN __attribute__((__visibility__("hidden")))
 #else
-#define TMI_LIKELY(x) (x)
-#define TMI_UNLIKELY(x) (x)
 #define TMI_COLD
 #define TMI_HOT static inline
 #define TMI_TINY static inline

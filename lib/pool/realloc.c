@@ -13,31 +13,6 @@ static ix_t room_end(const pool_t *p, unsigned w, ix_t e)
     return next == 0 ? p->limit : tmi_begin(p, w, next);
 }
 
-/* Give e, which begins at `begin` now, `need` blocks; all up to the next object is its own or free, and unlinked. */
-static void resized(pool_t *p, unsigned w, ix_t e, ix_t begin, ix_t old, ix_t need)
-{
-    tmi_close(p, w, begin + need, e);
-    tmi_set_guard(p, begin + need);
-    p->used = (tm_pool_index_t)(p->used + need - old);
-}
-
-static void slide_left(pool_t *p, unsigned w, ix_t e, ix_t old, ix_t need)
-{
-    ix_t begin = tmi_begin(p, w, e), gap = tmi_tag(p, w, begin), owner = tmi_owner(p, w, gap);
-    tmi_gap_unlink(p, w, gap, begin, e);
-    tmi_absorb_right(p, w, e);
-    memmove(tmi_address(p, gap), tmi_address(p, begin), old * p->block_size);
-    if (tmi_state(p, owner) == NAME) { /* its gap is gone, and the entry before it is not known: e takes the place of the name */
-        ix_t pred = tmi_pool_pred(p, owner);
-        tmi_set_next(p, w, pred, e);
-        tmi_release(p, w, owner);
-    }
-    tmi_set_begin(p, w, e, gap);
-    if (e == p->cursor)
-        p->swept = (tm_pool_index_t)gap;
-    resized(p, w, e, gap, old, need);
-}
-
 /* Move e to another place, which does not border on it. */
 static void move(pool_t *p, unsigned w, ix_t e, const tmi_place_t *place, ix_t old, ix_t need)
 {
@@ -56,32 +31,45 @@ static void move(pool_t *p, unsigned w, ix_t e, const tmi_place_t *place, ix_t o
     p->used = (tm_pool_index_t)(p->used + need);
 }
 
+/* Slide e into the gap to its left. */
+static void slide_left(pool_t *p, unsigned w, ix_t e, ix_t owner)
+{
+    if (tmi_state(p, owner) == NAME)
+        tmi_pool_unname(p, tmi_pool_pred(p, owner));
+    tmi_pool_slide(p, e);
+    if (e == p->cursor)
+        p->swept = (tm_pool_index_t)tmi_begin(p, w, e);
+}
+
 static tm_pool_error_t resize(pool_t *p, ix_t e, ix_t need)
 {
     const unsigned w = TMI_WIDTH(p);
-    ix_t begin = tmi_begin(p, w, e), old, end;
+    ix_t begin = tmi_begin(p, w, e), old, room;
     tmi_place_t place;
-    bool corrupt;
+    tm_pool_error_t error;
     if (!tmi_sides_valid(p, w, e))
         return TM_POOL_CORRUPT;
     old = tmi_end(p, w, e) - begin;
-    end = room_end(p, w, e);
-    if (need <= end - begin) {
-        if (need != old) {
-            tmi_absorb_right(p, w, e);
-            resized(p, w, e, begin, old, need);
+    room = room_end(p, w, e) - begin;
+    if (need > room) {
+        ix_t gap = tmi_state(p, e) == LEFT ? tmi_tag(p, w, begin) : begin;
+        if (p->npins != 0 && tmi_pool_pinned(p, e))
+            return TM_POOL_PINNED;
+        if (need > room + begin - gap) {
+            error = tmi_find(p, w, need, &place, begin + room == p->limit ? old : 0);
+            if (error == TM_POOL_OK)
+                move(p, w, e, &place, old, need);
+            return error;
         }
-        return TM_POOL_OK;
+        slide_left(p, w, e, tmi_owner(p, w, gap));
+        begin = gap;
     }
-    if (p->npins != 0 && tmi_pool_pinned(p, e))
-        return TM_POOL_PINNED;
-    if (tmi_state(p, e) == LEFT && need <= end - tmi_tag(p, w, begin)) {
-        slide_left(p, w, e, old, need);
-        return TM_POOL_OK;
+    if (need != old) {
+        tmi_absorb_right(p, w, e);
+        tmi_close(p, w, begin + need, e);
+        tmi_set_guard(p, begin + need);
+        p->used = (tm_pool_index_t)(p->used + need - old);
     }
-    if (!tmi_find(p, w, need, &place, &corrupt))
-        return corrupt ? TM_POOL_CORRUPT : tmi_pool_why(p, need, end == p->limit ? old : 0);
-    move(p, w, e, &place, old, need);
     return TM_POOL_OK;
 }
 
