@@ -447,7 +447,7 @@ static void check_all_finds_planted_faults(void)
     pool->base[-1] ^= 1, found("an underflow of the first block", 1);
     tmi_address(pool, pool->limit)[0] ^= 1, found("an overflow of the last block", 1);
     pool->block_size = 16, found("a block size that does not belong", 1);
-    tmi_set_begin(pool, w, plant[3], tmi_begin(pool, w, plant[5])), found("two objects at one place", 2);
+    tmi_set_begin(pool, w, plant[3], tmi_begin(pool, w, plant[2])), found("two objects at one place", 2);
     tmi_set_next(pool, w, plant[0], plant[0]), found("a chain in a circle", 2);
     tmi_set_next(pool, w, plant[3], 14), found("a chain to an unused entry", 2);
     pool->tail = (tm_pool_index_t)plant[0], found("a wrong tail", 2);
