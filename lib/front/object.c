@@ -103,6 +103,7 @@ static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
         return TM_NULL;
     }
     tmi_store_relaxed(a, (uint32_t)tmi_log2(align) << TMI_ALIGN_SHIFT); // published with the word
+    tmi_movable_watch(address_of(h));
     return h;
 }
 
@@ -172,7 +173,7 @@ tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
     uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
     if (zero && !tmi_object_is_large(size, align))
         memset(tmi_word_address(w), 0, size);
-    tmi_store_relaxed(word, w | TMI_WORD_LIVE); // as in tm_alloc
+    tmi_store_release(word, w | TMI_WORD_LIVE); // as in tm_alloc; the zeroes before it
     return h;
 }
 
@@ -193,8 +194,10 @@ static void put_attributes(const char *p, tm_handle_t next)
 {
     uint32_t *a = tmi_movable_attributes(p, false);
     require_loose_at_put(a, next);
-    if (a != NULL)
-        tmi_store_relaxed(a, 0); // ours, O1
+    if (a == NULL || tmi_load_relaxed(a) == 0)
+        return;
+    tmi_store_relaxed(a, 0); // ours, O1
+    tmi_movable_unwatch(p);
 }
 
 static void put_extent(char *p, uint32_t index, uint64_t generation, bool last)

@@ -71,12 +71,19 @@ void *tmi_object_lock(tm_handle_t h)
 void tmi_object_unlock(tm_handle_t h)
 {
     uint64_t w;
+    void *p;
     if (h == TM_NULL)
         return;
-    if (!tmi_object_live(h, &w))
+    if (!tmi_object_live(h, &w)) {
         tmi_object_stale("tm_unlock", h);
-    else if (!tmi_pin_unlock(tmi_word_address(w))) // locked, so it is there and stays
+        return;
+    }
+    tmi_thread_t *t = tmi_thread_with_handles();
+    bool pinned = t != NULL && tmi_pin_slowly(&t->pins, h, &p);
+    if (!tmi_pin_unlock(tmi_word_address(w), pinned)) // locked, so it has been there and stays
         tmi_fatal("tm_unlock", (void *)(uintptr_t)h, "the object is not locked");
+    if (pinned)
+        (void)tmi_pin_remove(&t->pins, h);
 }
 
 /* The size does not change with the address, but the slot may be another object's when a move comes in between: ask until the word stays. */

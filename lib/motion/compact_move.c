@@ -114,6 +114,7 @@ static bool carry_attributes(const entry_t *e)
     if (to == NULL)
         return false;
     tmi_store_relaxed(to, align); // published with the word
+    tmi_movable_watch(e->to);
     return true;
 }
 

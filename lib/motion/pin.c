@@ -109,7 +109,7 @@ static bool remove_counted(tm_pins_t_ *r, tm_handle_t h)
     if (r->overflow_ == 0)
         return false;
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // locked, so the address holds
-    if (h != TM_NULL && !tmi_pin_unlock(tm_word_address_(w)))
+    if (h != TM_NULL && !tmi_pin_unlock(tm_word_address_(w), false))
         return false;
     tmi_own_add(&r->overflow_, -1u);
     return true;

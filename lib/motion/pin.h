@@ -50,8 +50,8 @@ bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h);
 
 /* Count a lock at an object that the caller has pinned: 0 or ENOMEM. */
 int tmi_pin_lock(const void *object);
-/* False: it was not locked. */
-bool tmi_pin_unlock(const void *object);
+/* False: it was not locked. `pinned`: the caller has pinned it too, and so its slab can be told when it has no locks any more. */
+bool tmi_pin_unlock(const void *object, bool pinned);
 uint32_t tmi_pin_locks(const void *object);
 /* ---- the mover's side ------------------------------------------------------------------------------------------------------- */
 

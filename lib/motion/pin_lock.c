@@ -4,9 +4,11 @@
 
 #include <errno.h>
 
+static bool in_slab(const void *object) { return tmi_pagemap_movable(object) != TMI_MCLASS_LARGE; }
+
 static uint32_t *attributes_of(const void *object, bool make)
 {
-    if (tmi_pagemap_movable(object) == TMI_MCLASS_LARGE)
+    if (!in_slab(object))
         return &tmi_span_of(object)->attributes;
     return tmi_movable_attributes(object, make);
 }
@@ -16,11 +18,13 @@ int tmi_pin_lock(const void *object)
     uint32_t *a = attributes_of(object, true);
     if (a == NULL)
         return ENOMEM;
-    (void)tmi_add_acq_rel(a, 1); // [model: lock_count] before the pin ends, P6; pairs: scan_count
+    uint32_t old = tmi_add_acq_rel(a, 1); // [model: lock_count] before the pin ends, P6; pairs: scan_count
+    if (old == 0 && in_slab(object))
+        tmi_movable_watch(object);
     return 0;
 }
 
-bool tmi_pin_unlock(const void *object)
+bool tmi_pin_unlock(const void *object, bool pinned)
 {
     uint32_t *a = attributes_of(object, false);
     if (a == NULL)
@@ -30,6 +34,8 @@ bool tmi_pin_unlock(const void *object)
         if ((old & TMI_LOCKS_MASK) == 0)
             return false;
     while (!tmi_cas_release(a, &old, old - 1)); // [model: unlock_count] our accesses before the count falls; pairs: scan_count
+    if (old == 1 && pinned && in_slab(object)) // without a pin the slab may be gone by now
+        tmi_movable_unwatch(object);
     return true;
 }
 

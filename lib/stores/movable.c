@@ -85,8 +85,10 @@ static void put(tmi_mslab_t *slab, const char *p)
     if (i / 64 < slab->hint)
         slab->hint = (uint32_t)(i / 64);
     uint32_t *attributes = tmi_load_acquire(&slab->attributes); // pairs: tmi_mslab_make_attributes
-    if (TM_UNLIKELY(attributes != NULL))
+    if (TM_UNLIKELY(attributes != NULL) && tmi_load_relaxed(&attributes[i]) != 0) {
         tmi_store_relaxed(&attributes[i], 0);
+        tmi_movable_unwatch(p);
+    }
 }
 
 void tmi_movable_return(unsigned cls, char *const *slots, size_t n)

@@ -17,7 +17,7 @@
  *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
- * V5  The page map says WATCHED of a slab that has attributes.
+ * V5  The page map says WATCHED of a slab some of whose slots have attributes other than 0; or of one that just had.
  * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
@@ -38,6 +38,7 @@ typedef struct tmi_mslab {
     char *base;
     uint32_t *refs;
     uint32_t *attributes;  // NULL until made
+    uint32_t watched;      // slots whose attributes are not 0
     uint64_t touched;      // a bit an OS page, V3
     uint32_t nfree, hint;  // V1
     uint32_t promised;     // being emptied: slots it was promised in other slabs
@@ -103,6 +104,10 @@ static inline void tmi_movable_set_ref(const void *slot, uint32_t index)
 /* The attributes of a slot; with `make`, they are made if need be. NULL: there are none, or no memory. No lock is taken: this is called in signal
  * handlers. */
 uint32_t *tmi_movable_attributes(const void *slot, bool make);
+
+/* Attributes of the slot have become other than 0, or 0 again: frees in its slab must look at them, or need not any more. */
+void tmi_movable_watch(const void *slot);
+void tmi_movable_unwatch(const void *slot);
 
 /* ---- what compaction needs ----------------------------------------------------------------------------------------------------- */
 

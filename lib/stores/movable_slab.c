@@ -148,12 +148,33 @@ uint32_t *tmi_mslab_make_attributes(tmi_mslab_t *slab)
             return NULL;
         mine = fresh;
     }
-    if (tmi_cas_acq_rel(&slab->attributes, &theirs, mine)) { // pairs: the load in tmi_movable_attributes
-        tmi_pagemap_set_movable(slab->base, tmi_mclasses[slab->cls].units, TMI_MCLASS_WATCHED); // V5
+    if (tmi_cas_acq_rel(&slab->attributes, &theirs, mine)) // pairs: the load in tmi_movable_attributes
         return mine;
-    }
     keep_attributes(slab->cls, mine);
     return theirs;
+}
+
+static void say(const tmi_mslab_t *slab, unsigned cls) { tmi_pagemap_set_movable(slab->base, tmi_mclasses[slab->cls].units, cls); }
+
+void tmi_movable_watch(const void *slot)
+{
+    tmi_mslab_t *slab = tmi_mslab_of(slot);
+    if (tmi_add_relaxed(&slab->watched, 1) == 0) {
+        tmi_fence_full(); // counted before the page map says so; pairs: tmi_movable_unwatch
+        say(slab, TMI_MCLASS_WATCHED);
+    }
+}
+
+/* Two threads may meet here; whoever says last that the slab is ordinary looks at the count again. */
+void tmi_movable_unwatch(const void *slot)
+{
+    tmi_mslab_t *slab = tmi_mslab_of(slot);
+    if (tmi_sub_relaxed(&slab->watched, 1) != 1)
+        return;
+    say(slab, slab->cls);
+    tmi_fence_full(); // said before the count is read; pairs: tmi_movable_watch
+    if (tmi_load_relaxed(&slab->watched) != 0)
+        say(slab, TMI_MCLASS_WATCHED);
 }
 
 void tmi_mslab_release(tmi_mslab_t *slab, bool purge)

@@ -33,6 +33,13 @@ static bool worth_it(unsigned percent)
     return gain >= GAIN_MIN && gain > live_bytes() / 100 * percent;
 }
 
+/* In per cent of live bytes, 1,000 at most. */
+static unsigned waste(void)
+{
+    size_t gain = tmi_compact_gain(1), live = live_bytes() + 1;
+    return gain / live >= 10 ? 1000 : (unsigned)(gain * 100 / live);
+}
+
 /* ---- one batch, by whoever has the lock ------------------------------------------------------------------------------------- */
 
 static tmi_compact_limits_t background_limits(bool quiet)
@@ -56,6 +63,8 @@ static tmi_fence_t kind_of_fence(void)
     last_aborted += aborted;
     if (tmi_options.fence != TMI_FENCES_AUTO)
         return tmi_options.fence == TMI_FENCES_GLOBAL ? TMI_FENCE_GLOBAL : TMI_FENCE_EXPEDITED;
+    if (waste() >= 100) // no time to lose
+        return TMI_FENCE_EXPEDITED;
     if (aborted > moved / 4) // the long wait lets too many objects be touched
         expedited_left = 16;
     else if (expedited_left > 0)
@@ -104,9 +113,21 @@ static bool background_batch(bool quiet)
 
 /* ---- the background thread --------------------------------------------------------------------------------------------------- */
 
+/* Up to twice compact_churn the share is compact_cpu; from there it grows, to a whole processor at 100 % of waste: a heap that
+ * is mostly holes is worth more than the time. */
+static uint32_t share_of_cpu(void)
+{
+    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_options.compact_cpu, 1), 100), w = waste(), calm = 2 * tmi_options.compact_churn;
+    if (w <= calm || calm >= 100)
+        return share;
+    return w >= 100 ? 100 : share + (100 - share) * (w - calm) / (100 - calm);
+}
+
 static void rest(uint64_t worked_ns)
 {
-    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_options.compact_cpu, 1), 100);
+    uint32_t share = share_of_cpu();
+    if (share == 100)
+        return;
     uint64_t ms = worked_ns / 1000000 * (100 - share) / share + 1;
     tmi_os_sleep_ms((uint32_t)tmi_min(ms, SLEEP_MAX_MS));
 }

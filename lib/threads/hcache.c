@@ -3,7 +3,7 @@
 #include "host/report.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
-#define MAGAZINE_BYTES ((size_t)16 << 10)
+#define MAGAZINE_BYTES ((size_t)64 << 10) // they hold no bytes: the mover claims them when their pages matter
 
 static tm_handle_t no_handles[1];
 

@@ -2,7 +2,8 @@
 
 A file of module M (M.c, M.h, M.def, M_*.c, M_*.h) in folder L includes headers of its own module, of modules before M in the list, and
 public headers. Public headers include public headers only. preload/ may include everything; nothing in lib/ includes it. A private
-header (M_*.h with no M_*.c user outside, by convention M_impl.h) is included by its own module only. `apart` modules may use base only.
+header (M_*.h with no M_*.c user outside, by convention M_impl.h) is included by its own module only. `apart` modules may use base only; each
+has a folder to itself, lib/M/, and every file in it belongs to it.
 
 Then the controls: the same check must fail on copies of the tree with one fault each.
 """
@@ -14,7 +15,7 @@ import tempfile
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 THREAD_LOCAL = re.compile(r'\b(?:__thread|_Thread_local|thread_local)\b')
-APART_MAY_USE = "base"
+APART, APART_MAY_USE = "apart", "base"
 
 
 def read(path):
@@ -55,6 +56,8 @@ def place(path, order):
     parts = path.split("/")
     if len(parts) != 3:
         return None
+    if (APART, parts[1]) in order:
+        return order.index((APART, parts[1]))
     module = module_of(parts[1], parts[2], order)
     return None if module is None else order.index((parts[1], module))
 
@@ -72,7 +75,7 @@ def check_include(root, path, own, name, order):
         return "its module comes later in lib/LAYERS"
     if its != own and name.endswith("_impl.h"):
         return "private to its module"
-    if order[own][0] == "apart" and its != own and order[its][0] != APART_MAY_USE:
+    if order[own][0] == APART and its != own and order[its][0] != APART_MAY_USE:
         return "a module that stands apart uses only " + APART_MAY_USE
     return None
 
@@ -133,6 +136,8 @@ def main(root):
     control(root, "an include upwards with spaces", "lib/base/base.h", '#  include  "host/lock.h"')
     control(root, "an include of preload", "lib/edge/api.c", '#include "preload/preload.h"')
     control(root, "another module's private header", "lib/front/heap.c", '#include "stores/raw_impl.h"')
+    control(root, "an include of the host in the pool", "lib/pool/alloc.c", '#include "host/os.h"')
+    control(root, "an include of the pool in the heap", "lib/edge/api.c", '#include "pool/pool.h"')
     control(root, "an unlisted module", "lib/space/stray.c", "int stray;")
     control(root, "a public header that needs a private one", "include/tinymem/tinymem.h", '#include "base/base.h"')
     control(root, "a second file with thread-local storage", "lib/host/os.c", "static __thread int mine;")

@@ -1,0 +1,223 @@
+/* pool.h - the pool's books: layout, invariants, and access to them. Private to lib/pool.
+ *
+ * Idea: an entry per handle tells where its object begins and which entry comes next in address order; how long an object is
+ * follows from where the next thing begins. So an entry is two indices and two bits. What else must be known, free memory has room
+ * for: a free piece between objects, a *gap*, keeps its books in itself.
+ *
+ *   buffer   head | entries 0 .. handles | pins | flags, 2 bits an entry | generations | sentinel | block 0 .. limit - 1 | sentinel
+ *
+ *   blocks   |  a  |/// gap ///|  c  | d |~~ wilderness ~~|          entry     begin   next
+ *            0     2           7     9   10               limit      0 (chain)  10      a      begin of entry 0: the wilderness
+ *                                                                    a           0      c
+ *   gap      | owner | next in bin | previous in bin | ... | begin | c           7      d      flag LEFT: a gap lies to its left
+ *                                     (one block: all four in it)    d           9      0
+ *
+ * Owner. A gap belongs to the entry of the object before it (entry 0: there is none). But tm_pool_free knows that object only when there is
+ * a gap between them, which names it. Otherwise the freed handle stays in the chain as the gap's *name* (state NAME) until its
+ * neighbour is freed, an object is allocated there (it then takes this handle), a pass of compaction comes by, or handles run out: then
+ * its predecessor is searched for. So free is O(1), and all `handles` handles can be live. The wilderness may have a name, too.
+ *
+ * P1  The sentinels before block 0 and behind block limit - 1 are intact, and the head's constants agree with each other.
+ * P2  The chain from entry 0 goes through entries in use and names, in ascending order of `begin`, and returns to 0 from `tail`.
+ *     Begin of 0 is the first block of the wilderness.
+ * P3  Each block below the wilderness is in exactly one object or gap; no two gaps are neighbours, none borders on the wilderness.
+ * P4  An entry in use has LEFT exactly when a gap ends where it begins; entry 0 never has.
+ * P5  A gap's books name its owner and, in its last index, its begin. A name's gap begins where the name does; the name of the wilderness
+ *     is `tail`.
+ * P6  Each gap is in the one bin that its length belongs to, doubly linked; `mask` has the bits of bins that are not empty.
+ * P7  Each handle is in use, a name, in the list `unused`, or above `fresh`; `live` and `used` count objects and their blocks.
+ * P8  At most max_pins pins, all of objects in use.
+ * P9  cursor and scan are 0 or in use, begin of cursor is `swept` while a pass is under way, and scan lies behind.
+ * P10 Check builds: each object ends in a guard.
+ *
+ * An index of `none` (all bits set) is no block. Object lengths, gap begins and so on count blocks.
+ *
+ * Reads of links and begins *in gaps* are not trusted when TM_POOL_VERIFY is set: gap_valid compares them with the entries, which the
+ * program cannot reach by a small overflow. Fails: TM_POOL_CORRUPT, before anything has been changed.
+ *
+ * Interrupts: nothing writes the entry, the flags of the state, or the bytes of a pinned object, except resizing it in place.
+ *
+ * Width: functions take the width of an index in bytes, w; where it is a constant after inlining the switches below vanish. */
+#ifndef TMI_POOL_POOL_H
+#define TMI_POOL_POOL_H
+
+#include "tinymem/tinymem_pool.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+
+typedef tm_pool_t pool_t;
+#if TM_POOL_INDEX_BITS == 8 || TM_POOL_INDEX_BITS == 16
+typedef unsigned ix_t; /* arithmetic on indices */
+#else
+typedef uint32_t ix_t;
+#endif
+
+#if TM_POOL_INDEX_BITS
+#define TMI_WIDTH(p) ((void)(p), TM_POOL_INDEX_BITS / 8u)
+#define TMI_BY_WIDTH(p, function, ...) function(p, TM_POOL_INDEX_BITS / 8u, __VA_ARGS__)
+#else
+#define TMI_WIDTH(p) ((unsigned)(p)->width)
+/* One copy of a function for each width. */
+#define TMI_BY_WIDTH(p, function, ...) \
+    ((p)->width == 2   ? function(p, 2, __VA_ARGS__) \
+     : (p)->width == 1 ? function(p, 1, __VA_ARGS__) \
+                       : function(p, 4, __VA_ARGS__))
+#endif
+
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+#define TMI_LIKELY(x) __builtin_expect(!!(x), 1)
+#define TMI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define TMI_LIKELY(x) (x)
+#define TMI_UNLIKELY(x) (x)
+#endif
+#ifdef __GNUC__
+#define TMI_COLD __attribute__((__cold__, __noinline__))
+#if TM_POOL_INDEX_BITS || defined(__OPTIMIZE_SIZE__)
+#define TMI_HOT static __attribute__((__unused__))
+#else
+#define TMI_HOT static inline __attribute__((__always_inline__))
+#endif
+#ifdef __OPTIMIZE_SIZE__
+#define TMI_TINY static inline
+#else
+#define TMI_TINY static inline __attribute__((__always_inline__))
+#endif
+#define TMI_HIDDEN __attribute__((__visibility__("hidden")))
+#else
+#define TMI_COLD
+#define TMI_HOT static inline
+#define TMI_TINY static inline
+#define TMI_HIDDEN
+#endif
+
+/* A function that files of the pool share. In the single-file form they are all static. */
+#ifdef TMI_POOL_SINGLE_FILE
+#define TMI_POOL_SHARED static
+#else
+#define TMI_POOL_SHARED TMI_HIDDEN
+#endif
+
+enum { TMI_BINS = 8, TMI_SENTINEL = 4, TMI_SENTINEL_BYTE = 0xa7, TMI_GUARD_BYTE = 0x9b };
+enum { TMI_GUARD = TM_POOL_CHECK ? 4 : 0 };
+enum { USED = 0, LEFT = 1, NAME = 2, UNUSED = 3 }; /* flags of an entry; USED | LEFT is in use, too */
+enum { OWNER = 0, BIN_NEXT = 1, BIN_PREV = 2, BOOKS = 4 };
+
+/* ---- indices in memory ------------------------------------------------------------------------------------------------------ */
+
+TMI_TINY ix_t tmi_load(const void *array, unsigned w, size_t i)
+{
+    switch (w) {
+    case 1: return ((const tm_pool_u8_t *)array)[i];
+    case 2: return ((const tm_pool_u16_t *)array)[i];
+    default: return (ix_t)((const tm_pool_u32_t *)array)[i];
+    }
+}
+
+TMI_TINY void tmi_store(void *array, unsigned w, size_t i, ix_t value)
+{
+    switch (w) {
+    case 1: ((tm_pool_u8_t *)array)[i] = (uint8_t)value; break;
+    case 2: ((tm_pool_u16_t *)array)[i] = (uint16_t)value; break;
+    default: ((tm_pool_u32_t *)array)[i] = value; break;
+    }
+}
+
+TMI_TINY ix_t tmi_none(unsigned w)
+{
+    return w == 1 ? 0xffu : w == 2 ? 0xffffu : (ix_t)0xffffffffu;
+}
+
+/* ---- entries ---------------------------------------------------------------------------------------------------------------- */
+
+TMI_TINY ix_t tmi_begin(const pool_t *p, unsigned w, ix_t e) { return tmi_load(p + 1, w, 2 * (size_t)e); }
+TMI_TINY void tmi_set_begin(pool_t *p, unsigned w, ix_t e, ix_t b) { tmi_store(p + 1, w, 2 * (size_t)e, b); }
+
+TMI_TINY ix_t tmi_next(const pool_t *p, unsigned w, ix_t e)
+{
+    TM_POOL_ON_VISIT(p);
+    return tmi_load(p + 1, w, 2 * (size_t)e + 1);
+}
+
+TMI_TINY void tmi_set_next(pool_t *p, unsigned w, ix_t e, ix_t n) { tmi_store(p + 1, w, 2 * (size_t)e + 1, n); }
+
+TMI_TINY unsigned tmi_state(const pool_t *p, ix_t e) { return p->flags[e >> 2] >> ((e & 3) * 2) & 3u; }
+
+TMI_TINY void tmi_set_state(pool_t *p, ix_t e, unsigned state)
+{
+    unsigned shift = (e & 3) * 2;
+    p->flags[e >> 2] = (uint8_t)((p->flags[e >> 2] & ~(3u << shift)) | state << shift);
+}
+
+TMI_TINY void tmi_set_left(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(LEFT << (e & 3) * 2); }
+TMI_TINY void tmi_clear_left(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(LEFT << (e & 3) * 2); }
+
+/* The index of a handle that is live, or 0. */
+TMI_TINY ix_t tmi_index(const pool_t *p, tm_pool_handle_t handle)
+{
+    tm_pool_handle_t e = TM_POOL_INDEX_OF(handle);
+    if (TMI_UNLIKELY(e - 1u >= p->handles || (tmi_state(p, (ix_t)e) & NAME)))
+        return 0;
+#if TM_POOL_GENERATIONS
+    if (TMI_UNLIKELY(handle >> (TM_POOL_HANDLE_BITS - 8) != p->generations[e]))
+        return 0;
+#endif
+    return (ix_t)e;
+}
+
+TMI_TINY tm_pool_handle_t tmi_handle(const pool_t *p, ix_t e)
+{
+#if TM_POOL_GENERATIONS
+    return (tm_pool_handle_t)((tm_pool_handle_t)p->generations[e] << (TM_POOL_HANDLE_BITS - 8) | e);
+#else
+    return (void)p, (tm_pool_handle_t)e;
+#endif
+}
+
+/* ---- blocks ----------------------------------------------------------------------------------------------------------------- */
+
+TMI_TINY unsigned char *tmi_address(const pool_t *p, ix_t block) { return p->base + block * p->block_size; }
+
+/* The begin of the gap that ends where block `end` begins. */
+TMI_TINY ix_t tmi_tag(const pool_t *p, unsigned w, ix_t end) { return tmi_load(tmi_address(p, end) - w, w, 0); }
+
+/* Blocks of an object. */
+TMI_TINY ix_t tmi_end(const pool_t *p, unsigned w, ix_t e)
+{
+    ix_t next = tmi_next(p, w, e), end = tmi_begin(p, w, next);
+    return tmi_state(p, next) == LEFT ? tmi_tag(p, w, end) : end;
+}
+
+/* Blocks that an object of `size` bytes takes; 0 for a size that no pool can hold. */
+TMI_TINY ix_t tmi_blocks(const pool_t *p, size_t size)
+{
+    size_t blocks = ((size + TMI_GUARD - 1) >> p->shift) + 1;
+    return TMI_UNLIKELY(size - 1 >= (size_t)-1 - TMI_GUARD || blocks > p->limit) ? 0 : (ix_t)blocks;
+}
+
+TMI_TINY bool tmi_filled(const unsigned char *at, unsigned byte)
+{
+    return at[0] == byte && at[1] == byte && at[2] == byte && at[3] == byte;
+}
+
+/* The guard at the end of an object that ends at block `end`. */
+TMI_TINY void tmi_set_guard(const pool_t *p, ix_t end)
+{
+    if (TMI_GUARD)
+        memset(tmi_address(p, end) - TMI_GUARD, TMI_GUARD_BYTE, TMI_GUARD);
+}
+
+TMI_TINY bool tmi_guard_holds(const pool_t *p, ix_t end)
+{
+    return !TMI_GUARD || tmi_filled(tmi_address(p, end) - TMI_GUARD, TMI_GUARD_BYTE);
+}
+
+/* Remember an error, and return it. */
+TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_fail(pool_t *p, tm_pool_error_t error);
+
+/* Is there a pin of entry e? Looks through the list. */
+TMI_POOL_SHARED bool tmi_pool_pinned(const pool_t *p, ix_t e);
+
+#endif
