@@ -10,9 +10,8 @@
 
 static bool movable_locked; // what lock_all has taken, under the outermost lock
 
-void tmi_fork_lock_all(void)
+static void lock_all_but_the_movers(void)
 {
-    tmi_lock(&tmi_compact_lock);
     tmi_lock(&tmi_registry_lock);
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_lock_all();
@@ -22,6 +21,12 @@ void tmi_fork_lock_all(void)
     tmi_lock(&tmi_handle_lock);
     tmi_lock(&tmi_space_lock);
     tmi_lock(&tmi_meta_lock);
+}
+
+void tmi_fork_lock_all(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    lock_all_but_the_movers();
 }
 
 void tmi_fork_unlock_all(void)
@@ -58,8 +63,7 @@ void tmi_fork_prepare(void)
 {
     tmi_lock(&tmi_compact_lock);
     tmi_compactor_before_fork(); // the child's mover starts from nothing
-    tmi_unlock(&tmi_compact_lock);
-    tmi_fork_lock_all();
+    lock_all_but_the_movers();
     tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self()); // relaxed: it matters to this thread only
 }
 
