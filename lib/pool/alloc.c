@@ -35,6 +35,31 @@ TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
     return e;
 }
 
+/* Settle e in the gap that was there, when it is the gap's name: nothing is to be linked. */
+TMI_HOT void settle_name(pool_t *p, unsigned w, const tmi_place_t *place, ix_t need)
+{
+    ix_t e = place->owner, next = tmi_next(p, w, e), begin = place->begin + need;
+    tmi_gap_unlink(p, w, place->begin, place->end, next);
+    tmi_set_state(p, e, USED);
+    if (begin != place->end)
+        tmi_gap_link(p, w, begin, e, next, place->end);
+    tmi_set_guard(p, begin);
+}
+
+/* Settle e at the begin of the wilderness, behind what was the last entry, or in that entry's place if e is it. */
+TMI_HOT void settle_last(pool_t *p, unsigned w, ix_t e, ix_t begin, ix_t need)
+{
+    if (e != p->tail) {
+        tmi_set_next(p, w, p->tail, e);
+        tmi_set_next(p, w, e, 0);
+        tmi_set_begin(p, w, e, begin);
+        p->tail = (tm_pool_index_t)e;
+    }
+    tmi_set_state(p, e, USED);
+    tmi_set_begin(p, w, 0, begin + need);
+    tmi_set_guard(p, begin + need);
+}
+
 /* An object of `size` bytes; 0 with *error set. */
 TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *error)
 {
@@ -46,15 +71,19 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
     e = place.owner;
     if (tmi_state(p, e) != NAME) {
         e = tmi_take_handle(p, w);
-        if (!place.gap)
-            place.owner = p->tail; /* it may just have lost its name */
+        place.owner = place.gap ? place.owner : p->tail; /* which may just have lost its name */
     }
-    if (place.gap) {
-        tmi_gap_unlink(p, w, place.begin, place.end, tmi_next(p, w, place.owner));
-        if (TMI_UNLIKELY(p->blocked))
-            p->low = 0; /* the new object may fit a hole that a pass has left */
+    if (place.gap && TMI_UNLIKELY(p->blocked))
+        p->low = 0; /* the new object may fit a hole that a pass has left */
+    if (TMI_FAST && !place.gap) {
+        settle_last(p, w, e, place.begin, need);
+    } else if (TMI_FAST && e == place.owner) {
+        settle_name(p, w, &place, need);
+    } else {
+        if (place.gap)
+            tmi_gap_unlink(p, w, place.begin, place.end, tmi_next(p, w, place.owner));
+        tmi_settle(p, w, e, place.owner, place.begin, need);
     }
-    tmi_settle(p, w, e, place.owner, place.begin, need);
     p->used = (tm_pool_index_t)(p->used + need);
     p->live++;
     if (p->used > p->peak)
@@ -93,6 +122,24 @@ tm_pool_handle_t tm_pool_calloc(pool_t *p, size_t n, size_t size)
     return handle;
 }
 
+/* Free e between objects (or the wilderness): it stays, as the name of what it leaves. False if e is not so placed. */
+TMI_HOT bool free_between(pool_t *p, unsigned w, ix_t e)
+{
+    ix_t next = tmi_next(p, w, e), begin = tmi_begin(p, w, e), end = tmi_begin(p, w, next);
+    unsigned shift = (e & 3) * 2;
+    if ((p->flags[e >> 2] >> shift & 3u) != USED || tmi_state(p, next) != USED || !tmi_guard_holds(p, end))
+        return false;
+    if (TMI_UNLIKELY(e == p->cursor || e == p->scan))
+        return false;
+    p->flags[e >> 2] |= (uint8_t)(NAME << shift);
+    p->used = (tm_pool_index_t)(p->used - (end - begin));
+    if (next == 0)
+        tmi_set_begin(p, w, 0, begin);
+    else
+        tmi_gap_link(p, w, begin, e, next, end);
+    return true;
+}
+
 TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
 {
     ix_t e = tmi_index(p, handle);
@@ -100,12 +147,15 @@ TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
         return tmi_pool_fail(p, TM_POOL_BAD_HANDLE);
     if (TMI_UNLIKELY(p->npins != 0) && tmi_pool_pinned(p, e))
         return tmi_pool_fail(p, TM_POOL_PINNED);
+    if (TMI_FAST && free_between(p, w, e))
+        goto done;
     if (TMI_UNLIKELY(!tmi_sides_valid(p, w, e)))
         return tmi_pool_fail(p, TM_POOL_CORRUPT);
     if (tmi_vacate(p, w, e, tmi_none(w)) == e)
         tmi_set_state(p, e, NAME);
     else
         tmi_release(p, w, e);
+done:
 #if TM_POOL_GENERATIONS
     p->generations[e]++;
 #endif

@@ -26,10 +26,9 @@ TMI_TINY unsigned tmi_bin(ix_t length)
 
 TMI_TINY ix_t tmi_owner(const pool_t *p, unsigned w, ix_t gap) { return tmi_load(tmi_address(p, gap), w, OWNER); }
 
-/* A gap from `begin` to the entry after `owner`; both exist, and the length is not 0. */
-TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner)
+/* A gap of `owner` from `begin` to `end`, where the entry after it, `next`, begins; the length is not 0. */
+TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner, ix_t next, ix_t end)
 {
-    ix_t next = tmi_next(p, w, owner), end = tmi_begin(p, w, next);
     unsigned k = tmi_bin(end - begin);
     ix_t first = p->bins[k];
     unsigned char *gap = tmi_address(p, begin);
@@ -152,8 +151,10 @@ TMI_HOT void tmi_close(pool_t *p, unsigned w, ix_t begin, ix_t owner)
     if (next == 0) {
         tmi_set_begin(p, w, 0, begin);
         p->tail = (tm_pool_index_t)owner;
-    } else if (tmi_begin(p, w, next) != begin) {
-        tmi_gap_link(p, w, begin, owner);
+    } else {
+        ix_t end = tmi_begin(p, w, next);
+        if (end != begin)
+            tmi_gap_link(p, w, begin, owner, next, end);
     }
 }
 

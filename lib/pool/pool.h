@@ -86,6 +86,9 @@ typedef uint32_t ix_t;
 #define TMI_TINY static inline __attribute__((__always_inline__))
 #endif
 #define TMI_HIDDEN __attribute__((__visibility__("hidden")))
+#if !defined(__OPTIMIZE_SIZE__)
+#define TMI_FAST 1 /* the most frequent cases have code of their own */
+#endif
 #else
 #define TMI_COLD
 #define TMI_HOT static inline
@@ -98,6 +101,10 @@ typedef uint32_t ix_t;
 #define TMI_POOL_SHARED static
 #else
 #define TMI_POOL_SHARED TMI_HIDDEN
+#endif
+
+#ifndef TMI_FAST
+#define TMI_FAST 0
 #endif
 
 enum { TMI_BINS = 8, TMI_SENTINEL = 4, TMI_SENTINEL_BYTE = 0xa7, TMI_GUARD_BYTE = 0x9b };
