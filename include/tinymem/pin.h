@@ -4,11 +4,12 @@
  *  reads everybody's slots. With a fence on both sides at least one sees the other and backs off. The fence is asymmetric: the
  *  mover pays for both with membarrier(2), so a pin has no fence instruction and no read-modify-write.
  *
- *    handle  gen 63-56 | 1 (bit 55) | gen 54-48 | 0 (47-36)       index 35-4 | gen 3-1 | 0
- *    word    gen 63-56 | live       | gen 54-48 | address 47-4, 16-byte units | gen 3-1 | M: being moved
+ *    handle  index 63-32   | 0 (31-16) | generation 15-2 | 1    | 0
+ *    word    address 47-0 in 63-16     | generation 15-2 | live | M: being moved
  *
- *  One comparison of a handle with its word says "right generation, live, not being moved". Bit 55 makes a handle that is
- *  dereferenced by mistake fault. Word 0 is never used and reads 0, so that pinning TM_NULL yields NULL without a branch.
+ *  One comparison of the low halves of a handle and its word says "right generation, live, not being moved"; the index and the address are
+ *  a shift each. Indices have their highest bit set, which makes a handle that is dereferenced by mistake fault. Word 0 is never used and reads 0, so
+ *  that pinning TM_NULL yields NULL without a branch.
  *
  *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word  =>  h stays where it is.
  *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
@@ -70,7 +71,7 @@ typedef struct tm_pinned_ {
 } tm_pinned_t_;
 
 uint64_t *tm_word_of_(tm_handle_t h);
-uint64_t tm_word_differs_(uint64_t w, tm_handle_t h);
+int tm_word_differs_(uint64_t w, tm_handle_t h);
 void *tm_word_address_(uint64_t w);
 tm_pinned_t_ tm_pinned_begin_(tm_handle_t h);
 void tm_pinned_end_(tm_pinned_t_ *g);
@@ -86,16 +87,12 @@ void *tm_deref_slow_(tm_handle_t h);
 void tm_scope_enter_slow_(void);
 void tm_scope_exit_slow_(void);
 
-TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_words_ + (uint32_t)(h >> 4); }
+TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_words_ + (h >> 32); }
 
 /* Zero when generation and liveness agree and the object is not being moved. */
-TM_INLINE_ uint64_t tm_word_differs_(uint64_t w, tm_handle_t h)
-{
-    uint64_t d = w ^ h;
-    return (d << 16 | d >> 48) & 0xfffff;
-}
+TM_INLINE_ int tm_word_differs_(uint64_t w, tm_handle_t h) { return (uint16_t)w != (uint16_t)h; }
 
-TM_INLINE_ void *tm_word_address_(uint64_t w) { return (void *)(uintptr_t)(w & UINT64_C(0x0000fffffffffff0)); }
+TM_INLINE_ void *tm_word_address_(uint64_t w) { return (void *)(uintptr_t)(w >> 16); }
 
 /** Pin an object: its address holds until the matching tm_unpin.
  *  @param h  live handle or TM_NULL. Pins nest, also in signal handlers.

@@ -30,7 +30,7 @@ extern "C" {
 const char *tm_version(void);
 
 /** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. An old handle of a freed object never
- *  becomes valid again: an index is given up after 262,144 lives. */
+ *  becomes valid again: an index is given up after 16,384 lives. */
 typedef uint64_t tm_handle_t;
 
 /** The handle of nothing. */

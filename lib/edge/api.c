@@ -19,7 +19,7 @@ tm_handle_t tm_alloc(size_t size)
         if (TM_LIKELY(h != TM_NULL)) {
             size_t i = tmi_handle_index(h);
             // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
-            tmi_store_relaxed(&tmi_words[tmi_anew(i)], tmi_load_relaxed(&tmi_words[tmi_anew(i)]) | TMI_WORD_LIVE);
+            tmi_step_foldable(&tmi_words[tmi_anew(i)], TMI_WORD_LIVE);
             return h;
         }
     }
@@ -45,23 +45,22 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
 
 tm_handle_t tm_realloc(tm_handle_t h, size_t size) { return tmi_object_realloc(h, size); }
 
-/* Three questions before the swap: is h what its word says, has this thread no pins, and is its generation one that a subtraction takes one further
- * (that of TM_NULL is not). The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
+/* Three questions before the swap: is h what its word says, is it not in its last life (nor TM_NULL), and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
 {
     tmi_thread_t *t = tmi_self();
     size_t i = tmi_handle_index(h);
-    uint64_t w = tmi_load_acquire(&tmi_words[tmi_anew(i)]), next; // pairs: mover_publish
-    if (TM_UNLIKELY(((uint32_t)tm_word_differs_(w, h) | t->pins.top) != 0 || __builtin_sub_overflow(w, TMI_GENERATION_STEP + TMI_WORD_LIVE, &next))) {
+    uint64_t w = tmi_load_acquire(&tmi_words[tmi_anew(i)]); // pairs: mover_publish
+    if (TM_UNLIKELY(tm_word_differs_(w, h) || tmi_word_is_last(w) || t->pins.top != 0)) {
         tmi_object_free(h);
         return;
     }
     // [model: free_cas] our accesses precede the next owner's; a mark, or a second free, makes it fail
-    if (TM_UNLIKELY(!tmi_cas_acq_rel(&tmi_words[tmi_anew(i)], &w, next))) {
+    if (TM_UNLIKELY(!tmi_cas_acq_rel(&tmi_words[tmi_anew(i)], &w, w - TMI_GENERATION_STEP - TMI_WORD_LIVE))) {
         tmi_object_free(h);
         return;
     }
-    size_t code = tmi_load_relaxed(&tmi_pagemap.movable[(uint32_t)(w >> TMI_UNIT_SHIFT)]); // relaxed: see pagemap.h
+    size_t code = tmi_load_relaxed(&tmi_pagemap.movable[w >> (16 + TMI_UNIT_SHIFT)]); // relaxed: see pagemap.h
     if (TM_UNLIKELY(!tmi_hcache_push(&t->handles, code, h - TMI_GENERATION_STEP)))
         tmi_object_put(tmi_word_address(w), h - TMI_GENERATION_STEP, false);
 }

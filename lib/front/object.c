@@ -40,7 +40,7 @@ bool tmi_object_init(void)
 
 static const char *what_is_wrong(tm_handle_t h)
 {
-    if ((h & TMI_WORD_LIVE) == 0 || (h & ~(TMI_WORD_GENERATION | TMI_WORD_LIVE | UINT64_C(0xffffffff0))) != 0)
+    if (!tmi_handle_formed(h))
         return "not a handle";
     uint64_t w = tmi_object_ready() ? tmi_load_relaxed(tm_word_of_(h)) : 0; // relaxed: for the message
     if (w & TMI_WORD_LIVE)
@@ -118,7 +118,7 @@ static tm_handle_t large(size_t size, size_t align, bool zero)
         tmi_handle_return(&index, 1);
         return TM_NULL;
     }
-    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | (uint64_t)(uintptr_t)p); // bound: ours
+    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | tmi_word_at(p)); // bound: ours
     return h;
 }
 

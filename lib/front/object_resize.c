@@ -9,7 +9,7 @@
 static void publish(tm_handle_t h, char *to)
 {
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
-    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | (uint64_t)(uintptr_t)to)) { // [model: realloc_publish]
+    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | tmi_word_at(to))) { // [model: realloc_publish]
     }
 }
 
@@ -24,7 +24,7 @@ static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbyte
     else
         tmi_movable_set_ref(to, index); // V4: before the word
     publish(h, to);
-    tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | (uint64_t)(uintptr_t)from); // bound to the old place now
+    tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | tmi_word_at(from)); // bound to the old place now
     if (tmi_movable_class(from) != TMI_MCLASS_LARGE)
         tmi_movable_set_ref(from, other);
 }

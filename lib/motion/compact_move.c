@@ -122,7 +122,7 @@ static bool carry_attributes(const entry_t *e)
 static char *publish(batch_t *b, entry_t *e)
 {
     uint64_t w = e->word | TMI_WORD_MOVING;
-    uint64_t moved = (e->word & ~TMI_WORD_ADDRESS) | (uint64_t)(uintptr_t)e->to;
+    uint64_t moved = (e->word & ~TMI_WORD_ADDRESS) | tmi_word_at(e->to);
     tmi_movable_set_ref(e->to, e->index); // V4: before the word
     if (!tmi_cas_acq_rel(tmi_word(e->index), &w, moved)) { // [model: mover_publish] the copy before the word; pairs: pin_read, scope_read
         count_failure(e, w);

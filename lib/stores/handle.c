@@ -7,9 +7,10 @@
 #include <errno.h>
 
 #define ALL_INDICES ((uint64_t)1 << 32)
+#define TAGGED ((uint32_t)1 << 31) // indices from here on make handles that fault when they are dereferenced
 #define FEWEST_INDICES ((uint64_t)1 << 16)
 #define COMMIT_BYTES ((size_t)2 << 20) // of words, made writable at a time
-#define GENERATIONS ((uint32_t)1 << 18)
+#define GENERATIONS ((uint32_t)1 << 14)
 enum { LEVELS = 8 };
 
 typedef struct group {
@@ -29,8 +30,10 @@ static tmi_dlist_t levels[LEVELS], idle; // idle: all indices free
 static uint64_t *books;                  // H3
 static uint32_t ngroups, max_groups, free_groups; // free_groups: number of the first, 0 none (group 0 always holds index 0)
 static uint32_t group_words, group_shift;
+static uint32_t first_index;             // TAGGED, or 0 when the table is too small for that
 static size_t nidle, bytes_in_use, committed_words, committed_books;
 
+static uint32_t index_of(uint32_t number, uint32_t i) { return first_index + (number << group_shift) + i; }
 static size_t group_bytes(void) { return (size_t)group_words * sizeof(uint64_t); }
 static size_t record_bytes(void) { return sizeof(group_t) + group_words / 8; }
 
@@ -51,9 +54,11 @@ int tmi_handle_init(void)
     if (err != 0)
         return err;
     n *= 2; // what succeeded
+    first_index = n == ALL_INDICES ? TAGGED : 0;
+    n = n == ALL_INDICES ? n - TAGGED - (1 << 16) : n; // the highest would not fault
     err = tmi_os_reserve(n / group_words * sizeof(uint64_t), &records);
     if (err != 0) {
-        (void)tmi_os_unmap(words, n * sizeof(uint64_t));
+        (void)tmi_os_unmap(words, first_index != 0 ? ALL_INDICES * sizeof(uint64_t) : n * sizeof(uint64_t));
         return err;
     }
     for (unsigned l = 0; l < LEVELS; l++)
@@ -66,7 +71,7 @@ int tmi_handle_init(void)
     return 0;
 }
 
-uint32_t tmi_handle_limit(void) { return (uint32_t)((uint64_t)max_groups * group_words - 1); }
+uint32_t tmi_handle_limit(void) { return (uint32_t)(first_index + (uint64_t)max_groups * group_words - 1); }
 
 static bool commit(void *base, size_t *committed, size_t needed, size_t all)
 {
@@ -113,7 +118,7 @@ static group_t *open_group(uint32_t number, uint32_t ceiling)
     for (unsigned w = 0; w < group_words / 64; w++)
         g->free[w] = ~(uint64_t)0;
     for (uint32_t i = number == 0; i < group_words; i++) // pages just made writable, or given back: all 0
-        tmi_store_relaxed(tmi_word((number << group_shift) + i), tmi_generation_bits(ceiling));
+        tmi_store_relaxed(tmi_word(index_of(number, i)), tmi_generation_bits(ceiling));
     if (number == 0) { // H4
         g->free[0] &= ~(uint64_t)1;
         g->nfree--;
@@ -135,7 +140,7 @@ static group_t *new_group(void)
         return g;
     }
     size_t all = (size_t)max_groups * group_bytes();
-    if (ngroups == max_groups || !commit(tm_words_, &committed_words, (ngroups + 1) * group_bytes(), all) ||
+    if (ngroups == max_groups || !commit(tmi_words + first_index, &committed_words, (ngroups + 1) * group_bytes(), all) ||
         !commit(books, &committed_books, (ngroups + 1) * sizeof *books, max_groups * sizeof *books))
         return NULL;
     group_t *g = open_group(ngroups, GENERATIONS - 1);
@@ -165,7 +170,7 @@ static size_t take_from(group_t *g, tm_handle_t *out, size_t n)
     size_t got = 0;
     for (unsigned w = 0; got < n && w < group_words / 64; w++)
         for (; g->free[w] != 0 && got < n; g->free[w] &= g->free[w] - 1)
-            out[got++] = free_handle((g->number << group_shift) + w * 64 + tmi_lowest_bit(g->free[w]));
+            out[got++] = free_handle(index_of(g->number, w * 64 + tmi_lowest_bit(g->free[w])));
     g->nfree -= (uint32_t)got;
     place(g);
     return got;
@@ -185,7 +190,7 @@ size_t tmi_handle_take(tm_handle_t *out, size_t n)
     return got;
 }
 
-static group_t *group_of(uint32_t index) { return (group_t *)(uintptr_t)books[index >> group_shift]; }
+static group_t *group_of(uint32_t index) { return (group_t *)(uintptr_t)books[(index - first_index) >> group_shift]; }
 
 static void give(uint32_t index)
 {
@@ -219,7 +224,7 @@ static uint32_t lowest_generation(const group_t *g)
 {
     uint32_t lowest = g->ceiling;
     for (uint32_t i = 0; i < group_words; i++)
-        lowest = (uint32_t)tmi_min(lowest, tmi_generation_of(tmi_load_relaxed(tmi_word((g->number << group_shift) + i))));
+        lowest = (uint32_t)tmi_min(lowest, tmi_generation_of(tmi_load_relaxed(tmi_word(index_of(g->number, i)))));
     return lowest;
 }
 
@@ -227,7 +232,7 @@ static uint32_t lowest_generation(const group_t *g)
 static bool give_back(group_t *g)
 {
     uint32_t ceiling = lowest_generation(g), number = g->number;
-    if (tmi_os_purge(tmi_word(number << group_shift), group_bytes()) != 0)
+    if (tmi_os_purge(tmi_word(index_of(number, 0)), group_bytes()) != 0)
         return false;
     bool dead = g->nretired > 0;
     books[number] = (uint64_t)ceiling << 1 | 1 | (dead ? 0 : (uint64_t)free_groups << 32);
@@ -262,7 +267,7 @@ static void audit_group(const group_t *g)
     tmi_audit(list_for(g) == g->level, "H2 a group is in the list of its level", g);
     tmi_audit(g->number != 0 || !(g->free[0] & 1), "H4 index 0 is never free", g);
     for (uint32_t i = 0; i < group_words; i++) {
-        uint64_t w = tmi_load_relaxed(tmi_word((g->number << group_shift) + i));
+        uint64_t w = tmi_load_relaxed(tmi_word(index_of(g->number, i)));
         if (g->free[i / 64] >> (i % 64) & 1)
             tmi_audit((w & (TMI_WORD_ADDRESS | TMI_WORD_LIVE)) == 0, "H2 a free index has no slot", g);
     }

@@ -27,9 +27,10 @@
 #include "host/lock.h"
 #include "tinymem/tinymem.h"
 
-#define TMI_WORD_GENERATION UINT64_C(0xff7f00000000000e)
-#define TMI_WORD_LIVE (UINT64_C(1) << 55)
-#define TMI_WORD_ADDRESS UINT64_C(0x0000fffffffffff0)
+/* See <tinymem/pin.h>. */
+#define TMI_WORD_ADDRESS (~UINT64_C(0xffff))
+#define TMI_WORD_GENERATION UINT64_C(0xfffc)
+#define TMI_WORD_LIVE UINT64_C(2)
 #define TMI_WORD_MOVING UINT64_C(1)
 
 extern tmi_lock_t tmi_handle_lock; // for fork
@@ -59,33 +60,28 @@ size_t tmi_handle_idle_groups(void);
 /* Verify H2-H4; the caller holds the lock. */
 void tmi_handle_check(void);
 
-static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 4); }
+static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 32); }
 
 extern uint64_t *tmi_words; // tm_words_, for use inside the library
 
 static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
 
-static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w & TMI_WORD_ADDRESS); }
+static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
+/* The address as it stands in a word. */
+static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
 /* Tagged, and nothing where handles have nothing. */
-static inline bool tmi_handle_formed(tm_handle_t h) { return (h & (TMI_WORD_LIVE | UINT64_C(0x0000fff000000001))) == TMI_WORD_LIVE; }
+static inline bool tmi_handle_formed(tm_handle_t h) { return (h & (TMI_WORD_LIVE | UINT64_C(0xffff0001))) == TMI_WORD_LIVE; }
 
 /* The handle of an index whose word is w, once it is live. */
 static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
 {
-    return (w & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)index << 4;
+    return (w & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)index << 32;
 }
 
-/* Generations, 18 bits: the eight that change most often are the word's highest. */
-static inline uint32_t tmi_generation_of(uint64_t w)
-{
-    return (uint32_t)(w >> 56) | (uint32_t)(w >> 48 & 0x7f) << 8 | (uint32_t)(w >> 1 & 7) << 15;
-}
-
-static inline uint64_t tmi_generation_bits(uint32_t g)
-{
-    return (uint64_t)(g & 0xff) << 56 | (uint64_t)(g >> 8 & 0x7f) << 48 | (uint64_t)(g >> 15 & 7) << 1;
-}
+/* Generations, 14 bits. */
+static inline uint32_t tmi_generation_of(uint64_t w) { return (uint32_t)(w & TMI_WORD_GENERATION) >> 2; }
+static inline uint64_t tmi_generation_bits(uint32_t g) { return (uint64_t)g << 2 & TMI_WORD_GENERATION; }
 
 /* The word of a freed object: next generation, same address. *last: it has had its last life, and there is no next generation. */
 static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
@@ -95,9 +91,9 @@ static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
     return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
 }
 
-/* The same by one subtraction, from a live word, or from a handle without TMI_WORD_LIVE: for 255 generations of 256. For the others, and for
- * TM_NULL, it borrows. */
-#define TMI_GENERATION_STEP (UINT64_C(1) << 56)
+/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if its generation is not the last one, 0. */
+#define TMI_GENERATION_STEP UINT64_C(4)
+static inline bool tmi_word_is_last(uint64_t w) { return (uint16_t)w < TMI_GENERATION_STEP + TMI_WORD_LIVE; } // of word 0 too
 
 #if TMI_TEST_HOOKS
 /* Pretend that the table holds only so many indices, from now on. */

@@ -36,7 +36,7 @@ static size_t take_bound(unsigned cls, tm_handle_t *out, size_t n)
         tmi_movable_return(cls, slots + have, got - have);
     for (size_t i = 0; i < have; i++) {
         // relaxed: bound, so ours; who is given the handle sees what the program publishes it by
-        tmi_store_relaxed(tmi_word(tmi_handle_index(out[i])), (out[i] & TMI_WORD_GENERATION) | (uint64_t)(uintptr_t)slots[i]);
+        tmi_store_relaxed(tmi_word(tmi_handle_index(out[i])), (out[i] & TMI_WORD_GENERATION) | tmi_word_at(slots[i]));
         tmi_movable_set_ref(slots[i], tmi_handle_index(out[i]));
     }
     return have;

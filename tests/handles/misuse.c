@@ -61,7 +61,7 @@ static tm_handle_t freed_and_forgotten(void)
 static tm_handle_t foreign(void)
 {
     tm_free(tm_alloc(100));
-    return say(((tm_handle_t)1 << 55) | (tm_handle_t)0x5a << 56 | (tm_handle_t)123456789 << 4);
+    return say(((tm_handle_t)1 << 63) | (tm_handle_t)123456789 << 32 | 0x5a << 2 | 2);
 }
 
 static tm_handle_t address(void)
@@ -296,7 +296,7 @@ static void mallocs_free_of_a_middling_object(void) { mallocs_free_of(30000); }
 static void mallocs_free_of_a_large_object(void) { mallocs_free_of(1 << 20); }
 static void mallocs_realloc_of_an_object(void) { sink = realloc(tm_pin(say(tm_alloc(100))), 200); }
 
-static void sizeof_as_first_call(void) { size_sink = tm_sizeof(say(((tm_handle_t)1 << 55) | 0xfffff0)); }
+static void sizeof_as_first_call(void) { size_sink = tm_sizeof(say(((tm_handle_t)1 << 63) | 2)); }
 
 static void free_of_mallocs_block(void)
 {

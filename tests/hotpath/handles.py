@@ -10,7 +10,7 @@ import sys
 
 import hotpath
 
-MOST = {"alloc": 60, "pin": 28, "scope": 12}
+MOST = {"alloc": 60, "pin": 26, "scope": 10}
 
 
 def run(tmp, library, mode, n, seen_in):
