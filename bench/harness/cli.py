@@ -5,12 +5,12 @@ import os
 import sys
 import time
 
-from . import allocators, paths, registry, report, runner, schedule
+from . import allocators, paths, picture, registry, report, runner, schedule
 
 ROUNDS = {
-    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1, "handles": 1},
-    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3, "handles": 5},
-    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7, "handles": 11},
+    "quick": {"programs": 1, "startup": 1, "frag": 1, "micro": 1, "handles": 1, "picture": 1},
+    "default": {"programs": 3, "startup": 3, "frag": 1, "micro": 3, "handles": 5, "picture": 1},
+    "full": {"programs": 7, "startup": 7, "frag": 3, "micro": 7, "handles": 11, "picture": 1},
 }
 
 
@@ -116,6 +116,10 @@ def finish(result, directory):
     text = report.render(result)
     with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
         f.write(text)
+    drawn = picture.draw(result)
+    if drawn:
+        with open(os.path.join(directory, "picture.svg"), "w", encoding="utf-8") as f:
+            f.write(drawn)
     print(text)
     print("bench: %s and report.md next to it" % path, file=sys.stderr)
     return 1 if result.get("interrupted") or any(s["reason"] for s in result["samples"]) else 0

@@ -8,6 +8,7 @@ The program writes a line to the descriptor that BENCH_REPORT names and waits fo
                           PSS is taken at the end of each
     kept NAME LIVE OWN    like hold, after everything was freed: MiB above base instead of a ratio
     peak NAME BOUND OWN   peak RSS over a bound
+    point NAME LIVE OWN   a point of the picture
     books NAME LIVE OWN PAYLOAD PEAK   PAYLOAD is resident in regions with blocks; PEAK blocks lived at most at once
 
 OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for."""
@@ -18,7 +19,7 @@ import socket
 import subprocess
 import time
 
-from . import paths, runner, servers
+from . import paths, picture, runner, servers
 
 MIB = 1 << 20
 
@@ -36,6 +37,7 @@ class Watch:
         self.base = 0
         self.metrics = {}
         self.curve = []            # (seconds, phase, mode, PSS MiB): raw material for plots
+        self.points = []           # (live MiB, PSS MiB less own), for the picture
         self.start = time.monotonic()
 
     def sample(self, phase, mode):
@@ -88,6 +90,9 @@ class Watch:
             self.mark(phase, live, own)
         elif word == "peak":
             self.peak(phase, live, own)
+        elif word == "point":
+            self.points.append((round(live / MIB, 2), round((self.sample(phase, "point") - own) / MIB, 2)))
+            self.metrics = picture.ratios(self.points)
         elif word == "books":
             self.books(phase, live, own, *more)
         advance()
@@ -137,7 +142,7 @@ def run_frag(program, allocator, ctx):
         if status != 0:
             reason = "exit status %s: %s" % (status, runner.tail(os.path.join(tmp, "err")))
         return {"metrics": watch.metrics if watch else {}, "curve": watch.curve if watch else [],
-                "served_by": served, "reason": reason}
+                "points": watch.points if watch else [], "served_by": served, "reason": reason}
 
 
 class Redis:

@@ -7,7 +7,7 @@ time-left line. A program whose output is 'compare' must print the same under ev
 import fnmatch
 from dataclasses import dataclass
 
-SUITES = ("programs", "startup", "frag", "micro", "handles")
+SUITES = ("programs", "startup", "frag", "micro", "handles", "picture")
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,12 @@ HANDLES = [
     handles("churn", "bytes moved in steady churn at 90 % use", "{bin}/handles-churn", "{n}", n=128, quick=16, seconds=3),
 ]
 
-PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + MICRO + HANDLES
+PICTURE = [
+    Program("shift", "picture", "picture", "a cache whose sizes and volume shift: PSS and live bytes all the way", ("{bin}/frag-shift", "{n}"),
+            n=100, quick=10, variants=("-handles",), seconds=12),
+]
+
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + MICRO + HANDLES + PICTURE
 
 
 def valid_names():

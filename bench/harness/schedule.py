@@ -17,7 +17,8 @@ import time
 
 from . import fragrun, handlesrun, inputs, microrun, runner, servers
 
-RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles}
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles,
+           "picture": fragrun.run_frag}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,10 @@ def median(values):
     return statistics.median(values) if values else None
 
 
+def mean(values):
+    return statistics.fmean(values)
+
+
 def spread(values):
     """(largest - smallest) / median: how far the samples lie apart; None for fewer than two."""
     values = [v for v in values if v is not None]
