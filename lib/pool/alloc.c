@@ -35,31 +35,6 @@ TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
     return e;
 }
 
-/* Settle e in the gap that was there, when it is the gap's name: nothing is to be linked. */
-TMI_HOT void settle_name(pool_t *p, unsigned w, const tmi_place_t *place, ix_t need)
-{
-    ix_t e = place->owner, next = tmi_next(p, w, e), begin = place->begin + need;
-    tmi_gap_unlink(p, w, place->begin, place->end, next);
-    tmi_set_state(p, e, USED);
-    if (begin != place->end)
-        tmi_gap_link(p, w, begin, e, next, place->end);
-    tmi_set_guard(p, begin);
-}
-
-/* Settle e at the begin of the wilderness, behind what was the last entry, or in that entry's place if e is it. */
-TMI_HOT void settle_last(pool_t *p, unsigned w, ix_t e, ix_t begin, ix_t need)
-{
-    if (e != p->tail) {
-        tmi_set_next(p, w, p->tail, e);
-        tmi_set_next(p, w, e, 0);
-        tmi_set_begin(p, w, e, begin);
-        p->tail = (tm_pool_index_t)e;
-    }
-    tmi_set_state(p, e, USED);
-    tmi_set_begin(p, w, 0, begin + need);
-    tmi_set_guard(p, begin + need);
-}
-
 /* An object of `size` bytes; 0 with *error set. */
 TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *error)
 {
@@ -75,15 +50,9 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
     }
     if (place.gap && TMI_UNLIKELY(p->blocked))
         p->low = 0; /* the new object may fit a hole that a pass has left */
-    if (TMI_FAST && !place.gap) {
-        settle_last(p, w, e, place.begin, need);
-    } else if (TMI_FAST && e == place.owner) {
-        settle_name(p, w, &place, need);
-    } else {
-        if (place.gap)
-            tmi_gap_unlink(p, w, place.begin, place.end, tmi_next(p, w, place.owner));
-        tmi_settle(p, w, e, place.owner, place.begin, need);
-    }
+    if (place.gap)
+        tmi_gap_unlink(p, w, place.begin, place.end, tmi_next(p, w, place.owner));
+    tmi_settle(p, w, e, place.owner, place.begin, need);
     p->used = (tm_pool_index_t)(p->used + need);
     p->live++;
     if (p->used > p->peak)
@@ -91,23 +60,67 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
     return e;
 }
 
-/* The first try failed. */
-static TMI_COLD tm_pool_handle_t alloc_again(pool_t *p, size_t size, tm_pool_error_t error)
+/* Any allocation. */
+static TMI_NOINLINE tm_pool_handle_t alloc_any(pool_t *p, size_t size)
 {
-    ix_t e = 0;
-    if (tmi_pool_relieve(p, error))
+    tm_pool_error_t error = TM_POOL_OK;
+    ix_t e = TMI_BY_WIDTH(p, alloc_size, size, &error);
+    if (e == 0 && tmi_pool_relieve(p, error))
         e = TMI_BY_WIDTH(p, alloc_size, size, &error);
-    if (e == 0)
+    if (e == 0) {
         tmi_pool_fail(p, error);
-    return e == 0 ? 0 : tmi_handle(p, e);
+        return 0;
+    }
+    return tmi_handle(p, e);
+}
+
+#if TMI_FAST
+/* The most frequent allocations: in a named gap that is the first of its bin and fits exactly, or in a wilderness with a name when there is no
+ * gap. 0 if it is neither, or anything else is to be looked at. */
+TMI_HOT ix_t alloc_quick(pool_t *p, unsigned w, size_t size)
+{
+    const size_t blocks = ((size + TMI_GUARD - 1) >> p->shift) + 1; /* too many for size 0, and for those that overflow */
+    const ix_t need = (ix_t)blocks;
+    ix_t e, begin, used;
+    if (p->mask == 0) {
+        begin = tmi_begin(p, w, 0);
+        e = p->tail;
+        if (TMI_UNLIKELY(blocks > (size_t)(p->limit - begin) || tmi_state(p, e) != NAME || (TMI_GUARD && size > (size_t)-1 - TMI_GUARD)))
+            return 0;
+        tmi_set_begin(p, w, 0, begin + need);
+    } else {
+        ix_t next;
+        if (TMI_UNLIKELY(blocks > p->limit || p->blocked || (TMI_GUARD && size > (size_t)-1 - TMI_GUARD)))
+            return 0;
+        begin = p->bins[tmi_bin(need)];
+        if (begin == tmi_none(w))
+            return 0;
+        e = tmi_owner(p, w, begin);
+        if (e > p->fresh || tmi_begin(p, w, e) != begin || tmi_state(p, e) != NAME)
+            return 0;
+        next = tmi_next(p, w, e);
+        if (tmi_begin(p, w, next) != begin + need || !TMI_FIRST_VALID(p, w, begin))
+            return 0;
+        tmi_gap_unlink_first(p, w, begin, tmi_bin(need), next);
+    }
+    tmi_clear_name(p, e);
+    tmi_set_guard(p, begin + need);
+    p->live++; /* a name was free: not all handles are live */
+    used = p->used + need;
+    p->used = (tm_pool_index_t)used;
+    if (used > p->peak)
+        p->peak = (tm_pool_index_t)used;
+    return e;
 }
 
 tm_pool_handle_t tm_pool_alloc(pool_t *p, size_t size)
 {
-    tm_pool_error_t error = TM_POOL_OK;
-    ix_t e = TMI_BY_WIDTH(p, alloc_size, size, &error);
-    return TMI_LIKELY(e != 0) ? tmi_handle(p, e) : alloc_again(p, size, error);
+    ix_t e = TMI_BY_WIDTH(p, alloc_quick, size);
+    return TMI_LIKELY(e != 0) ? tmi_handle(p, e) : alloc_any(p, size);
 }
+#else
+tm_pool_handle_t tm_pool_alloc(pool_t *p, size_t size) { return alloc_any(p, size); }
+#endif
 
 tm_pool_handle_t tm_pool_calloc(pool_t *p, size_t n, size_t size)
 {
@@ -122,24 +135,7 @@ tm_pool_handle_t tm_pool_calloc(pool_t *p, size_t n, size_t size)
     return handle;
 }
 
-/* Free e between objects (or the wilderness): it stays, as the name of what it leaves. False if e is not so placed. */
-TMI_HOT bool free_between(pool_t *p, unsigned w, ix_t e)
-{
-    ix_t next = tmi_next(p, w, e), begin = tmi_begin(p, w, e), end = tmi_begin(p, w, next);
-    unsigned shift = (e & 3) * 2;
-    if ((p->flags[e >> 2] >> shift & 3u) != USED || tmi_state(p, next) != USED || !tmi_guard_holds(p, end))
-        return false;
-    if (TMI_UNLIKELY(e == p->cursor || e == p->scan))
-        return false;
-    p->flags[e >> 2] |= (uint8_t)(NAME << shift);
-    p->used = (tm_pool_index_t)(p->used - (end - begin));
-    if (next == 0)
-        tmi_set_begin(p, w, 0, begin);
-    else
-        tmi_gap_link(p, w, begin, e, next, end);
-    return true;
-}
-
+/* Any free. */
 TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
 {
     ix_t e = tmi_index(p, handle);
@@ -147,15 +143,12 @@ TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
         return tmi_pool_fail(p, TM_POOL_BAD_HANDLE);
     if (TMI_UNLIKELY(p->npins != 0) && tmi_pool_pinned(p, e))
         return tmi_pool_fail(p, TM_POOL_PINNED);
-    if (TMI_FAST && free_between(p, w, e))
-        goto done;
     if (TMI_UNLIKELY(!tmi_sides_valid(p, w, e)))
         return tmi_pool_fail(p, TM_POOL_CORRUPT);
     if (tmi_vacate(p, w, e, tmi_none(w)) == e)
         tmi_set_state(p, e, NAME);
     else
         tmi_release(p, w, e);
-done:
 #if TM_POOL_GENERATIONS
     p->generations[e]++;
 #endif
@@ -163,4 +156,44 @@ done:
     return TM_POOL_OK;
 }
 
-tm_pool_error_t tm_pool_free(pool_t *p, tm_pool_handle_t handle) { return TMI_BY_WIDTH(p, free_in, handle); }
+static TMI_NOINLINE tm_pool_error_t free_any(pool_t *p, tm_pool_handle_t handle) { return TMI_BY_WIDTH(p, free_in, handle); }
+
+#if TMI_FAST
+/* The most frequent free: no gap on either side, so that the handle stays as the name of what it leaves. False if it is not so, or anything
+ * else is to be looked at. */
+TMI_HOT bool free_quick(pool_t *p, unsigned w, tm_pool_handle_t handle)
+{
+    ix_t e = (ix_t)TM_POOL_INDEX_OF(handle), next, begin, end;
+    if (TMI_UNLIKELY(e - 1u >= p->handles || p->npins != 0 || p->swept != tmi_none(w) || tmi_state(p, e) != USED))
+        return false;
+#if TM_POOL_GENERATIONS
+    if (handle >> (TM_POOL_HANDLE_BITS - 8) != p->generations[e])
+        return false;
+#endif
+    next = tmi_next(p, w, e);
+    if (tmi_state(p, next) != USED)
+        return false;
+    begin = tmi_begin(p, w, e);
+    end = tmi_begin(p, w, next);
+    if (!tmi_guard_holds(p, end))
+        return false;
+    tmi_set_name(p, e);
+    p->used = (tm_pool_index_t)(p->used - (end - begin));
+    p->live--;
+#if TM_POOL_GENERATIONS
+    p->generations[e]++;
+#endif
+    if (next == 0)
+        tmi_set_begin(p, w, 0, begin);
+    else
+        tmi_gap_link(p, w, begin, e, next, end);
+    return true;
+}
+
+tm_pool_error_t tm_pool_free(pool_t *p, tm_pool_handle_t handle)
+{
+    return TMI_LIKELY(TMI_BY_WIDTH(p, free_quick, handle)) ? TM_POOL_OK : free_any(p, handle);
+}
+#else
+tm_pool_error_t tm_pool_free(pool_t *p, tm_pool_handle_t handle) { return free_any(p, handle); }
+#endif

@@ -67,6 +67,18 @@ TMI_HOT void tmi_gap_unlink(pool_t *p, unsigned w, ix_t begin, ix_t end, ix_t ne
     tmi_clear_left(p, next);
 }
 
+/* The same for the first gap of bin k. */
+TMI_HOT void tmi_gap_unlink_first(pool_t *p, unsigned w, ix_t begin, unsigned k, ix_t next)
+{
+    ix_t after = tmi_load(tmi_address(p, begin), w, BIN_NEXT);
+    p->bins[k] = (tm_pool_index_t)after;
+    if (after != tmi_none(w))
+        tmi_store(tmi_address(p, after), w, BIN_PREV, tmi_none(w));
+    else
+        p->mask &= (uint8_t)~(1u << k);
+    tmi_clear_left(p, next);
+}
+
 /* Do the books of the gap that ends at `end` agree with the entries and with its neighbours in the bin? */
 TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
 {
@@ -90,10 +102,20 @@ TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
     return before < p->limit && tmi_load(tmi_address(p, before), w, BIN_NEXT) == begin;
 }
 
+/* The same for the first gap of a bin, its owner and end known to be right: can it be unlinked? */
+TMI_HOT bool tmi_first_valid(const pool_t *p, unsigned w, ix_t gap)
+{
+    ix_t after = tmi_load(tmi_address(p, gap), w, BIN_NEXT);
+    return tmi_load(tmi_address(p, gap), w, BIN_PREV) == tmi_none(w) &&
+           (after == tmi_none(w) || (after < p->limit && tmi_load(tmi_address(p, after), w, BIN_PREV) == gap));
+}
+
 #if TM_POOL_VERIFY
 #define TMI_GAP_VALID tmi_gap_valid
+#define TMI_FIRST_VALID tmi_first_valid
 #else
 #define TMI_GAP_VALID(p, w, begin, end) true
+#define TMI_FIRST_VALID(p, w, gap) true
 #endif
 
 /* A handle that is free for use: into the list. */

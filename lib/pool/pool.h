@@ -75,7 +75,12 @@ typedef uint32_t ix_t;
 #endif
 #ifdef __GNUC__
 #define TMI_COLD __attribute__((__cold__, __noinline__))
-#if TM_POOL_INDEX_BITS || defined(__OPTIMIZE_SIZE__)
+#ifdef __OPTIMIZE_SIZE__
+#define TMI_NOINLINE
+#else
+#define TMI_NOINLINE __attribute__((__noinline__))
+#endif
+#ifdef __OPTIMIZE_SIZE__
 #define TMI_HOT static __attribute__((__unused__))
 #else
 #define TMI_HOT static inline __attribute__((__always_inline__))
@@ -91,6 +96,7 @@ typedef uint32_t ix_t;
 #endif
 #else
 #define TMI_COLD
+#define TMI_NOINLINE
 #define TMI_HOT static inline
 #define TMI_TINY static inline
 #define TMI_HIDDEN
@@ -157,6 +163,10 @@ TMI_TINY void tmi_set_state(pool_t *p, ix_t e, unsigned state)
     unsigned shift = (e & 3) * 2;
     p->flags[e >> 2] = (uint8_t)((p->flags[e >> 2] & ~(3u << shift)) | state << shift);
 }
+
+/* An object becomes a name, and the reverse; neither has LEFT. */
+TMI_TINY void tmi_set_name(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(NAME << (e & 3) * 2); }
+TMI_TINY void tmi_clear_name(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(NAME << (e & 3) * 2); }
 
 TMI_TINY void tmi_set_left(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(LEFT << (e & 3) * 2); }
 TMI_TINY void tmi_clear_left(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(LEFT << (e & 3) * 2); }

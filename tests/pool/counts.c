@@ -56,6 +56,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "deref") == 0) {
         for (i = 0; i < n; i += live) {
             sum += look_nothing(pool, handles, live);
+            __asm__ volatile("" : : : "memory"); /* each loop is run each time */
             sum += width == 8 ? look_up8(pool, handles, live) : width == 16 ? look_up16(pool, handles, live) : look_up32(pool, handles, live);
         }
     } else {
