@@ -14,7 +14,10 @@ void *tmi_object_pin(tm_handle_t h, const char *function)
     }
     if (tmi_pin_slowly(&t->pins, h, &p))
         return p;
-    tmi_object_stale(function, h);
+    if (p != NULL) // not stale: the stack is full, and there is no memory to count the pin at the object
+        tmi_report("%s(%p): no memory for one more pin", function, (void *)(uintptr_t)h);
+    else
+        tmi_object_stale(function, h);
     return NULL;
 }
 

@@ -20,7 +20,7 @@ void tmi_pin_enter(tm_pins_t_ *r)
 {
     if (r->capacity_ != 0)
         return;
-    if (r->slot[0] == 0) { // never used before
+    if (r->slot[0] == TMI_PIN_UNLISTED) { // never used before
         r->slot[0] = TM_PIN_GUARD_;
         list(r);
     }
@@ -37,7 +37,8 @@ size_t tmi_pin_leave(tm_pins_t_ *r)
     size_t left = r->top + (r->scope & 0xffff) + r->overflow_;
     tmi_store_release(&r->scope, (r->scope | 0xffff) + 1); // as its exits would have; pairs: scan_scope
     tmi_store_release(&r->top, 0);                         // pairs: scan_top
-    r->limit = r->capacity_ = r->overflow_ = 0;
+    tmi_store_relaxed(&r->overflow_, 0); // statistics read it
+    r->limit = r->capacity_ = 0;
     (void)tmi_sub_release(&registered, 1); // our accesses before we are not counted; pairs: mover_alone
     return left;
 }

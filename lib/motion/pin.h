@@ -23,6 +23,9 @@
 
 enum { TMI_PIN_HANDLER_SLOTS = 16 }; // beyond limit: for pins of slow paths, and of handlers that interrupt those
 
+/* In slot[0] of a record that is not in the list yet: as TM_PIN_GUARD_ it equals no handle, not even TM_NULL. */
+#define TMI_PIN_UNLISTED ((tm_handle_t)3)
+
 /* Make a record usable for its thread. Idempotent until tmi_pin_leave. */
 void tmi_pin_enter(tm_pins_t_ *r);
 /* The thread ends. Returns how many pins and open scopes it leaves; they are dropped. */

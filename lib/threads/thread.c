@@ -54,6 +54,7 @@ static tmi_thread_t *unused_record(void)
             return t;
     tmi_thread_t *t = tmi_meta_alloc(sizeof *t);
     if (t != NULL) {
+        t->pins.slot[0] = TMI_PIN_UNLISTED;
         t->handles.current = &tmi_hcache_none;
         t->next = records;
         tmi_store_release(&records, t); // `next` before the record is seen; pairs: tmi_thread_list

@@ -11,8 +11,24 @@ static bool errno_untouched(void)
     return good;
 }
 
+/* The thread has used malloc and nothing of ours. */
+static void *first_call_is_an_unpin(void *unused)
+{
+    free(malloc(10));
+    tm_unpin(TM_NULL);
+    bool good = tm_pin_mark() == 0 && tm_pin(TM_NULL) == NULL && tm_pin_mark() == 1;
+    tm_unpin(TM_NULL);
+    return good && tm_pin_mark() == 0 ? NULL : &tap_count + (unused != NULL);
+}
+
 static void nothing_is_harmless(void)
 {
+    pthread_t t;
+    void *bad = &bad;
+    tap(first_call_is_an_unpin(NULL) == NULL, "TM_NULL: unpin as the first call of a process");
+    (void)pthread_create(&t, NULL, first_call_is_an_unpin, NULL);
+    (void)pthread_join(t, &bad);
+    tap(bad == NULL, "TM_NULL: unpin as the first call of a thread");
     errno = UNTOUCHED;
     tap(tm_pin(TM_NULL) == NULL, "TM_NULL: pin is NULL");
     tap(stats_now().pins == 1, "TM_NULL: and counts as a pin");
