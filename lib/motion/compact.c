@@ -146,21 +146,25 @@ static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *l
     return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;
 }
 
-/* Nothing can be moved: empty pages of partly used slabs, a few classes at a time, and pages of the handle table. */
+/* Nothing can be moved: empty pages of partly used slabs, class after class, and pages of the handle table. When a whole round over the classes has
+ * found nothing there is nothing. */
 static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
 {
-    static unsigned next = TMI_MCLASS_FIRST;
-    for (unsigned n = 0; limits->tidy && n < TMI_MCLASS_COUNT; n++) {
-        size_t done;
-        bool more = tmi_movable_tidy(next, limits->purge_pages, &done);
-        if (!more)
-            next = next == TMI_MCLASS_LAST ? TMI_MCLASS_FIRST : next + 1;
-        if (more || (done > 0 && tmi_over(limits)))
+    static unsigned cls = TMI_MCLASS_FIRST, clean;
+    if (!limits->tidy)
+        return TMI_COMPACT_NOTHING;
+    for (; clean < TMI_MCLASS_COUNT; clean++, cls = cls == TMI_MCLASS_LAST ? TMI_MCLASS_FIRST : cls + 1) {
+        size_t done = 0;
+        if (tmi_load_relaxed(&tmi_mslabs[cls].nslabs) == 0) // a look
+            continue;
+        bool more = tmi_movable_tidy(cls, limits->purge_pages, &done);
+        if (more || done > 0)
+            clean = 0;
+        if (more || tmi_over(limits))
             return TMI_COMPACT_MORE;
     }
-    if (limits->tidy && tmi_handle_purge(0, tmi_min(limits->purge_pages, 32)) > 0)
-        return TMI_COMPACT_MORE;
-    return TMI_COMPACT_NOTHING;
+    clean = 0;
+    return tmi_handle_purge(0, tmi_min(limits->purge_pages, 32)) > 0 ? TMI_COMPACT_MORE : TMI_COMPACT_NOTHING;
 }
 
 static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits)

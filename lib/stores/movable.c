@@ -121,15 +121,24 @@ enum { LOOKS = 16 }; // at slabs, per choice
 
 uint32_t tmi_movable_epoch;
 
-static tmi_mslab_t *emptiest(tmi_mslabs_t *s, uint32_t now)
+static bool may_be_tried(const tmi_mslab_t *slab, uint32_t now)
+{
+    return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
+}
+
+/* The emptiest slab that may be tried, and the free slots of the still emptier ones: what is moved must not go there, or slabs would be emptied
+ * into each other for ever. */
+static tmi_mslab_t *emptiest(tmi_mslabs_t *s, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
+    *passed_over = 0;
     for (uint32_t levels = s->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
         tmi_dlist_t *head = &s->levels[tmi_log2(levels)];
         for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
             tmi_mslab_t *slab = TM_CONTAINER_OF(n, tmi_mslab_t, level_link);
-            if (slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0)
+            if (may_be_tried(slab, now))
                 return slab;
+            *passed_over += slab->nfree;
         }
     }
     return NULL;
@@ -139,11 +148,13 @@ tmi_mslab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 {
     tmi_mslabs_t *s = &tmi_mslabs[cls];
     tmi_mslab_t *slab = NULL;
+    size_t passed_over = 0;
     tmi_lock(&s->lock);
     if (s->nfree > s->promised)
-        slab = emptiest(s, now);
+        slab = emptiest(s, now, &passed_over);
     uint32_t live = slab == NULL ? 0 : tmi_mclasses[cls].slots - slab->nfree;
-    size_t room = slab == NULL || s->nfree - slab->nfree < s->promised ? 0 : s->nfree - slab->nfree - s->promised;
+    size_t others = slab == NULL ? 0 : s->nfree - slab->nfree, not_for_it = s->promised + passed_over;
+    size_t room = others > not_for_it ? others - not_for_it : 0;
     if (slab != NULL && room < live && s->promised > 0)
         slab = NULL; // first let the others be emptied
     if (slab != NULL) {
@@ -227,7 +238,8 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
     if (tmi_load_relaxed(&s->nslabs) == 0) // a look: most classes are never used
         return false;
     tmi_lock(&s->lock);
-    for (unsigned looks = 0; looks < 4 && *done < pages && !tmi_dlist_empty(&s->tidy); looks++) {
+    unsigned looks_max = pages < 64 ? 1 : 4; // a step has little time
+    for (unsigned looks = 0; looks < looks_max && *done < pages && !tmi_dlist_empty(&s->tidy); looks++) {
         tmi_mslab_t *slab = TM_CONTAINER_OF(s->tidy.next, tmi_mslab_t, tidy_link);
         uint64_t empty = tmi_mslab_empty_pages(slab);
         size_t n = tmi_mslab_purge(slab, empty, pages - *done);
