@@ -286,5 +286,14 @@ void tmi_handle_check(void)
 }
 
 #if TMI_TEST_HOOKS
+tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation)
+{
+    uint64_t w = tmi_load_relaxed(tm_word_of_(h)); // relaxed: the caller's object
+    TM_CHECK(generation <= tmi_generation_of(h), "H1 a generation never rises");
+    w = (w & ~(TMI_WORD_GENERATION | TMI_WORD_MOVING)) | tmi_generation_bits(generation);
+    tmi_store_relaxed(tm_word_of_(h), w);
+    return tmi_handle_of_word(tmi_handle_index(h), w);
+}
+
 void tmi_handle_set_limit(uint32_t nindices) { max_groups = (uint32_t)tmi_max(nindices / group_words, 1); }
 #endif

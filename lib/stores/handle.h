@@ -96,6 +96,8 @@ static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
 static inline bool tmi_word_is_last(uint64_t w) { return (uint16_t)w < TMI_GENERATION_STEP + TMI_WORD_LIVE; } // of word 0 too
 
 #if TMI_TEST_HOOKS
+/* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its own. */
+tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
 /* Pretend that the table holds only so many indices, from now on. */
 void tmi_handle_set_limit(uint32_t nindices);
 #endif
