@@ -85,12 +85,12 @@ TMI_HOT ix_t alloc_quick(pool_t *p, unsigned w, size_t size)
     if (p->mask == 0) {
         begin = tmi_begin(p, w, 0);
         e = p->tail;
-        if (TMI_UNLIKELY(blocks > (size_t)(p->limit - begin) || tmi_state(p, e) != NAME || (TMI_GUARD && size > (size_t)-1 - TMI_GUARD)))
+        if (TMI_UNLIKELY(blocks > (size_t)(p->limit - begin) || tmi_state(p, e) != NAME || (TM_POOL_CHECK && size > (size_t)-1 - TMI_GUARD)))
             return 0;
         tmi_set_begin(p, w, 0, begin + need);
     } else {
         ix_t next;
-        if (TMI_UNLIKELY(blocks > p->limit || p->blocked || (TMI_GUARD && size > (size_t)-1 - TMI_GUARD)))
+        if (TMI_UNLIKELY(blocks > p->limit || p->blocked || (TM_POOL_CHECK && size > (size_t)-1 - TMI_GUARD)))
             return 0;
         begin = p->bins[tmi_bin(need)];
         if (begin == tmi_none(w))
