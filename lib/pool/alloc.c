@@ -79,18 +79,18 @@ static TMI_NOINLINE tm_pool_handle_t alloc_any(pool_t *p, size_t size)
  * gap. 0 if it is neither, or anything else is to be looked at. */
 TMI_HOT ix_t alloc_quick(pool_t *p, unsigned w, size_t size)
 {
-    const size_t blocks = ((size + TMI_GUARD - 1) >> p->shift) + 1; /* too many for size 0, and for those that overflow */
+    const size_t blocks = ((size + TMI_GUARD - 1) >> p->shift) + 1; /* without guards, too many for size 0 */
     const ix_t need = (ix_t)blocks;
     ix_t e, begin, used;
     if (p->mask == 0) {
         begin = tmi_begin(p, w, 0);
         e = p->tail;
-        if (TMI_UNLIKELY(blocks > (size_t)(p->limit - begin) || tmi_state(p, e) != NAME || (TMI_GUARD && size > (size_t)-1 - TMI_GUARD)))
+        if (TMI_UNLIKELY(blocks > (size_t)(p->limit - begin) || tmi_state(p, e) != NAME || (TM_POOL_CHECK && size - 1 >= (size_t)-1 - TMI_GUARD)))
             return 0;
         tmi_set_begin(p, w, 0, begin + need);
     } else {
         ix_t next;
-        if (TMI_UNLIKELY(blocks > p->limit || p->blocked || (TMI_GUARD && size > (size_t)-1 - TMI_GUARD)))
+        if (TMI_UNLIKELY(blocks > p->limit || p->blocked || (TM_POOL_CHECK && size - 1 >= (size_t)-1 - TMI_GUARD)))
             return 0;
         begin = p->bins[tmi_bin(need)];
         if (begin == tmi_none(w))

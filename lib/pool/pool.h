@@ -164,9 +164,11 @@ TMI_TINY void tmi_set_state(pool_t *p, ix_t e, unsigned state)
     p->flags[e >> 2] = (uint8_t)((p->flags[e >> 2] & ~(3u << shift)) | state << shift);
 }
 
+#if TMI_FAST
 /* An object becomes a name, and the reverse; neither has LEFT. */
 TMI_TINY void tmi_set_name(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(NAME << (e & 3) * 2); }
 TMI_TINY void tmi_clear_name(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(NAME << (e & 3) * 2); }
+#endif
 
 TMI_TINY void tmi_set_left(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(LEFT << (e & 3) * 2); }
 TMI_TINY void tmi_clear_left(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(LEFT << (e & 3) * 2); }
