@@ -45,8 +45,9 @@ bool tmi_heap_trim(size_t pad);
 static inline void *tmi_heap_malloc(size_t size)
 {
     if (TM_LIKELY(size <= TMI_TINY_MAX)) {
-        tmi_thread_t *t = tmi_self();
-        void *p = tmi_cache_pop(&t->cache, t->cache.codes[size]);
+        char *self = (char *)tmi_self_;
+        ptrdiff_t cache = (ptrdiff_t)offsetof(tmi_thread_t, cache) - (ptrdiff_t)offsetof(tmi_thread_t, pins);
+        void *p = tmi_cache_pop(self, cache, ((tmi_cache_t *)(void *)(self + cache))->codes[size]);
         if (TM_LIKELY(p != NULL))
             return p;
     }

@@ -55,15 +55,15 @@ typedef struct tmi_cache {
 /* The magazine of a class that has none: tmi_no_slots + 1 is its top (G1). */
 extern void *const tmi_no_slots[1];
 
-/* What malloc's fast path tries. NULL: take the slow path. */
-static inline void *tmi_cache_pop(tmi_cache_t *cache, size_t code)
+/* What malloc's fast path tries. NULL: take the slow path. The cache is at base + offset: base is what the caller has in a register, and as if
+ * found anew for each access, as the code is, so that addresses take no instructions. */
+static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
 {
-    tmi_magazine_t *m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
-    void *p = tmi_load_relaxed(&m->top)[-1]; // own; statistics read it too
+    char *m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
+    void *p = tmi_load_relaxed(&((tmi_magazine_t *)(void *)m)->top)[-1]; // own; statistics read it too
     if (TM_LIKELY(p != NULL)) {
-        __asm__("" : "+r"(code)); // as if anew: both accesses are indexed then, and the address of m takes no instruction
-        m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
-        tmi_step_foldable(&m->top, -1);
+        m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
+        tmi_step_foldable(&((tmi_magazine_t *)(void *)m)->top, -1);
     }
     return p;
 }

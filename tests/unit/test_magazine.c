@@ -12,7 +12,7 @@ static tmi_cache_t cache;
 
 static void *take(unsigned cls)
 {
-    void *p = tmi_cache_pop(&cache, cls * 2);
+    void *p = tmi_cache_pop((char *)&cache, 0, cls * 2);
     return p != NULL ? p : tmi_cache_alloc(&cache, cls);
 }
 
@@ -273,7 +273,7 @@ static void an_observed_cache_never_takes_the_fast_path(void **state)
     fresh_cache(true);
     unsigned c = tmi_class_of(64);
     for (size_t size = 0; size <= TMI_TINY_MAX; size++)
-        assert_null(tmi_cache_pop(&cache, cache.codes[size]));
+        assert_null(tmi_cache_pop((char *)&cache, 0, cache.codes[size]));
     void *p = tmi_cache_alloc(&cache, c);
     assert_non_null(p);
     assert_false(tmi_cache_push(&cache, c * 2, p));
