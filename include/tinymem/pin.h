@@ -154,8 +154,8 @@ TM_INLINE_ void tm_scope_exit(void)
 
 /** The address of an object, inside a scope of the calling thread (in which it does not move any more).
  *  @param h  live handle or TM_NULL (NULL).
- *  @errors   a stale handle: as tm_pin. Outside a scope: reported in check builds of the library, otherwise the address may become
- *            stale at any time. */
+ *  @errors   a stale handle: as tm_pin. Outside a scope the address may become stale at any time; with TM_DEREF_CHECKED defined this is a call and not
+ *            inlined, and check builds of the library report it. */
 #ifndef TM_DEREF_CHECKED
 TM_INLINE_ void *tm_deref(tm_handle_t h)
 {

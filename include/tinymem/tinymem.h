@@ -84,7 +84,7 @@ tm_ref_t tm_ref(tm_handle_t h);
 /** The handle that the reference's index has now; TM_NULL when it is free. */
 tm_handle_t tm_from_ref(tm_ref_t r);
 
-/** For longjmp: how many pins this thread holds, and back to that number; those above are ended. Pins beyond 1,024 of one thread are locks
+/** For longjmp: how many pins this thread holds, and back to that number; those above are ended. Pins beyond 1,008 of one thread are locks
  *  in disguise and cannot be ended so: reported. */
 unsigned tm_pin_mark(void);
 void tm_pin_reset(unsigned mark);

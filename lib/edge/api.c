@@ -1,5 +1,8 @@
 /* api.c - the functions of <tinymem/tinymem.h>: exported, and those that it inlines as symbols too. */
 #define TM_INLINE_ /* a plain definition here */
+#if defined(TMI_CHECK) && TMI_CHECK
+#define TM_DEREF_CHECKED
+#endif
 #pragma GCC visibility push(default)
 #include "tinymem/tinymem.h"
 #pragma GCC visibility pop
@@ -87,6 +90,15 @@ size_t tm_compact(void) { return tmi_object_compact(); }
 bool tm_compact_step(unsigned budget_us) { return tmi_object_compact_step(budget_us); }
 
 void tm_stats(tm_stats_t *out) { tmi_introspect_handles(out); }
+
+#ifdef TM_DEREF_CHECKED
+void *tm_deref(tm_handle_t h)
+{
+    if ((tmi_self_->scope & 0xffff) == 0)
+        tmi_fatal("tm_deref", (void *)(uintptr_t)h, "this thread is in no scope");
+    return tmi_object_touch(h, "tm_deref");
+}
+#endif
 
 /* ---- slow paths of pin.h ------------------------------------------------------------------------------------------------------ */
 

@@ -146,13 +146,13 @@ static void claim_caches(void)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* The program is quiet: everything that can be had, caches included. */
-static void settle(void)
+/* The program is quiet: everything that can be had, caches included, for as long as it stays so. */
+static void settle(uint32_t seen)
 {
     claim_caches();
-    while (worth_it(tmi_options.compact_target) && background_batch(true)) {
+    while (tmi_load_relaxed(&polls) == seen && worth_it(tmi_options.compact_target) && background_batch(true)) {
     }
-    while (background_batch(true)) { // tidying, when nothing is worth moving
+    while (tmi_load_relaxed(&polls) == seen && background_batch(true)) { // tidying, when little is worth moving
     }
     tmi_pacer_background_pass();
 }
@@ -168,12 +168,15 @@ static void *work(void *unused)
             quiet_since = now;
         seen = p;
         if (!did && now - quiet_since >= QUIET_MS) {
-            settle();
+            settle(seen);
             if (tmi_load_relaxed(&polls) == seen)
                 sleep_until_polled();
             quiet_since = tmi_os_now_ms();
         }
-        rest(did ? tmi_compact_figure(time_ns) - before : (uint64_t)QUIET_MS * 100000);
+        if (did)
+            rest(tmi_compact_figure(time_ns) - before);
+        else
+            tmi_os_sleep_ms(QUIET_MS); // also when much is wasted and none of it can be moved
     }
     return unused;
 }

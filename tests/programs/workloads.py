@@ -170,7 +170,7 @@ def memcached(run):
     wait_for_port(port, server)
     rng, replies = random.Random(5), hashlib.sha256()
     clients = [Connection(port) for _ in range(200)]
-    for i in range(40000):
+    for i in range(80000):
         client, key = rng.choice(clients), rng.randrange(5000)
         if rng.random() < 0.4:
             value = rng.randbytes(rng.randrange(1, 3000))
@@ -281,7 +281,7 @@ def compiler(run):
 def sort(run):
     rng = random.Random(13)
     with open(os.path.join(run.folder, "lines"), "w", encoding="ascii") as f:
-        f.writelines(f"{rng.randrange(10**9)} {rng.randrange(10**4):x} {'x' * rng.randrange(30)}\n" for _ in range(400000))
+        f.writelines(f"{rng.randrange(10**9)} {rng.randrange(10**4):x} {'x' * rng.randrange(30)}\n" for _ in range(1000000))
     run.environment["LC_ALL"] = "C.UTF-8"
     run.command("sort", "--parallel=2", "-S", "8M", "-k2,2", "-k1,1n", "-o", "sorted", "lines")
     run.command("sort", "--parallel=2", "-u", "-r", "-o", "reversed", "lines")
@@ -289,7 +289,7 @@ def sort(run):
 
 
 def tar(run):
-    write_tree(os.path.join(run.folder, "tree"), 17, 2500)
+    write_tree(os.path.join(run.folder, "tree"), 17, 7500)
     run.command("tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "-I", "xz -T2 -2 --block-size=1MiB", "-cf",
                 "tree.tar.xz", "tree")
     os.mkdir(os.path.join(run.folder, "out"))
@@ -332,7 +332,7 @@ PROGRAMS = [
     Program("node", "nodejs", "JSON, zlib, buffers, two worker threads", node, needs=["node"]),
     Program("openjdk", "openjdk-17-jdk-headless", "compiles and runs streams, deflate in four threads, native buffers", java, needs=["java", "javac"]),
     Program("bash", "bash", "arrays, strings, functions, 150 subshells", bash, needs=["bash"]),
-    Program("sort", "coreutils", "400,000 lines twice, two threads", sort, needs=["sort"], few="allocates its buffers once"),
-    Program("tar + xz", "tar", "2,500 files packed by xz -T2 and unpacked", tar, needs=["tar", "xz"], few="allocate their buffers once"),
+    Program("sort", "coreutils", "1,000,000 lines twice, two threads", sort, needs=["sort"], few="allocates its buffers once"),
+    Program("tar + xz", "tar", "7,500 files packed by xz -T2 and unpacked", tar, needs=["tar", "xz"]),
     Program("gdb --batch", "gdb", "reads symbols of a C++ program, breakpoint, backtrace, types", gdb, needs=["gdb", "g++"]),
 ]

@@ -15,7 +15,7 @@ function work(rounds) {
   return hash.digest('hex');
 }
 if (isMainThread) {
-  console.log(work(10000));
+  console.log(work(25000));
   let left = 2;
   const lines = [];
   for (let i = 0; i < 2; i++) {
@@ -25,5 +25,5 @@ if (isMainThread) {
   }
 } else {
   seed = workerData + 2;
-  parentPort.postMessage(workerData + ' ' + work(4000));
+  parentPort.postMessage(workerData + ' ' + work(10000));
 }

@@ -4,7 +4,7 @@ use warnings;
 my ($seed, %count, %first) = (1);
 sub roll { $seed = ($seed * 1103515245 + 12345) % 2147483648; return $seed % $_[0] }
 sub word { join '', map { chr(97 + roll(26)) } 1 .. 2 + roll(4) }
-for my $line (1 .. 120000) {
+for my $line (1 .. 300000) {
     my $text = join ' ', map { word() } 1 .. 8;
     $count{$_}++ for split / /, $text;
     push @{ $first{$1} }, $line if $text =~ /\b([aeiou]\w+[aeiou])\b/;
