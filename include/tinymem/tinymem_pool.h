@@ -122,7 +122,7 @@ typedef struct TM_POOL_ALIAS tm_pool {
     unsigned char *flags;
     uint8_t mask, width, shift, error; /* what is used most comes first: short instructions on small machines */
     tm_pool_index_t bins[8];
-    tm_pool_index_t limit, used, tail, handles, live, fresh, unused, low, swept, cursor, scan, npins, max_pins, peak;
+    tm_pool_index_t limit, used, tail, handles, live, fresh, unused, low, swept, cursor, scan, npins, max_pins, peak, recent;
     uint8_t options, blocked;
     unsigned char *pins;
 #if TM_POOL_GENERATIONS
@@ -212,7 +212,7 @@ bool tm_pool_compact_step(tm_pool_t *pool, size_t bytes, uint32_t ticks);
 void tm_pool_stats(const tm_pool_t *pool, tm_pool_stats_t *stats);
 
 #if TM_POOL_AUDIT
-/** Verify every invariant of the pool's books (P1 ... P10 in lib/pool/pool.h). Reads everything, changes nothing.
+/** Verify every invariant of the pool's books (P1 ... P11 in lib/pool/pool.h). Reads everything, changes nothing.
  *  @return  0, or the number of a broken invariant */
 unsigned tm_pool_check_all(const tm_pool_t *pool);
 #endif

@@ -1,5 +1,6 @@
 /* alloc.c - allocate and free. */
 #include "pool/place.h"
+#include "pool/quick.h"
 
 TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_fail(pool_t *p, tm_pool_error_t error)
 {
@@ -75,48 +76,23 @@ static TMI_NOINLINE tm_pool_handle_t alloc_any(pool_t *p, size_t size)
 }
 
 #if TMI_FAST
-/* The most frequent allocations: in a named gap that is the first of its bin and fits exactly, or in a wilderness with a name when there is no
- * gap. 0 if it is neither, or anything else is to be looked at. */
-TMI_HOT ix_t alloc_quick(pool_t *p, unsigned w, size_t size)
+TMI_POOL_SHARED TMI_COLD void tmi_pool_shelve(pool_t *p) { TMI_BY_WIDTH(p, tmi_shelve, p->recent); }
+
+/* There is no recent object that fits. */
+static TMI_NOINLINE tm_pool_handle_t alloc_other(pool_t *p, size_t size)
 {
-    const size_t blocks = ((size + TMI_GUARD - 1) >> p->shift) + 1; /* without guards, too many for size 0 */
-    const ix_t need = (ix_t)blocks;
-    ix_t e, begin, used;
-    if (p->mask == 0) {
-        begin = tmi_begin(p, w, 0);
-        e = p->tail;
-        if (TMI_UNLIKELY(blocks > (size_t)(p->limit - begin) || tmi_state(p, e) != NAME || (TM_POOL_CHECK && size - 1 >= (size_t)-1 - TMI_GUARD)))
-            return 0;
-        tmi_set_begin(p, w, 0, begin + need);
-    } else {
-        ix_t next;
-        if (TMI_UNLIKELY(blocks > p->limit || p->blocked || (TM_POOL_CHECK && size - 1 >= (size_t)-1 - TMI_GUARD)))
-            return 0;
-        begin = p->bins[tmi_bin(need)];
-        if (begin == tmi_none(w))
-            return 0;
-        e = tmi_owner(p, w, begin);
-        if (e > p->fresh || tmi_begin(p, w, e) != begin || tmi_state(p, e) != NAME)
-            return 0;
-        next = tmi_next(p, w, e);
-        if (tmi_begin(p, w, next) != begin + need || !TMI_FIRST_VALID(p, w, begin))
-            return 0;
-        tmi_gap_unlink_first(p, w, begin, tmi_bin(need), next);
-    }
-    tmi_clear_name(p, e);
-    tmi_set_guard(p, begin + need);
-    p->live++; /* a name was free: not all handles are live */
-    used = p->used + need;
-    p->used = (tm_pool_index_t)used;
-    if (used > p->peak)
-        p->peak = (tm_pool_index_t)used;
-    return e;
+    ix_t e = 0;
+    if (p->recent)
+        tmi_pool_shelve(p);
+    else
+        e = TMI_BY_WIDTH(p, tmi_alloc_first, size);
+    return TMI_LIKELY(e != 0) ? tmi_handle(p, e) : alloc_any(p, size);
 }
 
 tm_pool_handle_t tm_pool_alloc(pool_t *p, size_t size)
 {
-    ix_t e = TMI_BY_WIDTH(p, alloc_quick, size);
-    return TMI_LIKELY(e != 0) ? tmi_handle(p, e) : alloc_any(p, size);
+    ix_t e = TMI_BY_WIDTH(p, tmi_alloc_recent, size);
+    return TMI_LIKELY(e != 0) ? tmi_handle(p, e) : alloc_other(p, size);
 }
 #else
 tm_pool_handle_t tm_pool_alloc(pool_t *p, size_t size) { return alloc_any(p, size); }
@@ -159,40 +135,16 @@ TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
 static TMI_NOINLINE tm_pool_error_t free_any(pool_t *p, tm_pool_handle_t handle) { return TMI_BY_WIDTH(p, free_in, handle); }
 
 #if TMI_FAST
-/* The most frequent free: no gap on either side, so that the handle stays as the name of what it leaves. False if it is not so, or anything
- * else is to be looked at. */
-TMI_HOT bool free_quick(pool_t *p, unsigned w, tm_pool_handle_t handle)
+/* It does not become the recent object as things are. */
+static TMI_NOINLINE tm_pool_error_t free_other(pool_t *p, tm_pool_handle_t handle)
 {
-    ix_t e = (ix_t)TM_POOL_INDEX_OF(handle), next, begin, end;
-    if (TMI_UNLIKELY(e - 1u >= p->handles || p->npins != 0 || p->swept != tmi_none(w) || tmi_state(p, e) != USED))
-        return false;
-#if TM_POOL_GENERATIONS
-    if (handle >> (TM_POOL_HANDLE_BITS - 8) != p->generations[e])
-        return false;
-#endif
-    next = tmi_next(p, w, e);
-    if (tmi_state(p, next) != USED)
-        return false;
-    begin = tmi_begin(p, w, e);
-    end = tmi_begin(p, w, next);
-    if (!tmi_guard_holds(p, end))
-        return false;
-    tmi_set_name(p, e);
-    p->used = (tm_pool_index_t)(p->used - (end - begin));
-    p->live--;
-#if TM_POOL_GENERATIONS
-    p->generations[e]++;
-#endif
-    if (next == 0)
-        tmi_set_begin(p, w, 0, begin);
-    else
-        tmi_gap_link(p, w, begin, e, next, end);
-    return true;
+    TMI_SHELVE(p);
+    return TMI_BY_WIDTH(p, tmi_free_recent, handle) ? TM_POOL_OK : free_any(p, handle);
 }
 
 tm_pool_error_t tm_pool_free(pool_t *p, tm_pool_handle_t handle)
 {
-    return TMI_LIKELY(TMI_BY_WIDTH(p, free_quick, handle)) ? TM_POOL_OK : free_any(p, handle);
+    return TMI_LIKELY(TMI_BY_WIDTH(p, tmi_free_recent, handle)) ? TM_POOL_OK : free_other(p, handle);
 }
 #else
 tm_pool_error_t tm_pool_free(pool_t *p, tm_pool_handle_t handle) { return free_any(p, handle); }

@@ -21,11 +21,20 @@ static bool head_sound(const pool_t *p)
            tmi_filled(tmi_address(p, p->limit), TMI_SENTINEL_BYTE);
 }
 
+/* The recent object is an object still, but for its flag: P11. */
+static unsigned state_of(const pool_t *p, ix_t e) { return e != 0 && e == p->recent ? USED : tmi_state(p, e); }
+
+static bool recent_sound(const pool_t *p, unsigned w)
+{
+    const ix_t e = p->recent;
+    return e == 0 || (e <= p->fresh && tmi_state(p, e) == NAME && tmi_next(p, w, e) <= p->fresh && tmi_state(p, tmi_next(p, w, e)) == USED);
+}
+
 /* What lies between `e` and the entry after it, where the next thing begins at `end`: an object and perhaps a gap, or a gap alone. */
 static unsigned check_stretch(const pool_t *p, unsigned w, ix_t e, ix_t next, census_t *c)
 {
     ix_t begin = e ? tmi_begin(p, w, e) : 0, end = tmi_begin(p, w, next);
-    const bool name = tmi_state(p, e) == NAME, gap = tmi_state(p, next) == LEFT;
+    const bool name = state_of(p, e) == NAME, gap = state_of(p, next) == LEFT;
     if (name && next == 0)
         return begin == end ? 0 : 5;
     if (name && !gap)
@@ -54,16 +63,16 @@ static unsigned check_chain(const pool_t *p, unsigned w, census_t *c)
     ix_t e = 0, next, last = 0;
     if (tmi_begin(p, w, 0) > p->limit)
         return 2;
-    if (tmi_state(p, 0) != USED)
+    if (state_of(p, 0) != USED)
         return 4;
     do {
         unsigned broken;
         next = tmi_next(p, w, e);
-        if (next > p->fresh || tmi_state(p, next) == UNUSED || tmi_begin(p, w, next) > p->limit || c->entries > p->handles)
+        if (next > p->fresh || state_of(p, next) == UNUSED || tmi_begin(p, w, next) > p->limit || c->entries > p->handles)
             return 2;
-        if (tmi_begin(p, w, next) < last || (e != 0 && tmi_state(p, e) != NAME && tmi_begin(p, w, next) == last))
+        if (tmi_begin(p, w, next) < last || (e != 0 && state_of(p, e) != NAME && tmi_begin(p, w, next) == last))
             return 2;
-        if (tmi_state(p, e) == NAME && tmi_state(p, next) == NAME)
+        if (state_of(p, e) == NAME && state_of(p, next) == NAME)
             return 3;
         broken = check_stretch(p, w, e, next, c);
         if (broken)
@@ -72,10 +81,10 @@ static unsigned check_chain(const pool_t *p, unsigned w, census_t *c)
         c->tail = e;
         e = next;
         c->entries += e != 0;
-        c->names += tmi_state(p, e) == NAME;
-        c->objects += e != 0 && tmi_state(p, e) != NAME;
-        c->cursor |= e == p->cursor && tmi_state(p, e) != NAME;
-        c->scan |= e == p->scan && tmi_state(p, e) != NAME && (c->cursor || p->cursor == 0);
+        c->names += state_of(p, e) == NAME;
+        c->objects += e != 0 && state_of(p, e) != NAME;
+        c->cursor |= e == p->cursor && state_of(p, e) != NAME;
+        c->scan |= e == p->scan && state_of(p, e) != NAME && (c->cursor || p->cursor == 0);
     } while (e != 0);
     return c->tail == p->tail ? 0 : 2;
 }
@@ -141,6 +150,8 @@ unsigned tm_pool_check_all(const tm_pool_t *p)
     memset(&c, 0, sizeof c);
     if (!head_sound(p))
         return 1;
+    if (!recent_sound(p, w))
+        return 11;
     broken = check_chain(p, w, &c);
     if (!broken)
         broken = check_bins(p, w, &c);

@@ -14,6 +14,7 @@
  *
  * Budget: every piece of work is paid for before it is done, so a bound is never exceeded. */
 #include "pool/chain.h"
+#include "pool/quick.h"
 
 enum { MOVE = 16, OVERHEAD = 8 }; /* looks at most: in one move; in finding again what was to be moved, at the start of a step */
 typedef enum outcome { STOP, GO_ON, END } outcome_t;
@@ -227,6 +228,7 @@ static bool run(pool_t *p, budget_t *b)
 bool tm_pool_compact_step(tm_pool_t *p, size_t bytes, uint32_t ticks)
 {
     budget_t b;
+    TMI_SHELVE(p);
     b.whole = b.left = bytes ? bytes : (size_t)-1;
     b.ticks = p->clock ? ticks : 0;
     b.since = b.ticks ? p->clock(p->clock_context) : 0;

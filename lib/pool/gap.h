@@ -1,4 +1,4 @@
-/* gap.h - gaps and their bins; joining and splitting free pieces. Private to lib/pool; see pool.h for P1 ... P10.
+/* gap.h - gaps and their bins; joining and splitting free pieces. Private to lib/pool; see pool.h for P1 ... P11.
  *
  * Bin k holds the gaps of more than 4^(k-1) and at most 4^k blocks, bin 7 all that are longer than 4,096: whatever is in a bin above that of a
  * request fits it. Gaps enter at the front, so that what was freed last is used first.
@@ -38,8 +38,9 @@ TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner, ix_t ne
     tmi_store(tmi_address(p, end) - w, w, 0, begin);
     if (first != tmi_none(w))
         tmi_store(tmi_address(p, first), w, BIN_PREV, begin);
+    else
+        p->mask |= (uint8_t)(1u << k);
     p->bins[k] = (tm_pool_index_t)begin;
-    p->mask |= (uint8_t)(1u << k);
     tmi_set_left(p, next);
     if (TMI_UNLIKELY(begin < p->low)) { /* something may be gained where the pass under way, if there is one, has been already */
         if (p->blocked)
@@ -67,18 +68,6 @@ TMI_HOT void tmi_gap_unlink(pool_t *p, unsigned w, ix_t begin, ix_t end, ix_t ne
     tmi_clear_left(p, next);
 }
 
-/* The same for the first gap of bin k. */
-TMI_HOT void tmi_gap_unlink_first(pool_t *p, unsigned w, ix_t begin, unsigned k, ix_t next)
-{
-    ix_t after = tmi_load(tmi_address(p, begin), w, BIN_NEXT);
-    p->bins[k] = (tm_pool_index_t)after;
-    if (after != tmi_none(w))
-        tmi_store(tmi_address(p, after), w, BIN_PREV, tmi_none(w));
-    else
-        p->mask &= (uint8_t)~(1u << k);
-    tmi_clear_left(p, next);
-}
-
 /* Do the books of the gap that ends at `end` agree with the entries and with its neighbours in the bin? */
 TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
 {
@@ -102,20 +91,10 @@ TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
     return before < p->limit && tmi_load(tmi_address(p, before), w, BIN_NEXT) == begin;
 }
 
-/* The same for the first gap of a bin, its owner and end known to be right: can it be unlinked? */
-TMI_HOT bool tmi_first_valid(const pool_t *p, unsigned w, ix_t gap)
-{
-    ix_t after = tmi_load(tmi_address(p, gap), w, BIN_NEXT);
-    return tmi_load(tmi_address(p, gap), w, BIN_PREV) == tmi_none(w) &&
-           (after == tmi_none(w) || (after < p->limit && tmi_load(tmi_address(p, after), w, BIN_PREV) == gap));
-}
-
 #if TM_POOL_VERIFY
 #define TMI_GAP_VALID tmi_gap_valid
-#define TMI_FIRST_VALID tmi_first_valid
 #else
 #define TMI_GAP_VALID(p, w, begin, end) true
-#define TMI_FIRST_VALID(p, w, gap) true
 #endif
 
 /* A handle that is free for use: into the list. */

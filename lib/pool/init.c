@@ -150,7 +150,7 @@ void tm_pool_reset(tm_pool_t *p)
     for (k = 0; k < TMI_BINS; k++)
         p->bins[k] = (tm_pool_index_t)tmi_none(w);
     p->swept = p->low = (tm_pool_index_t)tmi_none(w);
-    p->used = p->tail = p->live = p->fresh = p->unused = p->npins = p->cursor = p->scan = 0;
+    p->used = p->tail = p->live = p->fresh = p->unused = p->npins = p->cursor = p->scan = p->recent = 0;
     p->mask = p->blocked = 0;
     p->skipped = (size_t)-1;
 }

@@ -2,7 +2,7 @@
  *
  * A pin is an index in a list, one for each pin held, so that they nest without counters; the list is short, and looked through. Interrupt
  * handlers do not read it: that a pinned object stays is a matter of compaction alone. */
-#include "pool/gap.h"
+#include "pool/quick.h"
 
 /* Place of the last pin of e in the list, counted from 1, or 0. */
 static ix_t last_pin(const pool_t *p, ix_t e)
@@ -61,5 +61,6 @@ size_t tm_pool_sizeof(const tm_pool_t *p, tm_pool_handle_t handle)
 tm_pool_error_t tm_pool_check(const tm_pool_t *p, tm_pool_handle_t handle)
 {
     ix_t e = tmi_index(p, handle);
+    TMI_SHELVE(p);
     return e == 0 ? TM_POOL_BAD_HANDLE : tmi_sides_valid(p, TMI_WIDTH(p), e) ? TM_POOL_OK : TM_POOL_CORRUPT;
 }

@@ -13,42 +13,40 @@ typedef struct tmi_place {
     bool gap;
 } tmi_place_t;
 
-/* Look at up to *tries gaps of bin k from `gap` on. Returns the first of at least `need` blocks, or none(w); then *tries is what is left of
- * them. A list that leads astray ends. */
-TMI_HOT ix_t tmi_search_bin(const pool_t *p, unsigned w, ix_t gap, ix_t need, ix_t *tries)
+/* Look at up to `tries` gaps of a bin from *gap on. True: *gap is the first of at least `need` blocks. False: it is where the search goes on, or
+ * none(w). A list that leads astray ends. */
+TMI_HOT bool tmi_search_bin(const pool_t *p, unsigned w, ix_t *gap, ix_t need, ix_t tries)
 {
-    while (gap < p->limit && *tries > 0) {
-        ix_t owner = tmi_owner(p, w, gap);
+    for (; *gap < p->limit && tries > 0; tries--) {
+        ix_t owner = tmi_owner(p, w, *gap);
         if (owner > p->fresh)
             break;
-        if (tmi_begin(p, w, tmi_next(p, w, owner)) - gap >= need)
-            return gap;
-        gap = tmi_load(tmi_address(p, gap), w, BIN_NEXT);
-        --*tries;
+        if (tmi_begin(p, w, tmi_next(p, w, owner)) - *gap >= need)
+            return true;
+        *gap = tmi_load(tmi_address(p, *gap), w, BIN_NEXT);
     }
-    return tmi_none(w);
+    if (tries > 0)
+        *gap = tmi_none(w);
+    return false;
 }
 
 /* The gap for an object of `need` blocks, or none(w). */
 TMI_HOT ix_t tmi_find_gap(const pool_t *p, unsigned w, ix_t need)
 {
     unsigned k = tmi_bin(need), above;
-    ix_t gap = tmi_none(w), tries = TM_POOL_TRIES ? TM_POOL_TRIES : p->limit;
-    if (p->bins[k] != tmi_none(w))
-        gap = tmi_search_bin(p, w, p->bins[k], need, &tries);
-    if (gap != tmi_none(w))
+    ix_t gap = p->bins[k];
+    if (gap != tmi_none(w) && tmi_search_bin(p, w, &gap, need, TM_POOL_TRIES ? TM_POOL_TRIES : p->limit))
         return gap;
     above = p->mask >> k >> 1;
     if (above) {
-        for (k++; !(above & 1); above >>= 1)
-            k++;
-        return p->bins[k];
+        unsigned higher = k + 1;
+        for (; !(above & 1); above >>= 1)
+            higher++;
+        return p->bins[higher];
     }
-    if (TM_POOL_TRIES && p->bins[k] != tmi_none(w)) {
-        tries = p->limit;
-        gap = tmi_search_bin(p, w, p->bins[k], need, &tries);
-    }
-    return gap;
+    if (TM_POOL_TRIES && gap != tmi_none(w) && tmi_search_bin(p, w, &gap, need, p->limit))
+        return gap;
+    return tmi_none(w);
 }
 
 /* Why there is no room for `need` blocks: NO_MEMORY, or FRAGMENTED if compaction could make it of what is free and `freed` more. */

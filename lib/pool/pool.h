@@ -29,6 +29,7 @@
  * P8  At most max_pins pins, all of objects in use.
  * P9  cursor and scan are 0 or in use, begin of cursor is `swept` while a pass is under way, and scan lies behind.
  * P10 Check builds: each object ends in a guard.
+ * P11 The object freed last may still wait for its gap to be made: quick.h.
  *
  * An index of `none` (all bits set) is no block. Object lengths, gap begins and so on count blocks.
  *
@@ -91,7 +92,7 @@ typedef uint32_t ix_t;
 #define TMI_TINY static inline __attribute__((__always_inline__))
 #endif
 #define TMI_HIDDEN __attribute__((__visibility__("hidden")))
-#if !defined(__OPTIMIZE_SIZE__)
+#if !defined(__OPTIMIZE_SIZE__) && !TM_POOL_CHECK
 #define TMI_FAST 1 /* the most frequent cases have code of their own */
 #endif
 #else

@@ -3,6 +3,7 @@
  * Four ways, the first that will do: in place, into the free blocks to the right if there are enough; sliding left into the gap there; moving
  * to a gap or the wilderness; and, with TM_POOL_COMPACT, all of it again after compaction. None needs a spare handle. */
 #include "pool/place.h"
+#include "pool/quick.h"
 
 /* The block where the object right of e begins: e can grow up to there. */
 static ix_t room_end(const pool_t *p, unsigned w, ix_t e)
@@ -77,6 +78,7 @@ tm_pool_error_t tm_pool_realloc(pool_t *p, tm_pool_handle_t handle, size_t size)
 {
     ix_t e = tmi_index(p, handle), need = tmi_blocks(p, size);
     tm_pool_error_t error;
+    TMI_SHELVE(p);
     if (e == 0)
         return tmi_pool_fail(p, TM_POOL_BAD_HANDLE);
     if (need == 0)

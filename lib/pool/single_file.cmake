@@ -4,7 +4,7 @@
 cmake_minimum_required(VERSION 3.25)
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH lib)
 cmake_path(GET lib PARENT_PATH root)
-set(private pool gap chain place)
+set(private pool gap quick chain place)
 set(sources alloc init chain realloc pin compact check stats)
 
 function(read_without_includes out path)

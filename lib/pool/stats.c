@@ -1,5 +1,5 @@
 /* stats.c - figures, and the strip of blocks drawn as text. */
-#include "pool/gap.h"
+#include "pool/quick.h"
 
 /* The longest free piece: in the highest bin that is not empty, or the wilderness. Also counts the gaps. */
 static ix_t largest(const pool_t *p, unsigned w, size_t *gaps)
@@ -20,6 +20,7 @@ static ix_t largest(const pool_t *p, unsigned w, size_t *gaps)
 void tm_pool_stats(const tm_pool_t *p, tm_pool_stats_t *s)
 {
     const unsigned w = TMI_WIDTH(p);
+    TMI_SHELVE(p);
     s->block_size = p->block_size;
     s->blocks = p->limit;
     s->used = p->used;
@@ -72,6 +73,7 @@ void tm_pool_dump(const tm_pool_t *p, unsigned columns, tm_pool_write_t write, v
     ix_t e = 0, begin = 0;
     unsigned turn = 0;
     strip_t s;
+    TMI_SHELVE(p);
     s.write = write;
     s.context = context;
     s.columns = columns ? columns : 64;

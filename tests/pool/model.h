@@ -31,7 +31,7 @@ bool model_go(unsigned char *buffer, const model_run_t *run);
 
 /* What the runs have seen so far, so that a test can tell that they saw something. */
 typedef struct model_seen {
-    unsigned long allocs, reallocs, moved_reallocs, frees, fragmented, no_memory, no_handles, pinned, steps, working_steps, compactions, moves, extensions;
+    unsigned long allocs, recent, reallocs, moved_reallocs, frees, fragmented, no_memory, no_handles, pinned, steps, working_steps, compactions, moves, extensions;
     unsigned long max_visits, max_cost; /* of one step, per cent of its bound */
 } model_seen_t;
 extern model_seen_t model_seen;

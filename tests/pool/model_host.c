@@ -44,9 +44,9 @@ int main(int argc, char **argv)
             bad += !model_go(buffer, &run);
         }
     }
-    printf("# allocs %lu, reallocs %lu (moved %lu), frees %lu, fragmented %lu, no memory %lu, no handles %lu, pinned %lu, steps %lu (%lu "
+    printf("# allocs %lu (%lu with a recent object), reallocs %lu (moved %lu), frees %lu, fragmented %lu, no memory %lu, no handles %lu, pinned %lu, steps %lu (%lu "
            "at work, %lu moved), compactions %lu, extensions %lu; a step: %lu looks at most, %lu %% of its bound\n",
-           model_seen.allocs, model_seen.reallocs, model_seen.moved_reallocs, model_seen.frees, model_seen.fragmented, model_seen.no_memory,
+           model_seen.allocs, model_seen.recent, model_seen.reallocs, model_seen.moved_reallocs, model_seen.frees, model_seen.fragmented, model_seen.no_memory,
            model_seen.no_handles, model_seen.pinned, model_seen.steps, model_seen.working_steps, model_seen.moves, model_seen.compactions,
            model_seen.extensions, model_seen.max_visits, model_seen.max_cost);
     printf("%sok - random operations, every one audited\n", bad ? "not " : "");
