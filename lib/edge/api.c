@@ -17,7 +17,7 @@ const char *tm_version(void) { return TMI_VERSION; }
 
 tm_handle_t tm_alloc(size_t size)
 {
-    if (TM_LIKELY(size - 1 < 1024)) {
+    if (TM_LIKELY(size - 1 < 512)) {
         tm_handle_t h = tmi_hcache_pop(&tmi_self()->handles, (size - 1) & ~(size_t)15); // the class is (size - 1) / 16 + 1
         if (TM_LIKELY(h != TM_NULL)) {
             size_t i = tmi_handle_index(h);

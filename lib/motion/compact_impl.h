@@ -5,7 +5,7 @@
 #include "motion/compact.h"
 #include "stores/movable.h"
 
-enum { BATCH_OBJECTS = 4096, BATCH_SOURCES = 64 };
+enum { BATCH_OBJECTS = 1024, BATCH_SOURCES = 64 };
 
 typedef struct entry {
     uint64_t word;    // as it was, without M; 0: given up

@@ -29,6 +29,7 @@ typedef struct tmi_class_info {
     uint64_t reciprocal; // ceil(2^40 / size)
     uint32_t size;       // bytes of a slot
     uint32_t slots;      // of a slab
+    uint32_t start;      // bytes before the first slot
     uint8_t units;       // of a slab
 } tmi_class_info_t;
 

@@ -48,9 +48,9 @@ static size_t take_from(tmi_mslab_t *slab, char **out, size_t n)
     unsigned w = slab->hint;
     for (; got < n && w < tmi_mslab_words(c); w++)
         for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) { // the mover looks
-            size_t from = (w * 64 + tmi_lowest_bit(slab->free[w])) * (size_t)c->size;
-            pages |= tmi_mslab_pages(from, from + c->size);
-            out[got++] = slab->base + from;
+            size_t i = w * 64 + tmi_lowest_bit(slab->free[w]);
+            pages |= tmi_mslot_pages(c, i);
+            out[got++] = slab->base + i * c->size;
         }
     slab->hint = w > 0 ? w - 1 : 0; // the word looked at last may have bits left
     slab->nfree -= (uint32_t)got;
@@ -187,16 +187,16 @@ static void rejoin(tmi_mslabs_t *s, tmi_mslab_t *slab, bool moved_all, uint32_t 
 size_t tmi_movable_take_below(tmi_mslab_t *slab, char **out, size_t n)
 {
     tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
     size_t got = 0;
     tmi_lock(&s->lock);
     for (uint32_t i = slab->hint * 64; i < slab->keep && got < n; i++) {
         if (!(slab->free[i / 64] >> (i % 64) & 1))
             continue;
-        size_t from = (size_t)i * tmi_mclasses[slab->cls].size;
         tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64)));
         slab->nfree--;
-        tmi_mslab_touch(slab, tmi_mslab_pages(from, from + tmi_mclasses[slab->cls].size));
-        out[got++] = slab->base + from;
+        tmi_mslab_touch(slab, tmi_mslot_pages(c, i));
+        out[got++] = slab->base + (size_t)i * c->size;
     }
     tmi_own_add(&s->nfree_emptying, -got);
     tmi_unlock(&s->lock);

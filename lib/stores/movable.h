@@ -4,13 +4,14 @@
  * slot, by which the mover finds the word of an object from its address. It is a hint: a slot holds an object only when the word of its
  * index is live and has the slot's address.
  *
- *   slab     base                                                          attributes (made at a slab's first lock or aligned object):
- *            |slot |slot |slot |slot |slot | ... | refs | record |           locks 23-0 | log2 of the asked alignment 31-27
- *   free      0     1     0     1     1
- *   refs      17    -     4     -     -
+ *   slab     span            base                                          attributes (made at a slab's first lock or aligned object):
+ *            | refs | record |slot |slot |slot |slot |slot | ...             locks 23-0 | log2 of the asked alignment 31-27
+ *   free                      0     1     0     1     1
+ *   refs                      17    -     4     -     -
  *
- * The books of slabs with small slots stand behind the last slot, so that they are given back with the slab: a heap that has shrunk to a tenth would
- * otherwise keep the books of the whole. Refs come first: what a program writes past its last slot hits hints.
+ * The books of slabs with small slots stand before the first slot, so that they are given back with the slab: a heap that has shrunk to a tenth would
+ * otherwise keep the books of the whole. In front, for slots are taken lowest first: the few objects of a class share a page with their books.
+ * Refs come before the record: what a program writes past the end of the slab before this one hits hints.
  *
  * V1  nfree is the number of bits set in `free`; bits past the last slot are clear; none is set below word `hint`.
  * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is released.
@@ -31,11 +32,11 @@
 #include "space/segment.h"
 #include "space/sizeclass_movable.h"
 
-enum { TMI_MOVABLE_LEVELS = 16 };
+enum { TMI_MOVABLE_LEVELS = 8 };
 
 typedef struct tmi_mslab {
     tmi_dlist_t level_link, tidy_link;
-    char *base;
+    char *base;            // its first slot
     uint32_t *refs;
     uint32_t *attributes;  // NULL until made
     uint32_t watched;      // slots whose attributes are not 0

@@ -19,7 +19,7 @@ static void check_slot(const tmi_mslab_t *slab, uint32_t i)
     uint64_t w = slab->refs[i] <= tmi_handle_limit() ? tmi_load_relaxed(tmi_word(slab->refs[i])) : 0;
     bool named = tmi_word_address(w) == at;
     tmi_audit(!(is_free && named), "V4 a word names a free slot", at);
-    tmi_audit(!named || is_free || (slab->touched & tmi_mslab_pages((size_t)(at - slab->base), (size_t)(at - slab->base) + 1)) != 0,
+    tmi_audit(!named || is_free || (slab->touched & tmi_mslot_pages(&tmi_mclasses[slab->cls], i)) != 0,
               "V3 a taken slot is in an untouched page", at);
 }
 

@@ -10,11 +10,20 @@
 
 static inline unsigned tmi_mslab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
 
-/* Bits of the OS pages that bytes [from, to) of a slab touch. */
+/* Bits of the OS pages that bytes [from, to) of a slab's span touch. */
 static inline uint64_t tmi_mslab_pages(size_t from, size_t to)
 {
     return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) & ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
 }
+
+/* Those of slot i. */
+static inline uint64_t tmi_mslot_pages(const tmi_class_info_t *c, size_t i)
+{
+    size_t from = c->start + i * c->size;
+    return tmi_mslab_pages(from, from + c->size);
+}
+
+static inline char *tmi_mslab_span(const tmi_mslab_t *slab) { return slab->base - tmi_mclasses[slab->cls].start; }
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_mslab_t *tmi_mslab_make(unsigned cls);

@@ -11,7 +11,6 @@ tmi_mslabs_t tmi_mslabs[TMI_MCLASS_COUNT];
 static size_t record_bytes(const tmi_class_info_t *c) { return TMI_MOVABLE_RECORD + tmi_mslab_words(c) * sizeof(uint64_t); }
 static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
 static bool has_books_inside(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
-static size_t books_start(const tmi_class_info_t *c) { return (size_t)c->slots * c->size; }
 
 /* Lists are made at a class's first slab: most programs use few classes. */
 static void ready_class(tmi_mslabs_t *s)
@@ -24,13 +23,13 @@ static void ready_class(tmi_mslabs_t *s)
 }
 
 /* Its record and refs: inside, or from meta.h. NULL: out of memory. */
-static tmi_mslab_t *make_books(char *base, const tmi_class_info_t *c)
+static tmi_mslab_t *make_books(char *span, const tmi_class_info_t *c)
 {
     tmi_mslab_t *slab;
     uint32_t *refs;
     if (has_books_inside(c)) {
-        refs = (uint32_t *)(void *)(base + books_start(c));
-        slab = (tmi_mslab_t *)(void *)(base + books_start(c) + refs_bytes(c));
+        refs = (uint32_t *)(void *)span;
+        slab = (tmi_mslab_t *)(void *)(span + refs_bytes(c));
         memset(slab, 0, record_bytes(c)); // refs may be anything: they are hints
     } else {
         slab = tmi_meta_alloc(record_bytes(c) + refs_bytes(c));
@@ -44,24 +43,21 @@ static tmi_mslab_t *make_books(char *base, const tmi_class_info_t *c)
 uint64_t tmi_mslab_book_pages(const tmi_mslab_t *slab)
 {
     const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
-    return has_books_inside(c) ? tmi_mslab_pages(books_start(c), books_start(c) + refs_bytes(c) + record_bytes(c)) : 0;
+    return has_books_inside(c) ? tmi_mslab_pages(0, refs_bytes(c) + record_bytes(c)) : 0;
 }
 
 static char *new_span(unsigned cls, bool *dirty)
 {
     size_t units = tmi_mclasses[cls].units;
-    char *base = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, dirty);
-    if (base != NULL)
-        tmi_pagemap_set_movable(base, units, cls);
-    return base;
+    char *span = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, dirty);
+    if (span != NULL)
+        tmi_pagemap_set_movable(span, units, cls);
+    return span;
 }
 
 size_t tmi_mslab_bytes(const tmi_class_info_t *c, size_t n)
 {
-    uint64_t pages = tmi_mslab_pages(0, n * c->size);
-    if (has_books_inside(c))
-        pages |= tmi_mslab_pages(books_start(c), books_start(c) + refs_bytes(c) + record_bytes(c));
-    return (size_t)tmi_popcount(pages) << tmi_os_page_shift;
+    return tmi_round_up(c->start + n * c->size, tmi_os_page_size);
 }
 
 void tmi_mslab_touch(tmi_mslab_t *slab, uint64_t pages)
@@ -71,12 +67,12 @@ void tmi_mslab_touch(tmi_mslab_t *slab, uint64_t pages)
     (void)tmi_add_relaxed(&tmi_mslabs[slab->cls].touched_bytes, (size_t)tmi_popcount(fresh) << tmi_os_page_shift);
 }
 
-static void fill(tmi_mslab_t *slab, unsigned cls, char *base, bool dirty)
+static void fill(tmi_mslab_t *slab, unsigned cls, char *span, bool dirty)
 {
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_dlist_init(&slab->level_link);
     tmi_dlist_init(&slab->tidy_link);
-    slab->base = base;
+    slab->base = span + c->start;
     slab->cls = (uint8_t)cls;
     slab->level = TMI_MOVABLE_LEVELS;
     slab->nfree = c->slots;
@@ -84,7 +80,7 @@ static void fill(tmi_mslab_t *slab, unsigned cls, char *base, bool dirty)
         slab->free[w] = tmi_low_bits((unsigned)tmi_min(c->slots - w * 64, 64));
     slab->touched = dirty ? tmi_mslab_pages(0, c->units * TMI_UNIT_SIZE) : tmi_mslab_book_pages(slab);
     for (unsigned u = 0; u < c->units; u++)
-        tmi_span_of(base + u * TMI_UNIT_SIZE)->owner = slab;
+        tmi_span_of(span + u * TMI_UNIT_SIZE)->owner = slab;
 }
 
 tmi_mslab_t *tmi_mslab_make(unsigned cls)
@@ -92,17 +88,17 @@ tmi_mslab_t *tmi_mslab_make(unsigned cls)
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_mslabs_t *s = &tmi_mslabs[cls];
     bool dirty;
-    char *base = new_span(cls, &dirty);
-    if (base == NULL)
+    char *span = new_span(cls, &dirty);
+    if (span == NULL)
         return NULL;
-    tmi_mslab_t *slab = make_books(base, c);
+    tmi_mslab_t *slab = make_books(span, c);
     if (slab == NULL) {
-        tmi_pagemap_set_movable(base, c->units, TMI_MCLASS_NONE);
-        tmi_space_free(base, c->units, dirty ? c->units * TMI_UNIT_SIZE : 0);
+        tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
+        tmi_space_free(span, c->units, dirty ? c->units * TMI_UNIT_SIZE : 0);
         return NULL;
     }
     ready_class(s);
-    fill(slab, cls, base, dirty);
+    fill(slab, cls, span, dirty);
     tmi_own_add(&s->nslabs, 1);
     tmi_own_add(&s->nfree, c->slots);
     (void)tmi_add_relaxed(&s->touched_bytes, (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift);
@@ -154,7 +150,7 @@ uint32_t *tmi_mslab_make_attributes(tmi_mslab_t *slab)
     return theirs;
 }
 
-static void say(const tmi_mslab_t *slab, unsigned cls) { tmi_pagemap_set_movable(slab->base, tmi_mclasses[slab->cls].units, cls); }
+static void say(const tmi_mslab_t *slab, unsigned cls) { tmi_pagemap_set_movable(tmi_mslab_span(slab), tmi_mclasses[slab->cls].units, cls); }
 
 void tmi_movable_watch(const void *slot)
 {
@@ -182,7 +178,7 @@ void tmi_mslab_release(tmi_mslab_t *slab, bool purge)
     unsigned cls = slab->cls;
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_mslabs_t *s = &tmi_mslabs[cls];
-    char *base = slab->base;
+    char *span = tmi_mslab_span(slab);
     size_t bytes = (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift;
     tmi_mslab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
@@ -192,16 +188,16 @@ void tmi_mslab_release(tmi_mslab_t *slab, bool purge)
     keep_attributes(cls, slab->attributes);
     if (!has_books_inside(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
-    if (purge && bytes > 0 && tmi_os_purge(base, c->units * TMI_UNIT_SIZE) == 0) {
+    if (purge && bytes > 0 && tmi_os_purge(span, c->units * TMI_UNIT_SIZE) == 0) {
         tmi_count(purge_calls, 1);
         tmi_count(purged_bytes, bytes);
         bytes = 0;
     }
-    tmi_pagemap_set_movable(base, c->units, TMI_MCLASS_NONE);
-    tmi_space_free(base, c->units, bytes);
+    tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
+    tmi_space_free(span, c->units, bytes);
 }
 
-/* Level 0 is the fullest sixteenth; a slab without a free slot has none. */
+/* Level 0 is the fullest eighth; a slab without a free slot has none. */
 static unsigned level_for(const tmi_mslab_t *slab)
 {
     if (slab->nfree == 0 || slab->emptying)
@@ -223,12 +219,14 @@ void tmi_mslab_relevel(tmi_mslab_t *slab)
     s->nonempty |= 1u << level;
 }
 
-/* A page all of whose slots are free. */
+/* A page without books all of whose slots are free. */
 static bool page_is_empty(const tmi_mslab_t *slab, unsigned page)
 {
     const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
     size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
-    size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
+    if (end < c->start)
+        return true; // a gap before the first slot
+    size_t from = start > c->start ? tmi_slot_index(c, start - c->start) : 0, to = tmi_min(tmi_slot_index(c, end - c->start), c->slots - 1);
     for (size_t i = from; i <= to;) { // none past the last slot
         uint64_t rest = slab->free[i / 64] >> (i % 64);
         size_t n = tmi_min(64 - i % 64, to - i + 1);
@@ -260,7 +258,7 @@ size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
         pages &= ~run;
         done += n;
         tmi_count(purge_calls, 1);
-        if (tmi_os_purge(slab->base + ((size_t)first << tmi_os_page_shift), (size_t)n << tmi_os_page_shift) != 0)
+        if (tmi_os_purge(tmi_mslab_span(slab) + ((size_t)first << tmi_os_page_shift), (size_t)n << tmi_os_page_shift) != 0)
             continue; // locked memory stays
         slab->touched &= ~run;
         tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);

@@ -1,5 +1,5 @@
-/* C1-C3, exhaustively: every size, every class, every offset. */
-#include "space/sizeclass.h"
+/* C1-C5, exhaustively: every size, every class, every offset. */
+#include "space/sizeclass_movable.h"
 #include "support.h"
 
 static void class_is_the_least_that_holds_the_size(void **state)
@@ -84,9 +84,71 @@ static void aligned_classes_hold_and_align(void **state)
         assert_int_equal(tmi_class_of_aligned(TMI_SMALL_MAX, align), TMI_CLASS_LAST);
 }
 
+/* ---- movable ---------------------------------------------------------------------------------------------------------------------- */
+
+enum { RECORD = 128 };
+
+static void movable_class_is_the_least_that_holds_the_size(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= TMI_MOVABLE_MAX; size++) {
+        unsigned c = tmi_mclass_of(size);
+        assert_in_range(c, TMI_MCLASS_FIRST, TMI_MCLASS_LAST);
+        assert_true(tmi_mclasses[c].size >= size && tmi_mclasses[c].size % 16 == 0);
+        assert_true(c == TMI_MCLASS_FIRST || tmi_mclasses[c - 1].size < size);
+        assert_true(size <= 512 || (tmi_mclasses[c].size - size) * 17 <= tmi_mclasses[c].size);
+    }
+    assert_int_equal(tmi_mclass_of(TMI_MOVABLE_MAX), TMI_MCLASS_LAST);
+    assert_int_equal(tmi_mclasses[TMI_MCLASS_LAST].size, TMI_MOVABLE_MAX);
+}
+
+static void movable_slots_and_books_fill_their_slab(void **state)
+{
+    (void)state;
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
+        const tmi_class_info_t *k = &tmi_mclasses[c];
+        size_t bytes = k->units * TMI_UNIT_SIZE, end = k->start + (size_t)k->slots * k->size, books = k->slots * 4 + RECORD + (k->slots + 63) / 64 * 8;
+        assert_true(end <= bytes && bytes - end < 2 * (size_t)k->size);
+        assert_true(k->start == 0 ? k->size > TMI_MOVABLE_INLINE_MAX : k->start >= books && k->start < books + 8 + k->size);
+        assert_true(bytes >> 12 <= 64);
+    }
+}
+
+static void movable_slots_are_as_aligned_as_their_size(void **state)
+{
+    (void)state;
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
+        const tmi_class_info_t *k = &tmi_mclasses[c];
+        assert_true(k->start % (k->size & -k->size) == 0);
+    }
+}
+
+static void movable_slot_index_is_division(void **state)
+{
+    (void)state;
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
+        const tmi_class_info_t *k = &tmi_mclasses[c];
+        for (size_t offset = 0; offset < k->units * TMI_UNIT_SIZE; offset++)
+            if (tmi_slot_index(k, offset) != offset / k->size)
+                fail_msg("class %u offset %zu: %zu, not %zu", c, offset, tmi_slot_index(k, offset), offset / k->size);
+    }
+}
+
+static void movable_aligned_classes_hold_and_align(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= TMI_MOVABLE_MAX; align *= 2)
+        for (size_t size = 1; size <= TMI_MOVABLE_MAX; size += size < 2200 ? 1 : 61) {
+            unsigned c = tmi_mclass_of_aligned(size, align);
+            assert_in_range(c, TMI_MCLASS_FIRST, TMI_MCLASS_LAST);
+            assert_true(tmi_mclasses[c].size >= size && tmi_mclasses[c].size % align == 0);
+        }
+}
+
 int main(void)
 {
     tmi_sizeclass_init();
+    tmi_sizeclass_movable_init(RECORD);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(class_is_the_least_that_holds_the_size),
         cmocka_unit_test(sizes_rise_in_multiples_of_16),
@@ -95,6 +157,11 @@ int main(void)
         cmocka_unit_test(slots_fill_their_slab),
         cmocka_unit_test(slot_index_is_division),
         cmocka_unit_test(aligned_classes_hold_and_align),
+        cmocka_unit_test(movable_class_is_the_least_that_holds_the_size),
+        cmocka_unit_test(movable_slots_and_books_fill_their_slab),
+        cmocka_unit_test(movable_slots_are_as_aligned_as_their_size),
+        cmocka_unit_test(movable_slot_index_is_division),
+        cmocka_unit_test(movable_aligned_classes_hold_and_align),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
