@@ -48,11 +48,16 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
 
 tm_handle_t tm_realloc(tm_handle_t h, size_t size) { return tmi_object_realloc(h, size); }
 
-/* Three questions before the swap: is h what its word says, is it not in its last life (nor TM_NULL), and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
+/* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, is it not in its last life (nor
+ * TM_NULL), and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
 {
     tmi_thread_t *t = tmi_self();
     size_t i = tmi_handle_index(h);
+    if (TM_UNLIKELY(t->handles.own == NULL)) {
+        tmi_object_free(h);
+        return;
+    }
     uint64_t w = tmi_load_acquire(&tmi_words[tmi_anew(i)]); // pairs: mover_publish
     if (TM_UNLIKELY(tm_word_differs_(w, h) || tmi_word_is_last(w) || t->pins.top != 0)) {
         tmi_object_free(h);

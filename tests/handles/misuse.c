@@ -76,6 +76,10 @@ static tm_handle_t small_number(void)
     return say(4096);
 }
 
+/* Before the process has any object, and the table of words: as its first call. */
+static tm_handle_t foreign_at_first(void) { return say(((tm_handle_t)1 << 63) | (tm_handle_t)123456789 << 32 | 0x5a << 2 | 2); }
+static tm_handle_t address_at_first(void) { return say((tm_handle_t)(uintptr_t)&sink & ~(tm_handle_t)15); }
+
 #define USES(state)                                                                   \
     static void pin_of_##state(void) { sink = tm_pin(state()); }                      \
     static void deref_of_##state(void)                                                \
@@ -96,6 +100,8 @@ USES(freed_and_forgotten)
 USES(foreign)
 USES(address)
 USES(small_number)
+USES(foreign_at_first)
+USES(address_at_first)
 
 static void free_twice(void)
 {
@@ -394,6 +400,8 @@ static const misuse_t cases[] = {
     USES_OF(foreign, FREED_LONG_AGO),
     USES_OF(address, NO_HANDLE),
     USES_OF(small_number, NO_HANDLE),
+    USES_OF(foreign_at_first, FREED_LONG_AGO),
+    USES_OF(address_at_first, NO_HANDLE),
     CASE(free_twice, "tinymem: tm_free(@): " STALE, NULL),
     CASE(free_twice_with_others_between, "tinymem: tm_free(@): " STALE, NULL),
     CASE(free_twice_in_a_race, "tinymem: tm_free(@): " STALE, NULL),
