@@ -48,6 +48,15 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
 
 tm_handle_t tm_realloc(tm_handle_t h, size_t size) { return tmi_object_realloc(h, size); }
 
+/* Marked by the mover, and nothing else: the mark goes, and all is as usual. */
+static TM_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
+{
+    if ((uint16_t)(w ^ h) != TMI_WORD_MOVING || tmi_self_->top != 0)
+        tmi_object_free(h);
+    else if (tmi_object_touch(h, "tm_free") != NULL)
+        tm_free(h);
+}
+
 /* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, is it not in its last life (nor
  * TM_NULL), and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
@@ -60,7 +69,7 @@ void tm_free(tm_handle_t h)
     }
     uint64_t w = tmi_load_acquire(&tmi_words[tmi_anew(i)]); // pairs: mover_publish
     if (TM_UNLIKELY(tm_word_differs_(w, h) || tmi_word_is_last(w) || t->pins.top != 0)) {
-        tmi_object_free(h);
+        free_slowly(h, w);
         return;
     }
     // [model: free_cas] our accesses precede the next owner's; a mark, or a second free, makes it fail

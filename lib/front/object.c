@@ -4,6 +4,7 @@
 #include "host/counters.h"
 #include "host/options.h"
 #include "host/report.h"
+#include "motion/pin.h"
 #include "threads/compactor.h"
 #include "threads/pacer.h"
 
@@ -241,8 +242,10 @@ void tmi_object_free(tm_handle_t h)
         return;
     }
     tmi_object_require_loose(h, "tm_free");
+    uint32_t rounds = 0;
     do {
         bool last;
+        TMI_COUNT_ROUNDS(++rounds);
         uint64_t next = tmi_word_freed(w, &last);
         if (tmi_cas_acq_rel(tm_word_of_(h), &w, next)) { // as free_cas in tm_free
             tmi_object_put(tmi_word_address(w), tmi_handle_of_word(tmi_handle_index(h), next), last);

@@ -1,6 +1,7 @@
 /* tm_realloc: under a pin of its own, so that nothing moves meanwhile. */
 #include "front/object_impl.h"
 #include "host/report.h"
+#include "motion/pin.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 static void publish(tm_handle_t h, char *to)
 {
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
-    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | tmi_word_at(to))) { // [model: realloc_publish]
-    }
+    uint32_t rounds = 1;
+    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | tmi_word_at(to))) // [model: realloc_publish]
+        TMI_COUNT_ROUNDS(++rounds);
 }
 
 /* Contents to the slot or extent of the bound handle g, whose index gets the old place in exchange (O2). */

@@ -45,6 +45,7 @@ size_t tmi_pin_leave(tm_pins_t_ *r)
 
 #if TMI_TEST_HOOKS
 bool tmi_pin_no_abort;
+uint32_t tmi_pin_most_rounds;
 #endif
 
 /* ---- slow paths of mutators ------------------------------------------------------------------------------------------------- */
@@ -55,6 +56,7 @@ bool tmi_pin_touch(tm_handle_t h, void **address)
 {
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
     bool formed = h == TM_NULL || tmi_handle_formed(h);
+    uint32_t rounds = 0;
 #if TMI_TEST_HOOKS
     if (tmi_pin_no_abort && formed && tm_word_differs_(w & ~TMI_WORD_MOVING, h) == 0) {
         *address = tm_word_address_(w);
@@ -62,6 +64,7 @@ bool tmi_pin_touch(tm_handle_t h, void **address)
     }
 #endif
     while (formed && tm_word_differs_(w & ~TMI_WORD_MOVING, h) == 0) {
+        TMI_COUNT_ROUNDS(++rounds);
         if ((w & TMI_WORD_MOVING) == 0 || tmi_cas_acq_rel(tm_word_of_(h), &w, w & ~TMI_WORD_MOVING)) { // [model: touch_abort]
             *address = tm_word_address_(w);
             return true;

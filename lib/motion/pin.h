@@ -74,6 +74,11 @@ uint64_t tmi_pin_oldest(void);
 #if TMI_TEST_HOOKS
 /* Control: the protocol without the abort; who finds a mark leaves it set. */
 extern bool tmi_pin_no_abort;
+/* The most rounds of a loop that a mutator has run because the mover changes words: 1 but where the mover came between a load and a swap. */
+extern uint32_t tmi_pin_most_rounds;
+#define TMI_COUNT_ROUNDS(n) (tmi_load_relaxed(&tmi_pin_most_rounds) < (n) ? tmi_store_relaxed(&tmi_pin_most_rounds, n) : (void)0)
+#else
+#define TMI_COUNT_ROUNDS(n) ((void)(n))
 #endif
 
 /* In a child of fork: pins and scopes of the threads that are gone are dropped. */

@@ -1,6 +1,8 @@
 /* handles.c - the loops whose instructions are counted: handles MODE N.
  *   alloc   a handle of 48 bytes allocated and freed     idle    the same by functions that do nothing
- *   pin     an object pinned and unpinned                scope   looked up in a scope       empty   a loop alone */
+ *   pin     an object pinned and unpinned                scope   looked up in a scope       empty   a loop alone
+ * and as if the mover had just marked the object (`found`), beside the same where the mark is taken away again before anybody looks (`gone`):
+ *   pin-found, pin-gone, scope-found, scope-gone, free-found, free-gone */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +55,56 @@ static void scope(long n)
     tm_scope_exit();
 }
 
+/* What the mover does to a word, and takes back. */
+static void mark(tm_handle_t h, int stays)
+{
+    __atomic_store_n(tm_word_of_(h), __atomic_load_n(tm_word_of_(h), __ATOMIC_RELAXED) | 1, __ATOMIC_RELAXED);
+    if (!stays)
+        __atomic_store_n(tm_word_of_(h), __atomic_load_n(tm_word_of_(h), __ATOMIC_RELAXED) & ~1ul, __ATOMIC_RELAXED);
+}
+
+static inline __attribute__((always_inline)) void marked_pin(long n, int stays)
+{
+    tm_handle_t h = tm_alloc(48);
+    for (long i = 0; i < n; i++) {
+        KEEP(h);
+        mark(h, stays);
+        void *p = tm_pin(h);
+        KEEP(p);
+        tm_unpin(h);
+    }
+}
+
+static inline __attribute__((always_inline)) void marked_scope(long n, int stays)
+{
+    tm_handle_t h = tm_alloc(48);
+    tm_scope_enter();
+    for (long i = 0; i < n; i++) {
+        KEEP(h);
+        mark(h, stays);
+        void *p = tm_deref(h);
+        KEEP(p);
+    }
+    tm_scope_exit();
+}
+
+static inline __attribute__((always_inline)) void marked_free(long n, int stays)
+{
+    for (long i = 0; i < n; i++) {
+        tm_handle_t h = tm_alloc(48);
+        KEEP(h);
+        mark(h, stays);
+        tm_free(h);
+    }
+}
+
+static void pin_found(long n) { marked_pin(n, 1); }
+static void pin_gone(long n) { marked_pin(n, 0); }
+static void scope_found(long n) { marked_scope(n, 1); }
+static void scope_gone(long n) { marked_scope(n, 0); }
+static void free_found(long n) { marked_free(n, 1); }
+static void free_gone(long n) { marked_free(n, 0); }
+
 static void empty(long n)
 {
     for (long i = 0; i < n; i++)
@@ -64,12 +116,14 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(long);
-    } modes[] = {{"alloc", alloc_free}, {"idle", idle}, {"pin", pin}, {"scope", scope}, {"empty", empty}};
-    for (int i = 0; argc == 3 && i < 5; i++)
+    } modes[] = {{"alloc", alloc_free}, {"idle", idle}, {"pin", pin}, {"scope", scope}, {"empty", empty},
+                 {"pin-found", pin_found}, {"pin-gone", pin_gone}, {"scope-found", scope_found}, {"scope-gone", scope_gone},
+                 {"free-found", free_found}, {"free-gone", free_gone}};
+    for (size_t i = 0; argc == 3 && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(argv[1], modes[i].name) == 0) {
             modes[i].run(atol(argv[2]));
             return 0;
         }
-    fprintf(stderr, "usage: handles alloc|idle|pin|scope|empty N\n");
+    fprintf(stderr, "usage: handles MODE N\n");
     return 2;
 }

@@ -11,6 +11,7 @@ import sys
 import hotpath
 
 MOST = {"alloc": 60, "pin": 26, "scope": 10}
+MOST_FOR_MOVER = 200  # more in a call that finds the mover's mark; test_object_stress bounds the rounds
 
 
 def run(tmp, library, mode, n, seen_in):
@@ -59,6 +60,9 @@ def main(tmp, library):
     locked = [i for i in found if re.match(r"lock\b", i)]
     wrong = [i for i in found if hotpath.complaint(i) and not re.match(r"lock\s+cmpxchg", i)]
     result(bool(found) and len(locked) == 1 and not wrong, "tm_alloc and tm_free: one compare-and-swap, no other lock, xchg or call", wrong or locked)
+    for mode, words_of in (("pin", "tm_pin"), ("scope", "tm_deref"), ("free", "tm_free")):
+        more = per_round(tmp, library, mode + "-found") - per_round(tmp, library, mode + "-gone")
+        result(0 < more <= MOST_FOR_MOVER, f"{words_of} that finds the mover's mark: {more:.1f} instructions more, at most {MOST_FOR_MOVER}")
     slow = hot(tmp, library, "idle", program, 0x400000)
     result(any(hotpath.complaint(i) for i in slow), "control: a loop that calls is noticed")
 

@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 3, WRITERS = 2 * THREADS + 1, COMMONS = 600, HANDS = 1500, SHELF = 500, LOCKS = 64 };
+enum { THREADS = 3, WRITERS = 2 * THREADS + 1, COMMONS = 600, HANDS = 1500, SHELF = 500, LOCKS = 64, MOST_ROUNDS = 4 };
 
 /* How often each thing must have happened at least. Under ThreadSanitizer everything takes ten times as long: there it is so often in the long run
  * only; what it finds does not need numbers. */
@@ -481,6 +481,10 @@ static void objects_on_the_move_lose_nothing(void **state)
     assert_true(s.aborted_by_scan > ENOUGH);
     assert_true(s.aborted_by_free > ENOUGH);
     assert_true(handled > 100 && forks > 5);
+#if TMI_TEST_HOOKS
+    print_message("most rounds of a loop that the mover made a mutator go: %u\n", tmi_pin_most_rounds);
+    assert_in_range(tmi_pin_most_rounds, 1, MOST_ROUNDS);
+#endif
 }
 
 #if TMI_TEST_HOOKS
