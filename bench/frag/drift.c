@@ -1,21 +1,21 @@
 /* drift.c - a cache of constant volume whose object sizes drift: what was freed never quite fits what comes.
  *
  * Idea: the cache holds 100 MB and evicts at random. In each epoch it takes in its own volume six times, in sizes
- * around a centre that climbs from 32 B to 2 KiB and comes down again. PSS over live bytes is taken after each epoch; the
- * worst counts.
+ * around a centre that climbs from 32 B to 2 KiB, or by as much from another size, and comes down again. PSS over live bytes is taken after
+ * each epoch; the worst counts.
  *
- * usage: frag-drift [MEGABYTES] */
+ * usage: frag-drift [MEGABYTES] [SMALLEST] */
 #include "fragkit.h"
 
-enum { SMALLEST = 32, STEPS = 12, TURNOVER = 6 }; /* 12 half-octaves up, 12 down */
+enum { STEPS = 12, TURNOVER = 6 }; /* 12 half-octaves up, 12 down */
 
 static block_t *entry;
 static size_t nentries;
 
-static size_t centre_of(int epoch)
+static size_t centre_of(int epoch, size_t smallest)
 {
     int step = epoch <= STEPS ? epoch : 2 * STEPS - epoch;
-    size_t octave = (size_t)SMALLEST << (step / 2);
+    size_t octave = smallest << (step / 2);
     return step & 1 ? octave * 181 / 128 : octave;
 }
 
@@ -35,12 +35,12 @@ static void run_epoch(size_t centre, size_t limit, rng_t *r)
 
 int main(int argc, char **argv)
 {
-    size_t limit = (size_t)argument(argc, argv, 1, 100) * MIB;
+    size_t limit = (size_t)argument(argc, argv, 1, 100) * MIB, smallest = (size_t)argument(argc, argv, 2, 32);
     rng_t r = { 23 };
-    entry = table_make((limit / (SMALLEST * 3 / 4) + 1) * sizeof *entry);
+    entry = table_make((limit / (smallest * 3 / 4) + 1) * sizeof *entry);
     announce("base", "drift", 0);
     for (int epoch = 0; epoch <= 2 * STEPS; epoch++) {
-        run_epoch(centre_of(epoch), limit, &r);
+        run_epoch(centre_of(epoch, smallest), limit, &r);
         announce("mark", "drift", live_bytes);
     }
     announce_hold("hold", "end", live_bytes);

@@ -1,12 +1,12 @@
 /* one-per-page.c - the adversary of heaps that do not move (after Robson 1971): one object pins each page.
  *
- * Idea: fill up to a bound with small blocks, free all but one in every page, double the size, fill up to the bound
+ * Idea: fill up to a bound with blocks of 16 B or another size, free all but one in every page, double the size, fill up to the bound
  * again, and so on up to 2 KiB. Live bytes never exceed the bound; peak RSS over the bound is the figure.
  *
- * usage: frag-one-per-page [MEGABYTES] */
+ * usage: frag-one-per-page [MEGABYTES] [SMALLEST] */
 #include "fragkit.h"
 
-enum { SMALLEST = 16, LARGEST = 2048 };
+enum { LARGEST = 2048 };
 
 /* Pages that hold a kept block, by open addressing. Sized for every page that the run could ever touch. */
 static struct {
@@ -28,14 +28,14 @@ static int first_in_page(const void *block)
 
 int main(int argc, char **argv)
 {
-    size_t bound = (size_t)argument(argc, argv, 1, 256) * MIB, slots = 1;
+    size_t bound = (size_t)argument(argc, argv, 1, 256) * MIB, smallest = (size_t)argument(argc, argv, 2, 16), slots = 1;
     while (slots < bound / PAGE * 32)
         slots *= 2;
-    block_t *block = table_make((bound / SMALLEST + 1) * sizeof *block);
+    block_t *block = table_make((bound / smallest + 1) * sizeof *block);
     kept_pages.page = table_make(slots * sizeof *kept_pages.page);
     kept_pages.mask = slots - 1;
     announce("base", "one-per-page", 0);
-    for (size_t size = SMALLEST; size <= LARGEST; size *= 2) {
+    for (size_t size = smallest; size <= LARGEST; size *= 2) {
         size_t n = 0;
         while (live_bytes + size <= bound)
             block[n++] = make_block(size);
