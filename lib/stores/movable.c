@@ -144,6 +144,19 @@ static tmi_mslab_t *emptiest(tmi_mslabs_t *s, uint32_t now, size_t *passed_over)
     return NULL;
 }
 
+/* From now on it gives no slots: `promised` of its `live` objects will have places elsewhere. */
+static void start_emptying(tmi_mslabs_t *s, tmi_mslab_t *slab, uint32_t promised, uint32_t live)
+{
+    slab->promised = promised;
+    slab->keep = live - promised;
+    s->promised += promised;
+    slab->emptying = true;
+    tmi_mslab_leave_level(slab);
+    tmi_dlist_remove(&slab->tidy_link);
+    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
+    tmi_own_add(&s->nfree_emptying, slab->nfree);
+}
+
 tmi_mslab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 {
     tmi_mslabs_t *s = &tmi_mslabs[cls];
@@ -157,16 +170,8 @@ tmi_mslab_t *tmi_movable_choose(unsigned cls, uint32_t now)
     size_t room = others > not_for_it ? others - not_for_it : 0;
     if (slab != NULL && room < live && s->promised > 0)
         slab = NULL; // first let the others be emptied
-    if (slab != NULL) {
-        slab->promised = (uint32_t)tmi_min(live, room);
-        slab->keep = live - slab->promised;
-        s->promised += slab->promised;
-        slab->emptying = true;
-        tmi_mslab_leave_level(slab);
-        tmi_dlist_remove(&slab->tidy_link);
-        tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
-        tmi_own_add(&s->nfree_emptying, slab->nfree);
-    }
+    if (slab != NULL)
+        start_emptying(s, slab, (uint32_t)tmi_min(live, room), live);
     tmi_unlock(&s->lock);
     return slab;
 }
@@ -231,6 +236,27 @@ bool tmi_movable_finish(tmi_mslab_t *slab, size_t pages, bool moved_all, uint32_
     return true;
 }
 
+/* Out of the lists for as long as its pages go, so that the lock is not held meanwhile. Returns how many were given back. */
+static size_t tidy_slab(tmi_mslabs_t *s, tmi_mslab_t *slab, size_t pages)
+{
+    uint32_t before = slab->nfree;
+    start_emptying(s, slab, 0, 0);
+    uint64_t empty = tmi_mslab_empty_pages(slab);
+    tmi_unlock(&s->lock);
+    size_t n = tmi_mslab_purge(slab, empty, pages);
+    tmi_lock(&s->lock);
+    end_emptying(s, slab);
+    slab->emptying = false;
+    if (slab->nfree == tmi_mclasses[slab->cls].slots) {
+        tmi_mslab_release(slab, false);
+        return n;
+    }
+    tmi_mslab_relevel(slab);
+    if (n < tmi_popcount(empty) || slab->nfree != before) // not all, or more has come back meanwhile
+        tmi_dlist_push_front(&s->tidy, &slab->tidy_link);
+    return n;
+}
+
 bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
 {
     tmi_mslabs_t *s = &tmi_mslabs[cls];
@@ -239,14 +265,8 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
         return false;
     tmi_lock(&s->lock);
     unsigned looks_max = pages < 64 ? 1 : 4; // a step has little time
-    for (unsigned looks = 0; looks < looks_max && *done < pages && !tmi_dlist_empty(&s->tidy); looks++) {
-        tmi_mslab_t *slab = TM_CONTAINER_OF(s->tidy.next, tmi_mslab_t, tidy_link);
-        uint64_t empty = tmi_mslab_empty_pages(slab);
-        size_t n = tmi_mslab_purge(slab, empty, pages - *done);
-        *done += n;
-        if (n == tmi_popcount(empty))
-            tmi_dlist_remove(&slab->tidy_link);
-    }
+    for (unsigned looks = 0; looks < looks_max && *done < pages && !tmi_dlist_empty(&s->tidy); looks++)
+        *done += tidy_slab(s, TM_CONTAINER_OF(s->tidy.next, tmi_mslab_t, tidy_link), pages - *done);
     bool more = !tmi_dlist_empty(&s->tidy);
     tmi_unlock(&s->lock);
     return more;
