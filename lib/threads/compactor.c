@@ -9,29 +9,32 @@
 
 #define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
-enum { QUIET_MS = 50, POLLS_PER_LOOK = 32, SLEEP_MAX_MS = 200 };
+enum { QUIET_MS = 50, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
+_Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks at each class once");
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
 static uint32_t asleep;       // futex: 1 while the thread sleeps without a clock
 static bool started;
 static uint64_t longest_step;
 
+static size_t class_live(unsigned c)
+{
+    const tmi_mslabs_t *s = &tmi_mslabs[c];
+    size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
+    return taken * tmi_mclasses[c].size;
+}
+
 static size_t live_bytes(void)
 {
     size_t live = tmi_counter(extent_bytes);
-    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
-        const tmi_mslabs_t *s = &tmi_mslabs[c];
-        size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
-        live += taken * tmi_mclasses[c].size;
-    }
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
+        live += class_live(c);
     return live;
 }
 
-static bool worth_it(unsigned percent)
-{
-    size_t gain = tmi_compact_gain(1);
-    return gain >= GAIN_MIN && gain > live_bytes() / 100 * percent;
-}
+static bool is_worth(size_t gain, size_t live, unsigned percent) { return gain >= GAIN_MIN && gain > live / 100 * percent; }
+
+static bool worth_it(unsigned percent) { return is_worth(tmi_compact_gain(1), live_bytes(), percent); }
 
 /* In per cent of live bytes, 1,000 at most. */
 static unsigned waste(void)
@@ -196,6 +199,23 @@ static TM_COLD void start(void)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* The n-th poll: a mutator looks at a few classes, whoever ends a round decides. Returns whether there is work for the thread. */
+static bool look(uint32_t n)
+{
+    static size_t gain, live; // of this round. Relaxed: estimates, and another thread's share may land in the next round
+    unsigned first = n % (TMI_MCLASS_LAST / CLASSES_PER_POLL) * CLASSES_PER_POLL + 1;
+    for (unsigned c = first; c < first + CLASSES_PER_POLL; c++) {
+        if (tmi_load_relaxed(&tmi_mslabs[c].nslabs) == 0)
+            continue;
+        (void)tmi_add_relaxed(&gain, tmi_movable_gain(c));
+        (void)tmi_add_relaxed(&live, class_live(c));
+    }
+    if (first + CLASSES_PER_POLL <= TMI_MCLASS_LAST)
+        return false;
+    size_t g = tmi_exchange_relaxed(&gain, 0), l = tmi_exchange_relaxed(&live, 0);
+    return is_worth(g, l + tmi_counter(extent_bytes), tmi_options.compact_churn);
+}
+
 void tmi_compactor_poll(void)
 {
     if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
@@ -205,7 +225,7 @@ void tmi_compactor_poll(void)
         tmi_store_relaxed(&asleep, 0);
         tmi_os_futex_wake_one(&asleep);
     }
-    if (n % POLLS_PER_LOOK == 0 && !tmi_load_relaxed(&started) && worth_it(tmi_options.compact_churn))
+    if (!tmi_load_relaxed(&started) && look(n))
         start();
 }
 
