@@ -25,8 +25,12 @@ static void keep_stderr(void)
     errno = saved;
 }
 
+/* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now that they are read, before the
+ * program changes its environment. */
 __attribute__((constructor)) static void start(void)
 {
+    if (!tmi_options_given())
+        return;
     tmi_heap_init();
     (void)tmi_thread_or_null();
     if (tmi_options.stats && tmi_options.stats_file[0] == '\0')

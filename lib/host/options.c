@@ -181,15 +181,19 @@ static char **initial_environment(void)
     return (char **)(stack + 1 + stack[0] + 1);
 }
 
-void tmi_options_init(void)
+static const char *given(void)
 {
     const char *text = NULL;
     char **env = getauxval(AT_SECURE) ? NULL : initial_environment();
     for (; env != NULL && *env != NULL; env++)
         if (strncmp(*env, "TINYMEM=", 8) == 0)
             text = *env + 8;
-    tmi_options_parse(text);
+    return text;
 }
+
+bool tmi_options_given(void) { return given() != NULL; }
+
+void tmi_options_init(void) { tmi_options_parse(given()); }
 
 size_t tmi_options_describe(char *buf, size_t size)
 {

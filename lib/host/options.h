@@ -27,6 +27,8 @@ extern tmi_options_t tmi_options;
 
 /* Set the defaults, then what `text` says (NULL: nothing). Complaints go to stderr. */
 void tmi_options_parse(const char *text);
+/* Whether the environment has TINYMEM, and it counts. */
+bool tmi_options_given(void);
 /* Find TINYMEM in the process's initial environment and parse it. Works before libc has set `environ`. */
 void tmi_options_init(void);
 /* "key:value,key:value" of all options, terminated. Returns the length. */

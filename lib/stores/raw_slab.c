@@ -8,12 +8,18 @@ tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
 
 void tmi_raw_init(void)
 {
-    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
-        for (unsigned l = 0; l < TMI_RAW_LEVELS; l++)
-            tmi_dlist_init(&tmi_slabs[c].levels[l]);
-        tmi_dlist_init(&tmi_slabs[c].purge_queue);
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock_set_place(&tmi_slabs[c].lock, TMI_RANK_SLABS, c);
-    }
+}
+
+/* Lists are made at a class's first slab: a process that allocates little need not touch them all. */
+static void ready_class(tmi_slabs_t *s)
+{
+    if (s->purge_queue.next != NULL)
+        return;
+    tmi_dlist_init(&s->purge_queue);
+    for (unsigned l = 0; l < TMI_RAW_LEVELS; l++)
+        tmi_dlist_init(&s->levels[l]);
 }
 
 static size_t record_size(const tmi_class_info_t *c) { return sizeof(tmi_slab_t) + tmi_slab_words(c) * sizeof(uint64_t); }
@@ -45,6 +51,7 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
     }
     for (unsigned u = 0; u < c->units; u++)
         tmi_span_of(slab->base + u * TMI_UNIT_SIZE)->owner = slab;
+    ready_class(&tmi_slabs[cls]);
     tmi_dlist_init(&slab->level_link);
     tmi_dlist_init(&slab->purge_link);
     slab->cls = (uint8_t)cls;

@@ -5,15 +5,13 @@
 
 #include <pthread.h>
 
-#define SERVES_NOTHING                                                  \
-    {                                                                   \
-        .cache.magazines[0].top = (void **)(uintptr_t)(tmi_no_slots + 1), \
-        .handles.current = &tmi_hcache_none,                             \
-        .pins.slot[0] = TM_PIN_GUARD_,                                  \
-    }
+tmi_thread_t tmi_nobody = {
+    .cache.magazines[0].top = (void **)(uintptr_t)(tmi_no_slots + 1),
+    .handles.current = &tmi_hcache_none,
+    .pins.slot[0] = TM_PIN_GUARD_,
+};
+tmi_thread_t tmi_departed; // made the same when the first thread departs: most processes end before
 
-tmi_thread_t tmi_nobody = SERVES_NOTHING;
-tmi_thread_t tmi_departed = SERVES_NOTHING;
 __thread tm_pins_t_ *tmi_self_ = &tmi_nobody.pins;
 extern __thread tm_pins_t_ *tm_self_ __attribute__((alias("tmi_self_"), visibility("default")));
 
@@ -31,10 +29,19 @@ static void retire(tmi_thread_t *t)
     tmi_unlock(&tmi_registry_lock);
 }
 
+/* Any thread, again and again. Relaxed: all write the same, and each reads what it has written itself. */
+static void ready_departed(void)
+{
+    tmi_store_relaxed(&tmi_departed.cache.magazines[0].top, tmi_nobody.cache.magazines[0].top);
+    tmi_store_relaxed(&tmi_departed.handles.current, tmi_nobody.handles.current);
+    tmi_store_relaxed(&tmi_departed.pins.slot[0], TM_PIN_GUARD_);
+}
+
 static void at_thread_end(void *record)
 {
     tmi_thread_t *t = record;
     size_t left = tmi_pin_leave(&t->pins);
+    ready_departed();
     tmi_self_ = &tmi_departed.pins;
     if (left > 0)
         tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
