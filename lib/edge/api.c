@@ -67,13 +67,13 @@ void tm_free(tm_handle_t h)
         tmi_object_free(h);
         return;
     }
-    uint64_t w = tmi_load_acquire(&tmi_words[tmi_anew(i)]); // pairs: mover_publish
-    if (TM_UNLIKELY(tm_word_differs_(w, h) || tmi_word_is_last(w) || t->pins.top != 0)) {
+    uint64_t *words = tmi_words, w = tmi_load_acquire(&words[tmi_anew(i)]); // pairs: mover_publish
+    if (TM_UNLIKELY(tm_word_differs_(w, h) || tmi_word_is_last(w) || tmi_load_foldable(&t->pins.top) != 0)) {
         free_slowly(h, w);
         return;
     }
     // [model: free_cas] our accesses precede the next owner's; a mark, or a second free, makes it fail
-    if (TM_UNLIKELY(!tmi_cas_acq_rel(&tmi_words[tmi_anew(i)], &w, w - TMI_GENERATION_STEP - TMI_WORD_LIVE))) {
+    if (TM_UNLIKELY(!tmi_cas_acq_rel(&words[tmi_anew(i)], &w, w - TMI_GENERATION_STEP - TMI_WORD_LIVE))) {
         tmi_object_free(h);
         return;
     }

@@ -42,7 +42,7 @@ void tmi_mslab_touch(tmi_mslab_t *slab, uint64_t pages);
 size_t tmi_mslab_bytes(const tmi_class_info_t *c, size_t n);
 /* Pages without a taken slot. */
 uint64_t tmi_mslab_empty_pages(const tmi_mslab_t *slab);
-/* Give at most `most` of these pages back, whole runs at a time. Returns how many; the kernel's refusal counts as done. */
+/* Give at most `most` of these pages back, and fewer when they are scattered: a run counts for some pages more. Returns how many; the kernel's refusal counts as done. */
 size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most);
 
 #endif

@@ -246,10 +246,12 @@ uint64_t tmi_mslab_empty_pages(const tmi_mslab_t *slab)
     return result;
 }
 
+enum { CALL_COST = 12 }; // in pages: a call interrupts the processors that run other threads of the process
+
 size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
 {
-    size_t done = 0;
-    while (pages != 0 && done < most) {
+    size_t done = 0, calls = 0;
+    while (pages != 0 && done + calls * (CALL_COST - 1) < most) {
         unsigned first = tmi_lowest_bit(pages);
         uint64_t others = ~(pages >> first); // 0: the slab has 64 pages, and these are all of them
         unsigned n = others == 0 ? 64 : tmi_lowest_bit(others);
@@ -257,6 +259,7 @@ size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
         uint64_t run = tmi_low_bits(n) << first;
         pages &= ~run;
         done += n;
+        calls++;
         tmi_count(purge_calls, 1);
         if (tmi_os_purge(tmi_mslab_span(slab) + ((size_t)first << tmi_os_page_shift), (size_t)n << tmi_os_page_shift) != 0)
             continue; // locked memory stays
