@@ -12,6 +12,18 @@ static void empty(long n)
         __asm__ volatile("" ::: "memory");
 }
 
+/* The two loops of a burst, and the array between them. */
+static void empty_burst(long n)
+{
+    tm_handle_t block[BURST];
+    for (long i = 0; i < n / BURST; i++) {
+        for (int k = 0; k < BURST; k++)
+            __asm__ volatile("" : "=r"(block[k]));
+        for (int k = 0; k < BURST; k++)
+            __asm__ volatile("" : : "r"(block[k]) : "memory");
+    }
+}
+
 static void pin_unpin(long n)
 {
     tm_handle_t h = make_object(64);
@@ -77,6 +89,8 @@ int main(int argc, char **argv)
         alloc_free_burst(n, size);
     else if (!strcmp(name, "malloc+free"))
         malloc_free(n, size);
+    else if (!strcmp(name, "empty-burst"))
+        empty_burst(n);
     else
         empty(n);
     return 0;

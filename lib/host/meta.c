@@ -88,4 +88,22 @@ void tmi_meta_free(void *p, size_t nbytes)
     tmi_unlock(&tmi_meta_lock);
 }
 
+void *tmi_meta_pages(size_t nbytes)
+{
+    void *p;
+    nbytes = tmi_round_up(nbytes, tmi_os_page_size);
+    if (tmi_os_map(NULL, nbytes, tmi_os_page_size, &p) != 0)
+        return NULL;
+    tmi_lock(&tmi_meta_lock);
+    tmi_own_add(&taken, nbytes);
+    tmi_unlock(&tmi_meta_lock);
+    return p;
+}
+
+void tmi_meta_rest(void *pages, size_t nbytes)
+{
+    if (nbytes > 0)
+        (void)tmi_os_purge(pages, tmi_round_up(nbytes, tmi_os_page_size));
+}
+
 size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&taken); } // a statistic

@@ -15,6 +15,10 @@
 void *tmi_meta_alloc(size_t nbytes);
 /* Give back what tmi_meta_alloc(nbytes) returned. */
 void tmi_meta_free(void *p, size_t nbytes);
+/* Zeroed OS pages for nbytes, for ever, or NULL; of any size. */
+void *tmi_meta_pages(size_t nbytes);
+/* What these whole pages hold is not needed for now: their memory goes to the kernel, and they read as zero, or as before if it is locked. */
+void tmi_meta_rest(void *pages, size_t nbytes);
 /* Bytes taken from the kernel or the static start so far. */
 size_t tmi_meta_bytes(void);
 

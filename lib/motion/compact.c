@@ -8,7 +8,7 @@
 
 tmi_lock_t tmi_compact_lock = TMI_LOCK_OF(TMI_RANK_MOVER);
 tmi_compact_figures_t tmi_compact_figures;
-batch_t *tmi_batch;
+batch_t tmi_batch;
 static bool stopped;
 
 #if TMI_TEST_HOOKS
@@ -16,14 +16,25 @@ void (*tmi_compact_hook)(const char *step);
 bool tmi_compact_no_scan;
 #endif
 
+enum { ENTRIES_BYTES = BATCH_OBJECTS * sizeof(entry_t), SOURCES_BYTES = BATCH_SOURCES * sizeof(source_t) };
+
 bool tmi_compact_ready(void)
 {
-    if (tmi_batch == NULL) {
-        tmi_batch = tmi_meta_alloc(sizeof *tmi_batch);
-        if (tmi_batch != NULL)
-            memset(tmi_batch, 0, sizeof *tmi_batch); // its pages come now, and not in the middle of a step
+    if (tmi_batch.entries == NULL) {
+        char *p = tmi_meta_pages(ENTRIES_BYTES + SOURCES_BYTES);
+        if (p == NULL)
+            return false;
+        memset(p, 0, ENTRIES_BYTES + SOURCES_BYTES); // its pages come now, and not in the middle of a step
+        tmi_batch.entries = (entry_t *)(void *)p;
+        tmi_batch.sources = (source_t *)(void *)(p + ENTRIES_BYTES);
     }
-    return tmi_batch != NULL;
+    return true;
+}
+
+void tmi_compact_rest(void)
+{
+    if (tmi_batch.entries != NULL && tmi_batch.state == IDLE && tmi_batch.nsources == 0)
+        tmi_meta_rest(tmi_batch.entries, ENTRIES_BYTES + SOURCES_BYTES);
 }
 
 bool tmi_compact_stopped(void) { return tmi_load_relaxed(&stopped); } // relaxed: a statistic, and a hint
@@ -91,7 +102,7 @@ static void go_on(batch_t *b)
 
 void tmi_compact_fenced(uint64_t id, tmi_fence_t kind, int err)
 {
-    batch_t *b = tmi_batch;
+    batch_t *b = &tmi_batch;
     bool current = b->id == id && b->state == FENCE;
     if (err != 0) { // once registered it does not fail, but for a filter of system calls that came later
         tmi_store_relaxed(&stopped, true);
@@ -103,14 +114,14 @@ void tmi_compact_fenced(uint64_t id, tmi_fence_t kind, int err)
         go_on(b);
 }
 
-bool tmi_compact_idle(void) { return tmi_batch == NULL || tmi_batch->state == IDLE; }
-bool tmi_compact_marking(void) { return tmi_batch == NULL || tmi_batch->state <= MARK; }
+bool tmi_compact_idle(void) { return tmi_batch.state == IDLE; }
+bool tmi_compact_marking(void) { return tmi_batch.state <= MARK; }
 
-uint64_t tmi_compact_batch(void) { return tmi_batch->id; }
+uint64_t tmi_compact_batch(void) { return tmi_batch.id; }
 
 void tmi_compact_fence(const tm_pins_t_ *self)
 {
-    batch_t *b = tmi_batch;
+    batch_t *b = &tmi_batch;
     if (b->state != FENCE)
         return;
     if (tmi_pin_alone(self) || !tmi_pin_asymmetric()) { // in the second case pins have fences of their own, and we have just had ours
@@ -203,19 +214,17 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
 
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits)
 {
-    if (tmi_batch == NULL || stopped)
+    if (tmi_batch.entries == NULL || stopped)
         return TMI_COMPACT_NOTHING;
     uint64_t before = tmi_os_now_ns();
-    tmi_compact_result_t r = piece(tmi_batch, limits);
+    tmi_compact_result_t r = piece(&tmi_batch, limits);
     tmi_own_add(&tmi_compact_figures.time_ns, tmi_os_now_ns() - before);
     return r;
 }
 
 void tmi_compact_drop(void)
 {
-    batch_t *b = tmi_batch;
-    if (b == NULL)
-        return;
+    batch_t *b = &tmi_batch;
     if (b->state >= FENCE && b->state <= PUBLISH) {
         for (size_t i = b->state == PUBLISH ? b->cursor : 0; i < b->n; i++)
             tmi_entry_give_up(b, &b->entries[i]);

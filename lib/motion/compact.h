@@ -27,8 +27,10 @@
 
 extern tmi_lock_t tmi_compact_lock; // for fork, and for who calls tmi_compact_piece
 
+#define TMI_COMPACT_NO_DEADLINE UINT64_MAX
+
 typedef struct tmi_compact_limits {
-    uint64_t deadline_ns;   // stop soon after; at least one small piece is done
+    uint64_t deadline_ns;   // stop soon after, or TMI_COMPACT_NO_DEADLINE; at least one small piece is done
     size_t objects, bytes;  // of a batch
     size_t min_gain;        // bytes that a class must promise to be chosen
     size_t purge_pages;     // at a time
@@ -44,6 +46,9 @@ typedef enum tmi_compact_result {
 
 /* Room for the books of a batch. False: no memory. */
 bool tmi_compact_ready(void);
+
+/* No batch will be made for some time: the memory of the books goes back. Caller holds the lock. */
+void tmi_compact_rest(void);
 
 /* The next piece of work. Caller holds the lock. */
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits);

@@ -28,11 +28,11 @@ typedef struct batch {
     uint64_t id, started_ns, marked_ns;
     size_t n, bytes, cursor, offset; // entries; bytes of them; place in the current state; bytes copied of the entry at cursor
     size_t nsources, given;
-    source_t sources[BATCH_SOURCES];
-    entry_t entries[BATCH_OBJECTS];
+    source_t *sources; // BATCH_SOURCES
+    entry_t *entries;  // BATCH_OBJECTS; NULL until tmi_compact_ready
 } batch_t;
 
-extern batch_t *tmi_batch; // NULL until tmi_compact_ready
+extern batch_t tmi_batch;
 
 static inline char *tmi_entry_from(const entry_t *e) { return tmi_word_address(e->word); }
 static inline source_t *tmi_entry_source(batch_t *b, const entry_t *e) { return &b->sources[e->source]; }
@@ -44,7 +44,11 @@ static inline bool tmi_entry_untouched(const entry_t *e)
     return e->word != 0 && tmi_load_relaxed(tmi_word(e->index)) == (e->word | TMI_WORD_MOVING); // relaxed: publishing asks again
 }
 
-static inline bool tmi_over(const tmi_compact_limits_t *limits) { return tmi_os_now_ns() >= limits->deadline_ns; }
+/* The clock is read only where there is a deadline: a reading costs as much as copying a hundred bytes. */
+static inline bool tmi_over(const tmi_compact_limits_t *limits)
+{
+    return limits->deadline_ns != TMI_COMPACT_NO_DEADLINE && tmi_os_now_ns() >= limits->deadline_ns;
+}
 
 /* Choose sources and mark their objects. False: there is nothing to choose. */
 bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits);
@@ -57,8 +61,10 @@ bool tmi_batch_give(batch_t *b, const tmi_compact_limits_t *limits);
 /* An entry that cannot be moved: counted by what its word says, its mark taken away, its target slot given back. */
 void tmi_entry_give_up(batch_t *b, entry_t *e);
 
-/* The only code that reads bytes which their owner may be writing: such a copy is dropped. Sizes are multiples of 16. */
+/* The only code that reads bytes which their owner may be writing: such a copy is dropped. Addresses and sizes are multiples of 16. */
 void tmi_copy_racing(char *to, const char *from, size_t nbytes);
+/* What was copied is ordered before all that follows: due before the lock is let go, and before the words are published. */
+void tmi_copy_settle(void);
 
 #if TMI_TEST_HOOKS
 #define TMI_STEP(name) (tmi_compact_hook ? tmi_compact_hook(name) : (void)0)

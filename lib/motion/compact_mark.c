@@ -10,7 +10,7 @@ static uint64_t skipped_in[TMI_MCLASS_COUNT];   // batch
 
 static bool barren(unsigned cls, uint32_t now)
 {
-    if (skipped_in[cls] == tmi_batch->id)
+    if (skipped_in[cls] == tmi_batch.id)
         return true;
     if (barren_until[cls] != 0 && (int32_t)(now - barren_until[cls]) >= 0)
         barren_until[cls] = 0;

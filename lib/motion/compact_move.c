@@ -3,26 +3,6 @@
 
 enum { CHUNK = 1024, TARGETS_AT_ONCE = 16, PUBLISHED_PER_LOOK = 8 };
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define NO_TSAN __attribute__((no_sanitize("thread")))
-#endif
-#endif
-#ifndef NO_TSAN
-#define NO_TSAN __attribute__((no_sanitize_thread))
-#endif
-
-NO_TSAN TM_NOINLINE void tmi_copy_racing(char *to, const char *from, size_t nbytes)
-{
-    volatile uint64_t *t = (volatile uint64_t *)(void *)to; // volatile: single accesses, which ThreadSanitizer leaves alone here, unlike atomic ones
-    const volatile uint64_t *f = (const volatile uint64_t *)(const void *)from;
-    for (size_t i = 0; i < nbytes / 8; i += 2) {
-        uint64_t a = f[i], b = f[i + 1]; // torn values are dropped with the copy
-        t[i] = a;
-        t[i + 1] = b;
-    }
-}
-
 static void count_failure(const entry_t *e, uint64_t w)
 {
     bool same = (w & ~TMI_WORD_MOVING) == e->word;
@@ -83,7 +63,7 @@ static bool copy_one(batch_t *b)
     return b->offset == size;
 }
 
-bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits)
+static bool copy_some(batch_t *b, const tmi_compact_limits_t *limits)
 {
     size_t copied = 0;
     while (b->cursor < b->n) {
@@ -101,6 +81,13 @@ bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits)
         }
     }
     return true;
+}
+
+bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits)
+{
+    bool done = copy_some(b, limits);
+    tmi_copy_settle();
+    return done;
 }
 
 /* What the asked alignment of an object is goes with it. False: no memory for it. */

@@ -9,7 +9,7 @@
 
 #define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
-enum { QUIET_MS = 50, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
+enum { QUIET_MS = 50, NAP_MS = 10, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
 _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks at each class once");
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
@@ -43,12 +43,15 @@ static unsigned waste(void)
     return gain / live >= 10 ? 1000 : (unsigned)(gain * 100 / live);
 }
 
+/* More than that is worth more processor time, and fences that interrupt. */
+static unsigned calm_waste(void) { return tmi_options.compact_churn * 4 / 3; }
+
 /* ---- one batch, by whoever has the lock ------------------------------------------------------------------------------------- */
 
 static tmi_compact_limits_t background_limits(bool quiet)
 {
     return (tmi_compact_limits_t){
-        .deadline_ns = UINT64_MAX,
+        .deadline_ns = TMI_COMPACT_NO_DEADLINE,
         .objects = tmi_max(tmi_options.batch_objects, 1),
         .bytes = tmi_max(tmi_options.batch_kib, 1) * TMI_KIB,
         .min_gain = quiet ? 1 : CLASS_GAIN_MIN,
@@ -66,7 +69,7 @@ static tmi_fence_t kind_of_fence(void)
     last_aborted += aborted;
     if (tmi_options.fence != TMI_FENCES_AUTO)
         return tmi_options.fence == TMI_FENCES_GLOBAL ? TMI_FENCE_GLOBAL : TMI_FENCE_EXPEDITED;
-    if (waste() >= 100) // no time to lose
+    if (waste() > calm_waste()) // no time to lose
         return TMI_FENCE_EXPEDITED;
     if (aborted > moved / 4) // the long wait lets too many objects be touched
         expedited_left = 16;
@@ -116,14 +119,22 @@ static bool background_batch(bool quiet)
 
 /* ---- the background thread --------------------------------------------------------------------------------------------------- */
 
-/* Up to twice compact_churn the share is compact_cpu; from there it grows, to a whole processor at 100 % of waste: a heap that
+/* Up to calm_waste the share is compact_cpu; from there it grows, to a whole processor at four times compact_churn: a heap that
  * is mostly holes is worth more than the time. */
 static uint32_t share_of_cpu(void)
 {
-    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_options.compact_cpu, 1), 100), w = waste(), calm = 2 * tmi_options.compact_churn;
-    if (w <= calm || calm >= 100)
+    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_options.compact_cpu, 1), 100), w = waste(), calm = calm_waste();
+    uint32_t all = tmi_max(4 * tmi_options.compact_churn, 40);
+    if (w <= calm)
         return share;
-    return w >= 100 ? 100 : share + (100 - share) * (w - calm) / (100 - calm);
+    return w >= all ? 100 : share + (100 - share) * (w - calm) / (all - calm);
+}
+
+/* Nothing to do, and in a busy program that may soon be otherwise. When there is more than that to gain, none of it could be moved. */
+static void nap(void)
+{
+    unsigned w = waste();
+    tmi_os_sleep_ms(w * 2 > tmi_options.compact_churn && w <= tmi_options.compact_churn ? NAP_MS : QUIET_MS);
 }
 
 static void rest(uint64_t worked_ns)
@@ -137,6 +148,9 @@ static void rest(uint64_t worked_ns)
 
 static void sleep_until_polled(void)
 {
+    tmi_lock(&tmi_compact_lock);
+    tmi_compact_rest();
+    tmi_unlock(&tmi_compact_lock);
     tmi_store_relaxed(&asleep, 1); // relaxed: a poll that comes too early wakes nobody, and the next one does
     while (tmi_load_relaxed(&asleep) != 0)
         tmi_os_futex_wait(&asleep, 1);
@@ -179,7 +193,7 @@ static void *work(void *unused)
         if (did)
             rest(tmi_compact_figure(time_ns) - before);
         else
-            tmi_os_sleep_ms(QUIET_MS); // also when much is wasted and none of it can be moved
+            nap();
     }
     return unused;
 }
@@ -256,6 +270,7 @@ void tmi_compactor_all(const tm_pins_t_ *self)
         (void)tmi_thread_claim_caches();
     tmi_compact_afresh(); // pins may have ended
     everything(self);
+    tmi_compact_rest();
     tmi_unlock(&tmi_compact_lock);
 }
 

@@ -1,5 +1,6 @@
 #include "threads/hcache.h"
 #include "host/meta.h"
+#include "host/os.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 #define MAGAZINE_BYTES ((size_t)64 << 10) // they hold no bytes: the mover claims them when their pages matter
@@ -14,13 +15,26 @@ static size_t capacity(unsigned cls)
     return tmi_max(tmi_min(MAGAZINE_BYTES / tmi_mclasses[cls].size, CAPACITY_MAX), 1);
 }
 
+static size_t buffer_length(unsigned cls) { return capacity(cls) + 1; }
+
+static tm_handle_t *first_room(tmi_hmagazines_t *ms)
+{
+    return (tm_handle_t *)(void *)((char *)ms + tmi_round_up(sizeof *ms, tmi_os_page_size));
+}
+
+/* The magazines and room for all buffers, which is mostly never touched. */
 bool tmi_hcache_make(tmi_hcache_t *cache)
 {
-    tmi_hmagazines_t *ms = tmi_meta_alloc(sizeof *ms);
+    size_t room = 0;
+    for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
+        room += buffer_length(c);
+    tmi_hmagazines_t *ms = tmi_meta_pages(tmi_round_up(sizeof *ms, tmi_os_page_size) + room * sizeof(tm_handle_t));
     if (ms == NULL)
         return false;
+    ms->room = first_room(ms);
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
         ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
+    ms->hand = TMI_MCLASS_FIRST;
     tmi_store_release(&cache->own, ms); // whole before others claim it; pairs: tmi_hcache_claim
     tmi_store_relaxed(&cache->current, ms); // not claimed before it was `own`, or put right by unclaim
     return true;
@@ -59,26 +73,52 @@ static void return_bound(unsigned cls, const tm_handle_t *handles, size_t n)
 
 static void set_top(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t *top) { tmi_store_relaxed(&ms->magazine[cls].top, top); }
 
-static bool make_buffer(tmi_hmagazines_t *ms, unsigned cls)
+static void make_buffer(tmi_hmagazines_t *ms, unsigned cls)
 {
+    tm_handle_t *buffer = ms->room;
     if (ms->buffers[cls] != NULL)
-        return true;
-    tm_handle_t *buffer = tmi_meta_alloc((capacity(cls) + 1) * sizeof *buffer);
-    if (buffer == NULL)
-        return false;
+        return;
+    ms->room += buffer_length(cls);
     set_top(ms, cls, buffer + 1);
     ms->magazine[cls].limit = buffer + 1 + capacity(cls);
     ms->batch[cls] = (uint8_t)tmi_min(BATCH_FIRST, capacity(cls));
     tmi_store_relaxed(&ms->buffers[cls], buffer); // statistics read it
-    return true;
+}
+
+static size_t flush_some(tmi_hmagazines_t *ms, unsigned cls, size_t n)
+{
+    if (n == 0)
+        return 0;
+    tm_handle_t *bottom = ms->buffers[cls] + 1, *top = ms->magazine[cls].top;
+    return_bound(cls, bottom, n);
+    for (tm_handle_t *p = bottom; p + n < top; p++)
+        *p = p[n];
+    set_top(ms, cls, top - n);
+    return n;
+}
+
+static size_t held(const tmi_hmagazines_t *ms, unsigned cls)
+{
+    return ms->buffers[cls] == NULL ? 0 : (size_t)(ms->magazine[cls].top - (ms->buffers[cls] + 1));
+}
+
+/* The class is refilled or flushed; the one under the hand is idle if it was not, all the way round (N4). */
+static void turn_hand(tmi_hmagazines_t *ms, unsigned cls)
+{
+    unsigned idle = ms->hand;
+    ms->active[cls] = true;
+    ms->hand = (uint8_t)(idle == TMI_MCLASS_LAST ? TMI_MCLASS_FIRST : idle + 1);
+    if (!ms->active[idle] && flush_some(ms, idle, held(ms, idle)) > 0)
+        ms->batch[idle] = (uint8_t)tmi_min(BATCH_FIRST, capacity(idle));
+    ms->active[idle] = false;
 }
 
 /* Half a magazine at most; the handles of the lowest slots are popped first. One of them is the caller's. */
 static tm_handle_t refill(tmi_hmagazines_t *ms, unsigned cls)
 {
     tm_handle_t taken[CAPACITY_MAX], *buffer;
-    if (!make_buffer(ms, cls))
-        return take_bound(cls, taken, 1) == 1 ? taken[0] : TM_NULL;
+    make_buffer(ms, cls);
+    turn_hand(ms, cls);
     size_t n = take_bound(cls, taken, ms->batch[cls]);
     if (n == 0)
         return TM_NULL;
@@ -114,23 +154,14 @@ tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls)
     return h;
 }
 
-static size_t flush_some(tmi_hmagazines_t *ms, unsigned cls, size_t n)
-{
-    tm_handle_t *bottom = ms->buffers[cls] + 1, *top = ms->magazine[cls].top;
-    if (n == 0)
-        return 0;
-    return_bound(cls, bottom, n);
-    for (tm_handle_t *p = bottom; p + n < top; p++)
-        *p = p[n];
-    set_top(ms, cls, top - n);
-    return n;
-}
-
 static void free_to(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t h)
 {
     tmi_hmagazine_t *m = &ms->magazine[cls];
-    if (m->top == m->limit)
+    make_buffer(ms, cls);
+    if (m->top == m->limit) {
         (void)flush_some(ms, cls, (capacity(cls) + 1) / 2);
+        turn_hand(ms, cls);
+    }
     *m->top = h;
     set_top(ms, cls, m->top + 1);
 }
@@ -142,7 +173,7 @@ void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h)
         return;
     }
     tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
-    if (ms != &tmi_hcache_none && make_buffer(ms, cls))
+    if (ms != &tmi_hcache_none)
         free_to(ms, cls, h);
     else
         return_bound(cls, &h, 1);
@@ -153,8 +184,7 @@ static size_t flush_all(tmi_hmagazines_t *ms)
 {
     size_t n = 0;
     for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
-        if (ms->buffers[c] != NULL)
-            n += flush_some(ms, c, (size_t)(ms->magazine[c].top - (ms->buffers[c] + 1)));
+        n += flush_some(ms, c, held(ms, c));
     return n;
 }
 
@@ -178,7 +208,10 @@ size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache)
         return 0;
     if (tmi_load_acquire(&cache->busy)) // pairs: tmi_hcache_end
         return 0;
-    return flush_all(cache->own);
+    size_t n = flush_all(cache->own);
+    tm_handle_t *room = first_room(cache->own);
+    tmi_meta_rest(room, (size_t)(cache->own->room - room) * sizeof *room); // the zero at each bottom is among zeroes
+    return n;
 }
 
 void tmi_hcache_unclaim(tmi_hcache_t *cache)

@@ -10,6 +10,9 @@
  * N2  The word of a handle in a magazine is bound: not live, its generation, and the address of a slot of the magazine's class.
  * N3  The owner sets busy before it looks at `current`, and clears it when the magazines are at rest.
  *
+ * N4  `hand` goes on by a class at each refill or flush of any. A class that has had none in a whole round gives its slots back: sizes that a program has
+ *     left behind would keep theirs for ever.
+ *
  * Slots in the magazines of a thread that sleeps would keep emptied slabs from the kernel. So the mover may *claim* a cache, by the
  * asymmetry that pins have: it makes `current` point to magazines that serve nothing, has everybody fence, and then looks at `busy`. Either the owner
  * was seen inside, and the cache is left alone, or it will find nothing when it comes, and goes to the slabs, without waiting.
@@ -28,7 +31,10 @@ typedef struct tmi_hmagazine {
 typedef struct tmi_hmagazines {
     tmi_hmagazine_t magazine[TMI_MCLASS_COUNT];
     uint8_t batch[TMI_MCLASS_COUNT];       // slots to take at the next refill
+    bool active[TMI_MCLASS_COUNT];         // N4: refilled or flushed since the hand was here
+    uint8_t hand;
     tm_handle_t *buffers[TMI_MCLASS_COUNT];
+    tm_handle_t *room;                     // for buffers, in the pages after this record; while all are empty these hold nothing but zeroes
 } tmi_hmagazines_t;
 
 typedef struct tmi_hcache {
@@ -40,7 +46,7 @@ typedef struct tmi_hcache {
 /* Magazines that are empty and full for ever. */
 extern tmi_hmagazines_t tmi_hcache_none;
 
-/* False: no memory. */
+/* False: no memory; then it serves nothing. */
 bool tmi_hcache_make(tmi_hcache_t *cache);
 
 /* A bound handle of a class, from the magazine or the stores. TM_NULL: out of memory. `cache` NULL: from the stores. */
