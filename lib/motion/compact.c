@@ -152,6 +152,8 @@ static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *l
         return TMI_COMPACT_NOTHING;
     }
     TMI_STEP("marked");
+    if (b->nsources == 0)
+        return TMI_COMPACT_MORE; // the time was over before there was a source
     tmi_own_add(&tmi_compact_figures.marked, b->n);
     enter(b, b->n > 0 ? FENCE : GIVE);
     return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;

@@ -28,6 +28,7 @@ typedef struct batch {
     uint64_t id, started_ns, marked_ns;
     size_t n, bytes, cursor, offset; // entries; bytes of them; place in the current state; bytes copied of the entry at cursor
     size_t nsources, given;
+    bool fresh, slow;  // the target slots found last may lie in pages that are not there yet; what was copied last did
     source_t *sources; // BATCH_SOURCES
     entry_t *entries;  // BATCH_OBJECTS; NULL until tmi_compact_ready
 } batch_t;
@@ -50,7 +51,7 @@ static inline bool tmi_over(const tmi_compact_limits_t *limits)
     return limits->deadline_ns != TMI_COMPACT_NO_DEADLINE && tmi_os_now_ns() >= limits->deadline_ns;
 }
 
-/* Choose sources and mark their objects. False: there is nothing to choose. */
+/* Choose sources and mark their objects. False: there is nothing to choose. True with neither sources nor entries: call again. */
 bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits);
 
 /* COPY, PUBLISH, GIVE: a piece; true when the state is done. */

@@ -48,28 +48,33 @@ size_t tmi_compact_gain(size_t min_gain)
     return total;
 }
 
-static source_t *new_source(batch_t *b, size_t min_gain)
+/* NULL: there is none, or the time is over. */
+static source_t *new_source(batch_t *b, const tmi_compact_limits_t *limits, bool *none)
 {
     uint32_t now = tmi_os_now_ms();
-    for (unsigned cls; b->nsources < BATCH_SOURCES && (cls = best_class(min_gain, now)) != TMI_MCLASS_NONE;) {
+    do {
+        unsigned cls = b->nsources < BATCH_SOURCES ? best_class(limits->min_gain, now) : TMI_MCLASS_NONE;
+        *none = cls == TMI_MCLASS_NONE;
+        if (*none)
+            return NULL;
         tmi_mslab_t *slab = tmi_movable_choose(cls, now);
-        if (slab == NULL) {
-            skipped_in[cls] = b->id;
-            if (!tmi_movable_busy(cls))
-                barren_until[cls] = (now + BARREN_MS) | 1;
-            continue;
+        if (slab != NULL) {
+            b->sources[b->nsources] = (source_t){.slab = slab, .next = slab->keep};
+            return &b->sources[b->nsources++];
         }
-        b->sources[b->nsources] = (source_t){.slab = slab, .next = slab->keep};
-        return &b->sources[b->nsources++];
-    }
+        skipped_in[cls] = b->id;
+        if (!tmi_movable_busy(cls))
+            barren_until[cls] = (now + BARREN_MS) | 1;
+    } while (!tmi_over(limits));
     return NULL;
 }
 
 /* The source that has slots left to look at, or another one. */
-static source_t *current_source(batch_t *b, size_t min_gain)
+static source_t *current_source(batch_t *b, const tmi_compact_limits_t *limits, bool *none)
 {
     source_t *last = b->nsources > 0 ? &b->sources[b->nsources - 1] : NULL;
-    return last != NULL && !last->exhausted ? last : new_source(b, min_gain);
+    *none = false;
+    return last != NULL && !last->exhausted ? last : new_source(b, limits, none);
 }
 
 /* Number of the next taken slot from `i` on, or the number of slots. Bits may be set meanwhile by frees: then the word tells. */
@@ -122,11 +127,12 @@ static void mark_some(batch_t *b, source_t *s, const tmi_compact_limits_t *limit
 
 bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits)
 {
+    bool none;
     do {
-        source_t *s = current_source(b, limits->min_gain);
+        source_t *s = current_source(b, limits, &none);
         if (s == NULL)
             break;
         mark_some(b, s, limits);
     } while (b->n < limits->objects && b->n < BATCH_OBJECTS && b->bytes < limits->bytes && !tmi_over(limits));
-    return b->nsources > 0;
+    return b->nsources > 0 || !none;
 }

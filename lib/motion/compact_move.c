@@ -1,7 +1,9 @@
 /* States COPY, PUBLISH and GIVE. */
 #include "motion/compact_impl.h"
 
-enum { CHUNK = 1024, TARGETS_AT_ONCE = 16, PUBLISHED_PER_LOOK = 8 };
+#define FAULT_NS 3000
+#define NO_FAULT_NS 1500 // a chunk that takes longer had one
+enum { CHUNK = 1024, OBJECT_COST = 256, TARGETS_AT_ONCE = 8, PUBLISHED_PER_LOOK = 8 }; // an object costs as much as copying so many bytes
 
 static void count_failure(const entry_t *e, uint64_t w)
 {
@@ -36,9 +38,11 @@ static bool find_targets(batch_t *b, size_t first)
     size_t wanted = 0, last = first;
     for (; last < b->n && wanted < TARGETS_AT_ONCE && tmi_entry_class(b, &b->entries[last]) == cls; last++)
         wanted += tmi_entry_untouched(&b->entries[last]);
-    size_t got = tmi_movable_take(cls, slots, wanted, true), k = 0;
+    size_t touched = tmi_load_relaxed(&tmi_mslabs[cls].touched_bytes), k = 0; // a look: that others touch pages too does no harm
+    size_t got = tmi_movable_take(cls, slots, wanted, true);
     if (got < wanted)
         got += tmi_movable_take_below(tmi_entry_source(b, &b->entries[first])->slab, slots + got, wanted - got);
+    b->fresh = tmi_load_relaxed(&tmi_mslabs[cls].touched_bytes) > touched;
     for (size_t i = first; i < last && k < got; i++)
         if (i == first || tmi_entry_untouched(&b->entries[i]))
             b->entries[i].to = slots[k++];
@@ -47,7 +51,7 @@ static bool find_targets(batch_t *b, size_t first)
     return got > 0;
 }
 
-/* Copies some of the entry at the cursor; true when it is done with. */
+/* Copies some of the entry at the cursor, to one page; true when it is done with. */
 static bool copy_one(batch_t *b)
 {
     entry_t *e = &b->entries[b->cursor];
@@ -57,26 +61,41 @@ static bool copy_one(batch_t *b)
     }
     if (b->cursor + 1 < b->n)
         __builtin_prefetch(tmi_entry_from(e + 1));
+    char *to = e->to + b->offset;
     size_t size = tmi_mclasses[tmi_entry_class(b, e)].size, n = tmi_min(size - b->offset, CHUNK);
-    tmi_copy_racing(e->to + b->offset, tmi_entry_from(e) + b->offset, n); // [model: mover_copy]
+    n = tmi_min(n, tmi_os_page_size - ((uintptr_t)to & (tmi_os_page_size - 1)));
+    tmi_copy_racing(to, tmi_entry_from(e) + b->offset, n); // [model: mover_copy]
     b->offset += n;
     return b->offset == size;
 }
 
+/* There is no time for another chunk, and a page fault if it comes to that. `since`: when the last look was. */
+static bool no_time(batch_t *b, const tmi_compact_limits_t *limits, uint64_t *since)
+{
+    if (limits->deadline_ns == TMI_COMPACT_NO_DEADLINE)
+        return false;
+    uint64_t now = tmi_os_now_ns();
+    b->slow = now - *since > NO_FAULT_NS;
+    *since = now;
+    return now + (b->fresh || b->slow ? FAULT_NS : 0) >= limits->deadline_ns;
+}
+
 static bool copy_some(batch_t *b, const tmi_compact_limits_t *limits)
 {
-    size_t copied = 0;
+    size_t cost = 0;
+    uint64_t since = tmi_os_now_ns();
     while (b->cursor < b->n) {
-        if (copy_one(b)) {
-            copied += b->offset;
+        size_t before = b->offset;
+        bool done = copy_one(b);
+        cost += b->offset - before;
+        if (done) {
+            cost += OBJECT_COST;
             b->offset = 0;
             b->cursor++;
-        } else {
-            copied += CHUNK;
         }
-        if (copied >= CHUNK && b->cursor < b->n) {
-            copied = 0;
-            if (tmi_over(limits))
+        if ((cost >= CHUNK || b->fresh || b->slow) && b->cursor < b->n) {
+            cost = 0;
+            if (no_time(b, limits, &since))
                 return false;
         }
     }
