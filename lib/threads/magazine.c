@@ -53,7 +53,9 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
     cache->observed = observed;
     cache->armed = false;
     tmi_store_relaxed(&cache->summoned, 0);
-    cache->budget = TMI_THREAD_CACHE_MAX;
+    cache->bound = cache->budget = TMI_THREAD_CACHE_FIRST;
+    cache->takes = 0;
+    cache->exchanges_then = cache->exchanges;
     cache->victim = TMI_CLASS_FIRST;
 }
 
@@ -237,10 +239,25 @@ static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
     set_limit(cache, cls);
 }
 
+enum { LOOK_AT = 8, TAKES = 16, OFTEN = 8 };
+
+/* The budget is used up, for the sixteenth time. When every eighth exchange comes here, the classes rob each other, and the bound is too low. */
+static void raise_bound(tmi_cache_t *cache)
+{
+    bool often = cache->exchanges - cache->exchanges_then < TAKES * OFTEN;
+    cache->takes = 0;
+    cache->exchanges_then = cache->exchanges;
+    if (!often || cache->bound == TMI_THREAD_CACHE_MAX)
+        return;
+    cache->bound += TMI_THREAD_CACHE_STEP;
+    cache->budget += TMI_THREAD_CACHE_STEP;
+}
+
 /* An idle class gives half its magazine, so that this one can grow. Looks at a few each time; most calls find none. */
 static void take_budget(tmi_cache_t *cache, unsigned cls)
 {
-    enum { LOOK_AT = 8 };
+    if (++cache->takes == TAKES)
+        raise_bound(cache);
     for (unsigned tries = 0; tries < LOOK_AT; tries++) {
         unsigned v = cache->victim;
         tmi_magazine_books_t *b = &cache->books[v];

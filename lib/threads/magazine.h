@@ -10,13 +10,14 @@
  * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
  * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow path:
  *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing or has no magazine.
- * G3  The sum of books.limit * size over the classes is TMI_THREAD_CACHE_MAX - budget: what an idle thread can hold is bounded.
+ * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an idle thread can hold is limited.
  * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
  * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home, limit), nhome of
  *     them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome is 0. top <= home.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
- * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other.
+ * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other. When that happens
+ * often all the same, the thread works with many sizes at once, and the bound is raised.
  * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot its lock. */
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
@@ -47,7 +48,9 @@ typedef struct tmi_cache {
     uint8_t victim;            // class that gives way next
     uint16_t armed_frees;      // since it was armed
     uint32_t exchanges;        // with the depot or the slabs, so far
-    size_t budget;             // G3
+    uint8_t takes;             // times that the budget was used up, since...
+    uint32_t exchanges_then;   // ...there were so many exchanges
+    size_t bound, budget;      // G3
     uint32_t summoned;         // 1, by another thread (malloc_trim): give everything back at the next free
     tmi_magazine_books_t books[TMI_CLASS_COUNT];
 } tmi_cache_t;

@@ -44,7 +44,7 @@ static size_t check_cache(const tmi_cache_t *c)
         may_hold += (size_t)b->limit * tmi_classes[cls].size;
         holds += count * tmi_classes[cls].size;
     }
-    assert_int_equal(may_hold, TMI_THREAD_CACHE_MAX - c->budget); // G3
+    assert_int_equal(may_hold, c->bound - c->budget); // G3
     assert_true(may_hold <= TMI_THREAD_CACHE_MAX);
     return holds;
 }
@@ -59,7 +59,7 @@ static void drop_cache(void)
 {
     tmi_cache_destroy(&cache);
     tmi_depot_trim(true);
-    assert_int_equal(cache.budget, TMI_THREAD_CACHE_MAX);
+    assert_int_equal(cache.budget, cache.bound); // G3
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         assert_true(tmi_cache_count(&cache, c) == 0 && tmi_depot_count(c) == 0 && tmi_slabs[c].nslabs == 0);
     tmi_check_all();
@@ -121,6 +121,40 @@ static void what_a_thread_holds_is_bounded(void **state)
     assert_true(check_cache(&cache) <= TMI_THREAD_CACHE_MAX);
     assert_true(most > TMI_THREAD_CACHE_MAX / 8); // it does cache
     drop_cache();
+}
+
+/* Random use of so many classes, of blocks around half a kilobyte; returns the bound of the cache then. */
+static size_t bound_after(unsigned nclasses, size_t steps)
+{
+    enum { LIVE = 4000 };
+    static struct { void *p; unsigned cls; } live[LIVE];
+    rng_t r = {43};
+    fresh_cache(false);
+    for (size_t step = 0; step < steps; step++) {
+        size_t i = rng_below(&r, LIVE);
+        if (live[i].p != NULL)
+            give(live[i].cls, live[i].p);
+        live[i].cls = tmi_class_of(512) - nclasses / 2 + (unsigned)rng_below(&r, nclasses);
+        live[i].p = take(live[i].cls);
+        assert_non_null(live[i].p);
+    }
+    for (size_t i = 0; i < LIVE; i++)
+        if (live[i].p != NULL)
+            give(live[i].cls, live[i].p);
+    memset(live, 0, sizeof live);
+    (void)check_cache(&cache);
+    size_t bound = cache.bound;
+    drop_cache();
+    return bound;
+}
+
+static void many_sizes_at_once_raise_the_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(bound_after(4, 200000), TMI_THREAD_CACHE_FIRST); // control: few sizes have room enough
+    size_t bound = bound_after(40, 200000);
+    print_message("bound %zu KiB\n", bound / TMI_KIB);
+    assert_true(bound > TMI_THREAD_CACHE_FIRST && bound <= TMI_THREAD_CACHE_MAX);
 }
 
 static void a_magazine_grows_with_use(void **state)
@@ -354,6 +388,7 @@ int main(void)
         cmocka_unit_test(codes_lead_to_the_class),
         cmocka_unit_test(last_freed_is_first_allocated),
         cmocka_unit_test(what_a_thread_holds_is_bounded),
+        cmocka_unit_test(many_sizes_at_once_raise_the_bound),
         cmocka_unit_test(a_magazine_grows_with_use),
         cmocka_unit_test(slots_are_never_handed_out_twice),
         cmocka_unit_test(a_thinned_class_closes_up_as_it_turns_over),
