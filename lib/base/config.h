@@ -49,7 +49,7 @@
 /* What one thread's magazines may hold, in bytes of slots: at first, and when all of them are in demand. */
 #define TMI_THREAD_CACHE_FIRST ((size_t)256 << 10)
 #define TMI_THREAD_CACHE_STEP ((size_t)32 << 10)
-#define TMI_THREAD_CACHE_MAX ((size_t)1024 << 10)
+#define TMI_THREAD_CACHE_MAX ((size_t)512 << 10)
 
 #define TMI_CACHE_LINE 64
 
