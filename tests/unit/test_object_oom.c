@@ -1,11 +1,10 @@
-/* As test_oom, for objects: the kernel fails at its Nth call, for N = 1, 2, ... until an N is reached that no longer fires, once and from then on for
- * good. A request that fails is TM_NULL with ENOMEM, one that succeeds leaves errno alone, contents stay, the audit passes, and when the
- * kernel gives again everything works. Where membarrier is what fails, pins fence for themselves or moving stops, and nothing is lost. */
+/* The kernel fails at any of its calls (sweep.h): a request for an object that fails is TM_NULL with ENOMEM, one that succeeds leaves errno alone, contents
+ * stay, the audit passes, and when the kernel gives again everything works. Where membarrier is what fails, pins fence for themselves or moving stops, and nothing is lost. */
 #include "front/heap.h"
 #include "front/introspect.h"
 #include "host/options.h"
 #include "host/os.h"
-#include "support.h"
+#include "sweep.h"
 #include "tinymem/tinymem.h"
 
 #include <errno.h>
@@ -17,33 +16,15 @@
 
 #if TMI_TEST_HOOKS
 
-enum { OBJECTS = UNDER_TSAN ? 120 : 400, NOT_FIRED = 77, N_MAX = 3000, UNTOUCHED = 4711 };
+enum { OBJECTS = UNDER_TSAN ? 120 : 400, UNTOUCHED = 4711 };
 
 typedef struct object {
     tm_handle_t h;
     size_t size;
 } object_t;
 
-typedef struct scenario {
-    const char *name;
-    void (*before)(void); // while the kernel still gives
-    void (*run)(void);    // while it fails
-} scenario_t;
-
-typedef struct attempt {
-    const scenario_t *scenario;
-    unsigned long nth;
-    bool sticky;
-} attempt_t;
-
 static object_t objects[OBJECTS];
 static size_t nulls;
-
-static _Noreturn void give_up(const char *what, size_t number)
-{
-    (void)dprintf(STDERR_FILENO, "%s (%zu)\n", what, number);
-    _exit(1);
-}
 
 static size_t size_of(size_t i)
 {
@@ -67,13 +48,13 @@ static bool filled(tm_handle_t h, size_t size, size_t mark)
 static void accept(size_t i, tm_handle_t h, size_t size, int err)
 {
     if (h == TM_NULL && err != ENOMEM)
-        give_up("TM_NULL without ENOMEM", i);
+        sweep_give_up("TM_NULL without ENOMEM", i);
     if (h != TM_NULL && err != UNTOUCHED)
-        give_up("success touched errno", i);
+        sweep_give_up("success touched errno", i);
     nulls += h == TM_NULL;
     objects[i] = (object_t){h, size};
     if (h != TM_NULL && !filled(h, size, i))
-        give_up("an object cannot be pinned", i);
+        sweep_give_up("an object cannot be pinned", i);
 }
 
 static void try_alloc(size_t i)
@@ -91,7 +72,7 @@ static void try_calloc(size_t i)
     TM_PINNED(char, p, h)
     {
         if (p != NULL && !all_zero(p, size_of(i)))
-            give_up("calloc is not zero", i);
+            sweep_give_up("calloc is not zero", i);
     }
     accept(i, h, size_of(i), err);
 }
@@ -105,7 +86,7 @@ static void try_aligned(size_t i)
     TM_PINNED(char, p, h)
     {
         if ((uintptr_t)p % align != 0)
-            give_up("misaligned", i);
+            sweep_give_up("misaligned", i);
     }
     accept(i, h, size_of(i), err);
 }
@@ -116,9 +97,9 @@ static void verify_all(const char *when)
         TM_PINNED(char, p, objects[i].h)
         {
             if (p != NULL && !intact(p, objects[i].size, objects[i].size, i))
-                give_up(when, i);
+                sweep_give_up(when, i);
             if (p == NULL && objects[i].h != TM_NULL)
-                give_up("an object is gone", i);
+                sweep_give_up("an object is gone", i);
         }
 }
 
@@ -132,14 +113,14 @@ static void try_realloc(size_t i, size_t size)
     int err = errno;
     if (h == TM_NULL) { // the object must be as it was: verify_all sees to it
         if (err != ENOMEM)
-            give_up("realloc: TM_NULL without ENOMEM", i);
+            sweep_give_up("realloc: TM_NULL without ENOMEM", i);
         nulls++;
         return;
     }
     TM_PINNED(char, p, h)
     {
         if (h != objects[i].h || !intact(p, kept / 8 * 8, objects[i].size, i))
-            give_up("realloc lost handle or contents", i);
+            sweep_give_up("realloc lost handle or contents", i);
     }
     accept(i, h, size, err);
 }
@@ -149,7 +130,7 @@ static void free_object(size_t i)
     errno = UNTOUCHED;
     tm_free(objects[i].h);
     if (errno != UNTOUCHED)
-        give_up("free touched errno", i);
+        sweep_give_up("free touched errno", i);
     objects[i].h = TM_NULL;
 }
 
@@ -189,17 +170,17 @@ static void lock_all(void)
         at[i] = tm_lock(objects[i].h);
         if (at[i] == NULL && objects[i].h != TM_NULL) {
             if (errno != ENOMEM)
-                give_up("lock: NULL without ENOMEM", i);
+                sweep_give_up("lock: NULL without ENOMEM", i);
             nulls++;
         } else if (errno != UNTOUCHED) {
-            give_up("lock touched errno", i);
+            sweep_give_up("lock touched errno", i);
         }
     }
     (void)tm_compact();
     for (size_t i = 0; i < OBJECTS; i++)
         if (at[i] != NULL) {
             if (!intact(at[i], objects[i].size, objects[i].size, i))
-                give_up("a locked object has moved", i);
+                sweep_give_up("a locked object has moved", i);
             tm_unlock(objects[i].h);
         }
 }
@@ -227,7 +208,7 @@ static void *use_in_a_thread(void *unused)
     for (size_t i = 0; i < OBJECTS; i++) { // its first call is a pin
         void *p = tm_pin(objects[i].h);
         if (p != NULL && !intact(p, objects[i].size, objects[i].size, i))
-            give_up("contents lost in a thread", i);
+            sweep_give_up("contents lost in a thread", i);
         nulls += p == NULL && objects[i].h != TM_NULL;
         if (p != NULL || tm_pin_mark() > 0)
             tm_unpin(objects[i].h);
@@ -241,7 +222,7 @@ static void first_use_in_threads(void)
     for (int i = 0; i < 3; i++) {
         pthread_t t;
         if (pthread_create(&t, NULL, use_in_a_thread, NULL) != 0 || pthread_join(t, NULL) != 0)
-            give_up("no thread", 0);
+            sweep_give_up("no thread", 0);
     }
 }
 
@@ -261,7 +242,7 @@ static void thin_and_compact(void)
     pthread_t t;
     (void)pthread_barrier_init(&barrier, NULL, 2);
     if (pthread_create(&t, NULL, bystander, NULL) != 0)
-        give_up("no thread", 0);
+        sweep_give_up("no thread", 0);
     (void)pthread_barrier_wait(&barrier);
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < OBJECTS; i++)
@@ -272,7 +253,7 @@ static void thin_and_compact(void)
         for (int k = 0; k < 200 && tm_compact_step(20); k++) {
         }
         if (errno != UNTOUCHED)
-            give_up("compact touched errno", 0);
+            sweep_give_up("compact touched errno", 0);
         verify_all("contents lost by compaction");
         calloc_all();
     }
@@ -296,10 +277,10 @@ static void fork_and_use(void)
     int status;
     (void)waitpid(pid, &status, 0);
     if (status != 0)
-        give_up("child of fork", (size_t)status);
+        sweep_give_up("child of fork", (size_t)status);
 }
 
-static const scenario_t scenarios[] = {
+static const sweep_scenario_t scenarios[] = {
     {"first alloc of the process and others", NULL, alloc_all},
     {"first calloc of the process and others", NULL, calloc_all},
     {"alloc", alloc_some, alloc_all},
@@ -312,26 +293,19 @@ static const scenario_t scenarios[] = {
     {"fork", alloc_some, fork_and_use},
 };
 
-/* In a child. 0: fired and all is well; NOT_FIRED: all is well, and there were fewer calls. */
+/* In a child. 0: fired and all is well; SWEEP_NOT_FIRED: all is well, and there were fewer calls. */
 static int attempt(void *arg)
 {
-    const attempt_t *a = arg;
-    if (a->scenario->before != NULL)
-        a->scenario->before();
-    nulls = 0;
-    tmi_os_fail_at(a->nth, a->sticky);
-    a->scenario->run();
-    bool fired = tmi_os_fail_fired();
-    tmi_os_fail_at(0, false);
+    bool fired = sweep_run(arg);
     if (nulls > 0 && !fired)
-        give_up("TM_NULL though the kernel did not fail", nulls);
+        sweep_give_up("TM_NULL though the kernel did not fail", nulls);
     verify_all("contents lost");
     if (!UNDER_TSAN)
         tmi_check_all();
     alloc_all(); // the kernel gives again: everything succeeds
     for (size_t i = 0; i < OBJECTS; i++)
         if (objects[i].h == TM_NULL)
-            give_up("TM_NULL though the kernel gives again", i);
+            sweep_give_up("TM_NULL though the kernel gives again", i);
     verify_all("contents lost later");
     for (size_t i = 0; i < OBJECTS; i++)
         if (i % 5 != 0)
@@ -345,33 +319,14 @@ static int attempt(void *arg)
     tm_stats_t s = {.struct_size = sizeof s};
     tm_stats(&s);
     if (s.live_objects != 0 || s.pins != 0)
-        give_up("objects or pins are left", s.live_objects + s.pins);
-    return fired ? 0 : NOT_FIRED;
-}
-
-static void sweep(const scenario_t *s, bool sticky)
-{
-    // as in test_oom: a small page map is not for sanitizers, and each N is tried up to 60 (4 under TSan), then wider steps
-    attempt_t a = {s, UNDER_SANITIZER && !sticky && s->before == NULL ? 2 : 1, sticky};
-    for (unsigned long stride = 1; a.nth < N_MAX; a.nth += stride) {
-        outcome_t o = run_child(attempt, &a, 60);
-        if (o.status != -1 && WIFEXITED(o.status) && WEXITSTATUS(o.status) == NOT_FIRED)
-            break;
-        if (o.status != 0)
-            fail_msg("%s, call %lu fails%s: status %#x, %s", s->name, a.nth, sticky ? " and all after" : "", (unsigned)o.status, o.text);
-        stride = full_run() || a.nth < (UNDER_TSAN ? 4 : 60) ? 1 : UNDER_TSAN ? a.nth / 2 : a.nth / 20;
-    }
-    print_message("%s, %s failure: fires up to call %lu\n", s->name, sticky ? "lasting" : "single", a.nth - 1);
-    assert_in_range(a.nth, 2, N_MAX - 1);
+        sweep_give_up("objects or pins are left", s.live_objects + s.pins);
+    return fired ? 0 : SWEEP_NOT_FIRED;
 }
 
 static void every_kernel_failure_is_survived(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        sweep(&scenarios[i], false);
-        sweep(&scenarios[i], true);
-    }
+    sweep(scenarios, sizeof scenarios / sizeof *scenarios, attempt);
 }
 
 static void plant_a_lost_byte(void)
@@ -389,13 +344,8 @@ static void plant_wrong_errno(void)
 static void control_the_sweep_sees_losses(void **state)
 {
     (void)state;
-    static const scenario_t lost = {"lost byte", NULL, plant_a_lost_byte}, wrong = {"errno", NULL, plant_wrong_errno};
-    attempt_t a = {&lost, 1000000, false};
-    outcome_t o = run_child(attempt, &a, 20);
-    assert_true(exited(&o, 1) && strstr(o.text, "contents lost") != NULL);
-    a.scenario = &wrong;
-    o = run_child(attempt, &a, 20);
-    assert_true(exited(&o, 1) && strstr(o.text, "TM_NULL without ENOMEM") != NULL);
+    sweep_must_see(plant_a_lost_byte, attempt, "contents lost");
+    sweep_must_see(plant_wrong_errno, attempt, "TM_NULL without ENOMEM");
 }
 
 int main(void)

@@ -1,10 +1,9 @@
-/* The kernel fails at its Nth call, for N = 1, 2, ... until an N is reached that no longer fires: once, and from then on for good. Whatever
- * happens then, a request that fails is NULL with ENOMEM, one that succeeds leaves errno alone, every live block is intact, the audit
- * passes, and when the kernel gives again the heap goes on. Each attempt is a child of its own, with a heap that was never used. */
+/* The kernel fails at any of its calls (sweep.h): a request that fails is NULL with ENOMEM, one that succeeds leaves errno alone, every live block
+ * is intact, the audit passes, and when the kernel gives again the heap goes on. */
 #include "front/introspect.h"
 #include "heapcalls.h"
 #include "host/os.h"
-#include "support.h"
+#include "sweep.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,33 +15,15 @@
 
 #if TMI_TEST_HOOKS
 
-enum { BLOCKS = UNDER_TSAN ? 84 : 210, NOT_FIRED = 77, N_MAX = 3000 };
+enum { BLOCKS = UNDER_TSAN ? 84 : 210 };
 
 typedef struct block {
     char *p;
     size_t size;
 } block_t;
 
-typedef struct scenario {
-    const char *name;
-    void (*before)(void); // while the kernel still gives
-    void (*run)(void);    // while it fails
-} scenario_t;
-
-typedef struct attempt {
-    const scenario_t *scenario;
-    unsigned long nth;
-    bool sticky;
-} attempt_t;
-
 static block_t blocks[BLOCKS];
 static size_t nulls;
-
-static _Noreturn void give_up(const char *what, size_t number)
-{
-    (void)dprintf(STDERR_FILENO, "%s (%zu)\n", what, number);
-    _exit(1);
-}
 
 static size_t size_of(size_t i)
 {
@@ -54,9 +35,9 @@ static size_t size_of(size_t i)
 static void accept(size_t i, void *p, size_t size, int err)
 {
     if (p == NULL && err != ENOMEM)
-        give_up("NULL without ENOMEM", i);
+        sweep_give_up("NULL without ENOMEM", i);
     if (p != NULL && err != 4711)
-        give_up("success touched errno", i);
+        sweep_give_up("success touched errno", i);
     if (p == NULL) {
         nulls++;
         return;
@@ -78,7 +59,7 @@ static void try_calloc(size_t i)
     void *p = h_calloc(size_of(i));
     int err = errno;
     if (p != NULL && !all_zero(p, size_of(i)))
-        give_up("calloc is not zero", i);
+        sweep_give_up("calloc is not zero", i);
     accept(i, p, size_of(i), err);
 }
 
@@ -86,7 +67,7 @@ static void verify_all(const char *when)
 {
     for (size_t i = 0; i < BLOCKS; i++)
         if (blocks[i].p != NULL && !intact(blocks[i].p, blocks[i].size, blocks[i].size, i))
-            give_up(when, i);
+            sweep_give_up(when, i);
 }
 
 static void try_realloc(size_t i, size_t size)
@@ -99,12 +80,12 @@ static void try_realloc(size_t i, size_t size)
     int err = errno;
     if (q == NULL) { // the old block must be as it was: verify_all sees to it
         if (err != ENOMEM)
-            give_up("realloc: NULL without ENOMEM", i);
+            sweep_give_up("realloc: NULL without ENOMEM", i);
         nulls++;
         return;
     }
     if (!intact(q, kept, blocks[i].size, i))
-        give_up("realloc lost contents", i);
+        sweep_give_up("realloc lost contents", i);
     accept(i, q, size, err);
 }
 
@@ -114,7 +95,7 @@ static void free_block(size_t i)
     if (blocks[i].p != NULL)
         h_free(blocks[i].p);
     if (errno != 4711)
-        give_up("free touched errno", i);
+        sweep_give_up("free touched errno", i);
     blocks[i].p = NULL;
 }
 
@@ -158,7 +139,7 @@ static void aligned_all(void)
         void *p = h_aligned(align, size_of(i));
         int err = errno;
         if ((uintptr_t)p % align != 0)
-            give_up("misaligned", i);
+            sweep_give_up("misaligned", i);
         accept(i, p, size_of(i), err);
     }
 }
@@ -176,7 +157,7 @@ static void first_use_in_threads(void)
     for (int i = 0; i < 3; i++) {
         pthread_t t;
         if (pthread_create(&t, NULL, use_in_a_thread, NULL) != 0 || pthread_join(t, NULL) != 0)
-            give_up("no thread", 0);
+            sweep_give_up("no thread", 0);
     }
 }
 
@@ -188,7 +169,7 @@ static void free_and_trim(void)
     errno = 4711;
     (void)tmi_heap_trim(0);
     if (errno != 4711)
-        give_up("trim touched errno", 0);
+        sweep_give_up("trim touched errno", 0);
     calloc_all();
     for (size_t i = 0; i < BLOCKS; i++)
         if (i % 7 != 0)
@@ -212,10 +193,10 @@ static void fork_and_use(void)
     int status;
     (void)waitpid(pid, &status, 0);
     if (status != 0)
-        give_up("child of fork", (size_t)status);
+        sweep_give_up("child of fork", (size_t)status);
 }
 
-static const scenario_t scenarios[] = {
+static const sweep_scenario_t scenarios[] = {
     {"first malloc of the process and others", NULL, malloc_all},
     {"first calloc of the process and others", NULL, calloc_all},
     {"malloc", malloc_some, malloc_all},
@@ -227,26 +208,19 @@ static const scenario_t scenarios[] = {
     {"fork", malloc_some, fork_and_use},
 };
 
-/* In a child. 0: fired and all is well; NOT_FIRED: all is well, and there were fewer calls. */
+/* In a child. 0: fired and all is well; SWEEP_NOT_FIRED: all is well, and there were fewer calls. */
 static int attempt(void *arg)
 {
-    const attempt_t *a = arg;
-    if (a->scenario->before != NULL)
-        a->scenario->before();
-    nulls = 0;
-    tmi_os_fail_at(a->nth, a->sticky);
-    a->scenario->run();
-    bool fired = tmi_os_fail_fired();
-    tmi_os_fail_at(0, false);
+    bool fired = sweep_run(arg);
     if (nulls > 0 && !fired)
-        give_up("NULL though the kernel did not fail", nulls);
+        sweep_give_up("NULL though the kernel did not fail", nulls);
     verify_all("contents lost");
     if (!UNDER_TSAN)
         tmi_check_all();
     malloc_all(); // the kernel gives again: everything succeeds
     for (size_t i = 0; i < BLOCKS; i++)
         if (blocks[i].p == NULL)
-            give_up("NULL though the kernel gives again", i);
+            sweep_give_up("NULL though the kernel gives again", i);
     verify_all("contents lost later");
     for (size_t i = 0; i < BLOCKS; i++)
         free_block(i);
@@ -255,34 +229,14 @@ static int attempt(void *arg)
     tmi_figures_t f;
     tmi_figures_read(&f);
     if (f.live_blocks != 0)
-        give_up("blocks were lost", f.live_blocks);
-    return fired ? 0 : NOT_FIRED;
-}
-
-static void sweep(const scenario_t *s, bool sticky)
-{
-    // A single failure of the first call makes the page map small. Low addresses, where segments then belong, are the sanitizers'.
-    attempt_t a = {s, UNDER_SANITIZER && !sticky && s->before == NULL ? 2 : 1, sticky};
-    // each N up to 60 (4 under TSan, where an audit takes 0.1 s), then wider steps unless it is a full run
-    for (unsigned long stride = 1; a.nth < N_MAX; a.nth += stride) {
-        outcome_t o = run_child(attempt, &a, 60);
-        if (o.status != -1 && WIFEXITED(o.status) && WEXITSTATUS(o.status) == NOT_FIRED)
-            break;
-        if (o.status != 0)
-            fail_msg("%s, call %lu fails%s: status %#x, %s", s->name, a.nth, sticky ? " and all after" : "", (unsigned)o.status, o.text);
-        stride = full_run() || a.nth < (UNDER_TSAN ? 4 : 60) ? 1 : UNDER_TSAN ? a.nth / 2 : a.nth / 20;
-    }
-    print_message("%s, %s failure: fires up to call %lu\n", s->name, sticky ? "lasting" : "single", a.nth - 1);
-    assert_in_range(a.nth, 2, N_MAX - 1);
+        sweep_give_up("blocks were lost", f.live_blocks);
+    return fired ? 0 : SWEEP_NOT_FIRED;
 }
 
 static void every_kernel_failure_is_survived(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        sweep(&scenarios[i], false);
-        sweep(&scenarios[i], true);
-    }
+    sweep(scenarios, sizeof scenarios / sizeof *scenarios, attempt);
 }
 
 static void plant_a_lost_byte(void)
@@ -300,13 +254,8 @@ static void plant_wrong_errno(void)
 static void control_the_sweep_sees_losses(void **state)
 {
     (void)state;
-    static const scenario_t lost = {"lost byte", NULL, plant_a_lost_byte}, wrong = {"errno", NULL, plant_wrong_errno};
-    attempt_t a = {&lost, 1000000, false};
-    outcome_t o = run_child(attempt, &a, 20);
-    assert_true(exited(&o, 1) && strstr(o.text, "contents lost") != NULL);
-    a.scenario = &wrong;
-    o = run_child(attempt, &a, 20);
-    assert_true(exited(&o, 1) && strstr(o.text, "NULL without ENOMEM") != NULL);
+    sweep_must_see(plant_a_lost_byte, attempt, "contents lost");
+    sweep_must_see(plant_wrong_errno, attempt, "NULL without ENOMEM");
 }
 
 static int all_fails(void *unused)
