@@ -9,7 +9,7 @@
 
 #define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
-enum { QUIET_MS = 50, NAP_MS = 10, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
+enum { QUIET_MS = 50, NAP_MS = 10, HAND_ON_MS = 2, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
 _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks at each class once");
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
@@ -111,7 +111,7 @@ static bool background_batch(bool quiet)
         if (r == TMI_COMPACT_NOTHING)
             return false;
         if (idle) {
-            tmi_pacer_background_pass();
+            tmi_pacer_background_pass(quiet ? 0 : HAND_ON_MS); // what was emptied just now a busy program may want for new slabs
             return true;
         }
     }
@@ -171,7 +171,7 @@ static void settle(uint32_t seen)
     }
     while (tmi_load_relaxed(&polls) == seen && background_batch(true)) { // tidying, when little is worth moving
     }
-    tmi_pacer_background_pass();
+    tmi_pacer_background_pass(0);
 }
 
 static void *work(void *unused)
@@ -190,10 +190,12 @@ static void *work(void *unused)
                 sleep_until_polled();
             quiet_since = tmi_os_now_ms();
         }
-        if (did)
+        if (did) {
             rest(tmi_compact_figure(time_ns) - before);
-        else
+        } else {
+            tmi_pacer_background_pass(HAND_ON_MS);
             nap();
+        }
     }
     return unused;
 }

@@ -55,10 +55,10 @@ static void pass(uint32_t now, uint32_t min_age)
 
 static bool pass_due(uint32_t now) { return (int32_t)(now - tmi_load_relaxed(&next_pass)) >= 0; }
 
-void tmi_pacer_background_pass(void)
+void tmi_pacer_background_pass(uint32_t min_age)
 {
     if (empty_bytes() > kept_bytes() / 2)
-        pass(tmi_os_now_ms(), 0);
+        pass(tmi_os_now_ms(), min_age);
 }
 
 static void *helper(void *unused)

@@ -26,8 +26,8 @@ void tmi_pacer_poll(tmi_cache_t *cache);
 /* Called for each free of an armed cache. */
 void tmi_pacer_armed_free(tmi_cache_t *cache);
 
-/* A pass without regard to age, by a thread that has nothing else to do. */
-void tmi_pacer_background_pass(void);
+/* A pass over what is at least min_age ms old, by a thread that has nothing else to do. */
+void tmi_pacer_background_pass(uint32_t min_age);
 
 /* Give back all that is empty, now. Returns the bytes. */
 size_t tmi_pacer_purge_all(void);
