@@ -42,8 +42,11 @@ static void set_limit(tmi_cache_t *cache, unsigned cls)
     tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
 }
 
+static uint32_t caches_in_use; // relaxed: a hint
+
 void tmi_cache_init(tmi_cache_t *cache, bool observed)
 {
+    (void)tmi_add_relaxed(&caches_in_use, 1);
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
         set_top(cache, c, no_slots());
         tmi_store_relaxed(&cache->magazines[c].limit, NULL);
@@ -241,13 +244,14 @@ static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
 
 enum { LOOK_AT = 8, TAKES = 16, OFTEN = 8 };
 
-/* The budget is used up, for the sixteenth time. When every eighth exchange comes here, the classes rob each other, and the bound is too low. */
+/* The budget is used up, for the sixteenth time. When every eighth exchange comes here, the classes rob each other, and the bound is too low. A thread
+ * alone is left with it: its exchanges cost little, since what it gives away nobody else takes, and memory counts more. */
 static void raise_bound(tmi_cache_t *cache)
 {
     bool often = cache->exchanges - cache->exchanges_then < TAKES * OFTEN;
     cache->takes = 0;
     cache->exchanges_then = cache->exchanges;
-    if (!often || cache->bound == TMI_THREAD_CACHE_MAX)
+    if (!often || cache->bound == TMI_THREAD_CACHE_MAX || tmi_load_relaxed(&caches_in_use) < 2)
         return;
     cache->bound += TMI_THREAD_CACHE_STEP;
     cache->budget += TMI_THREAD_CACHE_STEP;
@@ -423,6 +427,7 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         cache->books[c].refilled = false;
     }
     end_exchange(cache);
+    (void)tmi_sub_relaxed(&caches_in_use, 1);
 }
 
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)

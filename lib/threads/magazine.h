@@ -17,7 +17,7 @@
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
  * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other. When that happens
- * often all the same, the thread works with many sizes at once, and the bound is raised.
+ * often all the same, the thread works with many sizes at once, and the bound is raised if there are other threads.
  * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot its lock. */
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
