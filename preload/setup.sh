@@ -54,7 +54,7 @@ setup_logged() {
 # True when build/PRESET is as new as every source it is made of.
 setup_current() {
     local stamp=$root/build/$1/built sources=(CMakeLists.txt CMakePresets.json lib preload include)
-    [ "$1" = release ] || sources+=(tests/CMakeLists.txt tests/unit tests/preload)
+    [ "$1" = release ] || sources+=(tests/CMakeLists.txt tests/unit tests/preload tests/handles)
     [ -e "$stamp" ] && [ -z "$(cd "$root" && find "${sources[@]}" -newer "$stamp" -print -quit 2>/dev/null)" ]
 }
 

@@ -11,7 +11,7 @@
  *  a shift each. Indices have their highest bit set, which makes a handle that is dereferenced by mistake fault. Word 0 is never used and reads 0, so
  *  that pinning TM_NULL yields NULL without a branch.
  *
- *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word  =>  h stays where it is.
+ *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word  =>  h stays where it is. The same of the second stack.
  *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
  *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its pin.
  *  P4  limit is 0 until the thread's first use, and for ever where membarrier is missing: then a function with a real fence does it.
@@ -51,11 +51,12 @@ typedef struct tm_pins_ {
     uint64_t seen_scope_;   /* the mover's */
     uint64_t scope;         /* sequence << 16 | depth */
     uint32_t capacity_;     /* slots there are, 0 before the thread's first use */
-    uint32_t overflow_;     /* pins that are counted at the object because the stack was full */
+    uint32_t overflow_;     /* pins beyond the stack, in more_ */
     uint64_t seen_since_;   /* the mover's: when it first saw the lowest pin, and which */
     tm_handle_t seen_pin_;
     uint32_t top, limit;    /* P4 */
     tm_handle_t slot[TM_PIN_SLOTS_ + 1]; /* slot[1] is the first; slot[0] equals no handle */
+    struct tm_more_pins_ *more_;         /* a second stack, made when the first is full */
 } tm_pins_t_;
 
 #define TM_PIN_GUARD_ ((tm_handle_t)1)
@@ -128,15 +129,17 @@ TM_INLINE_ void tm_unpin(tm_handle_t h)
 }
 
 /** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short: a thread that
- *  sleeps in one delays compaction (never another thread). Fine in signal handlers. */
+ *  sleeps in one delays compaction (never another thread). Fine in signal handlers.
+ *  @errors  65,535 scopes of the thread are open: reported, then abort. */
 TM_INLINE_ void tm_scope_enter(void)
 {
     tm_pins_t_ *r = tm_self_;
-    if (TM_RARELY_(r->limit == 0)) {
+    uint64_t s = r->scope;
+    if (TM_RARELY_(r->limit == 0 || (uint16_t)s == UINT16_MAX)) {
         tm_scope_enter_slow_();
         return;
     }
-    __atomic_store_n(&r->scope, r->scope + 1, __ATOMIC_RELEASE); /* [model: scope_enter] pairs: scan_scope */
+    __atomic_store_n(&r->scope, s + 1, __ATOMIC_RELEASE); /* [model: scope_enter] pairs: scan_scope */
     TM_COMPILER_FENCE_();                                       /* scope before words; pairs: mover_fence */
 }
 

@@ -14,7 +14,12 @@
  *      tm_free(h);
  *
  *  Sizes are bytes. Functions that fail return TM_NULL, NULL or false and set errno; errno is left alone otherwise. All functions may be
- *  called from any thread at the same time; pins, scopes and their ends also from signal handlers, allocation not. */
+ *  called from any thread at the same time. Pins, scopes, locks and their ends may also be called from signal handlers, on any thread at any
+ *  instant; allocation may not.
+ *
+ *  Handles and threads: a handle must be handed over to another thread as any data is, by a release store that the other thread reads with acquire, or
+ *  under a lock. That also holds for an object that one thread has written and another only frees: without it the other thread may see the object's
+ *  word as it was before the allocation. */
 #ifndef TINYMEM_TINYMEM_H
 #define TINYMEM_TINYMEM_H
 
@@ -65,7 +70,8 @@ tm_handle_t tm_realloc(tm_handle_t h, size_t size) __attribute__((__warn_unused_
 void tm_free(tm_handle_t h);
 
 /** Lock an object at its address: a pin that may outlive the function and be ended by any thread. Counted.
- *  @return  the address; NULL for TM_NULL, for which neither call does anything, or when out of memory (ENOMEM). */
+ *  @return  the address; NULL for TM_NULL, for which neither call does anything, or when out of memory (ENOMEM).
+ *  @errors  16,777,215 locks of one object are held: reported, then abort. */
 void *tm_lock(tm_handle_t h);
 /** End one lock. @errors  not locked: reported, then abort. */
 void tm_unlock(tm_handle_t h);
@@ -74,18 +80,20 @@ void tm_unlock(tm_handle_t h);
 size_t tm_sizeof(tm_handle_t h);
 /** Whether h is a live handle. Never reports. */
 bool tm_valid(tm_handle_t h);
-/** Whether h is live and an object of `size` bytes would have its usable size: a cheap check of type. Never reports. */
+/** Whether h is live and an object of `size` bytes would have its usable size: a cheap check of type. Never reports, also when another thread frees h
+ *  meanwhile. Not in signal handlers. */
 bool tm_check(tm_handle_t h, size_t size);
 
-/** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live object. */
+/** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live object. Takes a lock for a moment:
+ *  not in signal handlers. */
 tm_handle_t tm_handle_of(const void *pinned);
 /** The 4-byte reference of a handle, 0 for TM_NULL. */
 tm_ref_t tm_ref(tm_handle_t h);
 /** The handle that the reference's index has now; TM_NULL when it is free. */
 tm_handle_t tm_from_ref(tm_ref_t r);
 
-/** For longjmp: how many pins this thread holds, and back to that number; those above are ended. Pins beyond 1,008 of one thread are locks
- *  in disguise and cannot be ended so: reported. */
+/** For longjmp: how many pins this thread holds, and back to that number; those above are ended.
+ *  @errors  fewer pins are held than at the mark: reported, then abort. */
 unsigned tm_pin_mark(void);
 void tm_pin_reset(unsigned mark);
 

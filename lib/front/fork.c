@@ -1,7 +1,7 @@
 #include "front/fork.h"
 #include "front/tally.h"
 #include "host/meta.h"
-#include "stores/movable.h"
+#include "stores/movable_large.h"
 #include "stores/raw.h"
 #include "threads/compactor.h"
 #include "threads/pacer.h"
@@ -12,7 +12,7 @@ static bool movable_locked; // what lock_all has taken, under the outermost lock
 
 static void lock_all_but_the_movers(void)
 {
-    tmi_lock(&tmi_registry_lock);
+    tmi_lock(&tmi_extent_lock);
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_lock_all();
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
@@ -40,7 +40,7 @@ void tmi_fork_unlock_all(void)
         tmi_unlock(&tmi_slabs[c].lock);
     tmi_depot_unlock_all();
     tmi_unlock(&tmi_pacer_lock);
-    tmi_unlock(&tmi_registry_lock);
+    tmi_unlock(&tmi_extent_lock);
     tmi_unlock(&tmi_compact_lock);
 }
 
@@ -55,7 +55,7 @@ static void reset_all_locks(void)
         tmi_lock_reset(&tmi_slabs[c].lock);
     tmi_depot_reset_locks();
     tmi_lock_reset(&tmi_pacer_lock);
-    tmi_lock_reset(&tmi_registry_lock);
+    tmi_lock_reset(&tmi_extent_lock);
     tmi_lock_reset(&tmi_compact_lock);
 }
 

@@ -4,8 +4,8 @@
 #ifndef TMI_FRONT_INTROSPECT_H
 #define TMI_FRONT_INTROSPECT_H
 
+#include "base/public.h"
 #include "space/sizeclass.h"
-#include "tinymem/tinymem.h"
 
 typedef struct tmi_class_figures {
     size_t live;   // slots in the program's hands

@@ -2,6 +2,7 @@
 #include "front/heap.h"
 #include "front/object_impl.h"
 #include "host/counters.h"
+#include "host/meta.h"
 #include "host/options.h"
 #include "host/report.h"
 #include "motion/pin.h"
@@ -16,17 +17,15 @@ static uint32_t ready; // 1 when the tables are there
 
 bool tmi_object_ready(void) { return tmi_load_acquire(&ready) != 0; } // pairs: make_ready
 
-static TM_COLD bool make_ready(void)
+/* The lock is of all that is taken here the outermost. */
+static void make_tables(void)
 {
-    tmi_lock(&tmi_handle_lock); // of all that is made here the outermost
-    if (!ready && tmi_space_init_movable() == 0 && tmi_handle_init() == 0) {
-        tmi_movable_init();
-        bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
-        tmi_pin_set_asymmetric(fence);
-        tmi_store_release(&ready, 1); // pairs: tmi_object_ready
-    }
-    tmi_unlock(&tmi_handle_lock);
-    return ready;
+    if (ready || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
+        return;
+    tmi_movable_init();
+    bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
+    tmi_pin_set_asymmetric(fence);
+    tmi_store_release(&ready, 1); // pairs: tmi_object_ready
 }
 
 bool tmi_object_init(void)
@@ -34,7 +33,25 @@ bool tmi_object_init(void)
     if (TM_LIKELY(tmi_object_ready()))
         return true;
     tmi_heap_init();
-    return make_ready();
+    tmi_lock(&tmi_handle_lock);
+    make_tables();
+    tmi_unlock(&tmi_handle_lock);
+    return tmi_object_ready();
+}
+
+/* A signal handler may have interrupted whoever holds a lock. */
+void tmi_object_try_init(void)
+{
+    if (TM_LIKELY(tmi_object_ready()))
+        return;
+    tmi_heap_init();
+    if (!tmi_trylock(&tmi_handle_lock))
+        return;
+    if (tmi_trylock(&tmi_space_lock)) { // make_tables takes it, and no other
+        tmi_unlock(&tmi_space_lock);
+        make_tables();
+    }
+    tmi_unlock(&tmi_handle_lock);
 }
 
 /* ---- complaints ------------------------------------------------------------------------------------------------------------------ */
@@ -57,14 +74,11 @@ void tmi_object_stale(const char *function, tm_handle_t h)
         tmi_report("%s(%p): %s", function, (void *)(uintptr_t)h, what_is_wrong(h));
 }
 
-void tmi_object_require_loose(tm_handle_t h, const char *function)
+void tmi_object_require_unpinned(tm_handle_t h, const char *function)
 {
     const tm_pins_t_ *r = &tmi_self()->pins;
-    uint64_t w;
     if (tmi_pin_held(r, h))
         tmi_fatal(function, (void *)(uintptr_t)h, "the object is pinned by this thread");
-    if (tmi_object_live(h, &w) && tmi_pin_locks(tmi_word_address(w)) > 0)
-        tmi_fatal(function, (void *)(uintptr_t)h, "the object is locked");
     if (tmi_options.check == TMI_CHECK_FULL && tmi_pin_held_by_others(r, h))
         tmi_fatal(function, (void *)(uintptr_t)h, "the object is pinned by another thread");
 }
@@ -73,6 +87,8 @@ void tmi_object_require_loose(tm_handle_t h, const char *function)
 
 size_t tmi_object_align(const void *p)
 {
+    if (tmi_pagemap_movable(p) == TMI_MCLASS_LARGE)
+        tmi_extent_require_held(p);
     const uint32_t *a = tmi_pagemap_movable(p) == TMI_MCLASS_LARGE ? &tmi_span_of(p)->attributes : tmi_movable_attributes(p, false);
     return a == NULL ? 1 : (size_t)1 << (tmi_load_relaxed(a) >> TMI_ALIGN_SHIFT); // relaxed: came with the word
 }
@@ -219,7 +235,7 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
         require_loose_at_put(&tmi_span_of(p)->attributes, next);
         put_extent(p, index, next & TMI_WORD_GENERATION, last);
     } else {
-        if (cls == TMI_MCLASS_WATCHED || tmi_options.check == TMI_CHECK_FULL)
+        if (tmi_movable_watched(cls) || tmi_options.check == TMI_CHECK_FULL)
             put_attributes(p, next);
         cls = tmi_movable_class(p);
         if (last) {
@@ -241,7 +257,7 @@ void tmi_object_free(tm_handle_t h)
         tmi_object_stale("tm_free", h);
         return;
     }
-    tmi_object_require_loose(h, "tm_free");
+    tmi_object_require_unpinned(h, "tm_free"); // locks are looked at when the slot is this thread's
     uint32_t rounds = 0;
     do {
         bool last;

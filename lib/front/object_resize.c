@@ -22,7 +22,7 @@ static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbyte
     char *to = tmi_word_address(tmi_load_relaxed(tmi_word(other))); // bound: ours
     memcpy(to, from, nbytes); // [model: realloc_copy]
     if (tmi_movable_class(to) == TMI_MCLASS_LARGE)
-        tmi_span_of(to)->index = index;
+        tmi_store_relaxed(&tmi_span_of(to)->index, index); // published with the word
     else
         tmi_movable_set_ref(to, index); // V4: before the word
     publish(h, to);
@@ -31,16 +31,7 @@ static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbyte
         tmi_movable_set_ref(from, other);
 }
 
-/* An extent stays one: in place, or by its pages. */
-static bool resize_extent(tm_handle_t h, char *from, size_t size, size_t align)
-{
-    char *to = tmi_movable_large_resize(from, size, align);
-    if (to == NULL)
-        return false;
-    if (to != from)
-        publish(h, to);
-    return true;
-}
+static void publish_extent(void *h, char *to) { publish(*(tm_handle_t *)h, to); }
 
 static bool resize(tm_handle_t h, char *from, size_t size)
 {
@@ -48,7 +39,7 @@ static bool resize(tm_handle_t h, char *from, size_t size)
     bool is_large = tmi_movable_class(from) == TMI_MCLASS_LARGE, to_large = tmi_object_is_large(size, align);
     if (!is_large && !to_large && tmi_mclasses[tmi_object_class(size, align)].size == usable)
         return true;
-    if (is_large && to_large && resize_extent(h, from, size, align))
+    if (is_large && to_large && tmi_movable_large_resize(from, size, align, publish_extent, &h))
         return true;
     tm_handle_t g = tmi_object_bound(size, align);
     if (g == TM_NULL)
@@ -68,7 +59,7 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
         tmi_object_stale("tm_realloc", h);
         return TM_NULL;
     }
-    tmi_object_require_loose(h, "tm_realloc");
+    tmi_object_require_unpinned(h, "tm_realloc");
     if (size == 0) {
         tmi_object_free(h);
         return TM_NULL;
@@ -83,10 +74,17 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
         return TM_NULL;
     }
     bool ok = false;
-    if (tmi_pin_slowly(&t->pins, h, &from))
-        ok = resize(h, from, size);
-    else
+    if (!tmi_pin_slowly(&t->pins, h, &from)) {
+        if (from != NULL) {
+            errno = ENOMEM;
+            return TM_NULL;
+        }
         tmi_object_stale("tm_realloc", h); // freed by another thread just now
+    } else if (tmi_pin_locks(from) > 0) {
+        tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "the object is locked");
+    } else {
+        ok = resize(h, from, size);
+    }
     if (!tmi_pin_remove(&t->pins, h))
         tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "its pin is gone");
     return ok ? h : TM_NULL;

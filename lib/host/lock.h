@@ -19,7 +19,7 @@
 typedef enum tmi_rank {
     TMI_RANK_NONE, // a leaf: nothing else is locked under it
     TMI_RANK_MOVER,
-    TMI_RANK_REGISTRY,
+    TMI_RANK_EXTENT,
     TMI_RANK_PACER,
     TMI_RANK_DEPOT,
     TMI_RANK_SLABS,
@@ -45,6 +45,8 @@ void tmi_lock_ask(const tmi_lock_t *lock);
 void tmi_lock_taken(tmi_lock_t *lock);
 void tmi_lock_leaving(tmi_lock_t *lock);
 void tmi_lock_none_held(void);
+/* Whether the calling thread holds the lock, or every lock between its fork handlers. */
+bool tmi_lock_held_here(const tmi_lock_t *lock);
 static inline void tmi_lock_set_place(tmi_lock_t *lock, tmi_rank_t rank, unsigned number) { lock->place = rank * 256 + number; }
 #else
 #define TMI_LOCK_OF(rank) {0}

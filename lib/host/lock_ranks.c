@@ -50,7 +50,7 @@ void tmi_lock_taken(tmi_lock_t *lock)
     if (lock->place == 0)
         return;
     begin();
-    lock->owner = (uintptr_t)pthread_self();
+    tmi_store_relaxed(&lock->owner, (uintptr_t)pthread_self()); // relaxed: a thread looks for itself
     lock->next_held = held;
     held = lock;
     end();
@@ -70,6 +70,11 @@ void tmi_lock_leaving(tmi_lock_t *lock)
     end();
     if (!ours)
         tmi_fatal("unlock", lock, "K2 a lock is released by the thread that holds it");
+}
+
+bool tmi_lock_held_here(const tmi_lock_t *lock)
+{
+    return tmi_lock_forking_here() || (tmi_load_relaxed(&lock->word) != 0 && tmi_load_relaxed(&lock->owner) == (uintptr_t)pthread_self());
 }
 
 void tmi_lock_none_held(void)

@@ -21,6 +21,7 @@ static free_block_t *lists[FINE_LISTS + COARSE_LISTS];
 static char start[START_SIZE] TM_ALIGNED(TMI_CACHE_LINE);
 static char *bump = start, *bump_end = start + START_SIZE;
 static size_t taken = START_SIZE;
+static size_t permanent;
 
 static unsigned list_of(size_t nbytes)
 {
@@ -106,4 +107,47 @@ void tmi_meta_rest(void *pages, size_t nbytes)
         (void)tmi_os_purge(pages, tmi_round_up(nbytes, tmi_os_page_size));
 }
 
-size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&taken); } // a statistic
+/* A mapping that permanent records are cut from, first to last. */
+typedef struct run {
+    size_t taken; // bytes, this header included; beyond the size of the run when it is used up
+} run_t;
+
+enum { RUN_SIZE = 256 << 10, PERMANENT_MAX = 64 << 10 };
+
+static run_t *current_run;
+
+static bool new_run(run_t *full)
+{
+    void *p;
+    if (tmi_os_map(NULL, RUN_SIZE, tmi_os_page_size, &p) != 0)
+        return false;
+    run_t *fresh = p;
+    fresh->taken = TMI_CACHE_LINE;
+    if (!tmi_cas_acq_rel(&current_run, &full, fresh)) { // the header before the run is seen; pairs: tmi_meta_permanent
+        (void)tmi_os_unmap(fresh, RUN_SIZE); // another thread, or a signal handler on this one, was first
+        return true;
+    }
+    (void)tmi_add_relaxed(&permanent, RUN_SIZE); // a statistic
+    return true;
+}
+
+bool tmi_meta_permanent_ready(void) { return tmi_load_relaxed(&current_run) != NULL || new_run(NULL); } // relaxed: new_run asks again
+
+void *tmi_meta_permanent(size_t nbytes)
+{
+    size_t size = tmi_round_up(nbytes, TMI_CACHE_LINE);
+    if (size > PERMANENT_MAX || (tmi_os_page_size == 0 && !tmi_os_init())) // a handler may be the first to call us
+        return NULL;
+    for (;;) {
+        run_t *r = tmi_load_acquire(&current_run); // pairs: new_run
+        if (r != NULL) {
+            size_t at = tmi_add_relaxed(&r->taken, size); // relaxed: whoever adds owns what lies between the two values
+            if (at + size <= RUN_SIZE)
+                return (char *)r + at;
+        }
+        if (!new_run(r))
+            return NULL;
+    }
+}
+
+size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&taken) + tmi_load_relaxed(&permanent); } // statistics

@@ -19,6 +19,11 @@ void tmi_meta_free(void *p, size_t nbytes);
 void *tmi_meta_pages(size_t nbytes);
 /* What these whole pages hold is not needed for now: their memory goes to the kernel, and they read as zero, or as before if it is locked. */
 void tmi_meta_rest(void *pages, size_t nbytes);
+/* Zeroed memory of nbytes (> 0, at most 64 KiB), aligned to a cache line and never given back, or NULL. Takes no lock, so that a signal handler
+ * may call it whatever it has interrupted. */
+void *tmi_meta_permanent(size_t nbytes);
+/* Address space for the first ones (256 KiB) now, so that it is there when there is none. False: no memory. */
+bool tmi_meta_permanent_ready(void);
 /* Bytes taken from the kernel or the static start so far. */
 size_t tmi_meta_bytes(void);
 

@@ -193,3 +193,14 @@ void tmi_os_write(int fd, const char *bytes, size_t nbytes)
     }
     errno = saved;
 }
+
+uint32_t tmi_os_getpid(void) { return (uint32_t)getpid(); }
+uint32_t tmi_os_gettid(void) { return (uint32_t)syscall(SYS_gettid); }
+
+bool tmi_os_thread_exists(uint32_t thread)
+{
+    int saved = errno;
+    bool gone = syscall(SYS_tgkill, (int)getpid(), (int)thread, 0) != 0 && errno == ESRCH;
+    errno = saved;
+    return !gone;
+}

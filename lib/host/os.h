@@ -52,6 +52,12 @@ typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
 
+/* The kernel's numbers of this process and of the calling thread. */
+uint32_t tmi_os_getpid(void);
+uint32_t tmi_os_gettid(void);
+/* Whether this process has a thread with that number. True when the kernel does not tell. */
+bool tmi_os_thread_exists(uint32_t thread);
+
 /* Write all of it, or give up silently: there is nobody to tell. */
 void tmi_os_write(int fd, const char *bytes, size_t nbytes);
 

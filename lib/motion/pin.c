@@ -8,7 +8,7 @@ void tmi_pin_set_asymmetric(bool on) { tmi_store_relaxed(&asymmetric, on); } // 
 bool tmi_pin_asymmetric(void) { return tmi_load_relaxed(&asymmetric); }
 size_t tmi_pin_registered(void) { return tmi_load_relaxed(&registered); }
 
-static void list(tm_pins_t_ *r)
+void tmi_pin_list(tm_pins_t_ *r)
 {
     tm_pins_t_ *head = tmi_load_relaxed(&records); // relaxed: the compare-and-swap decides
     do
@@ -16,18 +16,33 @@ static void list(tm_pins_t_ *r)
     while (!tmi_cas_release(&records, &head, r)); // next_ before the record is seen; pairs: the walks below
 }
 
-void tmi_pin_enter(tm_pins_t_ *r)
+/* Pins may do without fences of their own, for as long as the asymmetric fence works. Whoever ends that clears the flag before the limits: then either
+ * the flag is seen cleared here, or the limit is cleared after this. */
+static void allow_quick_pins(tm_pins_t_ *r)
 {
-    if (r->capacity_ != 0)
-        return;
-    if (r->slot[0] == TMI_PIN_UNLISTED) { // never used before
-        r->slot[0] = TM_PIN_GUARD_;
-        list(r);
-    }
-    r->capacity_ = TM_PIN_SLOTS_ - TMI_PIN_HANDLER_SLOTS;
+    tmi_store_relaxed(&r->limit, r->capacity_);
+    tmi_fence_full(); // the limit before the flag
+    if (!tmi_pin_asymmetric())
+        tmi_store_relaxed(&r->limit, 0);
+}
+
+/* A handler may interrupt this anywhere and enter the record itself. The thread is counted before anybody takes it for entered, once too often for a moment
+ * if need be: the mover then fences where it need not have. */
+static void enter(tm_pins_t_ *r)
+{
+    uint32_t outside = 0;
     (void)tmi_add_relaxed(&registered, 1); // [model: attach_count] relaxed: the fence below orders it
     tmi_fence_full();                      // [model: attach_fence] counted before the first slot and word; pairs: mover_alone
-    r->limit = tmi_pin_asymmetric() ? r->capacity_ : 0;
+    if (!tmi_cas_relaxed(&r->capacity_, &outside, TM_PIN_SLOTS_)) // relaxed: only this thread and its handlers store it
+        (void)tmi_sub_release(&registered, 1);                   // a handler was first, and has counted the thread
+}
+
+void tmi_pin_enter(tm_pins_t_ *r)
+{
+    if (r->capacity_ == 0)
+        enter(r);
+    if (r->limit == 0 && tmi_pin_asymmetric())
+        allow_quick_pins(r);
 }
 
 size_t tmi_pin_leave(tm_pins_t_ *r)
@@ -37,8 +52,9 @@ size_t tmi_pin_leave(tm_pins_t_ *r)
     size_t left = r->top + (r->scope & 0xffff) + r->overflow_;
     tmi_store_release(&r->scope, (r->scope | 0xffff) + 1); // as its exits would have; pairs: scan_scope
     tmi_store_release(&r->top, 0);                         // pairs: scan_top
-    tmi_store_relaxed(&r->overflow_, 0); // statistics read it
-    r->limit = r->capacity_ = 0;
+    tmi_store_release(&r->overflow_, 0);                   // the same
+    tmi_store_relaxed(&r->limit, 0);
+    r->capacity_ = 0;
     (void)tmi_sub_release(&registered, 1); // our accesses before we are not counted; pairs: mover_alone
     return left;
 }
@@ -74,61 +90,66 @@ bool tmi_pin_touch(tm_handle_t h, void **address)
     return false;
 }
 
-/* Slot t + 1 holds h, and that is visible to all before the word is read. */
-static void push_fenced(tm_pins_t_ *r, uint32_t t, tm_handle_t h)
+/* The stack that ends at `top` holds h, in `slot`, and that is visible to all before the word is read. */
+static void push_fenced(uint32_t *top, tm_handle_t *slot, tm_handle_t h)
 {
-    tmi_store_relaxed(&r->top, t + 1); // as in tm_pin
+    tmi_own_add(top, 1); // as in tm_pin
     tmi_fence_signal();
-    tmi_store_release(&r->slot[t + 1], h);
+    tmi_store_release(slot, h);
     tmi_fence_full();
-}
-
-/* The stack is full: the pin becomes a lock, taken under a pin in one of the slots beyond limit. */
-static bool pin_by_count(tm_pins_t_ *r, tm_handle_t h, void **address)
-{
-    uint32_t t = r->top;
-    if (t >= TM_PIN_SLOTS_)
-        return false;
-    push_fenced(r, t, h);
-    bool ok = tmi_pin_touch(h, address);
-    if (ok && *address != NULL)
-        ok = tmi_pin_lock(*address) == 0; // [model: overflow_count]
-    tmi_store_release(&r->top, t);
-    if (ok)
-        tmi_own_add(&r->overflow_, 1);
-    return ok;
 }
 
 bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address)
 {
-    uint32_t t = r->top;
-    if (t >= r->capacity_)
-        return pin_by_count(r, h, address);
-    push_fenced(r, t, h);
+    if (r->top < r->capacity_) {
+        push_fenced(&r->top, &r->slot[r->top + 1], h);
+        return tmi_pin_touch(h, address);
+    }
+    tm_handle_t *slot = tmi_pin_more_slot(r, r->overflow_ + 1, true);
+    *address = r; // not NULL: h is not stale
+    if (slot == NULL)
+        return false;
+    push_fenced(&r->overflow_, slot, h);
     return tmi_pin_touch(h, address);
 }
 
-static bool remove_counted(tm_pins_t_ *r, tm_handle_t h)
+/* The end of a pin in the second stack. As in the first the top handle goes down into the hole. */
+static bool remove_more(tm_pins_t_ *r, tm_handle_t h)
 {
-    if (r->overflow_ == 0)
+    uint32_t t = r->overflow_, i = t;
+    while (i > 0 && *tmi_pin_more_slot(r, i, false) != h)
+        i--;
+    if (i == 0)
         return false;
-    uint64_t w = tmi_load_acquire(tm_word_of_(h)); // locked, so the address holds
-    if (h != TM_NULL && !tmi_pin_unlock(tm_word_address_(w), false))
-        return false;
-    tmi_own_add(&r->overflow_, -1u);
+    if (i < t)
+        tmi_store_release(tmi_pin_more_slot(r, i, false), *tmi_pin_more_slot(r, t, false)); // as unpin_move
+    tmi_store_release(&r->overflow_, t - 1); // as unpin_top
     return true;
 }
 
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
 {
     uint32_t t = r->top, i = t;
+    if (remove_more(r, h)) // these are younger
+        return true;
     while (i > 0 && r->slot[i] != h)
         i--;
     if (i == 0)
-        return remove_counted(r, h);
+        return false;
     if (i < t)
         tmi_store_release(&r->slot[i], r->slot[t]); // [model: unpin_move] downwards, P2, before top falls; pairs: scan_slot
     tmi_store_release(&r->top, t - 1);
+    return true;
+}
+
+bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark)
+{
+    uint32_t more = r->overflow_;
+    if (mark > r->top + more)
+        return false;
+    tmi_store_release(&r->overflow_, mark > r->top ? mark - r->top : 0); // as unpin_top; the younger ones first
+    if (mark < r->top)
+        tmi_store_release(&r->top, mark);
     return true;
 }
 
@@ -138,22 +159,46 @@ void tmi_pin_scope_enter(tm_pins_t_ *r)
     tmi_fence_full();
 }
 
-bool tmi_pin_held(const tm_pins_t_ *r, tm_handle_t h)
+static uint32_t top_of(const tm_pins_t_ *r) { return (uint32_t)tmi_min(tmi_load_acquire(&r->top), TM_PIN_SLOTS_); }
+
+/* Slot i of the first stack, or after these of the second. Any thread. A second stack that is not seen yet belongs to a pin whose fence comes after the
+ * mover's: that pin sees the mark. */
+static tm_handle_t handle_in(const tm_pins_t_ *r, uint32_t top, uint32_t i)
 {
-    for (uint32_t i = r->top; i > 0; i--)
-        if (r->slot[i] == h)
+    const tm_handle_t *slot = i <= top ? &r->slot[i] : tmi_pin_more_slot((tm_pins_t_ *)(uintptr_t)r, i - top, false);
+    return slot == NULL ? TM_NULL : tmi_load_acquire(slot); // [model: scan_slot] pairs: pin_slot, unpin_move
+}
+
+static bool holds(const tm_pins_t_ *r, tm_handle_t h)
+{
+    uint32_t top = top_of(r);
+    for (uint32_t i = top + tmi_load_acquire(&r->overflow_); i > 0; i--)
+        if (handle_in(r, top, i) == h)
             return true;
     return false;
 }
 
-static uint32_t top_of(const tm_pins_t_ *r) { return (uint32_t)tmi_min(tmi_load_acquire(&r->top), TM_PIN_SLOTS_); }
+bool tmi_pin_held(const tm_pins_t_ *r, tm_handle_t h) { return holds(r, h); }
+
+#if TMI_CHECK
+bool tmi_pin_within(const tm_pins_t_ *r, const char *from, size_t nbytes)
+{
+    uint32_t top = top_of(r);
+    for (uint32_t i = top + r->overflow_; i > 0; i--) {
+        tm_handle_t h = handle_in(r, top, i);
+        uint64_t w = tmi_handle_formed(h) ? tmi_load_relaxed(tm_word_of_(h)) : 0; // relaxed: pinned, so it has this address
+        if ((size_t)(tmi_word_address(w) - from) < nbytes)
+            return true;
+    }
+    return false;
+}
+#endif
 
 bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h)
 {
     for (const tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_)
-        for (uint32_t i = r == self ? 0 : top_of(r); i > 0; i--)
-            if (tmi_load_acquire(&r->slot[i]) == h)
-                return true;
+        if (r != self && holds(r, h))
+            return true;
     return false;
 }
 
@@ -190,9 +235,9 @@ size_t tmi_pin_scan(uint64_t now_ns)
 {
     size_t n = 0;
     for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) { // pairs: list
-        uint32_t top = top_of(r);           // [model: scan_top] pairs: unpin_top
-        for (uint32_t i = top; i > 0; i--)  // downwards, P2
-            n += unmark(tmi_load_acquire(&r->slot[i])); // [model: scan_slot] pairs: pin_slot, unpin_move
+        uint32_t top = top_of(r); // [model: scan_top] pairs: unpin_top
+        for (uint32_t i = top + tmi_load_acquire(&r->overflow_); i > 0; i--) // downwards, P2; no handle goes from one stack to the other
+            n += unmark(handle_in(r, top, i));
         uint64_t s = tmi_load_acquire(&r->scope);       // [model: scan_scope] pairs: scope_enter, scope_exit
         r->seen_scope_ = (s & 0xffff) != 0 ? s : 0;
         note_age(r, top, now_ns);
@@ -244,6 +289,6 @@ void tmi_pin_forget_others(tm_pins_t_ *self)
             continue;
         }
         r->scope = (r->scope | 0xffff) + 1;
-        r->top = r->limit = r->capacity_ = r->overflow_ = 0;
+        r->top = r->limit = r->capacity_ = r->overflow_ = 0; // their threads are gone
     }
 }

@@ -5,12 +5,14 @@
  * At least one sees the other. If pin sees the mark it takes it away, and the mover's publishing compare-and-swap fails; if the
  * mover sees the slot, it takes the mark away itself. Nobody waits.
  *
- * A record is *registered* once, at its thread's first use of handles, and stays in the list for ever; the next thread with that record inherits it.
+ * A record is in the list from its making on, and the next thread that gets it inherits it.
  *
  * P5  registered counts the threads that use handles now. A thread counts itself, with a full fence, before its first pin; so a mover that has
  *     marked, fenced for itself, and then finds itself alone need not fence for others (see tmi_pin_alone).
  * P6  A lock is counted in the attributes of the slot where the object is, under a pin; the mover reads the count after the slots, so that a
  *     pin seen ended implies a count seen raised.
+ *
+ * A thread that holds more pins than its record has slots for has a second stack (pin_more.c). Handles stay in the stack that they were pushed on.
  *
  * Where the asymmetric fence is missing, limit is 0, every pin and scope takes the slow path with a full fence of its own, and the mover needs no
  * other than its own.
@@ -21,12 +23,9 @@
 
 #include "stores/handle.h"
 
-enum { TMI_PIN_HANDLER_SLOTS = 16 }; // beyond limit: for pins of slow paths, and of handlers that interrupt those
-
-/* In slot[0] of a record that is not in the list yet: as TM_PIN_GUARD_ it equals no handle, not even TM_NULL. */
-#define TMI_PIN_UNLISTED ((tm_handle_t)3)
-
-/* Make a record usable for its thread. Idempotent until tmi_pin_leave. */
+/* Enter a new record into the list that the mover walks, once. */
+void tmi_pin_list(tm_pins_t_ *r);
+/* Make a record usable for its thread, which calls this before each slow path. */
 void tmi_pin_enter(tm_pins_t_ *r);
 /* The thread ends. Returns how many pins and open scopes it leaves; they are dropped. */
 size_t tmi_pin_leave(tm_pins_t_ *r);
@@ -38,20 +37,28 @@ bool tmi_pin_asymmetric(void);
 /* Threads that use handles now. */
 size_t tmi_pin_registered(void);
 
-/* Slow path of a pin. False when h is stale (it is pinned all the same), or when memory for a counted pin is missing. */
+/* Slow path of a pin. False when h is stale: it is pinned all the same, and *address is NULL; or when there is no memory for one more pin: *address is not NULL. */
 bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address);
 /* A word was found marked or stale: takes a mark away. False when h is stale. */
 bool tmi_pin_touch(tm_handle_t h, void **address);
-/* End a pin anywhere in the stack. False: there is none. */
+/* End a pin, the youngest of h. False: there is none. */
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h);
+/* End all pins but the first `mark` ones. False: there are not so many. */
+bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark);
+/* Slot i (> 0) of the second stack. NULL: there is none, or with `make` no memory for it. */
+tm_handle_t *tmi_pin_more_slot(tm_pins_t_ *r, uint32_t i, bool make);
 void tmi_pin_scope_enter(tm_pins_t_ *r);
 
 /* Whether this thread has h pinned. */
 bool tmi_pin_held(const tm_pins_t_ *r, tm_handle_t h);
+#if TMI_CHECK
+/* Whether this thread has an object pinned that lies in these bytes. */
+bool tmi_pin_within(const tm_pins_t_ *r, const char *from, size_t nbytes);
+#endif
 /* Whether another thread has: a look, for check:full. */
 bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h);
 
-/* Count a lock at an object that the caller has pinned: 0 or ENOMEM. */
+/* Count a lock at an object that the caller has pinned: 0, ENOMEM, or EOVERFLOW when it has as many as can be counted. */
 int tmi_pin_lock(const void *object);
 /* False: it was not locked. `pinned`: the caller has pinned it too, and so its slab can be told when it has no locks any more. */
 bool tmi_pin_unlock(const void *object, bool pinned);

@@ -8,8 +8,10 @@ static bool in_slab(const void *object) { return tmi_pagemap_movable(object) != 
 
 static uint32_t *attributes_of(const void *object, bool make)
 {
-    if (!in_slab(object))
+    if (!in_slab(object)) {
+        tmi_extent_require_held(object);
         return &tmi_span_of(object)->attributes;
+    }
     return tmi_movable_attributes(object, make);
 }
 
@@ -18,7 +20,11 @@ int tmi_pin_lock(const void *object)
     uint32_t *a = attributes_of(object, true);
     if (a == NULL)
         return ENOMEM;
-    uint32_t old = tmi_add_acq_rel(a, 1); // [model: lock_count] before the pin ends, P6; pairs: scan_count
+    uint32_t old = tmi_load_relaxed(a); // relaxed: the compare-and-swap decides
+    do
+        if ((old & TMI_LOCKS_MASK) == TMI_LOCKS_MASK)
+            return EOVERFLOW;
+    while (!tmi_cas_acq_rel(a, &old, old + 1)); // [model: lock_count] before the pin ends, P6; pairs: scan_count
     if (old == 0 && in_slab(object))
         tmi_movable_watch(object);
     return 0;

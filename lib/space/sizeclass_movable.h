@@ -8,7 +8,7 @@
  *   class 33..128   16 to a doubling up to 32 KiB: at most 1/17 is lost to rounding, 1/49 on average
  *   class 129..160  32 to a doubling up to 64 KiB: at most 1/33 and 1/97
  *   LARGE           an extent
- *   WATCHED         what the page map says of a slab that has attributes (locks, asked alignments), so that frees in it take the slow path
+ *   WATCHED + c     what the page map says of a slab of class c that has attributes (locks, asked alignments), so that frees in it take the slow path
  *
  * C4  size(c) is the least class size >= every request that is mapped to c, and a multiple of 16.
  * C5  A slab starts at a unit boundary, and its first slot at a multiple of every power of two that divides the size: so is every slot. */
@@ -25,8 +25,9 @@ enum {
     TMI_MCLASS_FIRST = 1,
     TMI_MCLASS_LAST = 160,
     TMI_MCLASS_LARGE = 161,
-    TMI_MCLASS_WATCHED = 162,
-    TMI_MCLASS_COUNT = 163,
+    TMI_MCLASS_WATCHED = 161,
+    TMI_MCLASS_COUNT = 162,
+    TMI_MCODE_COUNT = TMI_MCLASS_WATCHED + TMI_MCLASS_LAST + 1, // what the page map may say
 };
 
 extern tmi_class_info_t tmi_mclasses[TMI_MCLASS_COUNT];

@@ -22,8 +22,10 @@ typedef struct group {
 } group_t;
 
 static uint64_t no_word;
-TM_EXPORT uint64_t *tm_words_ = &no_word; // TM_NULL finds 0 before there is a table
-uint64_t *tmi_words = &no_word;
+uint64_t *tmi_words = &no_word; // TM_NULL finds 0 before there is a table
+#undef tm_words_
+extern uint64_t *tm_words_;
+TM_EXPORT uint64_t *tm_words_ = &no_word; // the same for programs
 
 tmi_lock_t tmi_handle_lock = TMI_LOCK_OF(TMI_RANK_HANDLES);
 static tmi_dlist_t levels[LEVELS], idle; // idle: all indices free

@@ -24,8 +24,8 @@
 
 #include "base/atomic.h"
 #include "base/base.h"
+#include "base/public.h"
 #include "host/lock.h"
-#include "tinymem/tinymem.h"
 
 /* See <tinymem/pin.h>. */
 #define TMI_WORD_ADDRESS (~UINT64_C(0xffff))
@@ -62,7 +62,7 @@ void tmi_handle_check(void);
 
 static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 32); }
 
-extern uint64_t *tmi_words; // tm_words_, for use inside the library
+extern uint64_t *tmi_words;
 
 static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
 

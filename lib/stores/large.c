@@ -1,7 +1,7 @@
 #include "stores/large.h"
 #include "host/counters.h"
 #include "host/os.h"
-#include "host/report.h"
+#include "space/sizeclass_movable.h"
 
 #include <string.h>
 
@@ -12,6 +12,29 @@ enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a
 static size_t pages_of(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
 static size_t units_of(size_t bytes) { return tmi_round_up(bytes, TMI_UNIT_SIZE) >> TMI_UNIT_SHIFT; }
 
+/* What malloc's part of the page map says of the first unit, and of the others. */
+static unsigned class_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE : TMI_CLASS_NONE; }
+static unsigned tail_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE_TAIL : TMI_CLASS_NONE; }
+
+/* Modulo 2^64: also downwards. */
+static void count(tmi_extent_kind_t kind, size_t bytes, size_t objects)
+{
+    if (kind == TMI_EXTENT_RAW) {
+        tmi_count(large_bytes, bytes);
+        tmi_count(large_count, objects);
+    } else {
+        tmi_count(extent_bytes, bytes);
+        tmi_count(extent_count, objects);
+    }
+}
+
+/* Relaxed: questions of other threads read it, under the space lock. */
+static void set_bytes(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
+{
+    count(kind, bytes - span->bytes, 0);
+    tmi_store_relaxed(&span->bytes, bytes);
+}
+
 /* Where in the slack the object starts: successive objects take successive pages. */
 static size_t next_shift(size_t slack)
 {
@@ -20,105 +43,120 @@ static size_t next_shift(size_t slack)
     return tmi_add_relaxed(&turn, 1) % steps * tmi_os_page_size; // relaxed: any value will do
 }
 
-static void *settle(char *base, size_t shift, size_t bytes)
+static void *settle(tmi_extent_kind_t kind, char *base, size_t shift, size_t bytes)
 {
     tmi_span_t *span = tmi_span_of(base);
-    span->owner = base + shift;
-    span->bytes = bytes;
-    tmi_count(large_bytes, bytes);
-    tmi_count(large_count, 1);
+    tmi_store_relaxed(&span->owner, (void *)(base + shift)); // relaxed: see set_bytes
+    tmi_store_relaxed(&span->bytes, bytes);
+    count(kind, bytes, 1);
+    if (kind == TMI_EXTENT_MOVABLE)
+        tmi_pagemap_set_movable(base, 1, TMI_MCLASS_LARGE);
     return base + shift;
 }
 
-void *tmi_large_alloc(size_t size, size_t align, bool zero)
+/* The span goes back; so many of its bytes may be resident. */
+static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
+{
+    tmi_span_t *span = tmi_span_of(p);
+    count(kind, -span->bytes, -(size_t)1);
+    if (kind == TMI_EXTENT_MOVABLE)
+        tmi_pagemap_set_movable(p, 1, TMI_MCLASS_NONE);
+    tmi_store_relaxed(&span->owner, NULL);
+    tmi_space_free(tmi_unit_start(p), span->nunits, resident);
+}
+
+void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool zero)
 {
     size_t bytes = pages_of(tmi_max(size, 1)), nunits = units_of(bytes);
     size_t align_units = align > TMI_UNIT_SIZE ? align >> TMI_UNIT_SHIFT : 1;
     bool dirty;
-    char *base = tmi_space_alloc(nunits, align_units, TMI_CLASS_LARGE, TMI_CLASS_LARGE_TAIL, &dirty);
+    char *base = tmi_space_alloc(nunits, align_units, class_of(kind), tail_of(kind), &dirty);
     if (base == NULL)
         return NULL;
     size_t shift = align > tmi_os_page_size ? 0 : next_shift(nunits * TMI_UNIT_SIZE - bytes);
-    char *p = settle(base, shift, bytes);
+    char *p = settle(kind, base, shift, bytes);
     if (zero && dirty)
         memset(p, 0, size);
     return p;
 }
 
-bool tmi_large_valid(const void *p) { return tmi_span_of(p)->owner == p; }
+void tmi_extent_free(tmi_extent_kind_t kind, void *p) { give_back(kind, p, tmi_span_of(p)->bytes); }
 
-size_t tmi_large_usable(const void *p) { return tmi_span_of(p)->bytes; }
-
-void tmi_large_free(void *p)
-{
-    tmi_span_t *span = tmi_span_of(p);
-    tmi_discount(large_bytes, span->bytes);
-    tmi_discount(large_count, 1);
-    span->owner = NULL;
-    tmi_space_free(tmi_unit_start(p), span->nunits, span->bytes);
-}
-
-static void set_bytes(tmi_span_t *span, size_t bytes)
-{
-    tmi_count(large_bytes, bytes - span->bytes); // modulo 2^64: also downwards
-    span->bytes = bytes;
-}
-
-static void shrink(void *p, tmi_span_t *span, size_t bytes)
+static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t bytes)
 {
     char *base = tmi_unit_start(p);
     size_t keep = units_of((size_t)((char *)p - base) + bytes), had = span->bytes;
-    set_bytes(span, bytes);
+    set_bytes(kind, span, bytes); // first: E2
     if (keep < span->nunits)
         tmi_space_shorten(base, span->nunits, keep, had - bytes);
 }
 
-static bool grow_in_place(void *p, tmi_span_t *span, size_t bytes)
+bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
 {
+    tmi_span_t *span = tmi_span_of(p);
+    size_t bytes = pages_of(size);
+    if (bytes <= span->bytes) {
+        shrink(kind, p, span, bytes);
+        return true;
+    }
     char *base = tmi_unit_start(p);
     size_t wanted = units_of((size_t)((char *)p - base) + bytes);
     bool dirty;
-    if (wanted > span->nunits && !tmi_space_extend(base, span->nunits, wanted, TMI_CLASS_LARGE_TAIL, &dirty))
+    if (wanted > span->nunits && !tmi_space_extend(base, span->nunits, wanted, tail_of(kind), &dirty))
         return false;
-    set_bytes(span, bytes);
+    set_bytes(kind, span, bytes); // last: E2
     return true;
 }
+
+/* ---- moving by pages ------------------------------------------------------------------------------------------------------------ */
 
 static bool worth_moving(size_t bytes)
 {
     return bytes >= MOVE_ALWAYS || (bytes >= MOVE_MIN && tmi_counter(moves) < MOVES_OF_SMALLER);
 }
 
-/* The pages go to a new extent; the old one is left empty, and clean if the object filled it. */
-static void *move_pages(void *p, tmi_span_t *span, size_t bytes)
+void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
 {
     bool dirty;
-    size_t nunits = units_of(bytes), old_units = span->nunits, old_bytes = span->bytes;
-    char *base = tmi_space_alloc(nunits, 1, TMI_CLASS_LARGE, TMI_CLASS_LARGE_TAIL, &dirty);
-    if (base == NULL)
+    size_t bytes = pages_of(size);
+    if (!worth_moving(tmi_span_of(p)->bytes))
         return NULL;
-    if (tmi_os_move(p, base, old_bytes) != 0) {
-        tmi_space_free(base, nunits, dirty ? bytes : 0);
-        return NULL;
-    }
-    tmi_discount(large_bytes, old_bytes);
-    tmi_discount(large_count, 1);
-    tmi_count(moves, 1);
-    span->owner = NULL;
-    bool filled = old_units * TMI_UNIT_SIZE == old_bytes;
-    tmi_space_free(tmi_unit_start(p), old_units, filled ? 0 : tmi_os_page_size);
-    return settle(base, 0, bytes);
+    char *base = tmi_space_alloc(units_of(bytes), 1, class_of(kind), tail_of(kind), &dirty);
+    return base == NULL ? NULL : settle(kind, base, 0, bytes);
 }
+
+bool tmi_extent_move(tmi_extent_kind_t kind, void *p, void *room)
+{
+    if (tmi_os_move(p, room, tmi_span_of(p)->bytes) != 0) {
+        give_back(kind, room, tmi_span_of(room)->bytes); // it may have been dirty
+        return false;
+    }
+    tmi_count(moves, 1);
+    return true;
+}
+
+/* Clean if the object filled it: the slack may hold pages of an object before it. */
+void tmi_extent_leave(tmi_extent_kind_t kind, void *p)
+{
+    const tmi_span_t *span = tmi_span_of(p);
+    bool filled = span->nunits * TMI_UNIT_SIZE == span->bytes;
+    give_back(kind, p, filled ? 0 : tmi_os_page_size);
+}
+
+/* ---- the raw heap's ------------------------------------------------------------------------------------------------------------- */
+
+void *tmi_large_alloc(size_t size, size_t align, bool zero) { return tmi_extent_alloc(TMI_EXTENT_RAW, size, align, zero); }
+bool tmi_large_valid(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->owner) == p; } // relaxed: misuse is guessed at
+size_t tmi_large_usable(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->bytes); }   // relaxed: the caller's object
+void tmi_large_free(void *p) { tmi_extent_free(TMI_EXTENT_RAW, p); }
 
 void *tmi_large_resize(void *p, size_t size)
 {
-    tmi_span_t *span = tmi_span_of(p);
-    size_t bytes = pages_of(size);
-    if (bytes <= span->bytes) {
-        shrink(p, span, bytes);
+    if (tmi_extent_resize(TMI_EXTENT_RAW, p, size))
         return p;
-    }
-    if (grow_in_place(p, span, bytes))
-        return p;
-    return worth_moving(span->bytes) ? move_pages(p, span, bytes) : NULL;
+    void *room = tmi_extent_room(TMI_EXTENT_RAW, p, size);
+    if (room == NULL || !tmi_extent_move(TMI_EXTENT_RAW, p, room))
+        return NULL;
+    tmi_extent_leave(TMI_EXTENT_RAW, p);
+    return room;
 }

@@ -150,7 +150,7 @@ static void start_emptying(tmi_mslabs_t *s, tmi_mslab_t *slab, uint32_t promised
     slab->promised = promised;
     slab->keep = live - promised;
     s->promised += promised;
-    slab->emptying = true;
+    tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
     tmi_mslab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
@@ -181,7 +181,7 @@ enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
 /* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends. */
 static void rejoin(tmi_mslabs_t *s, tmi_mslab_t *slab, bool moved_all, uint32_t now)
 {
-    slab->emptying = false;
+    tmi_store_relaxed(&slab->emptying, false);
     slab->retry_wait = moved_all ? 0 : (uint32_t)tmi_min(tmi_max(slab->retry_wait * 2, RETRY_FIRST_MS), RETRY_MAX_MS);
     slab->retry_at = now + slab->retry_wait;
     slab->retry_epoch = tmi_movable_epoch;
@@ -246,7 +246,7 @@ static size_t tidy_slab(tmi_mslabs_t *s, tmi_mslab_t *slab, size_t pages)
     size_t n = tmi_mslab_purge(slab, empty, pages);
     tmi_lock(&s->lock);
     end_emptying(s, slab);
-    slab->emptying = false;
+    tmi_store_relaxed(&slab->emptying, false);
     if (slab->nfree == tmi_mclasses[slab->cls].slots) {
         tmi_mslab_release(slab, false);
         return n;

@@ -18,8 +18,11 @@
  *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
- * V5  The page map says WATCHED of a slab some of whose slots have attributes other than 0; or of one that just had.
+ * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just had.
  * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
+ * V7  A slab's record is read only by who holds the class's lock, owns a slot of the slab or has an object in it pinned or locked, or is emptying it. An
+ *     extent's record is read only by who holds the space lock, or owns, pins or locks the object. Check builds assert it at every such read
+ *     (movable_held.c). Everything else goes by the page map and by handles' words, which can always be read.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
  * Owner: everything the class's lock, but refs, which belong to who holds the slot, and attributes, which are atomic. Who looks up a slab without the lock
@@ -80,19 +83,37 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing);
 /* Put back n slots of one class. */
 void tmi_movable_return(unsigned cls, char *const *slots, size_t n);
 
-/* The slab that holds p, which lies in one. */
-static inline tmi_mslab_t *tmi_mslab_of(const void *p) { return (tmi_mslab_t *)tmi_span_of(p)->owner; }
+#if TMI_CHECK
+/* Abort if nothing keeps the record of the slab, or extent, at p in place. */
+void tmi_movable_require_held(const void *p);
+void tmi_extent_require_held(const void *p);
+/* Whether the calling thread has a pin of an object in these bytes; set by who knows threads. */
+extern bool (*tmi_movable_pinned_here)(const char *from, size_t nbytes);
+#else
+#define tmi_movable_require_held(p) ((void)(p))
+#define tmi_extent_require_held(p) ((void)(p))
+#endif
+
+/* The slab that holds p; something keeps it in place (V7). */
+static inline tmi_mslab_t *tmi_mslab_of(const void *p)
+{
+    tmi_movable_require_held(p);
+    return (tmi_mslab_t *)tmi_span_of(p)->owner;
+}
 
 static inline size_t tmi_mslot_index(const tmi_mslab_t *slab, const void *p)
 {
     return tmi_slot_index(&tmi_mclasses[slab->cls], (size_t)((const char *)p - slab->base));
 }
 
-/* Class of the slab or extent that p lies in. */
+/* Whether the page map says that the slab has attributes. */
+static inline bool tmi_movable_watched(unsigned code) { return code > TMI_MCLASS_WATCHED; }
+
+/* Class of the slab or extent that p lies in. Reads nothing but the page map, so that anybody may ask. */
 static inline unsigned tmi_movable_class(const void *p)
 {
-    unsigned cls = tmi_pagemap_movable(p);
-    return TM_UNLIKELY(cls == TMI_MCLASS_WATCHED) ? tmi_mslab_of(p)->cls : cls;
+    unsigned code = tmi_pagemap_movable(p);
+    return TM_UNLIKELY(tmi_movable_watched(code)) ? code - TMI_MCLASS_WATCHED : code;
 }
 
 /* Enter the index of a slot that the caller holds. */

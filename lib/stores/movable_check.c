@@ -35,7 +35,7 @@ static void check_slab(const tmi_mslab_t *slab, unsigned cls)
         tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "V1 bit past the last slot", slab->base);
     tmi_audit(slab->cls == cls && nfree == slab->nfree, "V1 nfree differs from the bitmap", slab->base);
     tmi_audit(slab->nfree < c->slots, "V2 slab without a taken slot", slab->base);
-    tmi_audit((tmi_pagemap_movable(slab->base) == cls || tmi_pagemap_movable(slab->base) == TMI_MCLASS_WATCHED) && tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
+    tmi_audit(tmi_movable_class(slab->base) == cls && tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
     for (uint32_t i = 0; i < c->slots; i++)
         check_slot(slab, i);
 }

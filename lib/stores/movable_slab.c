@@ -157,7 +157,7 @@ void tmi_movable_watch(const void *slot)
     tmi_mslab_t *slab = tmi_mslab_of(slot);
     if (tmi_add_relaxed(&slab->watched, 1) == 0) {
         tmi_fence_full(); // counted before the page map says so; pairs: tmi_movable_unwatch
-        say(slab, TMI_MCLASS_WATCHED);
+        say(slab, TMI_MCLASS_WATCHED + slab->cls);
     }
 }
 
@@ -170,7 +170,7 @@ void tmi_movable_unwatch(const void *slot)
     say(slab, slab->cls);
     tmi_fence_full(); // said before the count is read; pairs: tmi_movable_watch
     if (tmi_load_relaxed(&slab->watched) != 0)
-        say(slab, TMI_MCLASS_WATCHED);
+        say(slab, TMI_MCLASS_WATCHED + slab->cls);
 }
 
 void tmi_mslab_release(tmi_mslab_t *slab, bool purge)

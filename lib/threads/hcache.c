@@ -8,7 +8,7 @@ enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 static tm_handle_t no_handles[1];
 
 #define EMPTY {no_handles + 1, no_handles + 1}
-tmi_hmagazines_t tmi_hcache_none = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}};
+tmi_hmagazines_t tmi_hcache_none = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}} /* the rest is full as zeroes are */;
 
 static size_t capacity(unsigned cls)
 {
@@ -35,8 +35,8 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
         ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
     ms->hand = TMI_MCLASS_FIRST;
-    tmi_store_release(&cache->own, ms); // whole before others claim it; pairs: tmi_hcache_claim
-    tmi_store_relaxed(&cache->current, ms); // not claimed before it was `own`, or put right by unclaim
+    tmi_store_relaxed(&cache->current, ms); // before `own`: who claims the cache must not be overruled
+    tmi_store_release(&cache->own, ms);     // whole, and with `current`, before others claim it; pairs: tmi_hcache_claim
     return true;
 }
 

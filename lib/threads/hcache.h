@@ -29,7 +29,7 @@ typedef struct tmi_hmagazine {
 } tmi_hmagazine_t;
 
 typedef struct tmi_hmagazines {
-    tmi_hmagazine_t magazine[TMI_MCLASS_COUNT];
+    tmi_hmagazine_t magazine[TMI_MCODE_COUNT]; // those of extents and of watched slabs are full for ever: frees there take the slow path
     uint8_t batch[TMI_MCLASS_COUNT];       // slots to take at the next refill
     bool active[TMI_MCLASS_COUNT];         // N4: refilled or flushed since the hand was here
     uint8_t hand;

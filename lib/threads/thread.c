@@ -13,103 +13,232 @@ tmi_thread_t tmi_nobody = {
 tmi_thread_t tmi_departed; // made the same when the first thread departs: most processes end before
 
 __thread tm_pins_t_ *tmi_self_ = &tmi_nobody.pins;
+#undef tm_self_
 extern __thread tm_pins_t_ *tm_self_ __attribute__((alias("tmi_self_"), visibility("default")));
 
-tmi_lock_t tmi_registry_lock = TMI_LOCK_OF(TMI_RANK_REGISTRY);
+static tmi_thread_t first; // the record of a process's first thread costs no mapping
 static tmi_thread_t *records;
 static pthread_key_t key;
 static bool key_made, observe;
 
+/* glibc keeps the values of so many keys in the thread itself; setting one of the others allocates. */
+enum { KEYS_WITHOUT_MEMORY = 32 };
+
+/* A record that serves nothing yet. Any thread, again and again. Relaxed: all write the same, and each reads what it has written itself. */
+static void make_inert(tmi_thread_t *t)
+{
+    tmi_store_relaxed(&t->cache.magazines[0].top, tmi_nobody.cache.magazines[0].top);
+    tmi_store_relaxed(&t->handles.current, tmi_nobody.handles.current);
+    tmi_store_relaxed(&t->pins.slot[0], TM_PIN_GUARD_);
+}
+
+#if TMI_CHECK
+static bool pinned_here(const char *from, size_t nbytes) { return tmi_pin_within(&tmi_self()->pins, from, nbytes); }
+#endif
+
+void tmi_thread_init(bool observed)
+{
+    observe = observed;
+#if TMI_CHECK
+    tmi_movable_pinned_here = pinned_here;
+#endif
+    key_made = pthread_key_create(&key, tmi_thread_end) == 0; // without a key records are taken back by take_from_the_dead
+}
+
+/* ---- records: claimed by a compare-and-swap, without a lock, so that a signal handler can claim one at any instant (T3) ---------- */
+
+static bool claim(tmi_thread_t *t)
+{
+    uint32_t expected = TMI_RECORD_UNUSED;
+    // relaxed look: claiming decides; acquire: what the last owner did is over; pairs: give_up_record
+    return tmi_load_relaxed(&t->used) == TMI_RECORD_UNUSED && tmi_cas_acquire(&t->used, &expected, TMI_RECORD_USED);
+}
+
+static void give_up_record(tmi_thread_t *t)
+{
+    tmi_store_relaxed(&t->owner_thread, 0); // before the next owner claims it: a record whose owner is unknown is left alone
+    tmi_store_release(&t->used, TMI_RECORD_UNUSED); // pairs: claim
+}
+
+/* Enter a new record into the list, claimed. */
+static void list(tmi_thread_t *t)
+{
+    make_inert(t);
+    tmi_pin_list(&t->pins);
+    tmi_thread_t *head = tmi_load_relaxed(&records); // relaxed: the compare-and-swap decides
+    do
+        t->next = head;
+    while (!tmi_cas_release(&records, &head, t)); // the record before it is seen; pairs: tmi_thread_list
+}
+
+static tmi_thread_t *claim_record(void)
+{
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        if (claim(t))
+            return t;
+    uint32_t expected = TMI_RECORD_UNUSED;
+    tmi_thread_t *t = &first;
+    if (!tmi_cas_acquire(&first.used, &expected, TMI_RECORD_USED)) { // in the list, or about to be
+        t = tmi_meta_permanent(sizeof *t);
+        if (t == NULL)
+            return NULL;
+        t->used = TMI_RECORD_USED;
+    }
+    list(t);
+    return t;
+}
+
+static void note_owner(tmi_thread_t *t)
+{
+    tmi_store_relaxed(&t->owner_process, tmi_os_getpid()); // relaxed: a wrong guess of others leaves the record alone
+    tmi_store_relaxed(&t->owner_thread, tmi_os_gettid());
+}
+
+/* A record for the calling thread, which has `before` instead of one. A signal handler on this thread may come first at any instant: then its record is
+ * the thread's, and the one claimed here goes back. NULL: no memory. */
+static tmi_thread_t *attach(tmi_thread_t *before)
+{
+    tmi_thread_t *t = claim_record();
+    if (t == NULL)
+        return NULL;
+    note_owner(t);
+    tm_pins_t_ *expected = &before->pins;
+    if (tmi_cas_relaxed(&tmi_self_, &expected, &t->pins)) // relaxed: only this thread and its handlers look at it
+        return t;
+    give_up_record(t);
+    return tmi_self();
+}
+
+/* So that the record comes back when the thread ends. May allocate unless the key is a low one; then the record is there already. */
+static void set_key(tmi_thread_t *t)
+{
+    if (t->keyed || !key_made)
+        return;
+    t->keyed = true;
+    if (pthread_setspecific(key, t) != 0)
+        t->keyed = false;
+}
+
+/* ---- the end of a thread ---------------------------------------------------------------------------------------------------------- */
+
+/* Nobody uses the record any more: its slots go back, and it is for the next thread. */
 static void retire(tmi_thread_t *t)
 {
-    tmi_cache_destroy(&t->cache);
+    if (t->ready)
+        tmi_cache_destroy(&t->cache);
+    t->ready = t->keyed = false;
     (void)tmi_hcache_flush(&t->handles);
-    tmi_lock(&tmi_registry_lock);
-    t->used = false;
-    tmi_unlock(&tmi_registry_lock);
+    give_up_record(t);
 }
 
-/* Any thread, again and again. Relaxed: all write the same, and each reads what it has written itself. */
-static void ready_departed(void)
-{
-    tmi_store_relaxed(&tmi_departed.cache.magazines[0].top, tmi_nobody.cache.magazines[0].top);
-    tmi_store_relaxed(&tmi_departed.handles.current, tmi_nobody.handles.current);
-    tmi_store_relaxed(&tmi_departed.pins.slot[0], TM_PIN_GUARD_);
-}
-
-static void at_thread_end(void *record)
+void tmi_thread_end(void *record)
 {
     tmi_thread_t *t = record;
+    make_inert(&tmi_departed);
+    if (tmi_self() == t)
+        tmi_self_ = &tmi_departed.pins; // first: a handler that pins from here on takes a record of its own
     size_t left = tmi_pin_leave(&t->pins);
-    ready_departed();
-    tmi_self_ = &tmi_departed.pins;
     if (left > 0)
         tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
     retire(t);
 }
 
-void tmi_thread_init(bool observed)
+static bool owner_is_dead(const tmi_thread_t *t, uint32_t owner)
 {
-    observe = observed;
-    key_made = pthread_key_create(&key, at_thread_end) == 0; // without a key an ended thread's slots stay in its record
+    return owner != 0 && tmi_load_relaxed(&t->owner_thread) == owner && tmi_load_relaxed(&t->owner_process) == tmi_os_getpid() &&
+           !tmi_os_thread_exists(owner);
 }
 
-static tmi_thread_t *unused_record(void)
+/* Take the record of a thread that is gone. The owner is looked at again afterwards: meanwhile another caller may have taken the record, and a thread that
+ * lives may have claimed it. To that thread the state makes no difference, and it is put right. */
+static bool take_if_dead(tmi_thread_t *t)
 {
-    for (tmi_thread_t *t = records; t != NULL; t = t->next)
-        if (!t->used)
-            return t;
-    tmi_thread_t *t = tmi_meta_alloc(sizeof *t);
-    if (t != NULL) {
-        t->pins.slot[0] = TMI_PIN_UNLISTED;
-        t->handles.current = &tmi_hcache_none;
-        t->next = records;
-        tmi_store_release(&records, t); // `next` before the record is seen; pairs: tmi_thread_list
+    uint32_t owner = tmi_load_relaxed(&t->owner_thread), state = TMI_RECORD_USED;
+    if (!owner_is_dead(t, owner) || !tmi_cas_acquire(&t->used, &state, TMI_RECORD_TAKEN))
+        return false;
+    if (owner_is_dead(t, owner))
+        return true;
+    state = TMI_RECORD_TAKEN;
+    (void)tmi_cas_release(&t->used, &state, TMI_RECORD_USED); // unless its owner has given it up
+    return false;
+}
+
+/* Without our key, or when handlers pin after the last round of destructors, a thread leaves its record behind. This looks at a few records in turn, so that
+ * as many come back as go. Not for signal handlers: slots are flushed under locks. */
+static void take_from_the_dead(void)
+{
+    enum { LOOKS = 4 };
+    static tmi_thread_t *hand; // relaxed: any record will do
+    tmi_thread_t *t = tmi_load_relaxed(&hand);
+    for (unsigned i = 0; i < LOOKS; i++, t = t->next) {
+        if (t == NULL && (t = tmi_thread_list()) == NULL)
+            break;
+        if (take_if_dead(t)) {
+            (void)tmi_pin_leave(&t->pins);
+            retire(t);
+        }
     }
-    return t;
+    tmi_store_relaxed(&hand, t);
 }
 
-static tmi_thread_t *attach(void)
-{
-    tmi_lock(&tmi_registry_lock);
-    tmi_thread_t *t = unused_record();
-    if (t != NULL)
-        t->used = true;
-    tmi_unlock(&tmi_registry_lock);
-    if (t == NULL)
-        return NULL;
-    tmi_cache_init(&t->cache, observe);
-    tmi_self_ = &t->pins;
-    if (key_made)
-        (void)pthread_setspecific(key, t); // may allocate: after tmi_self_ is set
-    return t;
-}
+/* ---- what callers use --------------------------------------------------------------------------------------------------------------- */
 
-tmi_thread_t *tmi_thread_attach(void) { return tmi_self() == &tmi_departed ? NULL : attach(); }
-
-/* A pin needs a record even in a destructor that runs after ours, which then runs once more. */
-tmi_thread_t *tmi_thread_with_handles(void)
+tmi_thread_t *tmi_thread_attach(void)
 {
     tmi_thread_t *t = tmi_self();
-    if (TM_UNLIKELY(t == &tmi_nobody || t == &tmi_departed))
-        t = attach();
-    if (t == NULL)
+    if (t == &tmi_departed)
         return NULL;
-    if (t->handles.own == NULL)
-        (void)tmi_hcache_make(&t->handles); // without memory it does without
+    if (t == &tmi_nobody) {
+        if (!key_made)
+            take_from_the_dead();
+        if ((t = attach(t)) == NULL)
+            return NULL;
+    }
+    if (!t->ready) {
+        tmi_cache_init(&t->cache, observe);
+        t->ready = true;
+    }
+    set_key(t); // may allocate: after the cache is ready
+    return t;
+}
+
+tmi_thread_t *tmi_thread_with_pins(void)
+{
+    tmi_thread_t *t = tmi_self();
+    if (TM_UNLIKELY(t == &tmi_nobody || t == &tmi_departed)) {
+        if ((t = attach(t)) == NULL)
+            return NULL;
+        if (key < KEYS_WITHOUT_MEMORY)
+            set_key(t);
+    }
     tmi_pin_enter(&t->pins);
     return t;
 }
 
-tmi_thread_t *tmi_thread_list(void) { return tmi_load_acquire(&records); } // pairs: unused_record
+tmi_thread_t *tmi_thread_with_handles(void)
+{
+    tmi_thread_t *t = tmi_thread_with_pins();
+    if (t == NULL)
+        return NULL;
+    if (TM_UNLIKELY(!t->keyed))
+        set_key(t);
+    if (t->handles.own == NULL)
+        (void)tmi_hcache_make(&t->handles); // without memory it does without
+    return t;
+}
+
+tmi_thread_t *tmi_thread_list(void) { return tmi_load_acquire(&records); } // pairs: list
 
 void tmi_thread_reap_others(void)
 {
     for (tmi_thread_t *t = records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
-        if (t == tmi_self() || !t->used || tmi_load_relaxed(&t->cache.busy) || tmi_load_relaxed(&t->handles.busy))
-            continue; // a cache caught in an exchange stays as it is: nobody can tell what it holds
-        retire(t);
+        if (t == tmi_self())
+            note_owner(t); // the child has numbers of its own
+        else if (t->used != TMI_RECORD_UNUSED && !tmi_load_relaxed(&t->cache.busy) && !tmi_load_relaxed(&t->handles.busy))
+            retire(t); // a cache caught in an exchange stays as it is: nobody can tell what it holds
+        else
+            t->owner_thread = 0; // and never looked at again
     }
 }
 

@@ -6,9 +6,12 @@
  *
  * T1  tmi_self() is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list with `used`.
  * T2  Only its thread writes a record in use, but for what tmi_cache_summon stores.
+ * T3  A thread gets its record by two compare-and-swaps: one claims the record (`used`), one makes tm_self_ point to it. So a signal handler may interrupt this
+ *     at any instant and take a record itself. Records are cut from memory that needs no lock.
+ * T4  A record starts inert: all its magazines are empty and full. Its cache and its magazines of handles are made later, and never in a signal handler.
  *
  * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors and in libc, goes
- * to the slabs directly. */
+ * to the slabs directly. A record whose thread has ended without that (no key was left) is found by its thread's number and taken back. */
 #ifndef TMI_THREADS_THREAD_H
 #define TMI_THREADS_THREAD_H
 
@@ -16,10 +19,15 @@
 #include "threads/hcache.h"
 #include "threads/magazine.h"
 
+typedef enum tmi_record_state { TMI_RECORD_UNUSED, TMI_RECORD_USED, TMI_RECORD_TAKEN } tmi_record_state_t;
+
 typedef struct tmi_thread {
     tmi_cache_t cache;
     struct tmi_thread *next;   // older record; never changes
-    bool used;                 // registry lock
+    uint32_t used;             // T3: one of tmi_record_state_t
+    uint32_t owner_process, owner_thread; // numbers of the kernel; thread 0: not known
+    bool ready;                // the cache is made
+    bool keyed;                // the thread's end will be noticed
     size_t allocs, frees;      // served so far by this record, when calls are counted
     tmi_hcache_t handles;
     tm_pins_t_ pins;           // tm_self_ points here; last, since most of its slots are never touched
@@ -27,28 +35,32 @@ typedef struct tmi_thread {
 
 extern tmi_thread_t tmi_nobody, tmi_departed;
 
-/* tm_self_ of <tinymem/pin.h> by a name that no other library in the process can put itself in front of: libtinymem.so and libtinymem-handles.so may
- * both be there. */
+/* tm_self_ of <tinymem/pin.h>, see base/public.h. */
 extern __thread tm_pins_t_ *tmi_self_ __attribute__((tls_model("initial-exec")));
 
 /* The record of the calling thread, at a constant distance. */
 static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
 
-extern tmi_lock_t tmi_registry_lock; // for fork
-
 /* Once per process, before the first attach. `observed`: all caches take the slow paths. */
 void tmi_thread_init(bool observed);
 
-/* The calling thread's record, made if need be. NULL: no memory for one, or the thread has departed; do without. */
+/* What runs when a thread ends: the destructor of our key. */
+void tmi_thread_end(void *record);
+
+/* The calling thread's record with a cache, made if need be. NULL: no memory for one, or the thread has departed; do without. */
 tmi_thread_t *tmi_thread_attach(void);
 
 static inline tmi_thread_t *tmi_thread_or_null(void)
 {
     tmi_thread_t *t = tmi_self();
-    return TM_LIKELY(t != &tmi_nobody && t != &tmi_departed) ? t : tmi_thread_attach();
+    return TM_LIKELY(t->ready) ? t : tmi_thread_attach();
 }
 
-/* The calling thread's record, ready for handles. NULL: no memory. */
+/* The calling thread's record, ready for pins and scopes. Takes no lock: signal handlers may call it at any instant. A thread that has departed gets a
+ * record too, and its destructor runs once more. NULL: no memory. */
+tmi_thread_t *tmi_thread_with_pins(void);
+
+/* The same, with magazines of handles if there is memory for them; not in signal handlers. */
 tmi_thread_t *tmi_thread_with_handles(void);
 
 /* All records, newest first; following `next` needs no lock. */

@@ -280,12 +280,18 @@ static void pin_reset_upwards(void)
     tm_pin_reset(mark);
 }
 
-static void pin_reset_over_counted_pins(void)
+static void more_scopes_than_can_be_counted(void)
+{
+    for (int i = 0; i < 65536; i++)
+        tm_scope_enter();
+}
+
+static void more_locks_than_can_be_counted(void)
 {
     tm_handle_t h = tm_alloc(100);
-    for (int i = 0; i < 2000; i++)
-        sink = tm_pin(h);
-    tm_pin_reset(0);
+    say(h);
+    for (int i = 0; i < 1 << 24; i++)
+        sink = tm_lock(h);
 }
 
 /* ---- malloc's functions ------------------------------------------------------------------------------------------------------------- */
@@ -426,7 +432,8 @@ static const misuse_t cases[] = {
     CASE(scope_exit_outside, "tinymem: tm_scope_exit(0x0): this thread is in no scope", NULL),
     CASE(scope_exit_as_first_call, "tinymem: tm_scope_exit(0x0): this thread is in no scope", NULL),
     CASE(pin_reset_upwards, "tinymem: tm_pin_reset(0x0): fewer pins are held than at the mark", NULL),
-    CASE(pin_reset_over_counted_pins, "tinymem: tm_pin_reset(0x0): pins beyond 1,008 cannot be ended so", NULL),
+    CASE(more_scopes_than_can_be_counted, "tinymem: tm_scope_enter(0x0): 65,535 scopes of this thread are open", NULL),
+    CASE(more_locks_than_can_be_counted, "tinymem: tm_lock(@): the object has 16,777,215 locks", NULL),
     CASE(mallocs_free_of_a_small_object, "tinymem: free(@): *", NULL),
     CASE(mallocs_free_of_a_middling_object, "tinymem: free(@): *", NULL),
     CASE(mallocs_free_of_a_large_object, "tinymem: free(@): *", NULL),

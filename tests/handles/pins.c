@@ -159,6 +159,30 @@ static void a_null_among_too_many(void)
     tap(counted && stats_now().pins == 0, "2,000 pins of TM_NULL");
 }
 
+/* Ends of pins that are not there take nothing from those that are, and a mark may lie among pins of either stack. */
+static void marks_among_many_pins(void)
+{
+    enum { MANY = 3000 };
+    tm_handle_t h = lonely();
+    for (int i = 0; i < MANY; i++)
+        (void)tm_pin(h);
+    tm_unpin(TM_NULL);
+    tap(stats_now().pins == MANY, "tm_unpin(TM_NULL) without a pin of it ends no pin of another object");
+    bool right = tm_pin_mark() == MANY;
+    static const unsigned marks[] = {2999, 1500, 1025, 1024, 1000, 1};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        tm_pin_reset(marks[i]);
+        right &= tm_pin_mark() == marks[i] && stats_now().pins == marks[i];
+    }
+    uintptr_t at = place_of(h);
+    (void)tm_compact();
+    tap(right && place_of(h) == at, "pin_reset from 3,000 pins down to the last one, which holds the object");
+    tm_pin_reset(0);
+    tap(moves_by_compact(h), "and then it moves");
+    drop_neighbours();
+    tm_free(h);
+}
+
 static jmp_buf far_away;
 
 static void pin_and_jump(tm_handle_t h)
@@ -380,6 +404,7 @@ int main(void)
     any_order_of_unpinning();
     more_pins_than_slots();
     a_null_among_too_many();
+    marks_among_many_pins();
     longjmp_with_mark();
     locks_change_threads();
     pins_in_signal_handlers();

@@ -1,11 +1,11 @@
 /* pin.pml - one mutator, all its ways to hold an object, against a mover of up to BATCHES batches.
    The mutator has a 3-slot pin stack (pins in any order, unpin out of order, a handler that pins in between), scopes,
-   counted locks, a full stack that becomes a counted pin, free, realloc, and fork that makes the mover vanish.
+   counted locks, free, realloc, and fork that makes the mover vanish.
    Its stores go through a buffer: TSO, or -DPSO, as buffer.inc says. The mover's loads are in order (acquire).
-   Flags, what the mutator does: K steps; SCOPE LOCKS OVERFLOW HANDLER FORK; FREESTORE (store under a pin of one's own) or
+   Flags, what the mutator does: K steps; SCOPE LOCKS HANDLER FORK; FREESTORE (store under a pin of one's own) or
    FREECAS; REALLOC (compare-and-swap) or REALLOCSTORE (release store); OBJECTS=2 (two movable objects in one batch, and
    through one slot of the stack); RELAXABORT (touch_abort orders nothing). The mover: BATCHES; ADOPT (takes up marks that it finds, and fences and scans after that).
-   Controls: NORELSLOT NORELTOP NOFENCE NOSCAN NOABORT NOSCOPEWAIT COUNTFIRST UPSCAN TRUST OVERCOUNTLATE SLOTFIRST PLAINPUBLISH.
+   Controls: NORELSLOT NORELTOP NOFENCE NOSCAN NOABORT NOSCOPEWAIT COUNTFIRST UPSCAN TRUST SLOTFIRST PLAINPUBLISH.
    SEEN='condition': the end is asserted not to be reached with it, to show that it is.
    The configurations that are run stand in `run`.
    Not modelled: mutator loads out of order; a store seen by one thread before another (both memory models are multi-copy
@@ -56,11 +56,7 @@ byte moved=0; byte aborted=0; byte dropped=0; byte found=0;
 #else
 #define RT 1
 #endif
-#ifdef OVERFLOW
-#define LIMIT 2                      /* slot 2 is the spare one */
-#else
 #define LIMIT 3
-#endif
 
 inline readword(ob){  /* fills w and a. [model: pin_read] compiler fence before it; [model: scope_read] */
    rd(0,LW+ob,w);
@@ -113,7 +109,7 @@ inline pinsteps(hd){
 proctype mut(){
  byte w; byte a=0; byte x; byte t=0; byte k=0; byte h=0; byte o=0; byte st[3]; byte pins[OBJECTS]; byte pa[OBJECTS];
  bool sc=false; bool touched=false; byte sseq=0; byte hk=0; byte hh=0;
- byte lk=0; byte ov=0;                      /* handle that is locked; that has a counted pin of a full stack */
+ byte lk=0;                                 /* handle that is locked */
  do
  :: atomic{ k<K && (OBJECTS==2 || !freed) -> k++;
 #if OBJECTS == 2
@@ -139,17 +135,6 @@ proctype mut(){
    :: t>2 ->                                /* the lowest of three */
       atomic{ n[0]<BUF -> t--; if :: st[0]<=OBJECTS -> pins[st[0]-1]-- :: else fi; st[0]=st[2]; st[2]=0; put(0,LS,st[0],RS) };
       put(0,LT,t,RT)
-#ifdef OVERFLOW
-   :: (t==LIMIT && ov==0) ->                /* pin with a full stack: through the spare slot into a count */
-#ifdef OVERCOUNTLATE
-      pinsteps(h); put(0,LT,t,RT); put(0,LN+a,1,ADD);
-#else
-      pinsteps(h); put(0,LN+a,1,ADD);       /* [model: overflow_count] relaxed addition, before the slot goes */
-      put(0,LT,t,RT);
-#endif
-      atomic{ assert(pins[h-1]==0 || pa[h-1]==a); pa[h-1]=a; pins[h-1]++; ov=h }; check(h-1)
-   :: ov>0 -> atomic{ n[0]<BUF -> pins[ov-1]--; put(0,LN+pa[ov-1],255,REL|ADD); ov=0 }
-#endif
 #ifdef SCOPE
    :: !sc -> atomic{ n[0]<BUF -> sseq++; put(0,LC,sseq*2+1,RT); sc=true; touched=false }                    /* [model: scope_enter] release */
    :: sc -> readword(0); atomic{ assert((!touched && pins[0]==0) || pa[0]==a); pa[0]=a; touched=true }; check(0); write(0)
@@ -206,7 +191,7 @@ proctype mut(){
 inline pinned(ix){ if :: (in[ix] && mem[LW+ix]==(ob[ix]|Mb)) -> mem[LW+ix]=ob[ix] :: else fi; in[ix]=0 }   /* [model: scan_unmark] */
 inline slot(){ if :: (s>0 && s<=OBJECTS) -> pinned(s-1) :: else fi; s=0 }
 inline counts(){                            /* after the slots: a pin seen popped implies a count seen raised */
-#if defined(LOCKS) || defined(OVERFLOW)
+#ifdef LOCKS
    atomic{ if :: (in[0] && mem[LN+ob[0]]>0) -> pinned(0) :: else fi };                                        /* [model: scan_count] acquire */
 #if OBJECTS == 2
    atomic{ if :: (in[1] && mem[LN+ob[1]]>0) -> pinned(1) :: else fi }

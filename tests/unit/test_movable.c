@@ -182,13 +182,35 @@ static void attributes_are_watched(void **state)
     assert_non_null(a);
     *a = 6u << TMI_ALIGN_SHIFT;
     tmi_movable_watch(slot[1]);
-    assert_int_equal(tmi_pagemap_movable(slot[0]), TMI_MCLASS_WATCHED);
+    assert_int_equal(tmi_pagemap_movable(slot[0]), TMI_MCLASS_WATCHED + tmi_movable_class(slot[0]));
     assert_int_equal(tmi_movable_class(slot[0]), c);
     give(c, 1, 2); // the attributes of a slot end with it
     assert_int_equal(tmi_pagemap_movable(slot[0]), c);
     assert_int_equal(*a, 0);
     give(c, 0, 1);
 }
+
+#if TMI_CHECK
+/* In a child: one slot of two is given back, and then the slab is read by its address. */
+static int read_of_a_slot_not_held(void *held)
+{
+    unsigned c = tmi_mclass_of(64);
+    take_sorted(c, 2);
+    give(c, 1, 2);
+    (void)tmi_movable_attributes(held != NULL ? slot[0] : slot[1], false);
+    return 0;
+}
+
+/* V7 */
+static void reads_of_slabs_are_held_to_the_rule(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(read_of_a_slot_not_held, NULL, 20);
+    assert_true(o.status != 0 && strstr(o.text, "V7 a slab is read that nothing keeps in place") != NULL);
+    o = run_child(read_of_a_slot_not_held, &o, 20);
+    assert_true(exited(&o, 0));
+}
+#endif
 
 static void random_use_follows_the_audit(void **state)
 {
@@ -258,6 +280,9 @@ int main(void)
         cmocka_unit_test(a_slab_that_kept_objects_is_left_alone_for_a_while),
         cmocka_unit_test(empty_pages_of_a_slab_in_use_go_back),
         cmocka_unit_test(attributes_are_watched),
+#if TMI_CHECK
+        cmocka_unit_test(reads_of_slabs_are_held_to_the_rule),
+#endif
         cmocka_unit_test(random_use_follows_the_audit),
         cmocka_unit_test(control_the_audit_sees_a_planted_error),
     };
