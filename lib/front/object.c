@@ -90,7 +90,7 @@ size_t tmi_object_align(const void *p)
     if (tmi_pagemap_movable(p) == TMI_MCLASS_LARGE)
         tmi_extent_require_held(p);
     const uint32_t *a = tmi_pagemap_movable(p) == TMI_MCLASS_LARGE ? &tmi_span_of(p)->attributes : tmi_movable_attributes(p, false);
-    return a == NULL ? 1 : (size_t)1 << (tmi_load_relaxed(a) >> TMI_ALIGN_SHIFT); // relaxed: came with the word
+    return a == NULL ? 1 : tmi_attributes_align(tmi_load_relaxed(a)); // relaxed: came with the word
 }
 
 /* With check:full there are no caches: each free is looked at. */

@@ -136,8 +136,11 @@ static bool measure(tm_handle_t h, char *p, size_t *usable, size_t *align)
     if (cls == TMI_MCLASS_LARGE || tmi_movable_watched(code)) {
         tmi_lock(lock_of(cls));
         bool alive = lives_at(h, p);
-        if (alive) {
-            *usable = tmi_object_usable(p);
+        if (alive && cls == TMI_MCLASS_LARGE) { // a free may have taken the extent out of the page map already, but not its span from under the lock
+            *usable = tmi_load_relaxed(&tmi_span_of(p)->bytes);
+            *align = tmi_attributes_align(tmi_load_relaxed(&tmi_span_of(p)->attributes));
+        } else if (alive) {
+            *usable = tmi_mclasses[cls].size;
             *align = tmi_object_align(p);
         }
         tmi_unlock(lock_of(cls));

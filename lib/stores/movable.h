@@ -69,6 +69,8 @@ extern tmi_mslabs_t tmi_mslabs[TMI_MCLASS_COUNT];
 
 enum { TMI_LOCKS_MASK = (1 << 24) - 1, TMI_ALIGN_SHIFT = 27 };
 
+/* The alignment that was asked for, or 1. */
+static inline size_t tmi_attributes_align(uint32_t attributes) { return (size_t)1 << (attributes >> TMI_ALIGN_SHIFT); }
 
 void tmi_movable_init(void);
 
