@@ -28,7 +28,7 @@ static TM_COLD void ready_heap(void)
     tmi_space_init();
     tmi_raw_init();
     tmi_depot_init();
-    (void)tmi_pagemap_init(); // without it every address is foreign and every request fails, until a later call succeeds
+    tmi_pagemap_init();
 }
 
 void tmi_heap_init(void)
@@ -68,8 +68,6 @@ static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
 /* Out of memory: everything that is cached goes back, address space too, and the request gets a second chance. */
 static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero)
 {
-    if (tmi_pagemap.nunits == 0)
-        (void)tmi_pagemap_init();
     if (t != NULL)
         tmi_cache_flush(&t->cache);
     (void)tmi_pacer_purge_all();
@@ -160,6 +158,8 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 {
     if (cls == TMI_CLASS_NONE)
         return free_outside(p, function);
+    if (TM_UNLIKELY((uintptr_t)p % 8 != 0))
+        tmi_fatal(function, p, "not the start of a block");
     tmi_thread_t *t = tmi_thread_or_null();
     if (TM_UNLIKELY(tmi_options.stats)) {
         if (cls <= TMI_CLASS_LAST)
@@ -181,7 +181,8 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 bool tmi_heap_free(void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
-    return tmi_cache_push_detour(&tmi_self()->cache, cls, p) || free_slowly(p, cls, function);
+    bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
+    return (TM_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 
 size_t tmi_heap_usable(const void *p, const char *function)

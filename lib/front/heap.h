@@ -57,10 +57,10 @@ static inline void *tmi_heap_malloc(size_t size)
 /* False: call tmi_heap_free. */
 static inline bool tmi_heap_free_fast(void *p)
 {
-    uintptr_t unit = (uintptr_t)p >> TMI_UNIT_SHIFT;
-    if (TM_UNLIKELY(unit >= tmi_pagemap.nunits))
+    uintptr_t spot = tmi_pagemap_spot(p);
+    if (TM_UNLIKELY(spot >= tmi_pagemap.limit)) // foreign, misaligned, in another window, or before the first malloc
         return false;
-    return tmi_cache_push(&tmi_self()->cache, tmi_load_relaxed(&tmi_pagemap.codes[unit]), p); // relaxed: see pagemap.h
+    return tmi_cache_push(&tmi_self()->cache, tmi_load_relaxed(&tmi_pagemap.codes[spot >> TMI_SPOTS_SHIFT]), p); // relaxed: see pagemap.h
 }
 
 #endif

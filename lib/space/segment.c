@@ -11,7 +11,9 @@ void tmi_space_init(void) { tmi_bins_init(); }
 int tmi_space_init_movable(void)
 {
     tmi_lock(&tmi_space_lock);
-    int err = tmi_pagemap.movable != NULL ? 0 : tmi_pagemap_init_movable();
+    int err = tmi_nwindows > 0 ? 0 : tmi_supply_grow(1); // the map is laid around the first segment
+    if (err == 0 && tmi_pagemap.movable == NULL)
+        err = tmi_pagemap_init_movable();
     tmi_unlock(&tmi_space_lock);
     return err;
 }

@@ -37,7 +37,7 @@ static char *audit_span(char *addr, audit_t *a)
 void tmi_space_check(void)
 {
     audit_t a = {0, 0, 0};
-    uintptr_t end = tmi_pagemap.nunits / TMI_SEGMENT_UNITS, g = tmi_pagemap_next_segment(0);
+    uintptr_t end = TMI_PAGEMAP_SEGMENTS, g = tmi_pagemap_next_segment(0);
     while (g < end) {
         char *p = (char *)(g << TMI_SEGMENT_SHIFT);
         while (tmi_pagemap_segment(p) != NULL) // spans cross segments, but not the end of a mapping

@@ -21,6 +21,29 @@ static void drop_records(char *addr, size_t size)
     }
 }
 
+/* Unmap segments that hold nothing. They leave the page map first: what the kernel puts in their place may be another allocator's, whose blocks must not look
+ * like ours (M2). If the kernel refuses they come back. */
+static int unmap_segments(char *addr, size_t size)
+{
+    tmi_segment_t *taken = NULL, *seg; // a list, highest address first
+    for (char *p = addr; p < addr + size; p += TMI_SEGMENT_SIZE) {
+        seg = tmi_pagemap_segment(p);
+        seg->spans[0].owner = taken;
+        taken = seg;
+        tmi_pagemap_set_segment(p, NULL);
+    }
+    int err = tmi_os_unmap(addr, size);
+    for (char *p = addr + size; taken != NULL; taken = seg) {
+        p -= TMI_SEGMENT_SIZE;
+        seg = taken->spans[0].owner;
+        if (err != 0)
+            tmi_pagemap_set_segment(p, taken);
+        else
+            tmi_meta_free(taken, sizeof *taken);
+    }
+    return err;
+}
+
 static int make_records(char *addr, size_t size)
 {
     int err = tmi_pagemap_prepare((uintptr_t)addr, size);
@@ -40,8 +63,6 @@ static int make_records(char *addr, size_t size)
 static int map_segments(size_t size)
 {
     void *p;
-    if (next_hint == NULL)
-        next_hint = tmi_pagemap_hint();
     int err = tmi_os_map(next_hint, size, TMI_SEGMENT_SIZE, &p);
     if (err != 0)
         return err;
@@ -85,9 +106,8 @@ static size_t release_run(const tmi_run_t *run)
     char *end = run->addr + run->nunits * TMI_UNIT_SIZE;
     char *from = (char *)tmi_round_up((uintptr_t)run->addr, TMI_SEGMENT_SIZE);
     char *to = (char *)tmi_round_down((uintptr_t)end, TMI_SEGMENT_SIZE);
-    if (from >= to || tmi_os_unmap(from, (size_t)(to - from)) != 0)
+    if (from >= to || unmap_segments(from, (size_t)(to - from)) != 0)
         return 0;
-    drop_records(from, (size_t)(to - from));
     tmi_discount(mapped_bytes, to - from);
     put_clean(run->addr, from);
     put_clean(to, end);

@@ -65,12 +65,22 @@ static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
     tmi_space_free(tmi_unit_start(p), span->nunits, resident);
 }
 
+/* NULL too when movable objects may not lie there. */
+static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units, bool *dirty)
+{
+    char *base = tmi_space_alloc(nunits, align_units, class_of(kind), tail_of(kind), dirty);
+    if (base == NULL || kind == TMI_EXTENT_RAW || tmi_pagemap_covers_movable(base))
+        return base;
+    tmi_space_free(base, nunits, *dirty ? nunits * TMI_UNIT_SIZE : 0);
+    return NULL;
+}
+
 void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool zero)
 {
     size_t bytes = pages_of(tmi_max(size, 1)), nunits = units_of(bytes);
     size_t align_units = align > TMI_UNIT_SIZE ? align >> TMI_UNIT_SHIFT : 1;
     bool dirty;
-    char *base = tmi_space_alloc(nunits, align_units, class_of(kind), tail_of(kind), &dirty);
+    char *base = new_span(kind, nunits, align_units, &dirty);
     if (base == NULL)
         return NULL;
     size_t shift = align > tmi_os_page_size ? 0 : next_shift(nunits * TMI_UNIT_SIZE - bytes);
@@ -121,7 +131,7 @@ void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
     size_t bytes = pages_of(size);
     if (!worth_moving(tmi_span_of(p)->bytes))
         return NULL;
-    char *base = tmi_space_alloc(units_of(bytes), 1, class_of(kind), tail_of(kind), &dirty);
+    char *base = new_span(kind, units_of(bytes), 1, &dirty);
     return base == NULL ? NULL : settle(kind, base, 0, bytes);
 }
 

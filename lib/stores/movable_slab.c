@@ -50,8 +50,13 @@ static char *new_span(unsigned cls, bool *dirty)
 {
     size_t units = tmi_mclasses[cls].units;
     char *span = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, dirty);
-    if (span != NULL)
-        tmi_pagemap_set_movable(span, units, cls);
+    if (span == NULL)
+        return NULL;
+    if (!tmi_pagemap_covers_movable(span)) {
+        tmi_space_free(span, units, *dirty ? units * TMI_UNIT_SIZE : 0);
+        return NULL;
+    }
+    tmi_pagemap_set_movable(span, units, cls);
     return span;
 }
 

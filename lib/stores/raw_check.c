@@ -37,7 +37,7 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
 void tmi_raw_check(unsigned cls)
 {
     size_t nslabs = 0, nfree = 0, used = 0;
-    uintptr_t end = tmi_pagemap.nunits / TMI_SEGMENT_UNITS;
+    uintptr_t end = TMI_PAGEMAP_SEGMENTS;
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
             char *p = (char *)(g << TMI_SEGMENT_SHIFT) + u * TMI_UNIT_SIZE;

@@ -74,14 +74,14 @@ static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
 /* What free's fast path tries. False: take the slow path. */
 static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
 {
-    tmi_magazine_t *m = (tmi_magazine_t *)(void *)((char *)cache->magazines + code * 8);
-    void **top = tmi_load_relaxed(&m->top);
-    if (TM_UNLIKELY(top >= tmi_load_foldable(&m->limit))) // a NULL stored by another thread is seen soon enough
+    char *m = (char *)cache->magazines; // as in tmi_cache_pop
+    void **top = tmi_load_relaxed(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top);
+    if (TM_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit))) // a NULL stored by another thread is seen soon enough
         return false;
     if (TM_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
         return false;
     *top = p;
-    tmi_step_foldable(&m->top, 1);
+    tmi_step_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top, 1);
     return true;
 }
 

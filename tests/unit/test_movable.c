@@ -269,7 +269,8 @@ int main(void)
     tmi_options_parse("huge:off");
     tmi_sizeclass_init();
     tmi_space_init();
-    if (tmi_pagemap_init() != 0 || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
+    tmi_pagemap_init();
+    if (tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
         return 1;
     tmi_movable_init();
     const struct CMUnitTest tests[] = {
