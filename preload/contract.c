@@ -45,11 +45,9 @@ TM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!tmi_is_pow2(align) || align % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
     void *p = memalign(align, size);
-    errno = saved; // POSIX: the error is the result
     if (p == NULL)
-        return ENOMEM;
+        return ENOMEM; // errno says so too, as with glibc
     *out = p;
     return 0;
 }

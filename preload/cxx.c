@@ -1,5 +1,9 @@
 /* cxx.c - the C++ allocation operators, under their mangled names, from C: the library must not need libstdc++.
  *
+ * A program may replace some of them. The standard says what the others do then: an array, sized or nothrow form calls the basic one that the program has
+ * replaced. So such a form here goes through the dynamic linker to whatever definition of the basic form comes first; mostly that is the one in this file, and
+ * the way there is one jump. All are weak, so that a program linked with the archive may replace some, too.
+ *
  * When memory runs out, an operator calls the next definition of itself, which is the C++ runtime's: that one asks malloc again (ours), calls
  * the new-handler in its loop and throws std::bad_alloc, all as the standard wants it; nothrow returns NULL. The exception passes
  * through our frame, which has unwind tables and nothing to clean up. */
@@ -27,66 +31,115 @@ static void *aligned(size_t align, size_t size)
     return tmi_is_pow2(align) ? tmi_heap_alloc_aligned(tmi_max(align, 16), size) : NULL;
 }
 
-#define NEW(name)                                                           \
-    void *name(size_t size);                                                \
-    TM_EXPORT void *name(size_t size)                                       \
-    {                                                                       \
-        void *p = tmi_heap_malloc(size);                                    \
-        return TM_LIKELY(p != NULL) ? p : ((new_fn)next_operator(#name))(size); \
+/* A definition that another one may come before. The compiler must not take a call of it for a call of the one here, and calls without a stub. */
+#define REPLACEABLE __attribute__((weak, noplt, visibility("default")))
+
+/* ---- new: the basic forms ------------------------------------------------------------------------------------------------------ */
+
+REPLACEABLE void *_Znwm(size_t size);                     // operator new(size_t)
+REPLACEABLE void *_ZnwmSt11align_val_t(size_t size, size_t align); // operator new(size_t, align_val_t)
+
+static void *own_new(size_t size)
+{
+    void *p = tmi_heap_malloc(size);
+    return TM_LIKELY(p != NULL) ? p : ((new_fn)next_operator("_Znwm"))(size);
+}
+
+static void *own_new_aligned(size_t size, size_t align)
+{
+    void *p = aligned(align, size);
+    return TM_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator("_ZnwmSt11align_val_t"))(size, align);
+}
+
+void *_Znwm(size_t size) { return own_new(size); }
+void *_ZnwmSt11align_val_t(size_t size, size_t align) { return own_new_aligned(size, align); }
+
+/* ---- new: what calls them -------------------------------------------------------------------------------------------------------- */
+
+REPLACEABLE void *_Znam(size_t size);                     // operator new[](size_t)
+REPLACEABLE void *_ZnamSt11align_val_t(size_t size, size_t align);
+REPLACEABLE void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow);
+REPLACEABLE void *_ZnamRKSt9nothrow_t(size_t size, const void *nothrow);
+REPLACEABLE void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t align, const void *nothrow);
+REPLACEABLE void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t align, const void *nothrow);
+
+void *_Znam(size_t size) { return _Znwm(size); }
+void *_ZnamSt11align_val_t(size_t size, size_t align) { return _ZnwmSt11align_val_t(size, align); }
+
+/* Names of the definitions in this file that the dynamic linker does not know. */
+static void *here_new(size_t size) __attribute__((alias("_Znwm")));
+static void *here_new_array(size_t size) __attribute__((alias("_Znam")));
+static void *here_new_aligned(size_t size, size_t align) __attribute__((alias("_ZnwmSt11align_val_t")));
+static void *here_new_array_aligned(size_t size, size_t align) __attribute__((alias("_ZnamSt11align_val_t")));
+
+static bool own_basic(void) { return _Znwm == here_new; }
+static bool own_array(void) { return own_basic() && _Znam == here_new_array; }
+static bool own_aligned(void) { return _ZnwmSt11align_val_t == here_new_aligned; }
+static bool own_array_aligned(void) { return own_aligned() && _ZnamSt11align_val_t == here_new_array_aligned; }
+
+/* The nothrow forms call a replaced basic form and catch what it throws, which only C++ can: the runtime's own nothrow form does. A program without that
+ * runtime has nothing to catch. */
+static TM_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
+{
+    new_nothrow_fn next = (new_nothrow_fn)tmi_next_symbol(name);
+    return next != NULL ? next(size, nothrow) : replaced(size);
+}
+
+static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replaced)(size_t, size_t), size_t size, size_t align, const void *nothrow)
+{
+    new_aligned_nothrow_fn next = (new_aligned_nothrow_fn)tmi_next_symbol(name);
+    return next != NULL ? next(size, align, nothrow) : replaced(size, align);
+}
+
+#define NEW_NOTHROW(name, is_own, basic)                                                                              \
+    void *name(size_t size, const void *nothrow)                                                                      \
+    {                                                                                                                 \
+        void *p = TM_LIKELY(is_own()) ? tmi_heap_malloc(size) : NULL;                                                 \
+        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, basic, size, nothrow);                            \
     }
 
-#define NEW_NOTHROW(name)                                                                   \
-    void *name(size_t size, const void *nothrow);                                           \
-    TM_EXPORT void *name(size_t size, const void *nothrow)                                  \
-    {                                                                                       \
-        void *p = tmi_heap_malloc(size);                                                    \
-        return TM_LIKELY(p != NULL) ? p : ((new_nothrow_fn)next_operator(#name))(size, nothrow); \
+#define NEW_ALIGNED_NOTHROW(name, is_own, basic)                                                                      \
+    void *name(size_t size, size_t align, const void *nothrow)                                                        \
+    {                                                                                                                 \
+        void *p = TM_LIKELY(is_own()) ? aligned(align, size) : NULL;                                                  \
+        return TM_LIKELY(p != NULL) ? p : aligned_nothrow_of_runtime(#name, basic, size, align, nothrow);             \
     }
 
-#define NEW_ALIGNED(name)                                                                   \
-    void *name(size_t size, size_t align);                                                  \
-    TM_EXPORT void *name(size_t size, size_t align)                                         \
-    {                                                                                       \
-        void *p = aligned(align, size);                                                     \
-        return TM_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator(#name))(size, align); \
-    }
+NEW_NOTHROW(_ZnwmRKSt9nothrow_t, own_basic, _Znwm)
+NEW_NOTHROW(_ZnamRKSt9nothrow_t, own_array, _Znam)
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, own_aligned, _ZnwmSt11align_val_t)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, own_array_aligned, _ZnamSt11align_val_t)
 
-#define NEW_ALIGNED_NOTHROW(name)                                                           \
-    void *name(size_t size, size_t align, const void *nothrow);                             \
-    TM_EXPORT void *name(size_t size, size_t align, const void *nothrow)                    \
-    {                                                                                       \
-        void *p = aligned(align, size);                                                     \
-        return TM_LIKELY(p != NULL) ? p                                                     \
-                                    : ((new_aligned_nothrow_fn)next_operator(#name))(size, align, nothrow); \
-    }
+/* ---- delete: the page map knows size and alignment, so that all forms come down to two ------------------------------------------ */
 
-NEW(_Znwm)                                                  // operator new(size_t)
-NEW(_Znam)                                                  // operator new[](size_t)
-NEW_NOTHROW(_ZnwmRKSt9nothrow_t)                            // (size_t, nothrow_t const&)
-NEW_NOTHROW(_ZnamRKSt9nothrow_t)
-NEW_ALIGNED(_ZnwmSt11align_val_t)                           // (size_t, align_val_t)
-NEW_ALIGNED(_ZnamSt11align_val_t)
-NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)     // (size_t, align_val_t, nothrow_t const&)
-NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+REPLACEABLE void _ZdlPv(void *p);                         // operator delete(void*)
+REPLACEABLE void _ZdlPvSt11align_val_t(void *p, size_t align);
+REPLACEABLE void _ZdaPv(void *p);                         // operator delete[](void*)
+REPLACEABLE void _ZdaPvSt11align_val_t(void *p, size_t align);
 
-/* The page map knows size and alignment; what the caller says of them is not needed. */
-#define DELETE(name, ...)                                        \
-    void name(void *p, ##__VA_ARGS__);                           \
-    TM_EXPORT void name(void *p, ##__VA_ARGS__) { tmi_preload_free(p, "operator delete"); }
+void _ZdlPv(void *p) { tmi_preload_free(p, "operator delete"); }
+
+void _ZdlPvSt11align_val_t(void *p, size_t align)
+{
+    (void)align;
+    tmi_preload_free(p, "operator delete");
+}
+
+void _ZdaPv(void *p) { _ZdlPv(p); }
+void _ZdaPvSt11align_val_t(void *p, size_t align) { _ZdlPvSt11align_val_t(p, align); }
+
+#define DELETE(name, call, ...)              \
+    REPLACEABLE void name(void *p, __VA_ARGS__); \
+    void name(void *p, __VA_ARGS__) { call; }
 
 #define SIZE size_t size __attribute__((unused))
-#define ALIGN size_t align __attribute__((unused))
 #define NOTHROW const void *nothrow __attribute__((unused))
 
-DELETE(_ZdlPv)                                              // operator delete(void*)
-DELETE(_ZdaPv)                                              // operator delete[](void*)
-DELETE(_ZdlPvm, SIZE)
-DELETE(_ZdaPvm, SIZE)
-DELETE(_ZdlPvSt11align_val_t, ALIGN)
-DELETE(_ZdaPvSt11align_val_t, ALIGN)
-DELETE(_ZdlPvmSt11align_val_t, SIZE, ALIGN)
-DELETE(_ZdaPvmSt11align_val_t, SIZE, ALIGN)
-DELETE(_ZdlPvRKSt9nothrow_t, NOTHROW)
-DELETE(_ZdaPvRKSt9nothrow_t, NOTHROW)
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, ALIGN, NOTHROW)
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, ALIGN, NOTHROW)
+DELETE(_ZdlPvm, _ZdlPv(p), SIZE)
+DELETE(_ZdaPvm, _ZdaPv(p), SIZE)
+DELETE(_ZdlPvRKSt9nothrow_t, _ZdlPv(p), NOTHROW)
+DELETE(_ZdaPvRKSt9nothrow_t, _ZdaPv(p), NOTHROW)
+DELETE(_ZdlPvmSt11align_val_t, _ZdlPvSt11align_val_t(p, align), SIZE, size_t align)
+DELETE(_ZdaPvmSt11align_val_t, _ZdaPvSt11align_val_t(p, align), SIZE, size_t align)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, _ZdlPvSt11align_val_t(p, align), size_t align, NOTHROW)
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, _ZdaPvSt11align_val_t(p, align), size_t align, NOTHROW)

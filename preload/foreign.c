@@ -1,10 +1,11 @@
 /* foreign.c - pointers that this heap did not hand out.
  *
- * A program may mix heaps: plugins loaded with RTLD_DEEPBIND call libc's malloc, libraries bring allocators of their own, and a pointer
+ * A program may mix heaps: some ask libc itself for its malloc, libraries bring allocators of their own, and a pointer
  * of theirs may end in our free. The page map tells that it is not ours; whether it can be anybody's is read from the process's memory map:
  * a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes goes to the next definition of the
  * function; anything else is a wild pointer. Ranges found good are remembered, since reading the map takes tens of µs. */
 #include "host/counters.h"
+#include "host/os.h"
 #include "host/report.h"
 #include "preload.h"
 
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct range {
     uintptr_t from, to;
@@ -85,8 +85,8 @@ static bool find_mapping(int fd, uintptr_t p, range_t *r, bool *heap)
 {
     char buf[2048];
     size_t held = 0;
-    ssize_t n;
-    while ((n = read(fd, buf + held, sizeof buf - 1 - held)) > 0) {
+    long n;
+    while ((n = tmi_os_read(fd, buf + held, sizeof buf - 1 - held)) > 0) {
         held += (size_t)n;
         buf[held] = '\0';
         char *line = buf;
@@ -110,12 +110,12 @@ static bool plausible(const void *p)
         return false;
     if (is_remembered(address))
         return true;
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int fd = tmi_os_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0); // not by libc, whose functions are cancellation points
     if (fd < 0)
         return true; // cannot tell: let its owner judge
     range_t r;
     bool heap = false, found = find_mapping(fd, address, &r, &heap);
-    (void)close(fd);
+    tmi_os_close(fd);
     if (found && heap)
         remember(r);
     return found && heap;

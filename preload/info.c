@@ -14,7 +14,7 @@ struct mallinfo __libc_mallinfo(void);
 
 TM_EXPORT int malloc_trim(size_t pad) { return tmi_heap_trim(pad); }
 
-/* arena: committed for slabs and free spans; hblkhd: large blocks; uordblks: live; fordblks: committed and not live. */
+/* arena: committed for slabs and free spans; hblkhd: large blocks; uordblks: live, without these; fordblks: committed and not live. */
 TM_EXPORT struct mallinfo2 mallinfo2(void)
 {
     tmi_figures_t f;
@@ -25,7 +25,7 @@ TM_EXPORT struct mallinfo2 mallinfo2(void)
         .ordblks = f.cached_blocks,
         .hblks = f.large_blocks,
         .hblkhd = f.large,
-        .uordblks = f.live,
+        .uordblks = f.live > f.large ? f.live - f.large : 0,
         .fordblks = f.committed > f.live ? f.committed - f.live : 0,
         .keepcost = f.empty,
     };

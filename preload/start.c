@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 void tmi_start_anchor(void) {}
 
@@ -19,10 +18,9 @@ static int summary_fd = 2;
 static void keep_stderr(void)
 {
     enum { OUT_OF_THE_WAY = 200 };
-    int saved = errno, fd = fcntl(2, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+    int fd = tmi_os_duplicate(2, OUT_OF_THE_WAY);
     if (fd >= 0)
         summary_fd = fd;
-    errno = saved;
 }
 
 /* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now that they are read, before the
@@ -49,14 +47,14 @@ static void put_summary(const char *line, size_t n)
 {
     int fd = summary_fd;
     if (tmi_options.stats_file[0] != '\0')
-        fd = open(tmi_options.stats_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        fd = tmi_os_open(tmi_options.stats_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         tmi_report("cannot open %s for the summary", tmi_options.stats_file);
         return;
     }
     tmi_os_write(fd, line, n);
     if (fd != summary_fd)
-        (void)close(fd);
+        tmi_os_close(fd);
 }
 
 __attribute__((destructor)) static void finish(void)
@@ -71,7 +69,7 @@ __attribute__((destructor)) static void finish(void)
     size_t n = tmi_format(line, sizeof line,
                           "tinymem: pid=%d cmd=%s allocs=%zu frees=%zu live_bytes=%zu peak_bytes=%zu mapped_bytes=%zu "
                           "committed_bytes=%zu metadata_bytes=%zu purged_bytes=%zu\n",
-                          (int)getpid(), program_invocation_short_name, t.allocs, t.frees, t.live_bytes, t.peak_bytes,
+                          (int)tmi_os_getpid(), program_invocation_short_name, t.allocs, t.frees, t.live_bytes, t.peak_bytes,
                           f.mapped, f.committed, f.metadata, f.purged);
     put_summary(line, n);
 }

@@ -44,6 +44,16 @@
 #define TMI_TSAN 1
 #endif
 #endif
+#ifdef __SANITIZE_ADDRESS__
+#define TMI_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TMI_SANITIZED 1
+#endif
+#endif
+#if defined(TMI_TSAN) && !defined(TMI_SANITIZED)
+#define TMI_SANITIZED 1
+#endif
 #ifdef TMI_TSAN
 #define tmi_load_foldable(p) tmi_load_relaxed(p)
 #define tmi_step_foldable(p, n) tmi_own_add(p, n)

@@ -214,6 +214,7 @@ static bool fits(unsigned cls, size_t size)
 
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
+    int before = errno;
     unsigned cls = tmi_pagemap_class(p);
     size_t usable = tmi_heap_usable(p, function);
     if (cls <= TMI_CLASS_LAST ? fits(cls, size) : size > usable / 2 && size <= usable)
@@ -227,8 +228,12 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
         }
     }
     void *q = tmi_heap_malloc(size);
-    if (q == NULL)
-        return NULL;
+    if (q == NULL) {
+        if (size > usable)
+            return NULL;
+        errno = before; // a smaller block can stay where it is: programs that free memory so do not expect to fail
+        return p;
+    }
     memcpy(q, p, tmi_min(size, usable));
     if (!tmi_heap_free_fast(p))
         (void)tmi_heap_free(p, function);

@@ -1,19 +1,23 @@
+/* Calls to the kernel; os_call.h says why libc is not asked. */
 #include "host/os.h"
 #include "base/atomic.h"
+#include "host/os_call.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+
+enum { STDERR = 2 };
 
 size_t tmi_os_page_size;
 unsigned tmi_os_page_shift;
@@ -54,38 +58,49 @@ bool tmi_os_init(void)
     return true;
 }
 
-/* Runs one call, yields its errno or 0, and puts errno back. */
-#define KERNEL(call_fails)                      \
-    __extension__({                             \
-        int saved_ = errno, err_ = 0;           \
-        if (must_fail())                        \
-            err_ = ENOMEM;                      \
-        else if (call_fails)                    \
-            err_ = errno;                       \
-        errno = saved_;                         \
-        err_;                                   \
-    })
+/* The errno of one memory call, or 0; fails on demand. */
+#define MEMORY(...) (must_fail() ? ENOMEM : tmi_call_errno(tmi_call(__VA_ARGS__)))
+
+#ifdef TMI_SANITIZED
+/* The sanitizers watch libc's functions to know what is mapped. */
+static long mapping(void *hint, size_t size, int prot, int flags)
+{
+    void *p = mmap(hint, size, prot, flags, -1, 0);
+    return p == MAP_FAILED ? -errno : tmi_arg(p);
+}
+static long unmapping(void *addr, size_t size) { return munmap(addr, size) != 0 ? -errno : 0; }
+static long remapping(void *from, size_t size, int flags, void *to)
+{
+    void *p = mremap(from, size, size, flags, to);
+    return p == MAP_FAILED ? -errno : tmi_arg(p);
+}
+#else
+static long mapping(void *hint, size_t size, int prot, int flags) { return tmi_call(SYS_mmap, tmi_arg(hint), (long)size, prot, flags, -1, 0); }
+static long unmapping(void *addr, size_t size) { return tmi_call(SYS_munmap, tmi_arg(addr), (long)size); }
+static long remapping(void *from, size_t size, int flags, void *to)
+{
+    return tmi_call(SYS_mremap, tmi_arg(from), (long)size, (long)size, flags, tmi_arg(to));
+}
+#endif
 
 size_t tmi_os_address_limit(void)
 {
-    int saved = errno;
     struct rlimit limit;
-    bool known = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-    errno = saved;
+    bool known = tmi_call(SYS_prlimit64, 0, RLIMIT_AS, 0, tmi_arg(&limit)) == 0 && limit.rlim_cur != RLIM_INFINITY;
     return known ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
 static int map_at(void *hint, size_t size, int prot, int flags, void **out)
 {
-    void *p = MAP_FAILED;
-    int err = KERNEL((p = mmap(hint, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0)) == MAP_FAILED);
-    *out = err ? NULL : p;
+    long result = must_fail() ? -ENOMEM : mapping(hint, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags);
+    int err = tmi_call_errno(result);
+    *out = err != 0 ? NULL : (void *)(intptr_t)result;
     return err;
 }
 
 int tmi_os_reserve(size_t size, void **out) { return map_at(NULL, size, PROT_READ, MAP_NORESERVE, out); }
 
-int tmi_os_commit(void *addr, size_t size) { return KERNEL(mprotect(addr, size, PROT_READ | PROT_WRITE) != 0); }
+int tmi_os_commit(void *addr, size_t size) { return MEMORY(SYS_mprotect, tmi_arg(addr), (long)size, PROT_READ | PROT_WRITE); }
 
 static void trim_mapping(char *from, char *to)
 {
@@ -115,54 +130,51 @@ int tmi_os_map(void *hint, size_t size, size_t align, void **out)
     return 0;
 }
 
-int tmi_os_unmap(void *addr, size_t size)
+int tmi_os_unmap(void *addr, size_t size) { return tmi_call_errno(unmapping(addr, size)); }
+
+int tmi_os_purge(void *addr, size_t size) { return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTNEED); }
+
+int tmi_os_huge(void *addr, size_t size, bool on) { return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE); }
+
+static int move_to(void *from, size_t size, int flags, void *to, void **out)
 {
-    int saved = errno, err = munmap(addr, size) != 0 ? errno : 0;
-    errno = saved;
+    long result = must_fail() ? -ENOMEM : remapping(from, size, flags, to);
+    *out = (void *)(intptr_t)result;
+    return tmi_call_errno(result);
+}
+
+/* Before 6.17 a kernel that is given a place unmaps that place first, and only then may refuse (EFAULT when the pages lie in two mappings). So the pages go
+ * first to a place of the kernel's choice, which a refusal does no harm to. There they are one mapping, and can go to any place. */
+int tmi_os_move(void *from, void *to, size_t size)
+{
+    void *between, *end;
+    int err = move_to(from, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL, &between);
+    if (err != 0)
+        return err;
+    err = move_to(between, size, MREMAP_MAYMOVE | MREMAP_FIXED, to, &end);
+    if (err == 0)
+        return 0;
+    memcpy(from, between, size); // too many mappings, perhaps: back, byte by byte, to what DONTUNMAP has left mapped
+    (void)tmi_os_unmap(between, size);
+    if (map_at(to, size, PROT_READ | PROT_WRITE, MAP_FIXED, &end) != 0) {
+        static const char lost[] = "tinymem: realloc: the kernel has unmapped a range of the heap and does not map it again\n";
+        tmi_os_write(STDERR, lost, sizeof lost - 1);
+        abort();
+    }
     return err;
 }
 
-int tmi_os_purge(void *addr, size_t size) { return KERNEL(madvise(addr, size, MADV_DONTNEED) != 0); }
+void tmi_os_futex_wait(const uint32_t *word, uint32_t expected) { (void)tmi_call(SYS_futex, tmi_arg(word), FUTEX_WAIT_PRIVATE, expected, 0, 0, 0); }
 
-int tmi_os_huge(void *addr, size_t size, bool on)
+bool tmi_os_futex_wait_ms(const uint32_t *word, uint32_t expected, uint32_t ms)
 {
-    return KERNEL(madvise(addr, size, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) != 0);
+    struct timespec ts = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    return tmi_call(SYS_futex, tmi_arg(word), FUTEX_WAIT_PRIVATE, expected, tmi_arg(&ts), 0, 0) != -ETIMEDOUT;
 }
 
-int tmi_os_move(void *from, void *to, size_t size)
-{
-    return KERNEL(mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == MAP_FAILED);
-}
+void tmi_os_futex_wake_one(const uint32_t *word) { (void)tmi_call(SYS_futex, tmi_arg(word), FUTEX_WAKE_PRIVATE, 1); }
 
-void tmi_os_futex_wait(const uint32_t *word, uint32_t expected)
-{
-    int saved = errno;
-    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
-    errno = saved;
-}
-
-void tmi_os_futex_wake_one(const uint32_t *word)
-{
-    int saved = errno;
-    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved;
-}
-
-uint32_t tmi_os_now_ms(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts); // cannot fail with a valid clock and pointer
-    return (uint32_t)((uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
-}
-
-uint64_t tmi_os_now_ns(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts); // as above
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static int membarrier(int command) { return KERNEL(syscall(SYS_membarrier, command, 0, 0) != 0); }
+static int membarrier(int command) { return MEMORY(SYS_membarrier, command, 0, 0); }
 
 int tmi_os_fence_register(void) { return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); }
 
@@ -173,34 +185,43 @@ int tmi_os_fence(tmi_fence_t kind)
 
 void tmi_os_sleep_ms(uint32_t ms)
 {
-    int saved = errno;
     struct timespec ts = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    (void)nanosleep(&ts, NULL);
-    errno = saved;
+    (void)tmi_call(SYS_nanosleep, tmi_arg(&ts), 0);
 }
+
+/* ---- files ---------------------------------------------------------------------------------------------------------------------- */
 
 void tmi_os_write(int fd, const char *bytes, size_t nbytes)
 {
-    int saved = errno;
     while (nbytes > 0) {
-        ssize_t n = write(fd, bytes, nbytes);
-        if (n < 0 && errno == EINTR)
+        long n = tmi_call(SYS_write, fd, tmi_arg(bytes), (long)nbytes);
+        if (n == -EINTR)
             continue;
         if (n <= 0)
             break;
         bytes += n;
         nbytes -= (size_t)n;
     }
-    errno = saved;
 }
 
-uint32_t tmi_os_getpid(void) { return (uint32_t)getpid(); }
-uint32_t tmi_os_gettid(void) { return (uint32_t)syscall(SYS_gettid); }
+int tmi_os_open(const char *path, int flags, unsigned mode) { return (int)tmi_call(SYS_openat, -100 /* AT_FDCWD */, tmi_arg(path), flags, mode); }
 
-bool tmi_os_thread_exists(uint32_t thread)
+long tmi_os_read(int fd, char *out, size_t nbytes)
 {
-    int saved = errno;
-    bool gone = syscall(SYS_tgkill, (int)getpid(), (int)thread, 0) != 0 && errno == ESRCH;
-    errno = saved;
-    return !gone;
+    long n;
+    do
+        n = tmi_call(SYS_read, fd, tmi_arg(out), (long)nbytes);
+    while (n == -EINTR);
+    return n;
 }
+
+void tmi_os_close(int fd) { (void)tmi_call(SYS_close, fd); }
+
+int tmi_os_duplicate(int fd, int lowest) { return (int)tmi_call(SYS_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, lowest); }
+
+/* ---- processes and threads ------------------------------------------------------------------------------------------------------- */
+
+uint32_t tmi_os_getpid(void) { return (uint32_t)tmi_call(SYS_getpid); }
+uint32_t tmi_os_gettid(void) { return (uint32_t)tmi_call(SYS_gettid); }
+
+bool tmi_os_thread_exists(uint32_t thread) { return tmi_call(SYS_tgkill, tmi_os_getpid(), thread, 0) != -ESRCH; }

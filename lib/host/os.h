@@ -1,7 +1,7 @@
 /* os.h - the only calls to the kernel.
  *
- * Every function returns 0 or an errno value and leaves errno as it found it, so that malloc and free can keep their
- * promise about errno without a thought. Ranges are OS-page aligned unless said otherwise.
+ * Every function returns 0 or an errno value unless said otherwise and does not touch errno, so that malloc and free can keep their
+ * promise about errno without a thought. None goes through libc (os_call.h says why), so that nothing of ours can be interposed. Ranges are OS-page aligned unless said otherwise.
  *
  * Builds with TMI_TEST_HOOKS can make the Nth memory call fail (tmi_os_fail_at). */
 #ifndef TMI_HOST_OS_H
@@ -30,12 +30,15 @@ int tmi_os_unmap(void *addr, size_t size);
 int tmi_os_purge(void *addr, size_t size);
 /* Ask for huge pages in a range, or ask for none. */
 int tmi_os_huge(void *addr, size_t size, bool on);
-/* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. ENOSYS when the kernel cannot. */
+/* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. When the kernel cannot, or refuses, both ranges are mapped and
+ * `from` has its contents. */
 int tmi_os_move(void *from, void *to, size_t size);
 
 /* Sleep while *word == expected; spurious returns are possible. */
 void tmi_os_futex_wait(const uint32_t *word, uint32_t expected);
 void tmi_os_futex_wake_one(const uint32_t *word);
+/* The same for at most so many milliseconds; false when they are over. */
+bool tmi_os_futex_wait_ms(const uint32_t *word, uint32_t expected, uint32_t ms);
 
 /* Monotonic milliseconds, modulo 2^32, from the coarse clock: a few ns, a few ms of grain. */
 uint32_t tmi_os_now_ms(void);
@@ -60,6 +63,12 @@ bool tmi_os_thread_exists(uint32_t thread);
 
 /* Write all of it, or give up silently: there is nobody to tell. */
 void tmi_os_write(int fd, const char *bytes, size_t nbytes);
+/* A file descriptor, a count, or minus an errno. None is a cancellation point. */
+int tmi_os_open(const char *path, int flags, unsigned mode);
+long tmi_os_read(int fd, char *out, size_t nbytes);
+void tmi_os_close(int fd);
+/* A copy of fd, numbered `lowest` or higher, closed by exec. */
+int tmi_os_duplicate(int fd, int lowest);
 
 #if TMI_TEST_HOOKS
 /* The nth call from now (1 is the next) to a memory function above fails with ENOMEM; 0 switches it off. With `sticky`

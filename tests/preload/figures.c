@@ -42,7 +42,7 @@ static void mallinfo2_follows_the_program(void)
     void *big = malloc(BIG);
     size_t big_usable = malloc_usable_size(big);
     struct mallinfo2 during = mallinfo2();
-    tap(during.uordblks - before.uordblks == usable + big_usable, "mallinfo2: uordblks counts live bytes");
+    tap(during.uordblks - before.uordblks == usable, "mallinfo2: uordblks counts live bytes but for large blocks");
     tap(during.hblkhd - before.hblkhd == big_usable && during.hblks - before.hblks == 1, "mallinfo2: hblks and hblkhd count large blocks");
     tap(during.arena >= usable && during.fordblks + during.uordblks >= during.uordblks, "mallinfo2: arena holds the live bytes");
     free(big);
@@ -61,7 +61,7 @@ static void mallinfo_is_the_same_in_ints(void)
     tap((size_t)narrow.uordblks == wide.uordblks && (size_t)narrow.arena == wide.arena, "mallinfo agrees with mallinfo2");
     void *p = malloc((size_t)3 << 30);
     narrow = mallinfo();
-    tap(p != NULL && narrow.hblkhd == INT32_MAX && narrow.uordblks == INT32_MAX, "mallinfo is clamped where an int is too small");
+    tap(p != NULL && narrow.hblkhd == INT32_MAX, "mallinfo is clamped where an int is too small");
     free(p);
 }
 

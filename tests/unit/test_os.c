@@ -95,7 +95,50 @@ static void the_clock_goes_on(void **state)
     assert_in_range(passed, 40, 5000);
 }
 
+/* Pages in two mappings, as after an earlier move and a growth in place. Kernels before 6.17 refuse these; whatever the answer is, nothing is lost. */
+static void a_move_out_of_two_mappings_loses_nothing(void **state)
+{
+    (void)state;
+    enum { HALF = 1 << 20 };
+    char *p, *q, *r;
+    assert_int_equal(tmi_os_map(NULL, 2 * HALF, TMI_UNIT_SIZE, (void **)&p), 0);
+    assert_int_equal(tmi_os_map(NULL, 2 * HALF, TMI_UNIT_SIZE, (void **)&q), 0);
+    assert_int_equal(tmi_os_map(NULL, HALF, TMI_UNIT_SIZE, (void **)&r), 0);
+    memset(p, 1, 2 * HALF);
+    memset(r, 2, HALF);
+    if (tmi_os_move(r, p, HALF) != 0) // p's first half is a mapping of its own now
+        skip();
+    int err = tmi_os_move(p, q, 2 * HALF);
+    print_message("two mappings: %s\n", err == 0 ? "moved" : "refused");
+    const char *now = err == 0 ? q : p;
+    for (size_t i = 0; i < 2 * HALF; i++)
+        assert_int_equal(now[i], i < HALF ? 2 : 1);
+    memset(p, 3, 2 * HALF); // both are mapped
+    memset(q, 3, 2 * HALF);
+    assert_int_equal(tmi_os_unmap(p, 2 * HALF) | tmi_os_unmap(q, 2 * HALF) | tmi_os_unmap(r, HALF), 0);
+}
+
 #if TMI_TEST_HOOKS
+/* The kernel takes the pages out and then refuses to put them where they belong, which it has unmapped already. */
+static void a_move_that_fails_halfway_is_undone(void **state)
+{
+    (void)state;
+    char *p, *q;
+    assert_int_equal(tmi_os_map(NULL, TMI_MIB, TMI_UNIT_SIZE, (void **)&p), 0);
+    assert_int_equal(tmi_os_map(NULL, TMI_MIB, TMI_UNIT_SIZE, (void **)&q), 0);
+    memset(p, 1, TMI_MIB);
+    assert_int_equal(tmi_os_unmap(q, TMI_MIB), 0);
+    tmi_os_fail_at(2, false);
+    assert_int_not_equal(tmi_os_move(p, q, TMI_MIB), 0);
+    bool fired = tmi_os_fail_fired();
+    tmi_os_fail_at(0, false);
+    assert_true(fired);
+    for (size_t i = 0; i < TMI_MIB; i++)
+        assert_true(p[i] == 1 && q[i] == 0);
+    memset(q, 2, TMI_MIB);
+    assert_int_equal(tmi_os_unmap(p, TMI_MIB) | tmi_os_unmap(q, TMI_MIB), 0);
+}
+
 static int map_once(void)
 {
     void *p;
@@ -131,10 +174,12 @@ int main(void)
         cmocka_unit_test(maps_are_aligned_zero_and_go_away),
         cmocka_unit_test(a_purge_empties_and_keeps_the_mapping),
         cmocka_unit_test(a_move_takes_contents_and_leaves_zeroes),
+        cmocka_unit_test(a_move_out_of_two_mappings_loses_nothing),
         cmocka_unit_test(a_reservation_reads_zero_and_is_free),
         cmocka_unit_test(errors_are_returned_and_errno_stays),
         cmocka_unit_test(the_clock_goes_on),
 #if TMI_TEST_HOOKS
+        cmocka_unit_test(a_move_that_fails_halfway_is_undone),
         cmocka_unit_test(the_nth_call_fails_on_demand),
 #endif
     };

@@ -1,4 +1,4 @@
-/* A plugin with the C library's heap: opened with RTLD_DEEPBIND behind a libc of its own choice, its malloc is not the program's. */
+/* A plugin that is opened with RTLD_DEEPBIND, as php opens its extensions. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,0 +1,53 @@
+/* os_call.h - system calls without libc.
+ *
+ * Other libraries put themselves in front of libc's mmap, madvise, clock_gettime and so on, and may allocate there. We make these calls under locks and while
+ * starting up, where an allocation would wait for ever. So nothing of libc's is called: the instruction itself is here. The result is the kernel's: a value, or
+ * minus an errno. errno is not touched, and none of these is a cancellation point. */
+#ifndef TMI_HOST_OS_CALL_H
+#define TMI_HOST_OS_CALL_H
+
+#include <stdint.h>
+#include <sys/syscall.h>
+
+typedef struct tmi_call {
+    long number, a, b, c, d, e, f;
+} tmi_call_t;
+
+static inline long tmi_call_kernel(tmi_call_t call)
+{
+#if defined(__x86_64__)
+    long result;
+    register long d __asm__("r10") = call.d;
+    register long e __asm__("r8") = call.e;
+    register long f __asm__("r9") = call.f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(call.number), "D"(call.a), "S"(call.b), "d"(call.c), "r"(d), "r"(e), "r"(f)
+                     : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long number __asm__("x8") = call.number;
+    register long a __asm__("x0") = call.a;
+    register long b __asm__("x1") = call.b;
+    register long c __asm__("x2") = call.c;
+    register long d __asm__("x3") = call.d;
+    register long e __asm__("x4") = call.e;
+    register long f __asm__("x5") = call.f;
+    __asm__ volatile("svc #0" : "+r"(a) : "r"(number), "r"(b), "r"(c), "r"(d), "r"(e), "r"(f) : "memory");
+    return a;
+#else
+#error "system calls are written for x86-64 and arm64"
+#endif
+}
+
+/* tmi_call(SYS_name, arguments...): at most six, each as a long. */
+#define tmi_call(...) TMI_CALL_PADDED(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define TMI_CALL_PADDED(number, a, b, c, d, e, f, ...) tmi_call_kernel((tmi_call_t){number, a, b, c, d, e, f})
+
+/* Pointers as arguments. */
+static inline long tmi_arg(const volatile void *p) { return (long)(intptr_t)p; }
+
+/* 0, or the errno of a result. */
+static inline int tmi_call_errno(long result) { return (unsigned long)result > -4096ul ? (int)-result : 0; }
+
+#endif
