@@ -32,7 +32,11 @@ static void *aligned(size_t align, size_t size)
 }
 
 /* A definition that another one may come before. The compiler must not take a call of it for a call of the one here, and calls without a stub. */
+#if __has_attribute(noplt)
 #define REPLACEABLE __attribute__((weak, noplt, visibility("default")))
+#else
+#define REPLACEABLE __attribute__((weak, visibility("default")))
+#endif
 
 /* ---- new: the basic forms ------------------------------------------------------------------------------------------------------ */
 

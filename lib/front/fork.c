@@ -59,24 +59,53 @@ static void reset_all_locks(void)
     tmi_lock_reset(&tmi_compact_lock);
 }
 
+/* glibc's lock of the list of open files. fork takes it after the prepare handlers; who holds it (fflush(NULL)) may wait for a FILE whose owner is in malloc
+ * (getline). So it has to be taken before our locks. It may be taken twice by one thread. */
+void _IO_list_lock(void) __attribute__((weak));
+void _IO_list_unlock(void) __attribute__((weak));
+void _IO_list_resetlock(void) __attribute__((weak));
+
+/* glibc's: true while the process has had no second thread. */
+extern char __libc_single_threaded __attribute__((weak));
+
+/* What prepare has found. A process with one thread takes no lock: nobody else can be inside, and a signal handler may fork that has interrupted malloc with
+ * a lock held. That lock is the interrupted code's, which goes on in both processes. */
+static bool alone;
+
 void tmi_fork_prepare(void)
 {
+    alone = &__libc_single_threaded != NULL && __libc_single_threaded;
+    if (alone)
+        return;
     tmi_lock(&tmi_compact_lock);
     tmi_compactor_before_fork(); // the child's mover starts from nothing
+    if (_IO_list_lock != NULL)
+        _IO_list_lock();
     lock_all_but_the_movers();
     tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self()); // relaxed: it matters to this thread only
 }
 
 void tmi_fork_parent(void)
 {
+    if (alone)
+        return;
     tmi_store_relaxed(&tmi_lock_fork_owner, 0);
     tmi_fork_unlock_all();
+    if (_IO_list_unlock != NULL)
+        _IO_list_unlock();
 }
 
 void tmi_fork_child(void)
 {
+    if (alone) {
+        tmi_thread_renumber();
+        tmi_tally_after_fork();
+        return;
+    }
     tmi_store_relaxed(&tmi_lock_fork_owner, 0);
     reset_all_locks();
+    if (_IO_list_resetlock != NULL)
+        _IO_list_resetlock();
     tmi_pacer_after_fork();
     tmi_compactor_after_fork();
     tmi_thread_reap_others();

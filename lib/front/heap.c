@@ -23,6 +23,7 @@ static TM_COLD void ready_heap(void)
         abort();
     }
     tmi_options_init();
+    tmi_thread_init(tmi_options.stats || tmi_options.check == TMI_CHECK_FULL);
     full_check = tmi_options.check == TMI_CHECK_FULL;
     tmi_sizeclass_init();
     tmi_space_init();
@@ -42,8 +43,15 @@ void tmi_heap_init(void)
         return;
     }
     ready_heap();
-    tmi_store_release(&state, 2); // everything above before anybody uses it; what follows may allocate
-    tmi_thread_init(tmi_options.stats || full_check);
+    tmi_store_release(&state, 2); // everything above before anybody uses it
+}
+
+/* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run last before fork and first after it, so
+ * that handlers of others, which may allocate or wait for who allocates, find the heap unlocked. Not at the first malloc: that may come from within
+ * pthread_atfork, whose lock is held there. */
+__attribute__((constructor(101))) static void begin(void)
+{
+    tmi_thread_make_key();
     tmi_fork_init();
 }
 

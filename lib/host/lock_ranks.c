@@ -5,6 +5,7 @@
 #include "host/lock.h"
 
 #if TMI_CHECK
+#include "host/os.h"
 #include "host/report.h"
 
 #include <pthread.h>
@@ -17,7 +18,7 @@ static void begin(void)
     uint32_t expected = 0;
     while (!tmi_cas_acquire(&word, &expected, 1)) { // pairs: end
         expected = 0;
-        tmi_cpu_relax();
+        tmi_os_yield(); // to the holder, which may not be running
     }
 }
 

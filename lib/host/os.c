@@ -145,7 +145,7 @@ static int move_to(void *from, size_t size, int flags, void *to, void **out)
 
 /* Before 6.17 a kernel that is given a place unmaps that place first, and only then may refuse (EFAULT when the pages lie in two mappings). So the pages go
  * first to a place of the kernel's choice, which a refusal does no harm to. There they are one mapping, and can go to any place. */
-int tmi_os_move(void *from, void *to, size_t size)
+static int move_whole(void *from, void *to, size_t size)
 {
     void *between, *end;
     int err = move_to(from, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL, &between);
@@ -156,12 +156,45 @@ int tmi_os_move(void *from, void *to, size_t size)
         return 0;
     memcpy(from, between, size); // too many mappings, perhaps: back, byte by byte, to what DONTUNMAP has left mapped
     (void)tmi_os_unmap(between, size);
-    if (map_at(to, size, PROT_READ | PROT_WRITE, MAP_FIXED, &end) != 0) {
+    if (tmi_call_errno(mapping(to, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)) != 0) { // in place of what may be gone
         static const char lost[] = "tinymem: realloc: the kernel has unmapped a range of the heap and does not map it again\n";
         tmi_os_write(STDERR, lost, sizeof lost - 1);
         abort();
     }
     return err;
+}
+
+static void move_parts(char *from, char *to, size_t size);
+
+static void move_part(char *from, char *to, size_t size)
+{
+    enum { COPIED = 256 << 10 }; // so much around the border of two mappings
+    if (size > COPIED) {
+        if (move_whole(from, to, size) != 0)
+            move_parts(from, to, size);
+        return;
+    }
+    memcpy(to, from, size);
+    if (tmi_os_purge(from, size) != 0)
+        memset(from, 0, size); // locked memory
+}
+
+static void move_parts(char *from, char *to, size_t size)
+{
+    size_t half = tmi_round_up(size / 2, tmi_os_page_size);
+    move_part(from, to, half);
+    move_part(from + half, to + half, size - half);
+}
+
+/* What lies in several mappings (an object that was moved, and has grown since) goes in parts: by halves, until each lies in one or is small enough to copy. Parts
+ * of one mapping are one again where they arrive. */
+int tmi_os_move(void *from, void *to, size_t size)
+{
+    int err = move_whole(from, to, size);
+    if (err != EFAULT)
+        return err;
+    move_parts(from, to, size);
+    return 0;
 }
 
 void tmi_os_futex_wait(const uint32_t *word, uint32_t expected) { (void)tmi_call(SYS_futex, tmi_arg(word), FUTEX_WAIT_PRIVATE, expected, 0, 0, 0); }
@@ -220,6 +253,8 @@ void tmi_os_close(int fd) { (void)tmi_call(SYS_close, fd); }
 int tmi_os_duplicate(int fd, int lowest) { return (int)tmi_call(SYS_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, lowest); }
 
 /* ---- processes and threads ------------------------------------------------------------------------------------------------------- */
+
+void tmi_os_yield(void) { (void)tmi_call(SYS_sched_yield); }
 
 uint32_t tmi_os_getpid(void) { return (uint32_t)tmi_call(SYS_getpid); }
 uint32_t tmi_os_gettid(void) { return (uint32_t)tmi_call(SYS_gettid); }

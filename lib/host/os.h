@@ -55,6 +55,9 @@ typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
 
+/* Let another thread run. */
+void tmi_os_yield(void);
+
 /* The kernel's numbers of this process and of the calling thread. */
 uint32_t tmi_os_getpid(void);
 uint32_t tmi_os_gettid(void);

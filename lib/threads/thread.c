@@ -42,6 +42,10 @@ void tmi_thread_init(bool observed)
 #if TMI_CHECK
     tmi_movable_pinned_here = pinned_here;
 #endif
+}
+
+void tmi_thread_make_key(void)
+{
     key_made = pthread_key_create(&key, tmi_thread_end) == 0; // without a key records are taken back by take_from_the_dead
 }
 
@@ -240,6 +244,13 @@ void tmi_thread_reap_others(void)
         else
             t->owner_thread = 0; // and never looked at again
     }
+}
+
+void tmi_thread_renumber(void)
+{
+    tmi_thread_t *t = tmi_self();
+    if (t != &tmi_nobody && t != &tmi_departed)
+        note_owner(t);
 }
 
 size_t tmi_thread_claim_caches(void)

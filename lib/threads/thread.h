@@ -41,6 +41,9 @@ extern __thread tm_pins_t_ *tmi_self_ __attribute__((tls_model("initial-exec")))
 /* The record of the calling thread, at a constant distance. */
 static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
 
+/* Once, as early as can be: while there are keys that need no memory. */
+void tmi_thread_make_key(void);
+
 /* Once per process, before the first attach. `observed`: all caches take the slow paths. */
 void tmi_thread_init(bool observed);
 
@@ -72,5 +75,7 @@ size_t tmi_thread_claim_caches(void);
 
 /* In a child of fork: the other threads are gone, their slots go back. */
 void tmi_thread_reap_others(void);
+/* In a child of fork whose parent had one thread: that has another number now. */
+void tmi_thread_renumber(void);
 
 #endif
