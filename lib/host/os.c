@@ -65,14 +65,26 @@ bool tmi_os_init(void)
 /* The sanitizers watch libc's functions to know what is mapped. */
 static long mapping(void *hint, size_t size, int prot, int flags)
 {
+    int saved = errno;
     void *p = mmap(hint, size, prot, flags, -1, 0);
-    return p == MAP_FAILED ? -errno : tmi_arg(p);
+    long result = p == MAP_FAILED ? -errno : tmi_arg(p);
+    errno = saved;
+    return result;
 }
-static long unmapping(void *addr, size_t size) { return munmap(addr, size) != 0 ? -errno : 0; }
+static long unmapping(void *addr, size_t size)
+{
+    int saved = errno;
+    long result = munmap(addr, size) != 0 ? -errno : 0;
+    errno = saved;
+    return result;
+}
 static long remapping(void *from, size_t size, int flags, void *to)
 {
+    int saved = errno;
     void *p = mremap(from, size, size, flags, to);
-    return p == MAP_FAILED ? -errno : tmi_arg(p);
+    long result = p == MAP_FAILED ? -errno : tmi_arg(p);
+    errno = saved;
+    return result;
 }
 #else
 static long mapping(void *hint, size_t size, int prot, int flags) { return tmi_call(SYS_mmap, tmi_arg(hint), (long)size, prot, flags, -1, 0); }

@@ -18,8 +18,14 @@ extern __thread tm_pins_t_ *tm_self_ __attribute__((alias("tmi_self_"), visibili
 
 static tmi_thread_t first; // the record of a process's first thread costs no mapping
 static tmi_thread_t *records;
-static pthread_key_t key;
-static bool key_made, observe;
+static bool observe;
+
+/* Made by a constructor, in processes that never call us too: so it lies where the dynamic linker has written a page already, beside an address. */
+static struct {
+    const tmi_thread_t *beside;
+    pthread_key_t key;
+    bool made;
+} end_of_thread = {.beside = &tmi_nobody};
 
 /* glibc keeps the values of so many keys in the thread itself; setting one of the others allocates. */
 enum { KEYS_WITHOUT_MEMORY = 32 };
@@ -46,7 +52,7 @@ void tmi_thread_init(bool observed)
 
 void tmi_thread_make_key(void)
 {
-    key_made = pthread_key_create(&key, tmi_thread_end) == 0; // without a key records are taken back by take_from_the_dead
+    end_of_thread.made = pthread_key_create(&end_of_thread.key, tmi_thread_end) == 0; // without a key records are taken back by take_from_the_dead
 }
 
 /* ---- records: claimed by a compare-and-swap, without a lock, so that a signal handler can claim one at any instant (T3) ---------- */
@@ -116,10 +122,10 @@ static tmi_thread_t *attach(tmi_thread_t *before)
 /* So that the record comes back when the thread ends. May allocate unless the key is a low one; then the record is there already. */
 static void set_key(tmi_thread_t *t)
 {
-    if (t->keyed || !key_made)
+    if (t->keyed || !end_of_thread.made)
         return;
     t->keyed = true;
-    if (pthread_setspecific(key, t) != 0)
+    if (pthread_setspecific(end_of_thread.key, t) != 0)
         t->keyed = false;
 }
 
@@ -193,7 +199,7 @@ tmi_thread_t *tmi_thread_attach(void)
     if (t == &tmi_departed)
         return NULL;
     if (t == &tmi_nobody) {
-        if (!key_made)
+        if (!end_of_thread.made)
             take_from_the_dead();
         if ((t = attach(t)) == NULL)
             return NULL;
@@ -212,7 +218,7 @@ tmi_thread_t *tmi_thread_with_pins(void)
     if (TM_UNLIKELY(t == &tmi_nobody || t == &tmi_departed)) {
         if ((t = attach(t)) == NULL)
             return NULL;
-        if (key < KEYS_WITHOUT_MEMORY)
+        if (end_of_thread.key < KEYS_WITHOUT_MEMORY)
             set_key(t);
     }
     tmi_pin_enter(&t->pins);
