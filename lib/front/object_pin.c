@@ -1,6 +1,7 @@
 /* Pins, scopes and locks: what pin.h leaves to functions, and questions about handles. */
 #include "front/object_impl.h"
 #include "host/report.h"
+#include "threads/compactor.h"
 
 #include <errno.h>
 
@@ -94,6 +95,7 @@ void tmi_object_unlock(tm_handle_t h)
         tmi_fatal("tm_unlock", (void *)(uintptr_t)h, "the object is not locked");
     if (pinned)
         (void)tmi_pin_remove(&t->pins, h);
+    tmi_compactor_unlocked();
 }
 
 size_t tmi_object_sizeof(tm_handle_t h)

@@ -260,6 +260,18 @@ bool tmi_pin_scopes_open(void)
     return open;
 }
 
+bool tmi_pin_look(uint64_t *look)
+{
+    bool held = false;
+    *look = 0;
+    for (const tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) {
+        uint64_t top = top_of(r), more = tmi_load_relaxed(&r->overflow_), scope = tmi_load_relaxed(&r->scope); // relaxed: a change is seen later
+        held |= top + more > 0 || (scope & 0xffff) != 0;
+        *look = (*look ^ scope ^ top << 20 ^ more << 40 ^ tmi_load_relaxed(&r->slot[top])) * 0x9e3779b97f4a7c15;
+    }
+    return held;
+}
+
 size_t tmi_pin_count(void)
 {
     size_t n = 0;

@@ -74,6 +74,9 @@ size_t tmi_pin_scan(uint64_t now_ns);
 /* Whether a scope that was open at the scan still is. */
 bool tmi_pin_scopes_open(void);
 
+/* Whether any thread has a pin or an open scope now; *look changes when these change. A look without order, for who waits until they do. */
+bool tmi_pin_look(uint64_t *look);
+
 /* Figures: pins of all threads now; since when the oldest of them has been seen by a scan (0: none). */
 size_t tmi_pin_count(void);
 uint64_t tmi_pin_oldest(void);

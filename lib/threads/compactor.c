@@ -156,6 +156,49 @@ static void sleep_until_polled(void)
         tmi_os_futex_wait(&asleep, 1);
 }
 
+/* Pins and scopes end without telling anybody: look at them now and then. True: they have changed; false: the program has taken a slow path. */
+static bool sleep_until_let_go(void)
+{
+    enum { LOOK_MS = 400 };
+    uint64_t before, now;
+    (void)tmi_pin_look(&before);
+    tmi_store_relaxed(&asleep, 1); // relaxed: as above
+    do {
+        while (tmi_load_relaxed(&asleep) != 0 && tmi_os_futex_wait_ms(&asleep, 1, LOOK_MS)) {
+        }
+        (void)tmi_pin_look(&now);
+    } while (tmi_load_relaxed(&asleep) != 0 && now == before);
+    return tmi_exchange_relaxed(&asleep, 0) != 0;
+}
+
+static void try_afresh(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    tmi_compact_afresh();
+    tmi_unlock(&tmi_compact_lock);
+}
+
+/* The program is quiet, and nothing more can be done for now. When there still is something to gain, objects are in use: a pin or a scope that is open is waited
+ * for, by looks; a lock's end wakes the thread (tmi_compactor_unlocked). What was in use a moment ago is tried once more. */
+static void sleep_quietly(bool *tried)
+{
+    uint64_t look;
+    if (worth_it(tmi_options.compact_target)) {
+        if (tmi_pin_look(&look)) {
+            *tried = !sleep_until_let_go();
+            try_afresh();
+            return;
+        }
+        if (!*tried) {
+            *tried = true;
+            try_afresh();
+            return;
+        }
+    }
+    *tried = false;
+    sleep_until_polled();
+}
+
 static void claim_caches(void)
 {
     tmi_lock(&tmi_compact_lock);
@@ -177,6 +220,7 @@ static void settle(uint32_t seen)
 static void *work(void *unused)
 {
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
+    bool tried = false;
     for (;;) {
         uint64_t before = tmi_compact_figure(time_ns);
         bool did = worth_it(tmi_options.compact_churn) && background_batch(false);
@@ -187,7 +231,7 @@ static void *work(void *unused)
         if (!did && now - quiet_since >= QUIET_MS) {
             settle(seen);
             if (tmi_load_relaxed(&polls) == seen)
-                sleep_until_polled();
+                sleep_quietly(&tried);
             quiet_since = tmi_os_now_ms();
         }
         if (did) {
@@ -215,6 +259,18 @@ static TM_COLD void start(void)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static void wake(void)
+{
+    tmi_store_relaxed(&asleep, 0);
+    tmi_os_futex_wake_one(&asleep);
+}
+
+void tmi_compactor_unlocked(void)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) // relaxed: as in tmi_compactor_poll
+        wake();
+}
+
 /* The n-th poll: a mutator looks at a few classes, whoever ends a round decides. Returns whether there is work for the thread. */
 static bool look(uint32_t n)
 {
@@ -237,10 +293,8 @@ void tmi_compactor_poll(void)
     if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);
-    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
-        tmi_store_relaxed(&asleep, 0);
-        tmi_os_futex_wake_one(&asleep);
-    }
+    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0))
+        wake();
     if (!tmi_load_relaxed(&started) && look(n))
         start();
 }

@@ -3,7 +3,8 @@
  * Idea: waste is measured, not guessed: what moving could free, from the books of the classes. The background thread is started when that first
  * exceeds what a busy program is left with (compact_churn), and works batch by batch, sleeping in proportion (compact_cpu). When the program
  * has been quiet for a moment it empties the caches of threads that sleep, goes down to compact_target, gives empty pages back, and
- * then sleeps without a clock until a slow path of the program wakes it.
+ * then sleeps without a clock until a slow path of the program wakes it. While pins or scopes keep it from what there is to gain it looks at them now and then,
+ * so that a heap does not stay as it is because of a pin that outlived the last free.
  *
  * Q1  The thread holds the mover's lock for one piece of a batch at a time, and not while membarrier(GLOBAL) waits.
  * Q2  A batch that another thread finds pending it may carry on.
@@ -17,6 +18,9 @@
 
 /* Called on slow paths, without locks held. */
 void tmi_compactor_poll(void);
+
+/* An object was locked and is not any more. */
+void tmi_compactor_unlocked(void);
 
 /* All that can be gained now; waits for a mover at work. `self` as in tmi_compact_fence. */
 void tmi_compactor_all(const tm_pins_t_ *self);
