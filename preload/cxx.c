@@ -82,31 +82,35 @@ static bool own_aligned(void) { return _ZnwmSt11align_val_t == here_new_aligned;
 static bool own_array_aligned(void) { return own_aligned() && _ZnamSt11align_val_t == here_new_array_aligned; }
 
 /* The nothrow forms call a replaced basic form and catch what it throws, which only C++ can: the runtime's own nothrow form does. A program without that
- * runtime has nothing to catch. */
+ * runtime has nothing to catch; where the basic form is ours too, `replaced` is NULL and so is the answer. */
 static TM_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
 {
     new_nothrow_fn next = (new_nothrow_fn)tmi_next_symbol(name);
-    return next != NULL ? next(size, nothrow) : replaced(size);
+    if (next != NULL)
+        return next(size, nothrow);
+    return replaced != NULL ? replaced(size) : NULL;
 }
 
 static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replaced)(size_t, size_t), size_t size, size_t align, const void *nothrow)
 {
     new_aligned_nothrow_fn next = (new_aligned_nothrow_fn)tmi_next_symbol(name);
-    return next != NULL ? next(size, align, nothrow) : replaced(size, align);
+    if (next != NULL)
+        return next(size, align, nothrow);
+    return replaced != NULL ? replaced(size, align) : NULL;
 }
 
 #define NEW_NOTHROW(name, is_own, basic)                                                                              \
     void *name(size_t size, const void *nothrow)                                                                      \
     {                                                                                                                 \
         void *p = TM_LIKELY(is_own()) ? tmi_heap_malloc(size) : NULL;                                                 \
-        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, basic, size, nothrow);                            \
+        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
     }
 
 #define NEW_ALIGNED_NOTHROW(name, is_own, basic)                                                                      \
     void *name(size_t size, size_t align, const void *nothrow)                                                        \
     {                                                                                                                 \
         void *p = TM_LIKELY(is_own()) ? aligned(align, size) : NULL;                                                  \
-        return TM_LIKELY(p != NULL) ? p : aligned_nothrow_of_runtime(#name, basic, size, align, nothrow);             \
+        return TM_LIKELY(p != NULL) ? p : aligned_nothrow_of_runtime(#name, is_own() ? NULL : basic, size, align, nothrow); \
     }
 
 NEW_NOTHROW(_ZnwmRKSt9nothrow_t, own_basic, _Znwm)

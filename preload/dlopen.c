@@ -13,10 +13,19 @@ enum { DLOPEN, DLMOPEN };
 __attribute__((visibility("hidden"), used)) void *tmi_next_dlopen[2];
 
 __attribute__((visibility("hidden"), used)) void tmi_find_next_dlopen(void);
+/* A program without a dynamic linker: it opens nothing. For both functions, whose first arguments do not matter then. */
+static void *open_nothing(void) { return NULL; }
+
+static void find(int which, const char *name)
+{
+    void *next = tmi_next_symbol(name);
+    tmi_store_relaxed(&tmi_next_dlopen[which], next != NULL ? next : (void *)open_nothing); // relaxed: all threads find the same
+}
+
 void tmi_find_next_dlopen(void)
 {
-    tmi_store_relaxed(&tmi_next_dlopen[DLMOPEN], tmi_next_symbol("dlmopen")); // relaxed: all threads find the same
-    tmi_store_relaxed(&tmi_next_dlopen[DLOPEN], tmi_next_symbol("dlopen"));
+    find(DLMOPEN, "dlmopen");
+    find(DLOPEN, "dlopen");
 }
 
 #if defined(__x86_64__)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 static uint32_t state; // 0, 1 while it is made ready, 2
+static uint32_t readying; // the thread that does so
 static bool full_check;
 
 static TM_COLD void ready_heap(void)
@@ -38,10 +39,13 @@ void tmi_heap_init(void)
     if (TM_LIKELY(tmi_load_acquire(&state) == 2)) // pairs: the release below
         return;
     if (!tmi_cas_acquire(&state, &expected, 1)) {
+        if (tmi_load_relaxed(&readying) == tmi_os_gettid())
+            return; // a signal handler on the thread that is at it: nothing can be had yet, and waiting would not end
         while (tmi_load_acquire(&state) != 2)
             tmi_cpu_relax();
         return;
     }
+    tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
     ready_heap();
     tmi_store_release(&state, 2); // everything above before anybody uses it
 }

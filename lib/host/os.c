@@ -166,13 +166,14 @@ static int move_whole(void *from, void *to, size_t size)
     err = move_to(between, size, MREMAP_MAYMOVE | MREMAP_FIXED, to, &end);
     if (err == 0)
         return 0;
-    memcpy(from, between, size); // too many mappings, perhaps: back, byte by byte, to what DONTUNMAP has left mapped
-    (void)tmi_os_unmap(between, size);
-    if (tmi_call_errno(mapping(to, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)) != 0) { // in place of what may be gone
+    // Too many mappings, perhaps, and `to` may be gone. It is mapped again at once: another thread's mapping must not come to lie there.
+    if (tmi_call_errno(mapping(to, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)) != 0) {
         static const char lost[] = "tinymem: realloc: the kernel has unmapped a range of the heap and does not map it again\n";
         tmi_os_write(STDERR, lost, sizeof lost - 1);
         abort();
     }
+    memcpy(from, between, size); // byte by byte, to what DONTUNMAP has left mapped
+    (void)tmi_os_unmap(between, size);
     return err;
 }
 

@@ -16,23 +16,24 @@ typedef struct tmi_call {
 static inline long tmi_call_kernel(tmi_call_t call)
 {
 #if defined(__x86_64__)
-    long result;
-    register long d __asm__("r10") = call.d;
-    register long e __asm__("r8") = call.e;
-    register long f __asm__("r9") = call.f;
+    long result, number = call.number, a = call.a, b = call.b, c = call.c, fourth = call.d, fifth = call.e, sixth = call.f;
+    register long d __asm__("r10") = fourth; // of locals: a sanitizer's call between two of these would spoil the first
+    register long e __asm__("r8") = fifth;
+    register long f __asm__("r9") = sixth;
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "0"(call.number), "D"(call.a), "S"(call.b), "d"(call.c), "r"(d), "r"(e), "r"(f)
+                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(d), "r"(e), "r"(f)
                      : "rcx", "r11", "memory");
     return result;
 #elif defined(__aarch64__)
-    register long number __asm__("x8") = call.number;
-    register long a __asm__("x0") = call.a;
-    register long b __asm__("x1") = call.b;
-    register long c __asm__("x2") = call.c;
-    register long d __asm__("x3") = call.d;
-    register long e __asm__("x4") = call.e;
-    register long f __asm__("x5") = call.f;
+    long nr = call.number, first = call.a, second = call.b, third = call.c, fourth = call.d, fifth = call.e, sixth = call.f;
+    register long number __asm__("x8") = nr; // of locals: a sanitizer's call between two of these would spoil the first
+    register long a __asm__("x0") = first;
+    register long b __asm__("x1") = second;
+    register long c __asm__("x2") = third;
+    register long d __asm__("x3") = fourth;
+    register long e __asm__("x4") = fifth;
+    register long f __asm__("x5") = sixth;
     __asm__ volatile("svc #0" : "+r"(a) : "r"(number), "r"(b), "r"(c), "r"(d), "r"(e), "r"(f) : "memory");
     return a;
 #else

@@ -81,6 +81,8 @@ static void sort_out(batch_t *b)
         bool locked = e->word != 0 && tmi_load_relaxed(&tmi_entry_source(b, e)->slab->attributes) != NULL && tmi_pin_locks(tmi_entry_from(e)) > 0;
         if (!locked && tmi_entry_untouched(e))
             continue;
+        if (locked)
+            tmi_own_add(&tmi_compact_figures.by_lock, 1);
         size_t before = tmi_compact_figures.by_touch;
         tmi_entry_give_up(b, e);
         if (locked || (tmi_compact_figures.by_touch != before && scanned > 0)) {

@@ -77,7 +77,7 @@ size_t tmi_compact_gain(size_t min_gain);
 bool tmi_compact_stopped(void);
 
 typedef struct tmi_compact_figures {
-    size_t moved_objects, moved_bytes, marked, by_touch, by_scan, by_free, batches, dropped;
+    size_t moved_objects, moved_bytes, marked, by_touch, by_scan, by_free, by_lock /* of by_scan */, batches, dropped;
     size_t fences_global, fences_expedited, fences_none;
     uint64_t longest_batch_ns, time_ns;
 } tmi_compact_figures_t;

@@ -13,6 +13,7 @@ enum { QUIET_MS = 50, NAP_MS = 10, HAND_ON_MS = 2, CLASSES_PER_POLL = 4, SLEEP_M
 _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks at each class once");
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
+static uint32_t unlocks;      // objects whose locks have ended so far. Relaxed: see seen_t
 static uint32_t asleep;       // futex: 1 while the thread sleeps without a clock
 static bool started;
 static uint64_t longest_step;
@@ -146,29 +147,57 @@ static void rest(uint64_t worked_ns)
     tmi_os_sleep_ms((uint32_t)tmi_min(ms, SLEEP_MAX_MS));
 }
 
-static void sleep_until_polled(void)
+/* What the thread has seen of the program before it tried the last time. Whoever does something that may be worth a try counts it, and then looks at `asleep`;
+ * the thread stores that, and then looks at the counts. With a full fence on both sides one of them sees the other. */
+typedef struct seen {
+    uint32_t polls, unlocks;
+} seen_t;
+
+static seen_t what_is_seen(void) { return (seen_t){tmi_load_relaxed(&polls), tmi_load_relaxed(&unlocks)}; } // relaxed: before the try
+
+/* About to sleep. False: something has happened since. */
+static bool fall_asleep(seen_t seen)
+{
+    tmi_store_relaxed(&asleep, 1);
+    tmi_fence_full(); // pairs: wake_if_asleep
+    seen_t now = what_is_seen();
+    if (now.polls == seen.polls && now.unlocks == seen.unlocks)
+        return true;
+    tmi_store_relaxed(&asleep, 0);
+    return false;
+}
+
+static void sleep_until_polled(seen_t seen)
 {
     tmi_lock(&tmi_compact_lock);
     tmi_compact_rest();
     tmi_unlock(&tmi_compact_lock);
-    tmi_store_relaxed(&asleep, 1); // relaxed: a poll that comes too early wakes nobody, and the next one does
+    if (!fall_asleep(seen))
+        return;
     while (tmi_load_relaxed(&asleep) != 0)
         tmi_os_futex_wait(&asleep, 1);
 }
 
-/* Pins and scopes end without telling anybody: look at them now and then. True: they have changed; false: the program has taken a slow path. */
-static bool sleep_until_let_go(void)
+/* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or the program has taken a slow path. */
+static void sleep_until_let_go(seen_t seen)
 {
     enum { LOOK_MS = 400 };
     uint64_t before, now;
-    (void)tmi_pin_look(&before);
-    tmi_store_relaxed(&asleep, 1); // relaxed: as above
+    bool held = tmi_pin_look(&before);
+    if (!fall_asleep(seen))
+        return;
     do {
         while (tmi_load_relaxed(&asleep) != 0 && tmi_os_futex_wait_ms(&asleep, 1, LOOK_MS)) {
         }
-        (void)tmi_pin_look(&now);
-    } while (tmi_load_relaxed(&asleep) != 0 && now == before);
-    return tmi_exchange_relaxed(&asleep, 0) != 0;
+        held &= tmi_pin_look(&now);
+    } while (tmi_load_relaxed(&asleep) != 0 && held && now == before);
+    tmi_store_relaxed(&asleep, 0);
+}
+
+/* How often objects could not be moved so far because they were in use, but for locks. */
+static size_t times_in_use(void)
+{
+    return tmi_compact_figure(by_touch) + tmi_compact_figure(by_scan) - tmi_compact_figure(by_lock) + tmi_compact_figure(dropped);
 }
 
 static void try_afresh(void)
@@ -178,14 +207,16 @@ static void try_afresh(void)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* The program is quiet, and nothing more can be done for now. When there still is something to gain, objects are in use: a pin or a scope that is open is waited
- * for, by looks; a lock's end wakes the thread (tmi_compactor_unlocked). What was in use a moment ago is tried once more. */
-static void sleep_quietly(bool *tried)
+/* The program is quiet, and nothing more can be done for now. When there still is something to gain, objects are in use. If pins or scopes were met in the last
+ * try, or one is open now, there are more tries, at intervals. A lock's end wakes the thread (tmi_compactor_unlocked). What was in use a moment ago is tried
+ * once more. */
+static void sleep_quietly(seen_t seen, bool in_use, bool *tried)
 {
     uint64_t look;
     if (worth_it(tmi_options.compact_target)) {
-        if (tmi_pin_look(&look)) {
-            *tried = !sleep_until_let_go();
+        if (in_use || tmi_pin_look(&look)) {
+            *tried = false;
+            sleep_until_let_go(seen);
             try_afresh();
             return;
         }
@@ -196,7 +227,7 @@ static void sleep_quietly(bool *tried)
         }
     }
     *tried = false;
-    sleep_until_polled();
+    sleep_until_polled(seen);
 }
 
 static void claim_caches(void)
@@ -229,9 +260,11 @@ static void *work(void *unused)
             quiet_since = now;
         seen = p;
         if (!did && now - quiet_since >= QUIET_MS) {
+            seen_t before_try = {seen, tmi_load_relaxed(&unlocks)};
+            size_t in_use = times_in_use();
             settle(seen);
             if (tmi_load_relaxed(&polls) == seen)
-                sleep_quietly(&tried);
+                sleep_quietly(before_try, times_in_use() != in_use, &tried);
             quiet_since = tmi_os_now_ms();
         }
         if (did) {
@@ -259,16 +292,20 @@ static TM_COLD void start(void)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void wake(void)
+/* After something was counted. */
+static void wake_if_asleep(void)
 {
+    tmi_fence_full(); // the count before the look; pairs: fall_asleep
+    if (TM_LIKELY(tmi_load_relaxed(&asleep) == 0))
+        return;
     tmi_store_relaxed(&asleep, 0);
     tmi_os_futex_wake_one(&asleep);
 }
 
 void tmi_compactor_unlocked(void)
 {
-    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) // relaxed: as in tmi_compactor_poll
-        wake();
+    (void)tmi_add_relaxed(&unlocks, 1);
+    wake_if_asleep();
 }
 
 /* The n-th poll: a mutator looks at a few classes, whoever ends a round decides. Returns whether there is work for the thread. */
@@ -293,8 +330,7 @@ void tmi_compactor_poll(void)
     if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);
-    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0))
-        wake();
+    wake_if_asleep();
     if (!tmi_load_relaxed(&started) && look(n))
         start();
 }
