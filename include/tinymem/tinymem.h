@@ -34,8 +34,10 @@ extern "C" {
 /** Version of the library in use, "major.minor.patch". Static storage. Any thread, any time. */
 const char *tm_version(void);
 
-/** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. An old handle of a freed object never
- *  becomes valid again: an index is given up after 16,384 lives. */
+/** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. An old handle of a freed object is
+ *  known for stale at every use. An index has 16,384 lives, and rests when it has had them. Only when no other is left do the indices that have rested longest begin anew
+ *  (tm_stats_t.revived_indices): after 35 thousand milliards of objects, or under a limit of address space a share of that, 1 milliard at least. Only then
+ *  can a handle that old equal a new one. */
 typedef uint64_t tm_handle_t;
 
 /** The handle of nothing. */
@@ -133,6 +135,7 @@ typedef struct tm_figures {
     size_t pins;              /**< count, of all threads, now */
     uint64_t oldest_pin_ns;   /**< how long the mover has seen the oldest pin that is still held */
     uint64_t time_ns;         /**< spent compacting, so far */
+    size_t revived_indices;   /**< count, so far: places of the handle table that had had all their lives and have them again */
 } tm_stats_t;
 void tm_stats(tm_stats_t *out);
 

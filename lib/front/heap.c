@@ -56,6 +56,7 @@ void tmi_heap_init(void)
 __attribute__((constructor(101))) static void begin(void)
 {
     tmi_thread_make_key();
+    tmi_os_note_cpus();
     tmi_fork_init();
 }
 

@@ -89,6 +89,7 @@ void tmi_introspect_handles(tm_stats_t *out)
         .pins = tmi_pin_count(),
         .oldest_pin_ns = oldest ? tmi_os_now_ns() - oldest : 0,
         .time_ns = tmi_compact_figure(time_ns),
+        .revived_indices = tmi_handle_revived(),
     };
     sum_classes(&s);
     s.rounding_bytes = (size_t)((double)s.live_bytes * tmi_object_rounding());

@@ -19,7 +19,7 @@ void tmi_object_stale(const char *function, tm_handle_t h);
 static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
 {
     *w = 0;
-    if (!tmi_handle_formed(h) || !tmi_object_ready())
+    if (!tmi_handle_formed(h) || !tmi_object_ready() || !tmi_handle_readable(tmi_handle_index(h)))
         return false;
     *w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
     return tm_word_differs_(*w & ~TMI_WORD_MOVING, h) == 0;

@@ -189,13 +189,13 @@ tm_handle_t tmi_object_of(const void *p)
     if (!tmi_object_ready() || tmi_pagemap_segment(p) == NULL)
         return TM_NULL;
     uint32_t index = index_at(p);
-    uint64_t w = index > tmi_handle_limit() ? 0 : tmi_load_acquire(tmi_word(index));
+    uint64_t w = tmi_handle_readable(index) ? tmi_load_acquire(tmi_word(index)) : 0;
     return (w & TMI_WORD_LIVE) != 0 && tmi_word_address(w) == p ? tmi_handle_of_word(index, w) : TM_NULL;
 }
 
 tm_handle_t tmi_object_of_index(uint32_t index)
 {
-    if (index > tmi_handle_limit())
+    if (!tmi_handle_readable(index))
         return TM_NULL;
     uint64_t w = tmi_load_relaxed(tmi_word(index)); // relaxed: a value, which the handle is
     return w & TMI_WORD_LIVE ? tmi_handle_of_word(index, w) : TM_NULL;

@@ -112,7 +112,28 @@ static int map_at(void *hint, size_t size, int prot, int flags, void **out)
 
 int tmi_os_reserve(size_t size, void **out) { return map_at(NULL, size, PROT_READ, MAP_NORESERVE, out); }
 
-int tmi_os_commit(void *addr, size_t size) { return MEMORY(SYS_mprotect, tmi_arg(addr), (long)size, PROT_READ | PROT_WRITE); }
+/* Kernels before 4.17 take the place for a hint. */
+int tmi_os_reserve_at(void *addr, size_t size)
+{
+    enum { FIXED_NOREPLACE = 0x100000 };
+    void *p;
+    int err = map_at(addr, size, PROT_READ, MAP_NORESERVE | FIXED_NOREPLACE, &p);
+    if (err != 0 || p == addr)
+        return err;
+    (void)tmi_os_unmap(p, size);
+    return EEXIST;
+}
+
+/* Refused, it does no harm: no call that a test lets fail. */
+void tmi_os_leave_out_of_dumps(void *addr, size_t size) { (void)tmi_call(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTDUMP); }
+
+int tmi_os_commit(void *addr, size_t size)
+{
+    int err = MEMORY(SYS_mprotect, tmi_arg(addr), (long)size, PROT_READ | PROT_WRITE);
+    if (err == 0)
+        (void)tmi_call(SYS_madvise, tmi_arg(addr), (long)size, MADV_DODUMP);
+    return err;
+}
 
 static void trim_mapping(char *from, char *to)
 {

@@ -21,6 +21,10 @@ size_t tmi_os_address_limit(void);
 
 /* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address. */
 int tmi_os_reserve(size_t size, void **out);
+/* The same at a given place; EEXIST when something else is there. */
+int tmi_os_reserve_at(void *addr, size_t size);
+/* Core dumps are without it, until it is committed. */
+void tmi_os_leave_out_of_dumps(void *addr, size_t size);
 /* Make part of a reservation writable. */
 int tmi_os_commit(void *addr, size_t size);
 /* Map zeroed, writable memory aligned to `align` (a power of two >= the page size), near `hint` if not NULL. */
@@ -54,6 +58,18 @@ typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
 /* Announce the use of the expedited fence; may take milliseconds. Once per process and again in a child of fork. ENOSYS: not to be had. */
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
+
+/* The same when membarrier is refused: the calling thread visits all CPUs that the process may use, some 50 us each. Threads that a cpuset of their own keeps on
+ * other CPUs are not reached. */
+int tmi_os_fence_by_walk(void);
+
+/* At the start of the process: the CPUs that it may use. */
+void tmi_os_note_cpus(void);
+/* The calling thread is nobody's in particular: SCHED_OTHER, nice 0 or more, any of those CPUs, this name (15 bytes at most). */
+void tmi_os_be_ordinary(const char *name);
+/* Block all signals but those that libc needs; returns what was blocked. */
+uint64_t tmi_os_block_signals(void);
+void tmi_os_restore_signals(uint64_t before);
 
 /* Let another thread run. */
 void tmi_os_yield(void);

@@ -9,7 +9,7 @@
 tmi_lock_t tmi_compact_lock = TMI_LOCK_OF(TMI_RANK_MOVER);
 tmi_compact_figures_t tmi_compact_figures;
 batch_t tmi_batch;
-static bool stopped;
+static bool stopped; // for good: the kernel refuses all that could be a fence for other threads
 
 #if TMI_TEST_HOOKS
 void (*tmi_compact_hook)(const char *step);
@@ -36,8 +36,6 @@ void tmi_compact_rest(void)
     if (tmi_batch.entries != NULL && tmi_batch.state == IDLE && tmi_batch.nsources == 0)
         tmi_meta_rest(tmi_batch.entries, ENTRIES_BYTES + SOURCES_BYTES);
 }
-
-bool tmi_compact_stopped(void) { return tmi_load_relaxed(&stopped); } // relaxed: a statistic, and a hint
 
 static void start(batch_t *b)
 {
@@ -102,13 +100,24 @@ static void go_on(batch_t *b)
     enter(b, SCOPES);
 }
 
+/* Once registered it does not fail, but for a filter of system calls that came later. Pins have fences of their own from here on. Those that are under way and
+ * have none are over when each thread has been through a last fence, which another way is found for; if there is none, nothing can ever be moved safely. */
+static void lose_fence(void)
+{
+    tmi_compact_drop();
+    if (!tmi_pin_asymmetric())
+        return; // another caller came first
+    tmi_pin_end_asymmetric();
+    if (tmi_os_fence(TMI_FENCE_GLOBAL) != 0 && tmi_os_fence_by_walk() != 0)
+        tmi_store_relaxed(&stopped, true);
+}
+
 void tmi_compact_fenced(uint64_t id, tmi_fence_t kind, int err)
 {
     batch_t *b = &tmi_batch;
     bool current = b->id == id && b->state == FENCE;
-    if (err != 0) { // once registered it does not fail, but for a filter of system calls that came later
-        tmi_store_relaxed(&stopped, true);
-        tmi_compact_drop();
+    if (err != 0) {
+        lose_fence();
         return;
     }
     tmi_own_add(kind == TMI_FENCE_GLOBAL ? &tmi_compact_figures.fences_global : &tmi_compact_figures.fences_expedited, 1);

@@ -73,9 +73,6 @@ void tmi_compact_drop(void);
 /* Bytes that moving could free, over all classes. */
 size_t tmi_compact_gain(size_t min_gain);
 
-/* Whether moving has stopped for good, because the fence was lost. */
-bool tmi_compact_stopped(void);
-
 typedef struct tmi_compact_figures {
     size_t moved_objects, moved_bytes, marked, by_touch, by_scan, by_free, by_lock /* of by_scan */, batches, dropped;
     size_t fences_global, fences_expedited, fences_none;

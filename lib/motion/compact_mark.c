@@ -94,7 +94,7 @@ static void mark(batch_t *b, source_t *s, uint32_t slot)
 {
     const char *at = s->slab->base + (size_t)slot * tmi_mclasses[s->slab->cls].size;
     uint32_t index = tmi_load_relaxed(&s->slab->refs[slot]); // relaxed: a hint, V4
-    if (index > tmi_handle_limit())                          // written over by the program
+    if (!tmi_handle_readable(index))                         // written over by the program
         return;
     uint64_t w = tmi_load_relaxed(tmi_word(index));          // relaxed: the compare-and-swap decides
     bool object = (w & TMI_WORD_LIVE) != 0 && tmi_word_address(w) == at;

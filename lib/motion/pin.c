@@ -2,7 +2,7 @@
 
 static tm_pins_t_ *records; // newest first; only grows
 static size_t registered;   // P5
-static bool asymmetric;     // set once, before the first record is entered
+static bool asymmetric;     // set before the first record is entered; may be cleared later
 
 void tmi_pin_set_asymmetric(bool on) { tmi_store_relaxed(&asymmetric, on); } // relaxed: under the caller's once
 bool tmi_pin_asymmetric(void) { return tmi_load_relaxed(&asymmetric); }
@@ -23,6 +23,14 @@ static void allow_quick_pins(tm_pins_t_ *r)
     tmi_store_relaxed(&r->limit, r->capacity_);
     tmi_fence_full(); // the limit before the flag
     if (!tmi_pin_asymmetric())
+        tmi_store_relaxed(&r->limit, 0);
+}
+
+void tmi_pin_end_asymmetric(void)
+{
+    tmi_store_relaxed(&asymmetric, false);
+    tmi_fence_full(); // the flag before the limits; pairs: allow_quick_pins
+    for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) // pairs: tmi_pin_list; a record that comes later finds the flag cleared
         tmi_store_relaxed(&r->limit, 0);
 }
 
@@ -213,7 +221,7 @@ bool tmi_pin_alone(const tm_pins_t_ *self)
 
 static bool unmark(tm_handle_t h)
 {
-    if (tmi_handle_index(h) > tmi_handle_limit())
+    if (!tmi_handle_readable(tmi_handle_index(h)))
         return false;
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
     while (w & TMI_WORD_MOVING)

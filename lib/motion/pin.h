@@ -33,6 +33,9 @@ size_t tmi_pin_leave(tm_pins_t_ *r);
 /* Whether the asymmetric fence works: set before the first record is entered. */
 void tmi_pin_set_asymmetric(bool on);
 bool tmi_pin_asymmetric(void);
+/* It works no longer: from now on each pin and scope has a fence of its own, when a last full fence of all threads, which is the caller's matter, has ended those that
+ * had begun without. */
+void tmi_pin_end_asymmetric(void);
 
 /* Threads that use handles now. */
 size_t tmi_pin_registered(void);

@@ -1,6 +1,6 @@
 /* handle.h - the table of words, and the supply of indices.
  *
- * Idea: one run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until used, and reads as zero, so
+ * Idea: a run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until used, and reads as zero, so
  * that a foreign handle finds a word that matches nothing. Indices are handed out by *groups* of as many words as fill an OS page, the
  * fullest first; a group whose indices are all free can give its page back, and is remembered by its *generation ceiling*:
  *
@@ -8,14 +8,19 @@
  *   free                 generation, address 0              none
  *   bound                next generation, not live, address free, in a magazine
  *   live                 generation, live, address          an object's
- *   retired              0                                  none: it has had all its generations
+ *   retired              an address that is nobody's, or 0  none: it has had all its generations
  *
- * H1  Generations count down. An index's never rises: not over free and alloc, nor over a page given back (words made there later start at the
- *     group's ceiling). So a handle equals at most one object, ever.
- * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are retired.
- * H3  books[g] is the group's record (even), or for one given back ceiling << 1 | 1 and in the upper half the number of the next such group; a group
- *     with retired indices is given back for ever. books[g] is 0 from ngroups on.
+ * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words made there later start at the
+ *     group's ceiling), but when the index is revived. So a handle equals at most one object until then.
+ * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are retired, *spent* when all are.
+ * H3  books[g] is the group's record (even), or for one given back 1 | data << 1, and in the upper half the number of the next such group: data is
+ *     the ceiling, or of one with retired indices H5's worn_at. books[g] is 0 from ngroups on.
  * H4  Word 0 is 0 for ever.
+ * H5  A retired index is *revived*, with all its generations, only when no index is free and no other can be made: 2^31 x 16,384 objects later, or
+ *     fewer where address space is limited. The first is one of the group whose last retirement (worn_at, counted modulo 2^31) is longest ago. Groups with
+ *     retired indices stand in that order in a list; those of them whose page has gone back in another, through the books.
+ *
+ * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
  *
  * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The rest the table lock.
  * Fails: fewer indices than asked for. */
@@ -38,8 +43,10 @@ extern tmi_lock_t tmi_handle_lock; // for fork
 /* 0, or the errno of the reservation. */
 int tmi_handle_init(void);
 
-/* Indices there can be. */
-uint32_t tmi_handle_limit(void);
+/* Whether an index's word can be read: those of the table, and as many from 0 and up to 2^32 (TMI_HANDLE_ENDS each) as numbers that were never handles are
+ * likely to have. A look-up of what a program calls a handle does not ask. */
+enum { TMI_HANDLE_ENDS = 1 << 16 };
+static inline bool tmi_handle_readable(uint32_t index);
 
 /* Up to n free indices as the handles that they will be (generation, live bit, index); their words are free. */
 size_t tmi_handle_take(tm_handle_t *out, size_t n);
@@ -47,22 +54,31 @@ size_t tmi_handle_take(tm_handle_t *out, size_t n);
 /* Give back n indices whose words are free. */
 void tmi_handle_return(const uint32_t *indices, size_t n);
 
-/* An index that has had all its generations: its word becomes 0 for ever. */
+/* An index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
-/* Give the pages of wholly free groups back, but `keep` of them, at most `most`. Returns the bytes. */
+/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; one caller at a time. Returns the bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
 size_t tmi_handle_bytes(void);
 size_t tmi_handle_idle_groups(void);
+/* Indices revived so far, H5. */
+size_t tmi_handle_revived(void);
 
-/* Verify H2-H4; the caller holds the lock. */
+/* Verify H2-H5; the caller holds the lock. */
 void tmi_handle_check(void);
 
 static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 32); }
 
 extern uint64_t *tmi_words;
+extern uint32_t tmi_handle_first, tmi_handle_count; // indices with a place in the table; the number grows
+
+static inline bool tmi_handle_readable(uint32_t index)
+{
+    bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
+    return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count); // relaxed: who asks because of a handle has got that later
+}
 
 static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
 

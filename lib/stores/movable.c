@@ -105,7 +105,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
         if (slab->emptying) // V2
             continue;
         if (slab->nfree == tmi_mclasses[cls].slots) {
-            tmi_mslab_release(slab, false);
+            tmi_mslab_give_span(tmi_mslab_release(slab), false);
             continue;
         }
         if (tmi_dlist_empty(&slab->tidy_link))
@@ -226,13 +226,16 @@ bool tmi_movable_finish(tmi_mslab_t *slab, size_t pages, bool moved_all, uint32_
     tmi_unlock(&s->lock);
     if (tmi_mslab_purge(slab, empty, pages) < tmi_popcount(empty))
         return false;
+    tmi_released_t r = {NULL, 0, 0};
     tmi_lock(&s->lock);
     end_emptying(s, slab);
     if (slab->nfree == tmi_mclasses[slab->cls].slots)
-        tmi_mslab_release(slab, purge);
+        r = tmi_mslab_release(slab);
     else
         rejoin(s, slab, moved_all, now);
     tmi_unlock(&s->lock);
+    if (r.span != NULL)
+        tmi_mslab_give_span(r, purge); // fork waits for the mover
     return true;
 }
 
@@ -248,7 +251,7 @@ static size_t tidy_slab(tmi_mslabs_t *s, tmi_mslab_t *slab, size_t pages)
     end_emptying(s, slab);
     tmi_store_relaxed(&slab->emptying, false);
     if (slab->nfree == tmi_mclasses[slab->cls].slots) {
-        tmi_mslab_release(slab, false);
+        tmi_mslab_give_span(tmi_mslab_release(slab), false);
         return n;
     }
     tmi_mslab_relevel(slab);

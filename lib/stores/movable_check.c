@@ -16,7 +16,7 @@ static void check_slot(const tmi_mslab_t *slab, uint32_t i)
 {
     const char *at = slab->base + (size_t)i * tmi_mclasses[slab->cls].size;
     bool is_free = slab->free[i / 64] >> (i % 64) & 1;
-    uint64_t w = slab->refs[i] <= tmi_handle_limit() ? tmi_load_relaxed(tmi_word(slab->refs[i])) : 0;
+    uint64_t w = tmi_handle_readable(slab->refs[i]) ? tmi_load_relaxed(tmi_word(slab->refs[i])) : 0;
     bool named = tmi_word_address(w) == at;
     tmi_audit(!(is_free && named), "V4 a word names a free slot", at);
     tmi_audit(!named || is_free || (slab->touched & tmi_mslot_pages(&tmi_mclasses[slab->cls], i)) != 0,

@@ -27,8 +27,14 @@ static inline char *tmi_mslab_span(const tmi_mslab_t *slab) { return slab->base 
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_mslab_t *tmi_mslab_make(unsigned cls);
-/* All slots are free: its memory becomes a free span; with `purge` what is left of it goes to the kernel first. */
-void tmi_mslab_release(tmi_mslab_t *slab, bool purge);
+/* A slab all of whose slots are free is none any more; the caller holds the lock. What is left is a span that nobody knows. */
+typedef struct tmi_released {
+    char *span;
+    size_t units, bytes; // of its pages, that may be there
+} tmi_released_t;
+tmi_released_t tmi_mslab_release(tmi_mslab_t *slab);
+/* That span becomes free address space; with `purge` its pages go first, for which the lock must not be held. */
+void tmi_mslab_give_span(tmi_released_t r, bool purge);
 /* Pages that hold its books. */
 uint64_t tmi_mslab_book_pages(const tmi_mslab_t *slab);
 /* Atomic: a slot's attributes may be made in a signal handler. What a slab had is for the next one of its class. */

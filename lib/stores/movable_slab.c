@@ -178,7 +178,7 @@ void tmi_movable_unwatch(const void *slot)
         say(slab, TMI_MCLASS_WATCHED + slab->cls);
 }
 
-void tmi_mslab_release(tmi_mslab_t *slab, bool purge)
+tmi_released_t tmi_mslab_release(tmi_mslab_t *slab)
 {
     unsigned cls = slab->cls;
     const tmi_class_info_t *c = &tmi_mclasses[cls];
@@ -193,13 +193,18 @@ void tmi_mslab_release(tmi_mslab_t *slab, bool purge)
     keep_attributes(cls, slab->attributes);
     if (!has_books_inside(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
-    if (purge && bytes > 0 && tmi_os_purge(span, c->units * TMI_UNIT_SIZE) == 0) {
+    tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE); // nobody looks for a record there any more, not under the lock either
+    return (tmi_released_t){span, c->units, bytes};
+}
+
+void tmi_mslab_give_span(tmi_released_t r, bool purge)
+{
+    if (purge && r.bytes > 0 && tmi_os_purge(r.span, r.units * TMI_UNIT_SIZE) == 0) {
         tmi_count(purge_calls, 1);
-        tmi_count(purged_bytes, bytes);
-        bytes = 0;
+        tmi_count(purged_bytes, r.bytes);
+        r.bytes = 0;
     }
-    tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
-    tmi_space_free(span, c->units, bytes);
+    tmi_space_free(r.span, r.units, r.bytes);
 }
 
 /* Level 0 is the fullest eighth; a slab without a free slot has none. */

@@ -2,10 +2,8 @@
 #include "host/counters.h"
 #include "host/options.h"
 #include "stores/movable.h"
+#include "threads/helper.h"
 #include "threads/pacer.h"
-
-#include <pthread.h>
-#include <signal.h>
 
 #define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
@@ -15,7 +13,7 @@ _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
 static uint32_t unlocks;      // objects whose locks have ended so far. Relaxed: see seen_t
 static uint32_t asleep;       // futex: 1 while the thread sleeps without a clock
-static bool started;
+static bool stepping;         // there is work, and no thread for it
 static uint64_t longest_step;
 
 static size_t class_live(unsigned c)
@@ -277,20 +275,7 @@ static void *work(void *unused)
     return unused;
 }
 
-static TM_COLD void start(void)
-{
-    sigset_t all, before;
-    pthread_t thread;
-    if (tmi_exchange_relaxed(&started, true))
-        return;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, NULL, work, NULL) == 0)
-        (void)pthread_detach(thread);
-    else
-        tmi_store_relaxed(&started, false);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
+static tmi_helper_t mover = {.work = work};
 
 /* After something was counted. */
 static void wake_if_asleep(void)
@@ -325,14 +310,36 @@ static bool look(uint32_t n)
     return is_worth(g, l + tmi_counter(extent_bytes), tmi_options.compact_churn);
 }
 
+/* There is no thread to be had: who comes by on a slow path does a step, as often as compact_cpu allows. Not in a scope, for whose end the step would wait. */
+static TM_COLD void step_instead(void)
+{
+    enum { STEP_US = 20 };
+    static uint64_t next_ns; // relaxed: it paces
+    const tm_pins_t_ *self = tmi_self_;
+    uint64_t begun = tmi_os_now_ns();
+    if (self->capacity_ == 0 || (self->scope & 0xffff) != 0 || begun < tmi_load_relaxed(&next_ns))
+        return;
+    if (!tmi_compactor_step(self, STEP_US)) {
+        tmi_store_relaxed(&stepping, false);
+        tmi_pacer_step();
+    }
+    uint64_t ns = tmi_os_now_ns() - begun;
+    uint32_t share = share_of_cpu();
+    tmi_store_relaxed(&next_ns, begun + ns + ns * (100 - share) / share);
+}
+
 void tmi_compactor_poll(void)
 {
     if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);
     wake_if_asleep();
-    if (!tmi_load_relaxed(&started) && look(n))
-        start();
+    if (TM_LIKELY(tmi_helper_runs(&mover)))
+        return;
+    if (look(n) && !tmi_helper_run(&mover))
+        tmi_store_relaxed(&stepping, true); // relaxed: it paces
+    if (tmi_load_relaxed(&stepping))
+        step_instead();
 }
 
 /* ---- by request -------------------------------------------------------------------------------------------------------------- */
@@ -358,8 +365,7 @@ static void everything(const tm_pins_t_ *self)
 void tmi_compactor_all(const tm_pins_t_ *self)
 {
     tmi_lock(&tmi_compact_lock);
-    if (tmi_pin_asymmetric())
-        (void)tmi_thread_claim_caches();
+    (void)tmi_thread_claim_caches();
     tmi_compact_afresh(); // pins may have ended
     everything(self);
     tmi_compact_rest();
@@ -415,7 +421,8 @@ void tmi_compactor_before_fork(void) { tmi_compact_drop(); } // [model: fork_for
 
 void tmi_compactor_after_fork(void)
 {
-    tmi_store_relaxed(&started, false);
+    tmi_helper_after_fork(&mover);
+    tmi_store_relaxed(&stepping, false);
     tmi_store_relaxed(&asleep, 0);
     tmi_pin_forget_others(tmi_self_);
     if (tmi_pin_asymmetric())

@@ -3,9 +3,7 @@
 #include "host/options.h"
 #include "host/os.h"
 #include "stores/raw.h"
-
-#include <pthread.h>
-#include <signal.h>
+#include "threads/helper.h"
 
 #define KEEP_MIN ((size_t)256 << 10) // less is not worth a call to the kernel
 #define ARM_MIN ((size_t)2 << 20)    // less is not worth the detour of an armed cache
@@ -15,7 +13,6 @@ enum { ARMED_FREES_MAX = 1024 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
 static uint32_t next_pass; // ms; before it no pass starts. Relaxed: a hint, passes exclude each other by the lock
-static bool helper_started;
 
 static size_t empty_bytes(void) { return tmi_counter(slab_empty_bytes) + tmi_counter(dirty_bytes); }
 
@@ -41,6 +38,15 @@ static void purge_down(uint32_t now, uint32_t min_age, size_t target)
         (void)tmi_raw_purge(now, min_age, enough - done);
 }
 
+void tmi_pacer_step(void)
+{
+    enum { AT_ONCE = 64 << 10 };
+    if (!pending() || !tmi_trylock(&tmi_pacer_lock))
+        return;
+    (void)tmi_space_purge(tmi_os_now_ms(), 0, AT_ONCE);
+    tmi_unlock(&tmi_pacer_lock);
+}
+
 /* What is at least min_age old goes, down to half of what may be kept; and of much more than that the younger, too. */
 static void pass(uint32_t now, uint32_t min_age)
 {
@@ -61,7 +67,7 @@ void tmi_pacer_background_pass(uint32_t min_age)
         pass(tmi_os_now_ms(), min_age);
 }
 
-static void *helper(void *unused)
+static void *tick(void *unused)
 {
     for (;;) {
         tmi_os_sleep_ms(tmi_options.purge_delay / 4 + 1);
@@ -71,16 +77,7 @@ static void *helper(void *unused)
     return unused;
 }
 
-static void start_helper(void)
-{
-    sigset_t all, before;
-    pthread_t thread;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, NULL, helper, NULL) == 0)
-        (void)pthread_detach(thread);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
+static tmi_helper_t helper = {.work = tick};
 
 void tmi_pacer_poll(tmi_cache_t *cache)
 {
@@ -88,12 +85,11 @@ void tmi_pacer_poll(tmi_cache_t *cache)
         disarm(cache);
         return;
     }
-    if (tmi_options.background && !tmi_exchange_relaxed(&helper_started, true))
-        start_helper();
+    bool helped = tmi_options.background && tmi_helper_run(&helper);
     uint32_t now = tmi_os_now_ms();
     if (pass_due(now))
         pass(now, tmi_options.purge_delay);
-    if (cache == NULL || tmi_options.background)
+    if (cache == NULL || helped)
         return;
     cache->armed_frees = 0;
     if (!worth_arming())
@@ -125,4 +121,4 @@ size_t tmi_pacer_purge_all(void)
     return n;
 }
 
-void tmi_pacer_after_fork(void) { tmi_store_relaxed(&helper_started, false); }
+void tmi_pacer_after_fork(void) { tmi_helper_after_fork(&helper); }

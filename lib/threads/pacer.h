@@ -11,8 +11,8 @@
  *
  * A1  At most one pass runs at a time (pacer lock, which passes only try; malloc_trim and the last resort before ENOMEM wait for it).
  *
- * With background:on a thread with all signals blocked does the same on a clock. It is started by the first poll that finds
- * work, in a child of fork too. */
+ * With background:on a thread (helper.h) does the same on a clock. It is started by the first poll that finds
+ * work, in a child of fork too; while there is none the polls go on as without. */
 #ifndef TMI_THREADS_PACER_H
 #define TMI_THREADS_PACER_H
 
@@ -28,6 +28,9 @@ void tmi_pacer_armed_free(tmi_cache_t *cache);
 
 /* A pass over what is at least min_age ms old, by a thread that has nothing else to do. */
 void tmi_pacer_background_pass(uint32_t min_age);
+
+/* A piece of that, of a free span: for who must not take long. */
+void tmi_pacer_step(void);
 
 /* Give back all that is empty, now. Returns the bytes. */
 size_t tmi_pacer_purge_all(void);

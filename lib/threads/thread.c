@@ -262,6 +262,8 @@ void tmi_thread_renumber(void)
 size_t tmi_thread_claim_caches(void)
 {
     size_t n = 0;
+    if (!tmi_pin_asymmetric())
+        return 0; // the owner of a cache has no fence of its own
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         tmi_hcache_claim(&t->handles);
     if (tmi_os_fence(TMI_FENCE_EXPEDITED) == 0)

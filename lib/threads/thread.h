@@ -69,7 +69,7 @@ tmi_thread_t *tmi_thread_with_handles(void);
 /* All records, newest first; following `next` needs no lock. */
 tmi_thread_t *tmi_thread_list(void);
 
-/* Empty the handle caches of all threads that are not inside them just now. One caller at a time (the mover's lock). Returns
+/* Empty the handle caches of all threads that are not inside them just now; none without the asymmetric fence. One caller at a time (the mover's lock). Returns
  * how many slots came back. */
 size_t tmi_thread_claim_caches(void);
 

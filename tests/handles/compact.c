@@ -270,7 +270,7 @@ static int forbidden_from_the_start(void)
     return 0;
 }
 
-/* The same with and without the filter, so that what stops the moving is the filter. */
+/* With and without the filter; refused.c has threads that pin beside it. */
 static int forbidden_later(bool forbid)
 {
     other_t o;
@@ -284,14 +284,13 @@ static int forbidden_later(bool forbid)
     MUST(holes_moved(&first) > 0);
     MUST(!forbid || forbid_membarrier());
     heap_with_holes_t second = make_holes(50000, 200, 10);
-    size_t before = stats_now().moved_objects;
     for (int i = 0; i < 3; i++) {
         (void)tm_compact();
         for (int k = 0; k < 1000 && tm_compact_step(100); k++) {
         }
     }
     tap_sleep_ms(200);
-    MUST(forbid ? stats_now().moved_objects == before && holes_moved(&second) == 0 : holes_moved(&second) > 0);
+    MUST(stats_now().asymmetric != forbid && holes_moved(&second) > 0);
     MUST(holes_intact(&first) && holes_intact(&second));
     (void)pthread_barrier_wait(&o.done);
     (void)pthread_join(t, NULL);
@@ -303,7 +302,7 @@ static int forbidden_later(bool forbid)
     return 0;
 }
 
-static int forbidden_only_later_moving_stops(void) { return forbidden_later(true); }
+static int forbidden_only_later_it_goes_on_too(void) { return forbidden_later(true); }
 static int control_not_forbidden_it_goes_on(void) { return forbidden_later(false); }
 
 /* ---- which case with which options ------------------------------------------------------------------------------------------------ */
@@ -332,7 +331,7 @@ static const trial_t trials[] = {
     CASE(fence_where_there_is_none, "compaction:manual,fence:none"),
     CASE(fence_by_request_is_expedited, MANUAL, "compaction:manual,fence:global"),
     CASE(forbidden_from_the_start, MANUAL),
-    CASE(forbidden_only_later_moving_stops, MANUAL, "compaction:background"),
+    CASE(forbidden_only_later_it_goes_on_too, MANUAL, "compaction:background"),
     CASE(control_not_forbidden_it_goes_on, MANUAL, "compaction:background"),
 };
 

@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-enum { MANY = 6000 };
+enum { MANY = 6000, GROUPS = 10, MOST = GROUPS * 8192 };
 
-static tm_handle_t taken[MANY];
-static uint32_t indices[MANY];
+static tm_handle_t taken[MOST];
+static uint32_t indices[MOST];
 
 static size_t words_in_a_page(void) { return tmi_os_page_size / sizeof(uint64_t); }
 
@@ -52,6 +52,12 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static int by_value32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 static void an_index_is_handed_out_once(void **state)
 {
     (void)state;
@@ -61,7 +67,7 @@ static void an_index_is_handed_out_once(void **state)
         sorted[i] = taken[i];
         assert_true(tmi_handle_formed(taken[i]));
         assert_int_not_equal(indices[i], 0); // H4
-        assert_true(indices[i] <= tmi_handle_limit());
+        assert_true(tmi_handle_readable(indices[i]));
         assert_int_equal(*tmi_word(indices[i]), taken[i] & TMI_WORD_GENERATION); // free: nobody takes it for live
     }
     qsort(sorted, MANY, sizeof *sorted, by_value);
@@ -143,13 +149,14 @@ static void groups_that_are_all_free_go_back(void **state)
     assert_int_equal(tmi_handle_idle_groups(), 1);
 }
 
-static void a_retired_index_is_never_seen_again(void **state)
+/* Others are there. */
+static void a_retired_index_is_not_seen_again(void **state)
 {
     (void)state;
     take(MANY);
     uint32_t retired = indices[MANY / 2];
     tmi_handle_retire(retired);
-    assert_int_equal(*tmi_word(retired), 0);
+    assert_int_equal(*tmi_word(retired) & (TMI_WORD_LIVE | TMI_WORD_GENERATION), 0);
     indices[MANY / 2] = indices[MANY - 1];
     for (int round = 0; round < 3; round++) {
         give(0, MANY - 1);
@@ -159,7 +166,78 @@ static void a_retired_index_is_never_seen_again(void **state)
             assert_int_not_equal(indices[i], retired);
     }
     give(0, MANY - 1);
-    assert_int_equal(*tmi_word(retired), 0);
+    assert_int_equal(*tmi_word(retired) & (TMI_WORD_LIVE | TMI_WORD_GENERATION), 0);
+    assert_int_equal(tmi_handle_revived(), 0);
+}
+
+static void numbers_that_are_no_handles_can_be_looked_up(void **state)
+{
+    (void)state;
+    int local;
+    tm_handle_t wrong[] = {(tm_handle_t)(uintptr_t)&local, (tm_handle_t)(uintptr_t)audit, 1, 4711, (tm_handle_t)-1, (tm_handle_t)-4711, INT64_MAX, UINT32_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong - 2; i++)
+        assert_int_equal(tmi_handle_readable(tmi_handle_index(wrong[i])) ? *tmi_word(tmi_handle_index(wrong[i])) : 1, 0);
+}
+
+/* ---- a table with few indices ----------------------------------------------------------------------------------------------------- */
+
+/* All there are. */
+static size_t take_all(void)
+{
+    tmi_handle_set_limit((uint32_t)(GROUPS * words_in_a_page()));
+    size_t n = tmi_handle_take(taken, MOST);
+    for (size_t i = 0; i < n; i++)
+        indices[i] = tmi_handle_index(taken[i]);
+    audit();
+    return n;
+}
+
+static void retire(size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        tmi_handle_retire(indices[i]);
+    audit();
+}
+
+/* Groups of which all but two are retired one after another: the next index is always of the group that was worn out first, with all its lives. */
+static int retired_ones_come_back_in_order(void *purged)
+{
+    size_t n = take_all(), k = words_in_a_page(), of_group[GROUPS] = {0}, revived = 0;
+    tm_handle_t one;
+    uint32_t order[GROUPS];
+    if (n != GROUPS * k - 1 || tmi_handle_take(&one, 1) != 0)
+        return 1;
+    qsort(indices, n, sizeof *indices, by_value32);
+    for (size_t g = 0; g < GROUPS; g++) // in an order that is not that of the table
+        order[g] = (uint32_t)((g * 7 + 3) % GROUPS);
+    for (size_t g = 0; g < GROUPS; g++) {
+        size_t from = order[g] == 0 ? 0 : order[g] * k - 1, to = order[g] * k + k - 1;
+        bool whole = purged != NULL && g % 2 == 0 && order[g] != 0; // every other one goes back to the kernel
+        of_group[g] = to - from - (whole ? 0 : 2);
+        retire(from, from + of_group[g]);
+        if (tmi_handle_purge(0, SIZE_MAX) != (whole ? tmi_os_page_size : 0))
+            return 2;
+    }
+    for (size_t g = 0; g < GROUPS; g++) {
+        revived += of_group[g];
+        for (size_t i = 0; i < of_group[g]; i++) {
+            audit();
+            if (tmi_handle_take(&one, 1) != 1 || tmi_handle_revived() != revived || tmi_generation_of(one) != 0x3fff)
+                return 3;
+            if ((tmi_handle_index(one) - tmi_handle_first) / k != order[g])
+                return 4;
+        }
+    }
+    return tmi_handle_take(&one, 1) == 0 ? 0 : 5; // the others live
+}
+
+static void retired_indices_come_back_the_longest_retired_first(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(retired_ones_come_back_in_order, NULL, 60);
+    assert_true(exited(&o, 0));
+    o = run_child(retired_ones_come_back_in_order, &o, 60);
+    assert_true(exited(&o, 0));
 }
 
 static int miscount(void *unused)
@@ -187,11 +265,13 @@ int main(void)
     if (tmi_handle_init() != 0)
         return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(retired_indices_come_back_the_longest_retired_first), // the table is new
         cmocka_unit_test(an_index_is_handed_out_once),
         cmocka_unit_test(generations_never_rise),
         cmocka_unit_test(the_fullest_group_is_taken_from),
         cmocka_unit_test(groups_that_are_all_free_go_back),
-        cmocka_unit_test(a_retired_index_is_never_seen_again),
+        cmocka_unit_test(a_retired_index_is_not_seen_again),
+        cmocka_unit_test(numbers_that_are_no_handles_can_be_looked_up),
         cmocka_unit_test(control_the_audit_sees_a_free_index_that_is_live),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

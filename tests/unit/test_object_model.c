@@ -257,6 +257,47 @@ static int fill_the_table(void *unused)
     return 0;
 }
 
+/* A table of one group of indices, most of which have had all their lives more than once at the end. Some objects live all the time. A handle is known for stale for
+ * as long as there are lives that nobody has had. */
+static int lives_begin_anew(void *unused)
+{
+    enum { KEPT = 64, RECENT = 256, OBJECTS = 512 * 16384 * 3 / 2 };
+    tm_handle_t kept[KEPT], recent[RECENT] = {TM_NULL};
+    tm_stats_t s = {.struct_size = sizeof s};
+    (void)unused;
+    tm_free(tm_alloc(48));
+    tmi_handle_set_limit(1);
+    for (size_t i = 0; i < KEPT; i++) {
+        kept[i] = tm_alloc(48);
+        TM_PINNED(char, p, kept[i]) { fill(p, 48, i); }
+    }
+    for (size_t i = 0; i < OBJECTS; i++) {
+        tm_handle_t h = tm_alloc(i % 1000 == 0 ? 100000 : 40);
+        MUST(h != TM_NULL);
+        tm_free(h);
+        MUST(!tm_valid(recent[i % RECENT]));
+        recent[i % RECENT] = h;
+        if (i % (1 << 20) == 0)
+            (void)tm_compact();
+    }
+    tm_stats(&s);
+    MUST(s.revived_indices > 64);
+    for (size_t i = 0; i < KEPT; i++) {
+        TM_PINNED(char, p, kept[i]) { MUST(intact(p, 48, 48, i)); }
+        tm_free(kept[i]);
+    }
+    tmi_check_all();
+    return 0;
+}
+
+static void lives_do_not_run_out(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(lives_begin_anew, NULL, 120);
+    assert_string_equal(o.text, "");
+    assert_true(exited(&o, 0));
+}
+
 static void a_full_table_is_enomem(void **state)
 {
     (void)state;
@@ -270,6 +311,7 @@ int main(void)
     tmi_options_parse("compaction:manual");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_table_is_enomem), // first: in a child of a process that has used no handle
+        cmocka_unit_test(lives_do_not_run_out),
         cmocka_unit_test(random_operations_agree_with_the_model),
         cmocka_unit_test(an_index_is_given_up_after_its_last_life),
         cmocka_unit_test(dropped_table_pages_accept_no_old_handle),

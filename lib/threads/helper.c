@@ -1,0 +1,54 @@
+#include "threads/helper.h"
+#include "base/atomic.h"
+#include "host/os.h"
+
+#include <pthread.h>
+
+enum { RETRY_MS = 1000, STACK_BYTES = 256 << 10 }; // libc puts the program's thread-local variables there too
+
+static void *begin(void *helper)
+{
+    tmi_os_be_ordinary("tinymem");
+    return ((const tmi_helper_t *)helper)->work(NULL);
+}
+
+static bool create(tmi_helper_t *h, size_t stack_bytes)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (stack_bytes > 0)
+        (void)pthread_attr_setstacksize(&attributes, stack_bytes);
+    bool created = pthread_create(&thread, &attributes, begin, h) == 0;
+    (void)pthread_attr_destroy(&attributes);
+    return created;
+}
+
+bool tmi_helper_runs(const tmi_helper_t *h) { return tmi_load_relaxed(&h->runs) != 0; } // relaxed: it paces
+
+bool tmi_helper_run(tmi_helper_t *h)
+{
+    uint32_t next_try = tmi_load_relaxed(&h->next_try); // relaxed: a try too many does no harm
+    if (tmi_helper_runs(h))
+        return true;
+    if (next_try != 0 && (int32_t)(tmi_os_now_ms() - next_try) < 0)
+        return false;
+    if (tmi_exchange_relaxed(&h->runs, 1)) // relaxed: one of several callers gets on
+        return true;
+    uint64_t signals = tmi_os_block_signals(); // it inherits what is blocked
+    bool created = create(h, STACK_BYTES) || create(h, 0);
+    tmi_os_restore_signals(signals);
+    if (!created) {
+        tmi_store_relaxed(&h->next_try, (tmi_os_now_ms() + RETRY_MS) | 1);
+        tmi_store_relaxed(&h->runs, 0);
+    }
+    return created;
+}
+
+void tmi_helper_after_fork(tmi_helper_t *h)
+{
+    tmi_store_relaxed(&h->next_try, 0);
+    tmi_store_relaxed(&h->runs, 0);
+}
