@@ -134,6 +134,8 @@ static void *next_for(const void *p, const char *name, const char *function)
 
 void tmi_foreign_free(void *p, const char *function)
 {
+    if (tmi_early_owns(p))
+        return;
     int saved = errno;
     void (*next)(void *) = (void (*)(void *))next_for(p, "free", function);
     tmi_count(foreign_frees, 1);
@@ -143,19 +145,22 @@ void tmi_foreign_free(void *p, const char *function)
 
 size_t tmi_foreign_usable(void *p, const char *function)
 {
+    if (tmi_early_owns(p))
+        return tmi_early_usable(p);
     size_t (*next)(void *) = (size_t(*)(void *))next_for(p, "malloc_usable_size", function);
     return next(p);
 }
 
 void *tmi_foreign_realloc(void *p, size_t size)
 {
-    int saved = errno;
     size_t usable = tmi_foreign_usable(p, "realloc");
     void *q = tmi_heap_malloc(size);
     if (q == NULL)
         return NULL;
-    memcpy(q, p, tmi_min(size, usable));
-    tmi_foreign_free(p, "realloc");
-    errno = saved;
+    if (tmi_early_owns(p))
+        tmi_early_copy(q, p, tmi_min(size, usable));
+    else
+        memcpy(q, p, tmi_min(size, usable));
+    tmi_foreign_free(p, "realloc"); // keeps errno
     return q;
 }

@@ -57,8 +57,8 @@ static TM_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
         tm_free(h);
 }
 
-/* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, is it not in its last life (nor
- * TM_NULL), and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
+/* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, has it the form of a handle and another life
+ * before it, and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
 {
     tmi_thread_t *t = tmi_self();
@@ -68,7 +68,7 @@ void tm_free(tm_handle_t h)
         return;
     }
     uint64_t *words = tmi_words, w = tmi_load_acquire(&words[tmi_anew(i)]); // pairs: mover_publish
-    if (TM_UNLIKELY(tm_word_differs_(w, h) || tmi_word_is_last(w) || tmi_load_foldable(&t->pins.top) != 0)) {
+    if (TM_UNLIKELY((uint32_t)h != (uint16_t)w || !tmi_word_may_end(w) || tmi_load_foldable(&t->pins.top) != 0)) {
         free_slowly(h, w);
         return;
     }

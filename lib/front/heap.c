@@ -47,6 +47,7 @@ void tmi_heap_init(void)
     }
     tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
     ready_heap();
+    tmi_store_relaxed(&tmi_heap_tiny, TMI_TINY_MAX + 1); // relaxed: whoever sees it late takes the slow path
     tmi_store_release(&state, 2); // everything above before anybody uses it
 }
 
@@ -81,6 +82,8 @@ static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
 /* Out of memory: everything that is cached goes back, address space too, and the request gets a second chance. */
 static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero)
 {
+    if (tmi_os_impossible(size) || tmi_os_impossible(align))
+        return NULL; // programs that try their luck with such sizes keep what they have cached
     if (t != NULL)
         tmi_cache_flush(&t->cache);
     (void)tmi_pacer_purge_all();
@@ -98,6 +101,8 @@ static void answer_summons(tmi_thread_t *t)
 /* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
 static void *allocate(size_t size, size_t align, bool zero)
 {
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
+        return tmi_early_alloc(size, align);
     tmi_heap_init();
     tmi_thread_t *t = tmi_thread_or_null();
     void *p = NULL;
@@ -193,6 +198,8 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 
 bool tmi_heap_free(void *p, const char *function)
 {
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
+        return true; // such blocks are not used again
     unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
     return (TM_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);

@@ -7,12 +7,13 @@
  *   tmi_heap_free_fast ─ fast ─→ magazine
  *        └─ slow ─→ tmi_heap_free ─→ magazine ─→ depot ─→ slabs ...        and the pacer, which purges
  *
- * Works before constructors and after destructors, in any thread, at any time but inside a signal handler that interrupted it.
+ * Works before constructors (early.h) and after destructors, in any thread, at any time but inside a signal handler that interrupted it.
  * Failure is NULL with errno ENOMEM, after everything cached has been given back and the request has been tried again; success and free
  * leave errno alone. Misuse is reported with the name of the calling function, then abort. */
 #ifndef TMI_FRONT_HEAP_H
 #define TMI_FRONT_HEAP_H
 
+#include "front/early.h"
 #include "threads/thread.h"
 
 /* Ready the heap; idempotent, called by every slow path. */
@@ -44,7 +45,7 @@ bool tmi_heap_trim(size_t pad);
 
 static inline void *tmi_heap_malloc(size_t size)
 {
-    if (TM_LIKELY(size <= TMI_TINY_MAX)) {
+    if (TM_LIKELY(size < tmi_load_foldable(&tmi_heap_tiny))) {
         char *self = (char *)tmi_self_;
         ptrdiff_t cache = (ptrdiff_t)offsetof(tmi_thread_t, cache) - (ptrdiff_t)offsetof(tmi_thread_t, pins);
         void *p = tmi_cache_pop(self, cache, ((tmi_cache_t *)(void *)(self + cache))->codes[size]);

@@ -165,7 +165,7 @@ static tm_handle_t bound(size_t size, size_t align, bool zero)
     if (TM_LIKELY(size <= PTRDIFF_MAX && tmi_object_init())) {
         t = tmi_thread_with_handles();
         h = from_stores(t, size, align, zero);
-        if (TM_UNLIKELY(h == TM_NULL)) {
+        if (TM_UNLIKELY(h == TM_NULL) && !tmi_os_impossible(size)) {
             make_room(t);
             h = from_stores(t, size, align, zero);
         }

@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 
 #ifndef MREMAP_DONTUNMAP
@@ -100,6 +101,14 @@ size_t tmi_os_address_limit(void)
     struct rlimit limit;
     bool known = tmi_call(SYS_prlimit64, 0, RLIMIT_AS, 0, tmi_arg(&limit)) == 0 && limit.rlim_cur != RLIM_INFINITY;
     return known ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+bool tmi_os_impossible(size_t size)
+{
+    struct sysinfo machine;
+    if (size > tmi_os_address_limit())
+        return true;
+    return tmi_call(SYS_sysinfo, tmi_arg(&machine)) == 0 && size / machine.mem_unit > machine.totalram + machine.totalswap;
 }
 
 static int map_at(void *hint, size_t size, int prot, int flags, void **out)

@@ -19,6 +19,9 @@ bool tmi_os_init(void);
 /* How much address space the process may have (RLIMIT_AS), or SIZE_MAX. */
 size_t tmi_os_address_limit(void);
 
+/* Whether the kernel would not map so many bytes to a process that had nothing: more than the process may have, or memory and swap together. */
+bool tmi_os_impossible(size_t size);
+
 /* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address. */
 int tmi_os_reserve(size_t size, void **out);
 /* The same at a given place; EEXIST when something else is there. */

@@ -107,9 +107,14 @@ static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
     return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
 }
 
-/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if its generation is not the last one, 0. */
+/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if it may end so: live, not marked, and not in its last life. With the
+ * two lowest of its 16 bits turned to the top these words are one range. A number that equals such a word there, and has 0 above, has the form of a handle. */
 #define TMI_GENERATION_STEP UINT64_C(4)
-static inline bool tmi_word_is_last(uint64_t w) { return (uint16_t)w < TMI_GENERATION_STEP + TMI_WORD_LIVE; } // of word 0 too
+static inline bool tmi_word_may_end(uint64_t w)
+{
+    uint16_t turned = (uint16_t)((uint16_t)w >> 2 | (uint16_t)w << 14);
+    return (uint16_t)(turned - 0x8001) < 0x3fff;
+}
 
 #if TMI_TEST_HOOKS
 /* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its own. */

@@ -76,6 +76,18 @@ static tm_handle_t small_number(void)
     return say(4096);
 }
 
+/* What a word in a magazine says, but for the address: the next life of a freed object, which has not begun. */
+static tm_handle_t next_life(void)
+{
+    tm_handle_t h = tm_alloc(100);
+    tm_free(h);
+    return say(h - 4 - 2);
+}
+
+/* Live handles but for a bit. */
+static tm_handle_t with_a_bit_more(void) { return say(tm_alloc(100) | 1 << 20); }
+static tm_handle_t with_the_movers_bit(void) { return say(tm_alloc(100) | 1); }
+
 /* Before the process has any object, and the table of words: as its first call. */
 static tm_handle_t foreign_at_first(void) { return say(((tm_handle_t)1 << 63) | (tm_handle_t)123456789 << 32 | 0x5a << 2 | 2); }
 static tm_handle_t address_at_first(void) { return say((tm_handle_t)(uintptr_t)&sink & ~(tm_handle_t)15); }
@@ -88,6 +100,8 @@ static tm_handle_t address_at_first(void) { return say((tm_handle_t)(uintptr_t)&
         tm_scope_enter();                                                             \
         sink = tm_deref(h);                                                           \
     }                                                                                 \
+    CALLS(state)
+#define CALLS(state)                                                                  \
     static void lock_of_##state(void) { sink = tm_lock(state()); }                    \
     static void unlock_of_##state(void) { tm_unlock(state()); }                       \
     static void free_of_##state(void) { tm_free(state()); }                           \
@@ -100,6 +114,9 @@ USES(freed_and_forgotten)
 USES(foreign)
 USES(address)
 USES(small_number)
+CALLS(next_life) // pin and deref, which are inlined, compare 16 bits and no more
+CALLS(with_a_bit_more)
+CALLS(with_the_movers_bit)
 USES(foreign_at_first)
 USES(address_at_first)
 
@@ -320,7 +337,7 @@ static void free_of_mallocs_block(void)
 
 static void control_stale_handles_are_told_without_reports(void)
 {
-    tm_handle_t old[] = {freed(), reused(), freed_large(), freed_and_forgotten(), foreign(), address(), small_number()};
+    tm_handle_t old[] = {freed(), reused(), freed_large(), freed_and_forgotten(), foreign(), address(), small_number(), next_life(), with_a_bit_more(), with_the_movers_bit()};
     for (size_t i = 0; i < sizeof old / sizeof *old; i++)
         if (tm_valid(old[i]) || tm_check(old[i], 100))
             abort();
@@ -392,6 +409,8 @@ typedef struct misuse {
 #define USES_OF(state, what)                                   \
     CASE(pin_of_##state, "tinymem: tm_pin(@): " what, NULL),   \
     CASE(deref_of_##state, "tinymem: tm_deref(@): " what, NULL), \
+    CALLS_OF(state, what)
+#define CALLS_OF(state, what)                                  \
     CASE(lock_of_##state, "tinymem: tm_lock(@): " what, NULL), \
     CASE(unlock_of_##state, "tinymem: tm_unlock(@): " what, NULL), \
     CASE(free_of_##state, "tinymem: tm_free(@): " what, NULL), \
@@ -406,6 +425,9 @@ static const misuse_t cases[] = {
     USES_OF(foreign, FREED_LONG_AGO),
     USES_OF(address, NO_HANDLE),
     USES_OF(small_number, NO_HANDLE),
+    CALLS_OF(next_life, NO_HANDLE),
+    CALLS_OF(with_a_bit_more, NO_HANDLE),
+    CALLS_OF(with_the_movers_bit, NO_HANDLE),
     USES_OF(foreign_at_first, FREED_LONG_AGO),
     USES_OF(address_at_first, NO_HANDLE),
     CASE(free_twice, "tinymem: tm_free(@): " STALE, NULL),

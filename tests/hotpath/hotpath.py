@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 N = 65536
-MOST = 34  # instructions of malloc + free
+MOST = 30  # instructions of malloc + free
 
 
 def callgrind(tmp, library, mode, n):
