@@ -1,4 +1,5 @@
 /* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with `stats`. */
+#include "front/guard.h"
 #include "front/introspect.h"
 #include "front/tally.h"
 #include "host/options.h"
@@ -59,6 +60,8 @@ static void put_summary(const char *line, size_t n)
 
 __attribute__((destructor)) static void finish(void)
 {
+    if (tmi_options.check == TMI_CHECK_FULL)
+        tmi_guard_look("exit");
     if (!tmi_options.stats)
         return;
     tmi_tally_t t;

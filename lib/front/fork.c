@@ -1,4 +1,5 @@
 #include "front/fork.h"
+#include "front/guard.h"
 #include "front/tally.h"
 #include "host/meta.h"
 #include "stores/movable_large.h"
@@ -12,6 +13,7 @@ static bool movable_locked; // what lock_all has taken, under the outermost lock
 
 static void lock_all_but_the_movers(void)
 {
+    tmi_lock(&tmi_guard_lock);
     tmi_lock(&tmi_extent_lock);
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_lock_all();
@@ -41,6 +43,7 @@ void tmi_fork_unlock_all(void)
     tmi_depot_unlock_all();
     tmi_unlock(&tmi_pacer_lock);
     tmi_unlock(&tmi_extent_lock);
+    tmi_unlock(&tmi_guard_lock);
     tmi_unlock(&tmi_compact_lock);
 }
 
@@ -56,6 +59,7 @@ static void reset_all_locks(void)
     tmi_depot_reset_locks();
     tmi_lock_reset(&tmi_pacer_lock);
     tmi_lock_reset(&tmi_extent_lock);
+    tmi_lock_reset(&tmi_guard_lock);
     tmi_lock_reset(&tmi_compact_lock);
 }
 

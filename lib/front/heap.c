@@ -1,5 +1,6 @@
 #include "front/heap.h"
 #include "front/fork.h"
+#include "front/guard.h"
 #include "front/tally.h"
 #include "host/counters.h"
 #include "host/options.h"
@@ -25,7 +26,7 @@ static TM_COLD void ready_heap(void)
     }
     tmi_options_init();
     tmi_thread_init(tmi_options.stats || tmi_options.check == TMI_CHECK_FULL);
-    full_check = tmi_options.check == TMI_CHECK_FULL;
+    full_check = tmi_raw_clean = tmi_options.check == TMI_CHECK_FULL;
     tmi_sizeclass_init();
     tmi_space_init();
     tmi_raw_init();
@@ -63,6 +64,8 @@ __attribute__((constructor(101))) static void begin(void)
 
 static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
 {
+    if (TM_UNLIKELY(full_check))
+        return tmi_guard_alloc(size, align, zero);
     if (size > TMI_SMALL_MAX || align > TMI_SMALL_MAX)
         return tmi_large_alloc(size, align, zero);
     unsigned cls = align <= 16 && (align <= 8 || size > 8) ? tmi_class_of(size) : tmi_class_of_aligned(size, align);
@@ -72,7 +75,7 @@ static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
         p = tmi_raw_take_zeroed(cls, &zero_from);
         return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;
     }
-    if (t != NULL && !full_check)
+    if (t != NULL)
         p = tmi_cache_alloc(&t->cache, cls);
     else
         (void)tmi_raw_take(cls, &p, 1);
@@ -148,9 +151,17 @@ static void require_slot(const void *p, unsigned cls, const char *function)
         tmi_fatal(function, p, wrong);
 }
 
+static void require_block(const void *p, unsigned cls, const char *function)
+{
+    if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST)
+        require_slot(p, cls, function);
+    else
+        require_large(p, cls, function);
+}
+
 static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *function)
 {
-    if (t == NULL || full_check) {
+    if (t == NULL) {
         tmi_raw_return(cls, &p, 1, function);
         tmi_pacer_poll(t ? &t->cache : NULL);
         return;
@@ -186,6 +197,12 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
     }
     if (TM_UNLIKELY(t != NULL && tmi_load_relaxed(&t->cache.summoned)))
         answer_summons(t);
+    if (TM_UNLIKELY(full_check)) {
+        require_block(p, cls, function);
+        tmi_guard_free(p, cls, function);
+        tmi_pacer_poll(t ? &t->cache : NULL);
+        return true;
+    }
     if (TM_LIKELY(cls <= TMI_CLASS_LAST)) {
         free_small(t, cls, p, function);
         return true;
@@ -205,12 +222,25 @@ bool tmi_heap_free(void *p, const char *function)
     return (TM_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 
+/* Of a class on trial the thread's own magazine is looked through, too. */
+static void require_usable(const void *p, unsigned cls, const char *function)
+{
+    tmi_thread_t *t = tmi_thread_or_null();
+    const char *wrong = t != NULL ? tmi_cache_complaint(&t->cache, cls, p) : tmi_raw_complaint(cls, p);
+    if (wrong != NULL)
+        tmi_fatal(function, p, wrong[0] == 'd' ? "a block that has been freed" : wrong);
+}
+
 size_t tmi_heap_usable(const void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
+    if (TM_UNLIKELY(full_check)) {
+        require_block(p, cls, function);
+        return tmi_guard_size(p, cls, function);
+    }
     if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST) {
-        if (TM_UNLIKELY(full_check))
-            require_slot(p, cls, function);
+        if (TM_UNLIKELY(tmi_cache_on_trial(cls)))
+            require_usable(p, cls, function);
         return tmi_classes[cls].size;
     }
     require_large(p, cls, function);
@@ -237,9 +267,11 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     int before = errno;
     unsigned cls = tmi_pagemap_class(p);
     size_t usable = tmi_heap_usable(p, function);
-    if (cls <= TMI_CLASS_LAST ? fits(cls, size) : size > usable / 2 && size <= usable)
+    if (cls <= TMI_CLASS_LAST && TM_UNLIKELY(!tmi_raw_is_slot(cls, p)))
+        tmi_fatal(function, p, "not the start of a block");
+    if (!full_check && (cls <= TMI_CLASS_LAST ? fits(cls, size) : size > usable / 2 && size <= usable))
         return p;
-    if (cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
+    if (!full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
         void *resized = tmi_large_resize(p, size);
         if (resized != NULL) {
             if (TM_UNLIKELY(tmi_options.stats))

@@ -19,6 +19,7 @@
 typedef enum tmi_rank {
     TMI_RANK_NONE, // a leaf: nothing else is locked under it
     TMI_RANK_MOVER,
+    TMI_RANK_GUARD,
     TMI_RANK_EXTENT,
     TMI_RANK_PACER,
     TMI_RANK_DEPOT,

@@ -231,3 +231,12 @@ const char *tmi_raw_complaint(unsigned cls, const void *p)
     tmi_unlock(&tmi_slabs[cls].lock);
     return wrong;
 }
+
+bool tmi_raw_has_before(unsigned cls, const void *p) { return (size_t)((const char *)p - tmi_slab_of(p)->base) >= tmi_classes[cls].size; }
+
+bool tmi_raw_is_slot(unsigned cls, const void *p)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    size_t offset = (size_t)((const char *)p - tmi_slab_of(p)->base), i = tmi_slot_index(c, offset);
+    return i * c->size == offset && i < c->slots;
+}

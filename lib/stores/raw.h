@@ -62,6 +62,9 @@ static inline bool tmi_raw_loose(unsigned cls) { return tmi_load_relaxed(&tmi_sl
 
 void tmi_raw_init(void);
 
+/* Whether new slabs are zeroed, so that their free slots have nothing of others' in them (check:full). Set before the first. */
+extern bool tmi_raw_clean;
+
 /* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from the end goes up
  * through memory. Returns how many; fewer than n only when out of memory. */
 size_t tmi_raw_take(unsigned cls, void **out, size_t n);
@@ -79,6 +82,12 @@ void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *func
 
 /* NULL if p is a slot of a slab of its class that is taken (or cached), or what is wrong with it. For check:full and audits. */
 const char *tmi_raw_complaint(unsigned cls, const void *p);
+
+/* Whether the slab of p, a slot of a class, has a slot before it. */
+bool tmi_raw_has_before(unsigned cls, const void *p);
+
+/* Whether p is the start of a slot of the class whose slab it lies in: without the lock, and so true of freed slots. */
+bool tmi_raw_is_slot(unsigned cls, const void *p);
 
 /* Purge empty pages of slabs that have been in the queue for min_age ms until `enough` bytes are given back. Returns the bytes. */
 size_t tmi_raw_purge(uint32_t now, uint32_t min_age, size_t enough);

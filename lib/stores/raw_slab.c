@@ -4,7 +4,10 @@
 #include "host/report.h"
 #include "stores/raw_impl.h"
 
+#include <string.h>
+
 tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
+bool tmi_raw_clean;
 
 void tmi_raw_init(void)
 {
@@ -48,6 +51,10 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
     if (slab->base == NULL) {
         tmi_meta_free(slab, record_size(c));
         return NULL;
+    }
+    if (dirty && tmi_raw_clean) {
+        (void)tmi_os_purge(slab->base, c->units * TMI_UNIT_SIZE);
+        memset(slab->base, 0, c->units * TMI_UNIT_SIZE); // locked pages stay
     }
     for (unsigned u = 0; u < c->units; u++)
         tmi_span_of(slab->base + u * TMI_UNIT_SIZE)->owner = slab;

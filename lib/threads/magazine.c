@@ -32,13 +32,17 @@ static size_t held(const tmi_cache_t *cache, unsigned cls)
     return buffer ? (size_t)(cache->magazines[cls].top - (buffer + 1)) : 0;
 }
 
+static uint32_t tried[TMI_CLASS_COUNT]; // G6. Relaxed: a race makes the trial a little longer
+
+bool tmi_cache_on_trial(unsigned cls) { return tmi_load_relaxed(&tried[cls]) < TMI_TRIAL; }
+
 /* Of the owner; statistics of other threads read it. */
 static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_relaxed(&cache->magazines[cls].top, top); }
 
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
-    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0 || b->homing;
+    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0 || b->homing || tmi_cache_on_trial(cls);
     tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
 }
 
@@ -355,8 +359,54 @@ static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
     return before > 0;
 }
 
+static bool among(void *const *from, void *const *to, const void *p)
+{
+    for (; from < to; from++)
+        if (*from == p)
+            return true;
+    return false;
+}
+
+static bool in_depot(unsigned cls, const void *p)
+{
+    depot_t *d = &depots[cls];
+    tmi_lock(&d->lock);
+    bool found = among(d->slots, d->slots + d->count, p);
+    tmi_unlock(&d->lock);
+    return found;
+}
+
+const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const void *p)
+{
+    const tmi_magazine_books_t *b = &cache->books[cls];
+    if (in_depot(cls, p))
+        return "double free";
+    if (b->buffer != NULL && (among(b->buffer + 1, cache->magazines[cls].top, p) || among(tmi_cache_home(b), b->buffer + 1 + b->limit, p)))
+        return "double free";
+    return tmi_raw_complaint(cls, p);
+}
+
+/* Another free of a class on trial. */
+static TM_COLD void try_free(tmi_cache_t *cache, unsigned cls, const void *p, const char *function)
+{
+    const char *wrong = tmi_cache_complaint(cache, cls, p);
+    if (wrong != NULL)
+        tmi_fatal(function, p, wrong);
+    tmi_store_relaxed(&tried[cls], tmi_load_relaxed(&tried[cls]) + 1);
+}
+
+/* One of the two slots that were freed last is p. */
+static bool freed_lately(const tmi_cache_t *cache, unsigned cls, const void *p)
+{
+    void *const *top = cache->magazines[cls].top;
+    const tmi_magazine_books_t *b = &cache->books[cls];
+    return top[-1] == p || (held(cache, cls) > 1 && top[-2] == p) || (b->nhome > 0 && *tmi_cache_home(b) == p);
+}
+
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
 {
+    if (TM_UNLIKELY(tmi_cache_on_trial(cls)))
+        try_free(cache, cls, p, function);
     tmi_magazine_t *m = &cache->magazines[cls];
     tmi_magazine_books_t *b = &cache->books[cls];
     if (held(cache, cls) + b->nhome == b->limit) {
@@ -368,8 +418,9 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
         if (!room)
             return;
     }
-    if (TM_UNLIKELY(m->top[-1] == p || (b->nhome > 0 && *tmi_cache_home(b) == p)))
+    if (TM_UNLIKELY(freed_lately(cache, cls, p)))
         tmi_fatal(function, p, "double free");
+    set_limit(cache, cls); // a trial may be over
     if (b->homing) {
         tmi_cache_home(b)[-1] = p;
         b->nhome++;

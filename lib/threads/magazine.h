@@ -9,11 +9,14 @@
  *
  * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
  * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow path:
- *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing or has no magazine.
+ *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing, on trial (G6) or has no magazine.
  * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an idle thread can hold is limited.
  * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
  * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home, limit), nhome of
  *     them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome is 0. top <= home.
+ *
+ * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are looked at closely: is it the start of a slot, is the slot free,
+ *     is it in the magazine or in the depot already. That finds the mistakes of short programs and of tests where they are made; others are found when slots go home.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
  * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other. When that happens
@@ -78,7 +81,7 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
     void **top = tmi_load_relaxed(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top);
     if (TM_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit))) // a NULL stored by another thread is seen soon enough
         return false;
-    if (TM_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
+    if (TM_UNLIKELY(top[-1] == p || top[-2] == p)) // the commonest double frees; the slow path looks at them again, and reports them
         return false;
     *top = p;
     tmi_step_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top, 1);
@@ -121,6 +124,12 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed);
 
 /* A slot, refilled from depot or slabs. NULL: out of memory. */
 void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls);
+
+enum { TMI_TRIAL = 128 };
+/* Whether frees of the class are still looked at closely, G6. */
+bool tmi_cache_on_trial(unsigned cls);
+/* What is wrong with freeing or resizing p, a block of the class, or NULL. */
+const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const void *p);
 
 /* Take a free slot back; verified if it goes to the slabs, in the name of `function`. */
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function);
