@@ -5,32 +5,43 @@
 #ifndef TMI_BASE_ATOMIC_H
 #define TMI_BASE_ATOMIC_H
 
-#define tmi_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define tmi_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define tmi_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define tmi_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#include "base/config.h"
+
+/* Builds for tests call this, if it is set, before every access below: between any two that another thread or a signal handler can tell apart something else
+ * may then be made to happen. */
+#if TMI_TEST_HOOKS
+extern void (*tmi_atomic_point)(void);
+#define TMI_POINT() (__builtin_expect(tmi_atomic_point != 0, 0) ? tmi_atomic_point() : (void)0)
+#else
+#define TMI_POINT() ((void)0)
+#endif
+
+#define tmi_load_relaxed(p) (TMI_POINT(), __atomic_load_n((p), __ATOMIC_RELAXED))
+#define tmi_load_acquire(p) (TMI_POINT(), __atomic_load_n((p), __ATOMIC_ACQUIRE))
+#define tmi_store_relaxed(p, v) (TMI_POINT(), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
+#define tmi_store_release(p, v) (TMI_POINT(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
 
 /* Read-modify-write; each returns the old value. */
-#define tmi_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define tmi_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
-#define tmi_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define tmi_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
-#define tmi_exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
-#define tmi_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define tmi_exchange_relaxed(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
+#define tmi_add_relaxed(p, v) (TMI_POINT(), __atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
+#define tmi_sub_relaxed(p, v) (TMI_POINT(), __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED))
+#define tmi_or_relaxed(p, v) (TMI_POINT(), __atomic_fetch_or((p), (v), __ATOMIC_RELAXED))
+#define tmi_exchange_acquire(p, v) (TMI_POINT(), __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE))
+#define tmi_exchange_release(p, v) (TMI_POINT(), __atomic_exchange_n((p), (v), __ATOMIC_RELEASE))
+#define tmi_exchange_acq_rel(p, v) (TMI_POINT(), __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))
+#define tmi_exchange_relaxed(p, v) (TMI_POINT(), __atomic_exchange_n((p), (v), __ATOMIC_RELAXED))
 
 /* Compare and swap; true on success, `*expected` holds what was found otherwise. */
 #define tmi_cas_acquire(p, expected, v) \
-    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+    (TMI_POINT(), __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 #define tmi_cas_release(p, expected, v) \
-    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+    (TMI_POINT(), __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 
 #define tmi_cas_relaxed(p, expected, v) \
-    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+    (TMI_POINT(), __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 #define tmi_cas_acq_rel(p, expected, v) \
-    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-#define tmi_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
-#define tmi_sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
+    (TMI_POINT(), __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+#define tmi_add_acq_rel(p, v) (TMI_POINT(), __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
+#define tmi_sub_release(p, v) (TMI_POINT(), __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE))
 
 /* One writer, any readers: an addition without a read-modify-write. The owner alone calls it. */
 #define tmi_own_add(p, v) tmi_store_relaxed((p), tmi_load_relaxed(p) + (v))
@@ -74,7 +85,7 @@ static inline void tmi_fence_full(void)
     (void)__atomic_fetch_add(&place, 1, __ATOMIC_SEQ_CST);
 }
 #else
-#define tmi_fence_full() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define tmi_fence_full() (TMI_POINT(), __atomic_thread_fence(__ATOMIC_SEQ_CST))
 #endif
 
 static inline void tmi_cpu_relax(void)

@@ -48,7 +48,7 @@ static inline void *tmi_heap_malloc(size_t size)
     if (TM_LIKELY(size < tmi_load_foldable(&tmi_heap_tiny))) {
         char *self = (char *)tmi_self_;
         ptrdiff_t cache = (ptrdiff_t)offsetof(tmi_thread_t, cache) - (ptrdiff_t)offsetof(tmi_thread_t, pins);
-        void *p = tmi_cache_pop(self, cache, ((tmi_cache_t *)(void *)(self + cache))->codes[size]);
+        void *p = tmi_cache_pop(self, cache, *(const uint8_t *)(self + cache + offsetof(tmi_cache_t, codes) + size));
         if (TM_LIKELY(p != NULL))
             return p;
     }

@@ -20,7 +20,7 @@ void tmi_pin_list(tm_pins_t_ *r)
  * the flag is seen cleared here, or the limit is cleared after this. */
 static void allow_quick_pins(tm_pins_t_ *r)
 {
-    tmi_store_relaxed(&r->limit, r->capacity_);
+    tmi_store_relaxed(&r->limit, r->capacity_ - 1); // P7: a slot is left for the guard
     tmi_fence_full(); // the limit before the flag
     if (!tmi_pin_asymmetric())
         tmi_store_relaxed(&r->limit, 0);
@@ -49,15 +49,20 @@ void tmi_pin_enter(tm_pins_t_ *r)
 {
     if (r->capacity_ == 0)
         enter(r);
-    if (r->limit == 0 && tmi_pin_asymmetric())
+    if (r->limit == 0 && r->overflow_ == 0 && tmi_pin_asymmetric())
         allow_quick_pins(r);
 }
+
+/* Whether the guard is on the first stack, P7. */
+static bool guarded(const tm_pins_t_ *r) { return r->top > 0 && r->slot[r->top] == TM_PIN_GUARD_; }
+
+static size_t pins_of(const tm_pins_t_ *r) { return r->top - guarded(r) + r->overflow_; }
 
 size_t tmi_pin_leave(tm_pins_t_ *r)
 {
     if (r->capacity_ == 0)
         return 0;
-    size_t left = r->top + (r->scope & 0xffff) + r->overflow_;
+    size_t left = pins_of(r) + (r->scope & 0xffff);
     tmi_store_release(&r->scope, (r->scope | 0xffff) + 1); // as its exits would have; pairs: scan_scope
     tmi_store_release(&r->top, 0);                         // pairs: scan_top
     tmi_store_release(&r->overflow_, 0);                   // the same
@@ -107,9 +112,19 @@ static void push_fenced(uint32_t *top, tm_handle_t *slot, tm_handle_t h)
     tmi_fence_full();
 }
 
+/* After the second stack has a pin: then a handler that comes in between leaves the guard there, and pushes it again in the same place. */
+static void push_guard(tm_pins_t_ *r)
+{
+    uint32_t t = r->top;
+    if (t > 0 && r->slot[t] == TM_PIN_GUARD_)
+        return;
+    tmi_store_release(&r->slot[t + 1], TM_PIN_GUARD_); // no handle: nobody misses it
+    tmi_store_release(&r->top, t + 1);
+}
+
 bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address)
 {
-    if (r->top < r->capacity_) {
+    if (r->overflow_ == 0 && r->top < r->capacity_ - 1) {
         push_fenced(&r->top, &r->slot[r->top + 1], h);
         return tmi_pin_touch(h, address);
     }
@@ -118,7 +133,21 @@ bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address)
     if (slot == NULL)
         return false;
     push_fenced(&r->overflow_, slot, h);
+    push_guard(r);
+    tmi_store_relaxed(&r->limit, 0);
     return tmi_pin_touch(h, address);
+}
+
+/* The second stack is empty again: so the first is used. A handler may come at any instant, and may do the same first. */
+static void leave_second(tm_pins_t_ *r)
+{
+    if (r->overflow_ != 0)
+        return;
+    uint32_t t = r->top;
+    if (t > 0 && r->slot[t] == TM_PIN_GUARD_)
+        tmi_store_release(&r->top, t - 1);
+    if (tmi_pin_asymmetric())
+        allow_quick_pins(r);
 }
 
 /* The end of a pin in the second stack. As in the first the top handle goes down into the hole. */
@@ -132,20 +161,24 @@ static bool remove_more(tm_pins_t_ *r, tm_handle_t h)
     if (i < t)
         tmi_store_release(tmi_pin_more_slot(r, i, false), *tmi_pin_more_slot(r, t, false)); // as unpin_move
     tmi_store_release(&r->overflow_, t - 1); // as unpin_top
+    leave_second(r);
     return true;
 }
 
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
 {
-    uint32_t t = r->top, i = t;
     if (remove_more(r, h)) // these are younger
         return true;
+    bool guard = guarded(r);
+    uint32_t t = r->top, last = t - guard, i = last;
     while (i > 0 && r->slot[i] != h)
         i--;
     if (i == 0)
         return false;
-    if (i < t)
-        tmi_store_release(&r->slot[i], r->slot[t]); // [model: unpin_move] downwards, P2, before top falls; pairs: scan_slot
+    if (i < last)
+        tmi_store_release(&r->slot[i], r->slot[last]); // [model: unpin_move] downwards, P2, before top falls; pairs: scan_slot
+    if (guard)
+        tmi_store_release(&r->slot[last], TM_PIN_GUARD_); // its handle has gone down
     tmi_store_release(&r->top, t - 1);
     return true;
 }
@@ -158,6 +191,8 @@ bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark)
     tmi_store_release(&r->overflow_, mark > r->top ? mark - r->top : 0); // as unpin_top; the younger ones first
     if (mark < r->top)
         tmi_store_release(&r->top, mark);
+    if (more > 0)
+        leave_second(r);
     return true;
 }
 
@@ -284,7 +319,7 @@ size_t tmi_pin_count(void)
 {
     size_t n = 0;
     for (const tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_)
-        n += tmi_load_relaxed(&r->top) + tmi_load_relaxed(&r->overflow_); // a statistic
+        n += tmi_load_relaxed(&r->top) + tmi_load_relaxed(&r->overflow_) - (tmi_load_relaxed(&r->overflow_) > 0); // a statistic; less the guard
     return n;
 }
 

@@ -1,8 +1,10 @@
 #include "support.h"
+#include "base/atomic.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +46,45 @@ size_t rng_size(rng_t *r, size_t max)
     size_t size = rng_below(r, (size_t)1 << (1 + rng_below(r, bits)));
     return size > max ? size % (max + 1) : size;
 }
+
+/* ---- delays ------------------------------------------------------------------------------------------------------------------------ */
+
+#if TMI_TEST_HOOKS
+static uint64_t delay_seed, delay_points;
+static int delay_signal;
+
+/* One access in a hundred or so is held up. Which, and how, depends on the seed and on how many there have been. */
+static void point(void)
+{
+    enum { ONE_IN = 128 };
+    int saved = errno;
+    uint64_t x = mix(delay_seed + __atomic_fetch_add(&delay_points, 1, __ATOMIC_RELAXED));
+    int signal = __atomic_load_n(&delay_signal, __ATOMIC_RELAXED);
+    if (x % ONE_IN != 0)
+        return;
+    struct timespec little = {0, 1000 + (long)(x >> 50)};
+    switch (x >> 40 & 7) {
+    case 0: (void)nanosleep(&little, NULL); break;
+    case 1:
+    case 2: if (signal != 0) (void)raise(signal); break;
+    default: (void)sched_yield();
+    }
+    errno = saved;
+}
+
+void delays_raise(int signal) { __atomic_store_n(&delay_signal, signal, __ATOMIC_RELAXED); }
+
+__attribute__((constructor)) static void delays(void)
+{
+    const char *seed = getenv("TEST_DELAYS");
+    if (seed == NULL)
+        return;
+    delay_seed = mix((uint64_t)atoll(seed));
+    tmi_atomic_point = point;
+}
+#else
+void delays_raise(int signal) { (void)signal; }
+#endif
 
 static void put_word(char *p, size_t size, size_t at, uint64_t mark)
 {

@@ -442,6 +442,7 @@ static void run(double seconds, bool with_forks)
     pthread_t t[THREADS], others[3];
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     (void)sigaction(SIGUSR1, &action, NULL);
+    delays_raise(SIGUSR1);
     stop = failed = false;
     make_commons();
     for (uintptr_t i = 0; i < THREADS; i++)
