@@ -97,7 +97,7 @@ tm_ref_t tm_ref(tm_handle_t h) { return tmi_handle_index(h); }
 
 tm_handle_t tm_from_ref(tm_ref_t r) { return tmi_object_ready() ? tmi_object_of_index(r) : TM_NULL; }
 
-unsigned tm_pin_mark(void) { return tmi_self_->top + tmi_self_->overflow_; }
+unsigned tm_pin_mark(void) { return tmi_pin_mark(tmi_self_); }
 void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
 
 size_t tm_compact(void) { return tmi_object_compact(); }

@@ -183,13 +183,15 @@ bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
     return true;
 }
 
+uint32_t tmi_pin_mark(const tm_pins_t_ *r) { return (uint32_t)pins_of(r); }
+
 bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark)
 {
-    uint32_t more = r->overflow_;
-    if (mark > r->top + more)
+    uint32_t more = r->overflow_, first = r->top - guarded(r);
+    if (mark > first + more)
         return false;
-    tmi_store_release(&r->overflow_, mark > r->top ? mark - r->top : 0); // as unpin_top; the younger ones first
-    if (mark < r->top)
+    tmi_store_release(&r->overflow_, mark > first ? mark - first : 0); // as unpin_top; the younger ones first
+    if (mark < first)
         tmi_store_release(&r->top, mark);
     if (more > 0)
         leave_second(r);

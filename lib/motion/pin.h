@@ -48,6 +48,8 @@ bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address);
 bool tmi_pin_touch(tm_handle_t h, void **address);
 /* End a pin, the youngest of h. False: there is none. */
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h);
+/* How many pins there are. */
+uint32_t tmi_pin_mark(const tm_pins_t_ *r);
 /* End all pins but the first `mark` ones. False: there are not so many. */
 bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark);
 /* Slot i (> 0) of the second stack. NULL: there is none, or with `make` no memory for it. */

@@ -1,4 +1,5 @@
 /* The audit of V1-V6. */
+#include "host/os.h"
 #include "host/report.h"
 #include "stores/handle.h"
 #include "stores/movable_impl.h"
@@ -19,8 +20,7 @@ static void check_slot(const tmi_mslab_t *slab, uint32_t i)
     uint64_t w = tmi_handle_readable(slab->refs[i]) ? tmi_load_relaxed(tmi_word(slab->refs[i])) : 0;
     bool named = tmi_word_address(w) == at;
     tmi_audit(!(is_free && named), "V4 a word names a free slot", at);
-    tmi_audit(!named || is_free || (slab->touched & tmi_mslot_pages(&tmi_mclasses[slab->cls], i)) != 0,
-              "V3 a taken slot is in an untouched page", at);
+    tmi_audit(is_free || (tmi_mslot_pages(&tmi_mclasses[slab->cls], i) & ~slab->touched) == 0, "V3 a taken slot is in an untouched page", at);
 }
 
 static void check_slab(const tmi_mslab_t *slab, unsigned cls)
@@ -34,29 +34,56 @@ static void check_slab(const tmi_mslab_t *slab, unsigned cls)
     if (c->slots % 64 != 0)
         tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "V1 bit past the last slot", slab->base);
     tmi_audit(slab->cls == cls && nfree == slab->nfree, "V1 nfree differs from the bitmap", slab->base);
-    tmi_audit(slab->nfree < c->slots, "V2 slab without a taken slot", slab->base);
-    tmi_audit(tmi_movable_class(slab->base) == cls && tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
+    tmi_audit(slab->nfree < c->slots || slab->emptying, "V2 slab without a taken slot", slab->base);
+    tmi_audit(tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
     for (uint32_t i = 0; i < c->slots; i++)
         check_slot(slab, i);
 }
 
+/* The lists that it must be in, and must not. */
+static void check_lists(const tmi_mslab_t *slab)
+{
+    const tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
+    bool levelled = slab->nfree > 0 && !slab->emptying;
+    tmi_audit((slab->level < TMI_MOVABLE_LEVELS) == levelled, "V2 a slab has a level when it gives slots", slab->base);
+    tmi_audit(!levelled || in_list(&s->levels[slab->level], &slab->level_link), "V2 a slab in the list of its level", slab->base);
+    bool to_be_tidied = !tmi_dlist_empty(&slab->tidy_link);
+    tmi_audit(!to_be_tidied || (!slab->emptying && in_list(&s->tidy, &slab->tidy_link)), "V6 a slab in the tidy list", slab->base);
+}
+
+static void check_attributes(const tmi_mslab_t *slab)
+{
+    uint32_t set = 0, *a = tmi_load_acquire(&slab->attributes); // pairs: tmi_mslab_make_attributes
+    for (uint32_t i = 0; a != NULL && i < tmi_mclasses[slab->cls].slots; i++)
+        set += (tmi_load_relaxed(&a[i]) & ~(uint32_t)TMI_LOCKS_MASK) != 0; // locks come and go without our lock
+    bool watched = tmi_movable_watched(tmi_pagemap_movable(slab->base));
+    tmi_audit(set == 0 || watched, "V5 a slab with attributes is watched", slab->base);
+}
+
+/* Every slab of the class, found through the page map, since full ones and those that are being emptied are in no list. */
 void tmi_movable_check(unsigned cls)
 {
     const tmi_mslabs_t *s = &tmi_mslabs[cls];
-    size_t nfree = 0;
+    size_t nslabs = 0, nfree = 0, nfree_emptying = 0, touched = 0;
+    uintptr_t end = TMI_PAGEMAP_SEGMENTS;
     if (s->tidy.next == NULL)
         return;
-    for (unsigned l = 0; l < TMI_MOVABLE_LEVELS; l++) {
+    for (unsigned l = 0; l < TMI_MOVABLE_LEVELS; l++)
         tmi_audit(tmi_dlist_empty(&s->levels[l]) == !(s->nonempty >> l & 1), "V2 the set of levels", s);
-        for (const tmi_dlist_t *n = s->levels[l].next; n != &s->levels[l]; n = n->next) {
-            const tmi_mslab_t *slab = TM_CONTAINER_OF(n, tmi_mslab_t, level_link);
-            tmi_audit(slab->level == l && !slab->emptying, "V2 a slab in the list of its level", slab->base);
+    for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
+        for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
+            char *p = (char *)(g << TMI_SEGMENT_SHIFT) + u * TMI_UNIT_SIZE;
+            if (!tmi_pagemap_covers_movable(p) || tmi_movable_class(p) != cls || tmi_mslab_span(tmi_mslab_of(p)) != p)
+                continue;
+            const tmi_mslab_t *slab = tmi_mslab_of(p);
             check_slab(slab, cls);
-            nfree += slab->nfree;
+            check_lists(slab);
+            check_attributes(slab);
+            nslabs++;
+            *(slab->emptying ? &nfree_emptying : &nfree) += slab->nfree;
+            touched += (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift;
         }
-    }
-    tmi_audit(nfree == s->nfree, "V1 free slots of the class", s);
-    tmi_audit(s->touched_bytes <= s->nslabs * tmi_mclasses[cls].units * TMI_UNIT_SIZE, "V3 touched bytes of the class", s);
-    for (const tmi_dlist_t *n = s->tidy.next; n != &s->tidy; n = n->next)
-        tmi_audit(TM_CONTAINER_OF(n, tmi_mslab_t, tidy_link)->cls == cls && in_list(&s->tidy, n), "V6 a slab in the tidy list", s);
+    tmi_audit(nslabs == s->nslabs && nfree == s->nfree, "V1 free slots of the class", s);
+    tmi_audit(nfree_emptying == s->nfree_emptying, "V1 free slots of slabs that are being emptied", s);
+    tmi_audit(touched == s->touched_bytes, "V3 touched bytes of the class", s);
 }

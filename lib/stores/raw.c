@@ -17,13 +17,19 @@ static tmi_slab_t *fullest(unsigned cls)
     return TM_CONTAINER_OF(head->next, tmi_slab_t, level_link);
 }
 
+bool tmi_raw_must_be_loose(unsigned cls)
+{
+    const tmi_slabs_t *s = &tmi_slabs[cls];
+    size_t used = s->used_pages << tmi_os_page_shift;
+    size_t slack = used - (s->nslabs * tmi_classes[cls].slots - s->nfree) * tmi_classes[cls].size;
+    return slack > LOOSE_MIN && slack > used / (s->loose ? 16 : 8);
+}
+
 /* Keeps R7. */
 static void judge(unsigned cls)
 {
     tmi_slabs_t *s = &tmi_slabs[cls];
-    size_t used = s->used_pages << tmi_os_page_shift;
-    size_t slack = used - (s->nslabs * tmi_classes[cls].slots - s->nfree) * tmi_classes[cls].size;
-    bool loose = slack > LOOSE_MIN && slack > used / (s->loose ? 16 : 8);
+    bool loose = tmi_raw_must_be_loose(cls);
     if (loose != s->loose)
         tmi_store_relaxed(&s->loose, loose);
 }
@@ -111,6 +117,7 @@ size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
         tmi_dlist_t *emptiest = &s->levels[tmi_log2(s->nonempty)];
         got = take_lines_from(TM_CONTAINER_OF(emptiest->next, tmi_slab_t, level_link), out + n, n);
         tmi_own_add(&s->nfree, -got);
+        judge(cls);
     }
     tmi_unlock(&s->lock);
     size_t rest = got < n ? tmi_raw_take(cls, out, n - got) : 0;
@@ -142,6 +149,7 @@ void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
             w++;
         *zero_from = untouched_from(slab, c, w * 64 + tmi_lowest_bit(slab->free[w]));
         tmi_own_add(&s->nfree, -take_from(slab, &p + 1, 1));
+        judge(cls);
     }
     tmi_unlock(&s->lock);
     return p;

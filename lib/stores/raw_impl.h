@@ -18,6 +18,9 @@ static inline uint64_t tmi_slot_pages(const tmi_class_info_t *c, size_t i)
     return tmi_low_bits(last + 1) & ~tmi_low_bits(first);
 }
 
+/* What R7 says of the class. */
+bool tmi_raw_must_be_loose(unsigned cls);
+
 /* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */
 tmi_slab_t *tmi_slab_make(unsigned cls);
 /* A slab whose slots are all free becomes a free span. */

@@ -8,7 +8,7 @@ static char *mine;
 
 static int seven(void) { return 7; }
 
-static int (*resolve_here(void))(void)
+__attribute__((used)) static int (*resolve_here(void))(void)
 {
     mine = malloc(50);
     if (mine != NULL)

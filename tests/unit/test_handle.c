@@ -52,12 +52,6 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int by_value32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void an_index_is_handed_out_once(void **state)
 {
     (void)state;
@@ -179,6 +173,13 @@ static void numbers_that_are_no_handles_can_be_looked_up(void **state)
         assert_int_equal(tmi_handle_readable(tmi_handle_index(wrong[i])) ? *tmi_word(tmi_handle_index(wrong[i])) : 1, 0);
 }
 
+#if TMI_TEST_HOOKS
+static int by_value32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 /* ---- a table with few indices ----------------------------------------------------------------------------------------------------- */
 
 /* All there are. */
@@ -239,6 +240,7 @@ static void retired_indices_come_back_the_longest_retired_first(void **state)
     o = run_child(retired_ones_come_back_in_order, &o, 60);
     assert_true(exited(&o, 0));
 }
+#endif
 
 static int miscount(void *unused)
 {
@@ -265,7 +267,9 @@ int main(void)
     if (tmi_handle_init() != 0)
         return 1;
     const struct CMUnitTest tests[] = {
+#if TMI_TEST_HOOKS
         cmocka_unit_test(retired_indices_come_back_the_longest_retired_first), // the table is new
+#endif
         cmocka_unit_test(an_index_is_handed_out_once),
         cmocka_unit_test(generations_never_rise),
         cmocka_unit_test(the_fullest_group_is_taken_from),

@@ -9,7 +9,7 @@ size_t malloc_usable_size(void *p);
 
 static int answer(void) { return 42; }
 
-static int (*resolve(void))(void)
+__attribute__((used)) static int (*resolve(void))(void)
 {
     kept = malloc(100);
     free(malloc(10));
