@@ -35,8 +35,8 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
         ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
     ms->hand = TMI_MCLASS_FIRST;
-    tmi_store_relaxed(&cache->current, ms); // before `own`: who claims the cache must not be overruled
-    tmi_store_release(&cache->own, ms);     // whole, and with `current`, before others claim it; pairs: tmi_hcache_claim
+    tmi_store_relaxed(&cache->current, ms); // [model: make_current] before `own`: who claims the cache must not be overruled
+    tmi_store_release(&cache->own, ms);     // [model: make_own] whole, and with `current`, before others claim it; pairs: claim_set
     return true;
 }
 
@@ -198,15 +198,15 @@ size_t tmi_hcache_flush(tmi_hcache_t *cache)
 
 void tmi_hcache_claim(tmi_hcache_t *cache)
 {
-    if (tmi_load_acquire(&cache->own) != NULL) // pairs: tmi_hcache_make
-        tmi_store_relaxed(&cache->current, &tmi_hcache_none); // relaxed: the fence that follows orders it
+    if (tmi_load_acquire(&cache->own) != NULL) // pairs: make_own
+        tmi_store_relaxed(&cache->current, &tmi_hcache_none); // [model: claim_set] relaxed: the fence that follows orders it
 }
 
 size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache)
 {
     if (tmi_load_relaxed(&cache->own) == NULL || tmi_load_relaxed(&cache->current) != &tmi_hcache_none)
         return 0;
-    if (tmi_load_acquire(&cache->busy)) // pairs: tmi_hcache_end
+    if (tmi_load_acquire(&cache->busy)) // [model: claim_look] pairs: claim_end
         return 0;
     size_t n = flush_all(cache->own);
     tm_handle_t *room = first_room(cache->own);
@@ -218,7 +218,7 @@ void tmi_hcache_unclaim(tmi_hcache_t *cache)
 {
     tmi_hmagazines_t *own = tmi_load_acquire(&cache->own);
     if (own != NULL)
-        tmi_store_release(&cache->current, own); // the magazines before; pairs: tmi_hcache_begin
+        tmi_store_release(&cache->current, own); // [model: claim_undo] the magazines before; pairs: claim_current
 }
 
 size_t tmi_hcache_count(const tmi_hcache_t *cache, unsigned cls)

@@ -266,7 +266,7 @@ size_t tmi_thread_claim_caches(void)
         return 0; // the owner of a cache has no fence of its own
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         tmi_hcache_claim(&t->handles);
-    if (tmi_os_fence(TMI_FENCE_EXPEDITED) == 0)
+    if (tmi_os_fence(TMI_FENCE_EXPEDITED) == 0) // [model: claim_fence] pairs: claim_busy
         for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
             n += tmi_hcache_flush_claimed(&t->handles);
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
