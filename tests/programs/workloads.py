@@ -57,6 +57,11 @@ def perl(run):
     return run.command("perl", script("words.pl"))
 
 
+def php(run):
+    run.environment["USE_ZEND_ALLOC"] = "0"
+    return run.command("php", script("tables.php"))
+
+
 def lua(run):
     return run.command("lua5.4", script("trees.lua"))
 
@@ -325,6 +330,7 @@ PROGRAMS = [
     Program("nginx", "nginx", "ab: 35,000 requests, gzip, rewrites, listings; pages fetched", nginx, needs=["nginx", "ab"]),
     Program("sqlite3", "sqlite3", "250,000 rows: joins, windows, JSON, vacuum; the database file", sqlite, needs=["sqlite3"]),
     Program("perl", "perl", "words, hashes, regular expressions", perl, needs=["perl"]),
+    Program("php", "php-cli", "USE_ZEND_ALLOC=0; objects, strings, JSON, sorting; its extensions are opened with RTLD_DEEPBIND", php, needs=["php"]),
     Program("lua5.4", "lua5.4", "trees, strings, coroutines", lua, needs=["lua5.4"]),
     Program("ruby", "ruby", "objects, strings, hashes, threads", ruby, needs=["ruby"]),
     Program("git", "git", "ten commits of 300 files and more, log -p, gc, fsck, clone, grep", git, needs=["git"]),
