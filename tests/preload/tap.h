@@ -100,7 +100,8 @@ __attribute__((unused)) static bool tap_start(tap_child_t *c, const char *const 
 /* Reads what the child says until both ends are closed, then its status. */
 __attribute__((unused)) static void tap_finish(tap_child_t *c, double seconds)
 {
-    double end = tap_now() + seconds;
+    const char *times = getenv("TEST_PATIENCE"); // where all is slow
+    double end = tap_now() + seconds * (times != NULL ? atoi(times) : 1);
     char *bufs[2] = {c->out, c->err};
     size_t n[2] = {strlen(c->out), strlen(c->err)};
     bool open_[2] = {true, true}, late = false;
