@@ -19,8 +19,7 @@ typedef struct free_block {
 tmi_lock_t tmi_meta_lock = TMI_LOCK_OF(TMI_RANK_META);
 static free_block_t *lists[FINE_LISTS + COARSE_LISTS];
 static char start[START_SIZE] TM_ALIGNED(TMI_CACHE_LINE);
-static char *bump = start + TMI_CACHE_LINE, // who looks a word before a block finds memory
-     *bump_end = start + START_SIZE;
+static char *bump = start, *bump_end = start + START_SIZE;
 static size_t taken = START_SIZE;
 static size_t permanent;
 
@@ -41,12 +40,11 @@ static size_t rounded(size_t nbytes)
 static bool new_chunk(void)
 {
     void *p;
-    size_t size = tmi_round_up(TMI_CACHE_LINE + CHUNK_SIZE, tmi_os_page_size); // as at start
-    if (tmi_os_map(NULL, size, tmi_os_page_size, &p) != 0)
+    if (tmi_os_map(NULL, CHUNK_SIZE, tmi_os_page_size, &p) != 0)
         return false;
-    bump = (char *)p + TMI_CACHE_LINE;
-    bump_end = (char *)p + size;
-    tmi_own_add(&taken, size); // statistics read it without the lock
+    bump = p;
+    bump_end = bump + CHUNK_SIZE;
+    tmi_own_add(&taken, CHUNK_SIZE); // statistics read it without the lock
     return true;
 }
 
@@ -57,7 +55,7 @@ static void *bump_alloc(size_t size)
     if (p > bump_end || size > (size_t)(bump_end - p)) {
         if (!new_chunk())
             return NULL;
-        p = bump; // aligned: to a cache line
+        p = bump;
     }
     bump = p + size;
     return p;

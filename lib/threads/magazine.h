@@ -81,7 +81,7 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
     void **top = tmi_load_relaxed(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top);
     if (TM_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit))) // a NULL stored by another thread is seen soon enough
         return false;
-    if (TM_UNLIKELY(top[-1] == p || top[-2] == p)) // the commonest double frees; the slow path looks at them again, and reports them
+    if (TM_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
         return false;
     *top = p;
     tmi_step_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top, 1);
