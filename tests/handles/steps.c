@@ -80,7 +80,7 @@ static _Noreturn void child(void)
 {
     pthread_t t;
     struct sigaction a = {.sa_handler = handler};
-    (void)alarm(allocate_in_handler ? 2 : 20);
+    (void)alarm(allocate_in_handler ? 2 : trap_in_handler ? 200 : 20); // steps are slow
     (void)sigaction(SIGUSR1, &a, NULL);
     common = tm_alloc(40);
     fill_object(common, 40, 1);
