@@ -124,7 +124,7 @@ static void look_before(const char *p, unsigned cls, const char *function)
 
 static void leave_queue(const char *function)
 {
-    waiting_t w = queue[first % QUEUE];
+    waiting_t w = queue[first];
     size_t room = tmi_classes[w.cls].size;
     if (!poisoned(w.p, room, POISON))
         stop(function, w.p, "the block was written to after it had been freed");

@@ -226,9 +226,8 @@ bool tmi_heap_free(void *p, const char *function)
 static void require_usable(const void *p, unsigned cls, const char *function)
 {
     tmi_thread_t *t = tmi_thread_or_null();
-    const char *wrong = t != NULL ? tmi_cache_complaint(&t->cache, cls, p) : tmi_raw_complaint(cls, p);
-    if (wrong != NULL)
-        tmi_fatal(function, p, wrong[0] == 'd' ? "a block that has been freed" : wrong);
+    if ((t != NULL ? tmi_cache_complaint(&t->cache, cls, p) : tmi_raw_complaint(cls, p)) != NULL)
+        tmi_fatal(function, p, tmi_raw_is_slot(cls, p) ? "a block that has been freed" : "not the start of a block");
 }
 
 size_t tmi_heap_usable(const void *p, const char *function)

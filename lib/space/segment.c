@@ -120,11 +120,15 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes)
 }
 
 /* One span, taken out of the books while the kernel works on it, so that the lock is not held for long. */
-static size_t purge_one(tmi_span_t *span, uint32_t now)
+static size_t purge_one(tmi_span_t *span, uint32_t now, size_t most_units)
 {
     char *addr = span->owner;
-    tmi_run_t run = tmi_bins_remove(span, addr);
-    tmi_span_mark(addr, run.nunits, TMI_SPAN_USED);
+    tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
+    if (run.nunits > most_units)
+        tail = tmi_run_split(&run, most_units);
+    tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // nobody's, and no neighbour to merge with
+    if (tail.nunits > 0)
+        tmi_bins_put(tail, now);
     tmi_unlock(&tmi_space_lock);
     int err = tmi_os_purge(addr, run.nunits * TMI_UNIT_SIZE);
     tmi_count(purge_calls, 1);
@@ -145,11 +149,20 @@ size_t tmi_space_purge(uint32_t now, uint32_t min_age, size_t enough)
         tmi_span_t *oldest = tmi_bins_oldest();
         if (oldest == NULL || (int32_t)(now - oldest->since) < (int32_t)min_age)
             break;
-        size_t n = purge_one(oldest, now);
+        size_t n = purge_one(oldest, now, SIZE_MAX);
         if (n == 0)
             break;
         total += n;
     }
     tmi_unlock(&tmi_space_lock);
     return total;
+}
+
+size_t tmi_space_purge_unit(void)
+{
+    tmi_lock(&tmi_space_lock);
+    tmi_span_t *oldest = tmi_bins_oldest();
+    size_t n = oldest == NULL ? 0 : purge_one(oldest, tmi_os_now_ms(), 1);
+    tmi_unlock(&tmi_space_lock);
+    return n;
 }

@@ -64,6 +64,8 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
 /* Purge free spans that have been dirty for min_age ms, oldest first, until at least `enough` bytes (estimated) are given
  * back or none is left. Returns the bytes. Takes the lock for short times only. */
 size_t tmi_space_purge(uint32_t now, uint32_t min_age, size_t enough);
+/* The same of one unit, whatever its age: a call that takes a few microseconds. */
+size_t tmi_space_purge_unit(void);
 
 /* Unmap segments that are wholly clean. Returns the bytes. */
 size_t tmi_space_release(void);

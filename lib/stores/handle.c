@@ -19,7 +19,7 @@ typedef struct group {
     tmi_dlist_t link;   // in its level, in `idle` or `spent`, or on its way to the kernel
     tmi_dlist_t worn;   // in worn_groups, if it has retired indices
     uint32_t number, nfree, nretired;
-    uint32_t ceiling; // no generation in it is higher, H1
+    uint32_t ceiling; // when it leaves: the lowest generation in it, H1
     uint32_t worn_at; // H5
     uint8_t level;
     uint64_t free[];    // H2
@@ -172,7 +172,6 @@ static group_t *open_group(uint32_t number, uint32_t ceiling)
     tmi_dlist_init(&g->link);
     tmi_dlist_init(&g->worn);
     g->number = number;
-    g->ceiling = ceiling;
     g->level = IN_NONE;
     g->nfree = group_words;
     g->nretired = 0;
@@ -202,8 +201,9 @@ static group_t *group_given_back(void)
 
 static group_t *new_group(void)
 {
-    size_t all = (size_t)max_groups * group_bytes();
-    if ((ngroups == max_groups && !extend()) || !commit(tmi_word(index_of(0, 0)), &committed_words, (ngroups + 1) * group_bytes(), all) ||
+    if (ngroups == max_groups && !extend())
+        return NULL;
+    if (!commit(tmi_word(index_of(0, 0)), &committed_words, (ngroups + 1) * group_bytes(), max_groups * group_bytes()) ||
         !commit(books, &committed_books, (ngroups + 1) * sizeof *books, all_groups * sizeof *books))
         return NULL;
     group_t *g = open_group(ngroups, GENERATIONS - 1);
@@ -242,7 +242,6 @@ static group_t *worn_group(void)
     g->nfree += g->nretired;
     tmi_own_add(&nrevived, g->nretired);
     g->nretired = 0;
-    g->ceiling = GENERATIONS - 1;
     tmi_dlist_remove(&g->worn);
     place(g);
     return g;
@@ -344,7 +343,7 @@ void tmi_handle_retire(uint32_t index)
 
 static uint32_t lowest_generation(const group_t *g)
 {
-    uint32_t lowest = g->ceiling;
+    uint32_t lowest = GENERATIONS - 1;
     for (uint32_t i = 0; i < group_words; i++)
         lowest = (uint32_t)tmi_min(lowest, tmi_generation_of(tmi_load_relaxed(tmi_word(index_of(g->number, i)))));
     return lowest;
@@ -482,6 +481,14 @@ tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation)
     w = (w & ~(TMI_WORD_GENERATION | TMI_WORD_MOVING)) | tmi_generation_bits(generation);
     tmi_store_relaxed(tm_word_of_(h), w);
     return tmi_handle_of_word(tmi_handle_index(h), w);
+}
+
+void tmi_handle_unreserve(uint32_t nindices)
+{
+    uint32_t n = nindices / group_words, rest = max_groups - n;
+    (void)tmi_os_unmap(tmi_word(index_of(n, 0)), rest * group_bytes());
+    max_groups = n;
+    committed_words = tmi_min(committed_words, n * group_bytes());
 }
 
 void tmi_handle_set_limit(uint32_t nindices) { max_groups = all_groups = (uint32_t)tmi_max(nindices / group_words, 1); }

@@ -43,11 +43,6 @@ extern tmi_lock_t tmi_handle_lock; // for fork
 /* 0, or the errno of the reservation. */
 int tmi_handle_init(void);
 
-/* Whether an index's word can be read: those of the table, and as many from 0 and up to 2^32 (TMI_HANDLE_ENDS each) as numbers that were never handles are
- * likely to have. A look-up of what a program calls a handle does not ask. */
-enum { TMI_HANDLE_ENDS = 1 << 16 };
-static inline bool tmi_handle_readable(uint32_t index);
-
 /* Up to n free indices as the handles that they will be (generation, live bit, index); their words are free. */
 size_t tmi_handle_take(tm_handle_t *out, size_t n);
 
@@ -74,6 +69,9 @@ static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 
 extern uint64_t *tmi_words;
 extern uint32_t tmi_handle_first, tmi_handle_count; // indices with a place in the table; the number grows
 
+/* Whether an index's word can be read. So can those of the table, and TMI_HANDLE_ENDS from 0 and up to 2^32: what an address, a small number or a negative
+ * one has for an index when a program takes it for a handle. The look-ups of pin and scope do not ask. */
+enum { TMI_HANDLE_ENDS = 1 << 16 };
 static inline bool tmi_handle_readable(uint32_t index)
 {
     bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
@@ -119,6 +117,8 @@ static inline bool tmi_word_may_end(uint64_t w)
 #if TMI_TEST_HOOKS
 /* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its own. */
 tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
+/* Give the address space of words back from there on, none of which has been used: more indices need an extension. */
+void tmi_handle_unreserve(uint32_t nindices);
 /* Pretend that the table holds only so many indices, from now on. */
 void tmi_handle_set_limit(uint32_t nindices);
 #endif

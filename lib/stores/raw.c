@@ -155,11 +155,17 @@ void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
     return p;
 }
 
-static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p)
+bool tmi_raw_is_slot(unsigned cls, const void *p)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
-    size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
-    if (i * c->size != offset || i >= c->slots)
+    size_t offset = (size_t)((const char *)p - tmi_slab_of(p)->base), i = tmi_slot_index(c, offset);
+    return i * c->size == offset && i < c->slots;
+}
+
+static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p)
+{
+    size_t i = tmi_slot_index(&tmi_classes[cls], (size_t)((const char *)p - slab->base));
+    if (!tmi_raw_is_slot(cls, p))
         return "not the start of a block";
     return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
 }
@@ -241,10 +247,3 @@ const char *tmi_raw_complaint(unsigned cls, const void *p)
 }
 
 bool tmi_raw_has_before(unsigned cls, const void *p) { return (size_t)((const char *)p - tmi_slab_of(p)->base) >= tmi_classes[cls].size; }
-
-bool tmi_raw_is_slot(unsigned cls, const void *p)
-{
-    const tmi_class_info_t *c = &tmi_classes[cls];
-    size_t offset = (size_t)((const char *)p - tmi_slab_of(p)->base), i = tmi_slot_index(c, offset);
-    return i * c->size == offset && i < c->slots;
-}

@@ -319,10 +319,8 @@ static TM_COLD void step_instead(void)
     uint64_t begun = tmi_os_now_ns();
     if (self->capacity_ == 0 || (self->scope & 0xffff) != 0 || begun < tmi_load_relaxed(&next_ns))
         return;
-    if (!tmi_compactor_step(self, STEP_US)) {
-        tmi_store_relaxed(&stepping, false);
-        tmi_pacer_step();
-    }
+    if (!tmi_compactor_step(self, STEP_US))
+        tmi_store_relaxed(&stepping, tmi_pacer_step());
     uint64_t ns = tmi_os_now_ns() - begun;
     uint32_t share = share_of_cpu();
     tmi_store_relaxed(&next_ns, begun + ns + ns * (100 - share) / share);

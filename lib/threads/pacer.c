@@ -38,13 +38,13 @@ static void purge_down(uint32_t now, uint32_t min_age, size_t target)
         (void)tmi_raw_purge(now, min_age, enough - done);
 }
 
-void tmi_pacer_step(void)
+bool tmi_pacer_step(void)
 {
-    enum { AT_ONCE = 64 << 10 };
     if (!pending() || !tmi_trylock(&tmi_pacer_lock))
-        return;
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, AT_ONCE);
+        return false;
+    size_t n = tmi_space_purge_unit();
     tmi_unlock(&tmi_pacer_lock);
+    return n > 0;
 }
 
 /* What is at least min_age old goes, down to half of what may be kept; and of much more than that the younger, too. */

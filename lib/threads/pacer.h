@@ -29,8 +29,8 @@ void tmi_pacer_armed_free(tmi_cache_t *cache);
 /* A pass over what is at least min_age ms old, by a thread that has nothing else to do. */
 void tmi_pacer_background_pass(uint32_t min_age);
 
-/* A piece of that, of a free span: for who must not take long. */
-void tmi_pacer_step(void);
+/* 64 KiB of that, of a free span: for who must not take long. False: there is nothing to do. */
+bool tmi_pacer_step(void);
 
 /* Give back all that is empty, now. Returns the bytes. */
 size_t tmi_pacer_purge_all(void);

@@ -242,6 +242,28 @@ static void retired_indices_come_back_the_longest_retired_first(void **state)
 }
 #endif
 
+#if TMI_TEST_HOOKS
+/* When all words that address space is reserved for are in use there is more, and its words can be written. */
+static int take_beyond_the_reservation(void *unused)
+{
+    (void)unused;
+    take(MANY / 2);
+    tmi_handle_unreserve((uint32_t)tmi_round_up(MANY, words_in_a_page()));
+    for (int round = 0; round < 20; round++) {
+        take(MANY);
+        live_once(MANY);
+    }
+    return tmi_handle_revived() == 0 ? 0 : 1;
+}
+
+static void the_table_grows_beyond_its_reservation(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(take_beyond_the_reservation, NULL, 60);
+    assert_true(exited(&o, 0));
+}
+#endif
+
 static int miscount(void *unused)
 {
     (void)unused;
@@ -269,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #if TMI_TEST_HOOKS
         cmocka_unit_test(retired_indices_come_back_the_longest_retired_first), // the table is new
+        cmocka_unit_test(the_table_grows_beyond_its_reservation),
 #endif
         cmocka_unit_test(an_index_is_handed_out_once),
         cmocka_unit_test(generations_never_rise),
