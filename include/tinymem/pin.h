@@ -55,7 +55,8 @@ typedef struct tm_pins_ {
     uint64_t seen_since_;   /* the mover's: when it first saw the lowest pin, and which */
     tm_handle_t seen_pin_;
     uint32_t top, limit;    /* P4 */
-    tm_handle_t slot[TM_PIN_SLOTS_ + 1]; /* slot[1] is the first; slot[0] equals no handle, nor does the top slot while more_ has pins */
+    /* slot[1] is the first. slot[0] equals no handle, and neither does the top slot while more_ has pins. */
+    tm_handle_t slot[TM_PIN_SLOTS_ + 1];
     struct tm_more_pins_ *more_;         /* a second stack, made when the first is full */
 } tm_pins_t_;
 

@@ -34,10 +34,11 @@ extern "C" {
 /** Version of the library in use, "major.minor.patch". Static storage. Any thread, any time. */
 const char *tm_version(void);
 
-/** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. An old handle of a freed object is
- *  known for stale at every use. An index has 16,384 lives, and rests when it has had them. Only when no other is left do the indices that have rested longest begin anew
- *  (tm_stats_t.revived_indices): after 35 thousand milliards of objects, or under a limit of address space a share of that, 1 milliard at least. Only then
- *  can a handle that old equal a new one. */
+/** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. A handle of a
+ *  freed object is recognised as stale at every use. Each index serves 16,384 objects and is then set aside. Indices
+ *  that were set aside are used again, the longest unused first, only when no other index is left
+ *  (tm_stats_t.revived_indices). That takes 3.5e13 objects, or under a limit of address space at least 1e9. Only a
+ *  handle from before that can then equal a new one. */
 typedef uint64_t tm_handle_t;
 
 /** The handle of nothing. */
@@ -135,7 +136,7 @@ typedef struct tm_figures {
     size_t pins;              /**< count, of all threads, now */
     uint64_t oldest_pin_ns;   /**< how long the mover has seen the oldest pin that is still held */
     uint64_t time_ns;         /**< spent compacting, so far */
-    size_t revived_indices;   /**< count, so far: places of the handle table that had had all their lives and have them again */
+    size_t revived_indices;   /**< count, so far: indices that were set aside and are used again, see tm_handle_t */
 } tm_stats_t;
 void tm_stats(tm_stats_t *out);
 

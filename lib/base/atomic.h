@@ -7,8 +7,8 @@
 
 #include "base/config.h"
 
-/* Builds for tests call this, if it is set, before every access below: between any two that another thread or a signal handler can tell apart something else
- * may then be made to happen. */
+/* Builds for tests call this, if it is set, before every access below: between any two that another thread or a
+ * signal handler can tell apart something else may then be made to happen. */
 #if TMI_TEST_HOOKS
 extern void (*tmi_atomic_point)(void);
 #define TMI_POINT() (__builtin_expect(tmi_atomic_point != 0, 0) ? tmi_atomic_point() : (void)0)

@@ -57,8 +57,9 @@ static TM_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
         tm_free(h);
 }
 
-/* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, has it the form of a handle and another life
- * before it, and has this thread no pins. The rest is asked of the slot: large, locked and aligned objects have classes whose magazine is always full. */
+/* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, has
+ * it the form of a handle and another life before it, and has this thread no pins. The rest is asked of the slot:
+ * large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
 {
     tmi_thread_t *t = tmi_self();

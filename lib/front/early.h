@@ -1,12 +1,12 @@
 /* early.h - allocation before the process can run.
  *
- * Idea: the dynamic linker calls resolvers of IFUNC symbols while it relocates, and these may allocate. The library may not be relocated itself then, and
- * thread-local storage has no contents: no pointer variable, no function of another library, and no heap can be used. So such blocks are cut
- * from a static array, and never used again.
+ * Idea: the dynamic linker calls resolvers of IFUNC symbols while it relocates, and these may allocate. The library
+ * may not be relocated itself then, and thread-local storage has no contents: no pointer variable, no function of
+ * another library, and no heap can be used. So such blocks are cut from a static array, and never used again.
  *
- * `tmi_heap_tiny` is a variable for this only: malloc's fast path compares the size with it, and it is 0 until the heap is ready. Nothing here may need a
- * relocation.
- * Thread safety: any thread. Fails: NULL when the array is used up, errno left alone. */
+ * `tmi_heap_tiny` is a variable for this only: malloc's fast path compares the size with it, and it is 0 until the
+ * heap is ready. Nothing here may need a relocation. Thread safety: any thread. Fails: NULL when the array is used
+ * up, errno left alone. */
 #ifndef TMI_FRONT_EARLY_H
 #define TMI_FRONT_EARLY_H
 

@@ -20,7 +20,10 @@ static waiting_t queue[QUEUE]; // a ring: `first` is the oldest of `nwaiting`
 static unsigned first, nwaiting;
 static size_t bytes_waiting;
 
-static size_t room_of(const void *p, unsigned cls) { return cls == TMI_CLASS_LARGE ? tmi_large_usable(p) : tmi_classes[cls].size; }
+static size_t room_of(const void *p, unsigned cls)
+{
+    return cls == TMI_CLASS_LARGE ? tmi_large_usable(p) : tmi_classes[cls].size;
+}
 
 /* splitmix64's finisher (Steele, Lea & Flood 2014); the secret is where the library has been loaded. */
 static uint64_t secret_for(const void *p)
@@ -106,7 +109,8 @@ size_t tmi_guard_size(const void *p, unsigned cls, const char *function)
     size_t size, room = room_of(p, cls);
     tmi_lock(&tmi_guard_lock);
     if (!sealed(p, room, &size))
-        stop(function, p, poisoned(p, room, POISON) ? "a block that has been freed" : "the block was written past its end");
+        stop(function, p,
+             poisoned(p, room, POISON) ? "a block that has been freed" : "the block was written past its end");
     tmi_unlock(&tmi_guard_lock);
     return size;
 }

@@ -7,9 +7,10 @@
  *   tmi_heap_free_fast ─ fast ─→ magazine
  *        └─ slow ─→ tmi_heap_free ─→ magazine ─→ depot ─→ slabs ...        and the pacer, which purges
  *
- * Works before constructors (early.h) and after destructors, in any thread, at any time but inside a signal handler that interrupted it.
- * Failure is NULL with errno ENOMEM, after everything cached has been given back and the request has been tried again; success and free
- * leave errno alone. Misuse is reported with the name of the calling function, then abort. */
+ * Works before constructors (early.h) and after destructors, in any thread, at any time but inside a signal handler
+ * that interrupted it. Failure is NULL with errno ENOMEM, after everything cached has been given back and the request
+ * has been tried again; success and free leave errno alone. Misuse is reported with the name of the calling function,
+ * then abort. */
 #ifndef TMI_FRONT_HEAP_H
 #define TMI_FRONT_HEAP_H
 

@@ -108,7 +108,8 @@ bool tmi_os_impossible(size_t size)
     struct sysinfo machine;
     if (size > tmi_os_address_limit())
         return true;
-    return tmi_call(SYS_sysinfo, tmi_arg(&machine)) == 0 && size / machine.mem_unit > machine.totalram + machine.totalswap;
+    return tmi_call(SYS_sysinfo, tmi_arg(&machine)) == 0 &&
+           size / machine.mem_unit > machine.totalram + machine.totalswap;
 }
 
 static int map_at(void *hint, size_t size, int prot, int flags, void **out)
@@ -134,7 +135,10 @@ int tmi_os_reserve_at(void *addr, size_t size)
 }
 
 /* Refused, it does no harm: no call that a test lets fail. */
-void tmi_os_leave_out_of_dumps(void *addr, size_t size) { (void)tmi_call(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTDUMP); }
+void tmi_os_leave_out_of_dumps(void *addr, size_t size)
+{
+    (void)tmi_call(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTDUMP);
+}
 
 int tmi_os_commit(void *addr, size_t size)
 {

@@ -19,7 +19,8 @@ bool tmi_os_init(void);
 /* How much address space the process may have (RLIMIT_AS), or SIZE_MAX. */
 size_t tmi_os_address_limit(void);
 
-/* Whether the kernel would not map so many bytes to a process that had nothing: more than the process may have, or memory and swap together. */
+/* Whether the kernel would not map so many bytes to a process that had nothing: more than the process may have, or
+ * memory and swap together. */
 bool tmi_os_impossible(size_t size);
 
 /* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address. */
@@ -62,13 +63,14 @@ typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
 
-/* The same when membarrier is refused: the calling thread visits all CPUs that the process may use, some 50 us each. Threads that a cpuset of their own keeps on
- * other CPUs are not reached. */
+/* The same when membarrier is refused: the calling thread visits all CPUs that the process may use, some 50 us each.
+ * Threads that a cpuset of their own keeps on other CPUs are not reached. */
 int tmi_os_fence_by_walk(void);
 
 /* At the start of the process: the CPUs that it may use. */
 void tmi_os_note_cpus(void);
-/* The calling thread is nobody's in particular: SCHED_OTHER, nice 0 or more, any of those CPUs, this name (15 bytes at most). */
+/* The calling thread is nobody's in particular: SCHED_OTHER, nice 0 or more, any of those CPUs, this name (15 bytes
+ * at most). */
 void tmi_os_be_ordinary(const char *name);
 /* Block all signals but those that libc needs; returns what was blocked. */
 uint64_t tmi_os_block_signals(void);

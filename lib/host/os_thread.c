@@ -9,15 +9,22 @@
 
 enum { NOTED_WORDS = 16, ALL_WORDS = 128, BITS = 64 }; // of CPUs: noted up to 1,024, else up to 8,192
 
-/* Noted by a constructor, in processes that never ask too: so it lies where the dynamic linker has written a page already, beside an address. */
+/* Noted by a constructor, in processes that never ask too: so it lies where the dynamic linker has written a page
+ * already, beside an address. */
 static struct {
     const size_t *beside;
     long nbytes; // 0: not known
     uint64_t cpus[NOTED_WORDS];
 } noted = {.beside = &tmi_os_page_size};
 
-static long affinity_of_self(uint64_t *cpus, size_t nbytes) { return tmi_call(SYS_sched_getaffinity, 0, (long)nbytes, tmi_arg(cpus)); }
-static long set_affinity(const uint64_t *cpus, size_t nbytes) { return tmi_call(SYS_sched_setaffinity, 0, (long)nbytes, tmi_arg(cpus)); }
+static long affinity_of_self(uint64_t *cpus, size_t nbytes)
+{
+    return tmi_call(SYS_sched_getaffinity, 0, (long)nbytes, tmi_arg(cpus));
+}
+static long set_affinity(const uint64_t *cpus, size_t nbytes)
+{
+    return tmi_call(SYS_sched_setaffinity, 0, (long)nbytes, tmi_arg(cpus));
+}
 
 void tmi_os_note_cpus(void)
 {
@@ -49,15 +56,20 @@ enum { SIGNALS_BYTES = 8 };
 
 uint64_t tmi_os_block_signals(void)
 {
-    uint64_t before = 0, all = ~((uint64_t)1 << (32 - 1) | (uint64_t)1 << (33 - 1)); // libc uses these two: setuid waits for each thread's answer
+    // libc uses these two: setuid waits for each thread's answer
+    uint64_t before = 0, all = ~((uint64_t)1 << (32 - 1) | (uint64_t)1 << (33 - 1));
     (void)tmi_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, tmi_arg(&all), tmi_arg(&before), SIGNALS_BYTES);
     return before;
 }
 
-void tmi_os_restore_signals(uint64_t before) { (void)tmi_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, tmi_arg(&before), 0, SIGNALS_BYTES); }
+void tmi_os_restore_signals(uint64_t before)
+{
+    (void)tmi_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, tmi_arg(&before), 0, SIGNALS_BYTES);
+}
 
-/* A CPU that runs this thread has let go what it ran before; a thread that does not run, or has gone to another CPU, has been let go too. Each time the kernel has
- * executed a full fence. So when this thread has run on all CPUs since the call began, all others have. */
+/* A CPU that runs this thread has let go what it ran before; a thread that does not run, or has gone to another CPU,
+ * has been let go too. Each time the kernel has executed a full fence. So when this thread has run on all CPUs since
+ * the call began, all others have. */
 static int walk(const uint64_t *cpus, size_t nbytes)
 {
     uint64_t one[ALL_WORDS] = {0};

@@ -100,8 +100,9 @@ static void go_on(batch_t *b)
     enter(b, SCOPES);
 }
 
-/* Once registered it does not fail, but for a filter of system calls that came later. Pins have fences of their own from here on. Those that are under way and
- * have none are over when each thread has been through a last fence, which another way is found for; if there is none, nothing can ever be moved safely. */
+/* Once registered it does not fail, but for a filter of system calls that came later. Pins have fences of their own
+ * from here on. Those that are under way and have none are over when each thread has been through a last fence, which
+ * another way is found for; if there is none, nothing can ever be moved safely. */
 static void lose_fence(void)
 {
     tmi_compact_drop();

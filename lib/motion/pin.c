@@ -30,7 +30,8 @@ void tmi_pin_end_asymmetric(void)
 {
     tmi_store_relaxed(&asymmetric, false);
     tmi_fence_full(); // the flag before the limits; pairs: allow_quick_pins
-    for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) // pairs: tmi_pin_list; a record that comes later finds the flag cleared
+    // pairs: tmi_pin_list; a record that comes later finds the flag cleared
+    for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_)
         tmi_store_relaxed(&r->limit, 0);
 }
 
@@ -56,7 +57,12 @@ void tmi_pin_enter(tm_pins_t_ *r)
 /* Whether the guard is on the first stack, P7. */
 static bool guarded(const tm_pins_t_ *r) { return r->top > 0 && r->slot[r->top] == TM_PIN_GUARD_; }
 
-static size_t pins_of(const tm_pins_t_ *r) { return r->top - guarded(r) + r->overflow_; }
+/* Relaxed: others take it for a statistic. */
+static size_t pins_of(const tm_pins_t_ *r)
+{
+    uint32_t more = tmi_load_relaxed(&r->overflow_);
+    return tmi_load_relaxed(&r->top) - (more > 0) + more;
+}
 
 size_t tmi_pin_leave(tm_pins_t_ *r)
 {
@@ -112,7 +118,8 @@ static void push_fenced(uint32_t *top, tm_handle_t *slot, tm_handle_t h)
     tmi_fence_full();
 }
 
-/* After the second stack has a pin: then a handler that comes in between leaves the guard there, and pushes it again in the same place. */
+/* After the second stack has a pin: then a handler that comes in between leaves the guard there, and pushes it again
+ * in the same place. */
 static void push_guard(tm_pins_t_ *r)
 {
     uint32_t t = r->top;
@@ -138,7 +145,8 @@ bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address)
     return tmi_pin_touch(h, address);
 }
 
-/* The second stack is empty again: so the first is used. A handler may come at any instant, and may do the same first. */
+/* The second stack is empty again: so the first is used. A handler may come at any instant, and may do the same
+ * first. */
 static void leave_second(tm_pins_t_ *r)
 {
     if (r->overflow_ != 0)
@@ -175,8 +183,8 @@ bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
         i--;
     if (i == 0)
         return false;
-    if (i < last)
-        tmi_store_release(&r->slot[i], r->slot[last]); // [model: unpin_move] downwards, P2, before top falls; pairs: scan_slot
+    if (i < last) // [model: unpin_move] downwards, P2, before top falls; pairs: scan_slot
+        tmi_store_release(&r->slot[i], r->slot[last]);
     if (guard)
         tmi_store_release(&r->slot[last], TM_PIN_GUARD_); // its handle has gone down
     tmi_store_release(&r->top, t - 1);
@@ -321,7 +329,7 @@ size_t tmi_pin_count(void)
 {
     size_t n = 0;
     for (const tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_)
-        n += tmi_load_relaxed(&r->top) + tmi_load_relaxed(&r->overflow_) - (tmi_load_relaxed(&r->overflow_) > 0); // a statistic; less the guard
+        n += pins_of(r);
     return n;
 }
 

@@ -12,9 +12,10 @@
  * P6  A lock is counted in the attributes of the slot where the object is, under a pin; the mover reads the count after the slots, so that a
  *     pin seen ended implies a count seen raised.
  *
- * P7  A thread that holds more pins than its record has slots for has a second stack (pin_more.c). Handles stay in the stack that they were pushed on. While the second
- *     holds any, none is pushed on the first (limit is 0), and on top of that lies a guard, which equals no handle, so that no pin of it ends where one of the second
- *     should. Therefore a signal handler's pins and unpins leave both as they were, wherever it comes.
+ * P7  A thread that holds more pins than its record has slots for has a second stack (pin_more.c). Handles stay in
+ *     the stack that they were pushed on. While the second holds any, none is pushed on the first (limit is 0), and
+ *     on top of that lies a guard, which equals no handle, so that no pin of it ends where one of the second should.
+ *     Therefore a signal handler's pins and unpins leave both as they were, wherever it comes.
  *
  * Where the asymmetric fence is missing, limit is 0, every pin and scope takes the slow path with a full fence of its own, and the mover needs no
  * other than its own.
@@ -35,8 +36,8 @@ size_t tmi_pin_leave(tm_pins_t_ *r);
 /* Whether the asymmetric fence works: set before the first record is entered. */
 void tmi_pin_set_asymmetric(bool on);
 bool tmi_pin_asymmetric(void);
-/* It works no longer: from now on each pin and scope has a fence of its own, when a last full fence of all threads, which is the caller's matter, has ended those that
- * had begun without. */
+/* It works no longer: from now on each pin and scope has a fence of its own, when a last full fence of all threads,
+ * which is the caller's matter, has ended those that had begun without. */
 void tmi_pin_end_asymmetric(void);
 
 /* Threads that use handles now. */

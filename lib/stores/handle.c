@@ -48,10 +48,11 @@ static uint32_t index_of(uint32_t number, uint32_t i) { return tmi_handle_first 
 static size_t group_bytes(void) { return (size_t)group_words * sizeof(uint64_t); }
 static size_t record_bytes(void) { return sizeof(group_t) + group_words / 8; }
 
-/* ---- address space ---------------------------------------------------------------------------------------------------------------- */
+/* ---- address space ------------------------------------------------------------------------------------------- */
 
-/* The words of indices from TAGGED on, and of those which numbers that are no handles are likely to have: addresses and small ones, and negative ones. All
- * is reserved together, so that these lie where they have to, and what is between them goes back. */
+/* The words of indices from TAGGED on, and of those which numbers that are no handles are likely to have: addresses
+ * and small ones, and negative ones. All is reserved together, so that these lie where they have to, and what is
+ * between them goes back. */
 static int reserve_tagged(void)
 {
     size_t all = ALL_INDICES * sizeof(uint64_t), ends = TMI_HANDLE_ENDS * sizeof(uint64_t);
@@ -115,7 +116,8 @@ int tmi_handle_init(void)
     return 0;
 }
 
-/* More address space for words, behind the others: the lives of all indices so far are used up, or they are all in use. */
+/* More address space for words, behind the others: the lives of all indices so far are used up, or they are all in
+ * use. */
 static bool extend(void)
 {
     uint32_t more = (uint32_t)tmi_min(EXTENSION >> group_shift, all_groups - max_groups);
@@ -124,7 +126,8 @@ static bool extend(void)
         return false;
     tmi_os_leave_out_of_dumps(at, more * group_bytes());
     max_groups += more;
-    tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift); // relaxed: who has an index from there has got it after this
+    // relaxed: who has an index from there has got it after this
+    tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift);
     return true;
 }
 
@@ -139,7 +142,7 @@ static bool commit(void *base, size_t *committed, size_t needed, size_t all)
     return true;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------------------------------------------- */
 
 enum { IN_NONE = LEVELS, IN_IDLE, IN_SPENT, LEAVING };
 
@@ -203,7 +206,8 @@ static group_t *new_group(void)
 {
     if (ngroups == max_groups && !extend())
         return NULL;
-    if (!commit(tmi_word(index_of(0, 0)), &committed_words, (ngroups + 1) * group_bytes(), max_groups * group_bytes()) ||
+    if (!commit(tmi_word(index_of(0, 0)), &committed_words, (ngroups + 1) * group_bytes(),
+                max_groups * group_bytes()) ||
         !commit(books, &committed_books, (ngroups + 1) * sizeof *books, all_groups * sizeof *books))
         return NULL;
     group_t *g = open_group(ngroups, GENERATIONS - 1);
@@ -212,10 +216,13 @@ static group_t *new_group(void)
     return g;
 }
 
-/* ---- indices that have had all their lives, H5 --------------------------------------------------------------------------------------- */
+/* ---- indices that have had all their lives, H5 --------------------------------------------------------------- */
 
 static bool is_free(const group_t *g, uint32_t i) { return g->free[i / 64] >> (i % 64) & 1; }
-static bool is_retired(const group_t *g, uint32_t i) { return tmi_load_relaxed(tmi_word(index_of(g->number, i))) == RETIRED; }
+static bool is_retired(const group_t *g, uint32_t i)
+{
+    return tmi_load_relaxed(tmi_word(index_of(g->number, i))) == RETIRED;
+}
 
 static group_t *spent_group(void)
 {
@@ -236,7 +243,8 @@ static group_t *worn_group(void)
     group_t *g = TM_CONTAINER_OF(worn_groups.next, group_t, worn);
     for (uint32_t i = 0; i < group_words; i++)
         if (is_retired(g, i)) {
-            tmi_store_relaxed(tmi_word(index_of(g->number, i)), tmi_generation_bits(GENERATIONS - 1)); // relaxed: free, so the lock's
+            // relaxed: free, so the lock's
+            tmi_store_relaxed(tmi_word(index_of(g->number, i)), tmi_generation_bits(GENERATIONS - 1));
             g->free[i / 64] |= (uint64_t)1 << (i % 64);
         }
     g->nfree += g->nretired;
@@ -274,7 +282,7 @@ static group_t *fullest(void)
     return g != NULL ? g : revive();
 }
 
-/* ---- what others take and give -------------------------------------------------------------------------------------------------------- */
+/* ---- what others take and give ------------------------------------------------------------------------------- */
 
 static tm_handle_t free_handle(uint32_t index)
 {
@@ -306,7 +314,10 @@ size_t tmi_handle_take(tm_handle_t *out, size_t n)
     return got;
 }
 
-static group_t *group_of(uint32_t index) { return (group_t *)(uintptr_t)books[(index - tmi_handle_first) >> group_shift]; }
+static group_t *group_of(uint32_t index)
+{
+    return (group_t *)(uintptr_t)books[(index - tmi_handle_first) >> group_shift];
+}
 
 static void give(uint32_t index)
 {
@@ -329,7 +340,8 @@ void tmi_handle_return(const uint32_t *indices, size_t n)
 void tmi_handle_retire(uint32_t index)
 {
     tmi_lock(&tmi_handle_lock);
-    tmi_store_relaxed(tmi_word(index), RETIRED); // relaxed: not live before, not live after; counted under the same lock
+    // relaxed: not live before, not live after; counted under the same lock
+    tmi_store_relaxed(tmi_word(index), RETIRED);
     group_t *g = group_of(index);
     g->nretired++;
     g->worn_at = ++retirements & (UINT32_MAX >> 1);
@@ -339,7 +351,7 @@ void tmi_handle_retire(uint32_t index)
     tmi_unlock(&tmi_handle_lock);
 }
 
-/* ---- pages back to the kernel ----------------------------------------------------------------------------------------------------------- */
+/* ---- pages back to the kernel -------------------------------------------------------------------------------- */
 
 static uint32_t lowest_generation(const group_t *g)
 {
@@ -404,11 +416,13 @@ size_t tmi_handle_purge(size_t keep, size_t most)
     size_t detached = 0, gone = 0;
     tmi_dlist_init(&leaving);
     tmi_lock(&tmi_handle_lock);
-    for (size_t spare = nidle > keep ? nidle - keep : 0; detached < tmi_min(spare, most) && (g = next_to_leave()) != NULL; detached++)
+    for (size_t spare = nidle > keep ? nidle - keep : 0;
+         detached < tmi_min(spare, most) && (g = next_to_leave()) != NULL; detached++)
         detach(g, &leaving);
     tmi_unlock(&tmi_handle_lock);
     tmi_dlist_t *n = leaving.next;
-    while (n != &leaving && tmi_os_purge(tmi_word(index_of(TM_CONTAINER_OF(n, group_t, link)->number, 0)), group_bytes()) == 0) {
+    while (n != &leaving &&
+           tmi_os_purge(tmi_word(index_of(TM_CONTAINER_OF(n, group_t, link)->number, 0)), group_bytes()) == 0) {
         n = n->next;
         gone++;
     }
@@ -424,7 +438,7 @@ size_t tmi_handle_purge(size_t keep, size_t most)
     return gone * group_bytes();
 }
 
-/* ---- figures, audit ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- figures, audit ------------------------------------------------------------------------------------------ */
 
 size_t tmi_handle_bytes(void) { return tmi_load_relaxed(&bytes_in_use); } // statistics
 size_t tmi_handle_idle_groups(void) { return tmi_load_relaxed(&nidle); }
@@ -447,7 +461,8 @@ static void audit_group(const group_t *g)
     if (g->level == LEAVING) // its page may be gone
         return;
     tmi_audit(nretired == g->nretired, "H2 retired indices are counted", g);
-    tmi_audit((nretired > 0) == !tmi_dlist_empty(&g->worn), "H5 a group with retired indices is in the list of these", g);
+    tmi_audit((nretired > 0) == !tmi_dlist_empty(&g->worn), "H5 a group with retired indices is in the list of these",
+              g);
 }
 
 static void audit_spent(void)

@@ -1,8 +1,9 @@
 /* handle.h - the table of words, and the supply of indices.
  *
- * Idea: a run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until used, and reads as zero, so
- * that a foreign handle finds a word that matches nothing. Indices are handed out by *groups* of as many words as fill an OS page, the
- * fullest first; a group whose indices are all free can give its page back, and is remembered by its *generation ceiling*:
+ * Idea: a run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until
+ * used, and reads as zero, so that a foreign handle finds a word that matches nothing. Indices are handed out by
+ * *groups* of as many words as fill an OS page, the fullest first; a group whose indices are all free can give its
+ * page back, and is remembered by its *generation ceiling*:
  *
  *   state of an index    word                               its slot
  *   free                 generation, address 0              none
@@ -10,15 +11,19 @@
  *   live                 generation, live, address          an object's
  *   retired              an address that is nobody's, or 0  none: it has had all its generations
  *
- * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words made there later start at the
- *     group's ceiling), but when the index is revived. So a handle equals at most one object until then.
- * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are retired, *spent* when all are.
- * H3  books[g] is the group's record (even), or for one given back 1 | data << 1, and in the upper half the number of the next such group: data is
- *     the ceiling, or of one with retired indices H5's worn_at. books[g] is 0 from ngroups on.
+ * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words
+ *     made there later start at the group's ceiling), but when the index is revived. So a handle equals at most one
+ *     object until then.
+ * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are
+ *     retired, *spent* when all are.
+ * H3  books[g] is the group's record (even), or for one given back 1 | data << 1, and in the upper half the number of
+ *     the next such group: data is the ceiling, or of one with retired indices H5's worn_at. books[g] is 0 from
+ *     ngroups on.
  * H4  Word 0 is 0 for ever.
- * H5  A retired index is *revived*, with all its generations, only when no index is free and no other can be made: 2^31 x 16,384 objects later, or
- *     fewer where address space is limited. The first is one of the group whose last retirement (worn_at, counted modulo 2^31) is longest ago. Groups with
- *     retired indices stand in that order in a list; those of them whose page has gone back in another, through the books.
+ * H5  A retired index is *revived*, with all its generations, only when no index is free and no other can be made:
+ *     2^31 x 16,384 objects later, or fewer where address space is limited. The first is one of the group whose last
+ *     retirement (worn_at, counted modulo 2^31) is longest ago. Groups with retired indices stand in that order in a
+ *     list; those of them whose page has gone back in another, through the books.
  *
  * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
  *
@@ -52,7 +57,8 @@ void tmi_handle_return(const uint32_t *indices, size_t n);
 /* An index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
-/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; one caller at a time. Returns the bytes. */
+/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; one caller at a time. Returns the
+ * bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
@@ -69,13 +75,15 @@ static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 
 extern uint64_t *tmi_words;
 extern uint32_t tmi_handle_first, tmi_handle_count; // indices with a place in the table; the number grows
 
-/* Whether an index's word can be read. So can those of the table, and TMI_HANDLE_ENDS from 0 and up to 2^32: what an address, a small number or a negative
- * one has for an index when a program takes it for a handle. The look-ups of pin and scope do not ask. */
+/* Whether an index's word can be read. So can those of the table, and TMI_HANDLE_ENDS from 0 and up to 2^32: what an
+ * address, a small number or a negative one has for an index when a program takes it for a handle. The look-ups of
+ * pin and scope do not ask. */
 enum { TMI_HANDLE_ENDS = 1 << 16 };
 static inline bool tmi_handle_readable(uint32_t index)
 {
     bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
-    return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count); // relaxed: who asks because of a handle has got that later
+    // relaxed: who asks because of a handle has got that later
+    return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
 }
 
 static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
@@ -105,8 +113,9 @@ static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
     return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
 }
 
-/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if it may end so: live, not marked, and not in its last life. With the
- * two lowest of its 16 bits turned to the top these words are one range. A number that equals such a word there, and has 0 above, has the form of a handle. */
+/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if it may end so: live,
+ * not marked, and not in its last life. With the two lowest of its 16 bits turned to the top these words are one
+ * range. A number that equals such a word there, and has 0 above, has the form of a handle. */
 #define TMI_GENERATION_STEP UINT64_C(4)
 static inline bool tmi_word_may_end(uint64_t w)
 {

@@ -20,7 +20,8 @@ static void check_slot(const tmi_mslab_t *slab, uint32_t i)
     uint64_t w = tmi_handle_readable(slab->refs[i]) ? tmi_load_relaxed(tmi_word(slab->refs[i])) : 0;
     bool named = tmi_word_address(w) == at;
     tmi_audit(!(is_free && named), "V4 a word names a free slot", at);
-    tmi_audit(is_free || (tmi_mslot_pages(&tmi_mclasses[slab->cls], i) & ~slab->touched) == 0, "V3 a taken slot is in an untouched page", at);
+    tmi_audit(is_free || (tmi_mslot_pages(&tmi_mclasses[slab->cls], i) & ~slab->touched) == 0,
+              "V3 a taken slot is in an untouched page", at);
 }
 
 static void check_slab(const tmi_mslab_t *slab, unsigned cls)
@@ -46,9 +47,11 @@ static void check_lists(const tmi_mslab_t *slab)
     const tmi_mslabs_t *s = &tmi_mslabs[slab->cls];
     bool levelled = slab->nfree > 0 && !slab->emptying;
     tmi_audit((slab->level < TMI_MOVABLE_LEVELS) == levelled, "V2 a slab has a level when it gives slots", slab->base);
-    tmi_audit(!levelled || in_list(&s->levels[slab->level], &slab->level_link), "V2 a slab in the list of its level", slab->base);
+    tmi_audit(!levelled || in_list(&s->levels[slab->level], &slab->level_link), "V2 a slab in the list of its level",
+              slab->base);
     bool to_be_tidied = !tmi_dlist_empty(&slab->tidy_link);
-    tmi_audit(!to_be_tidied || (!slab->emptying && in_list(&s->tidy, &slab->tidy_link)), "V6 a slab in the tidy list", slab->base);
+    tmi_audit(!to_be_tidied || (!slab->emptying && in_list(&s->tidy, &slab->tidy_link)), "V6 a slab in the tidy list",
+              slab->base);
 }
 
 static void check_attributes(const tmi_mslab_t *slab)
@@ -60,7 +63,8 @@ static void check_attributes(const tmi_mslab_t *slab)
     tmi_audit(set == 0 || watched, "V5 a slab with attributes is watched", slab->base);
 }
 
-/* Every slab of the class, found through the page map, since full ones and those that are being emptied are in no list. */
+/* Every slab of the class, found through the page map, since full ones and those that are being emptied are in no
+ * list. */
 void tmi_movable_check(unsigned cls)
 {
     const tmi_mslabs_t *s = &tmi_mslabs[cls];

@@ -27,7 +27,8 @@ static inline char *tmi_mslab_span(const tmi_mslab_t *slab) { return slab->base 
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_mslab_t *tmi_mslab_make(unsigned cls);
-/* A slab all of whose slots are free is none any more; the caller holds the lock. What is left is a span that nobody knows. */
+/* A slab all of whose slots are free is none any more; the caller holds the lock. What is left is a span that nobody
+ * knows. */
 typedef struct tmi_released {
     char *span;
     size_t units, bytes; // of its pages, that may be there

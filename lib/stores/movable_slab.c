@@ -193,7 +193,8 @@ tmi_released_t tmi_mslab_release(tmi_mslab_t *slab)
     keep_attributes(cls, slab->attributes);
     if (!has_books_inside(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
-    tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE); // nobody looks for a record there any more, not under the lock either
+    // nobody looks for a record there any more, not under the lock either
+    tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
     return (tmi_released_t){span, c->units, bytes};
 }
 

@@ -246,4 +246,7 @@ const char *tmi_raw_complaint(unsigned cls, const void *p)
     return wrong;
 }
 
-bool tmi_raw_has_before(unsigned cls, const void *p) { return (size_t)((const char *)p - tmi_slab_of(p)->base) >= tmi_classes[cls].size; }
+bool tmi_raw_has_before(unsigned cls, const void *p)
+{
+    return (size_t)((const char *)p - tmi_slab_of(p)->base) >= tmi_classes[cls].size;
+}

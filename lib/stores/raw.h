@@ -62,7 +62,8 @@ static inline bool tmi_raw_loose(unsigned cls) { return tmi_load_relaxed(&tmi_sl
 
 void tmi_raw_init(void);
 
-/* Whether new slabs are zeroed, so that their free slots have nothing of others' in them (check:full). Set before the first. */
+/* Whether new slabs are zeroed, so that their free slots have nothing of others' in them (check:full). Set before the
+ * first. */
 extern bool tmi_raw_clean;
 
 /* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from the end goes up

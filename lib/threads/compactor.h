@@ -9,8 +9,8 @@
  * Q1  The thread holds the mover's lock for one piece of a batch at a time, and not while membarrier(GLOBAL) waits.
  * Q2  A batch that another thread finds pending it may carry on.
  *
- * The thread (helper.h) has no record; it is lost in a child of fork and started again when there is work. When the system has no thread to give the slow
- * paths of the program do steps instead, of 20 us. */
+ * The thread (helper.h) has no record; it is lost in a child of fork and started again when there is work. When the
+ * system has no thread to give the slow paths of the program do steps instead, of 20 us. */
 #ifndef TMI_THREADS_COMPACTOR_H
 #define TMI_THREADS_COMPACTOR_H
 

@@ -35,8 +35,10 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
         ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
     ms->hand = TMI_MCLASS_FIRST;
-    tmi_store_relaxed(&cache->current, ms); // [model: make_current] before `own`: who claims the cache must not be overruled
-    tmi_store_release(&cache->own, ms);     // [model: make_own] whole, and with `current`, before others claim it; pairs: claim_set
+    // [model: make_current] before `own`: who claims the cache must not be overruled
+    tmi_store_relaxed(&cache->current, ms);
+    // [model: make_own] whole, and with `current`, before others claim it; pairs: claim_set
+    tmi_store_release(&cache->own, ms);
     return true;
 }
 
@@ -199,7 +201,8 @@ size_t tmi_hcache_flush(tmi_hcache_t *cache)
 void tmi_hcache_claim(tmi_hcache_t *cache)
 {
     if (tmi_load_acquire(&cache->own) != NULL) // pairs: make_own
-        tmi_store_relaxed(&cache->current, &tmi_hcache_none); // [model: claim_set] relaxed: the fence that follows orders it
+        // [model: claim_set] relaxed: the fence that follows orders it
+        tmi_store_relaxed(&cache->current, &tmi_hcache_none);
 }
 
 size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache)

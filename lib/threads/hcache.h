@@ -15,7 +15,8 @@
  *
  * Slots in the magazines of a thread that sleeps would keep emptied slabs from the kernel. So the mover may *claim* a cache, by the
  * asymmetry that pins have: it makes `current` point to magazines that serve nothing, has everybody fence, and then looks at `busy`. Either the owner
- * was seen inside, and the cache is left alone, or it will find nothing when it comes, and goes to the slabs, without waiting (tests/model/claim.pml).
+ * was seen inside, and the cache is left alone, or it will find nothing when it comes, and goes to the slabs, without
+ * waiting (tests/model/claim.pml).
  *
  * Owner: its thread; while claimed and not busy, who claimed it. Fails: as the stores do. */
 #ifndef TMI_THREADS_HCACHE_H
@@ -73,7 +74,8 @@ static inline tmi_hmagazines_t *tmi_hcache_begin(tmi_hcache_t *cache)
     return tmi_load_acquire(&cache->current); // [model: claim_current] pairs: claim_undo
 }
 
-static inline void tmi_hcache_end(tmi_hcache_t *cache) { tmi_store_release(&cache->busy, 0); } // [model: claim_end] pairs: claim_look
+// [model: claim_end] pairs: claim_look
+static inline void tmi_hcache_end(tmi_hcache_t *cache) { tmi_store_release(&cache->busy, 0); }
 
 /* What tm_alloc tries: TM_NULL for an empty magazine or a claimed cache. `offset` is the class less one, times 16. */
 static inline tm_handle_t tmi_hcache_pop(tmi_hcache_t *cache, size_t offset)

@@ -1,9 +1,11 @@
 /* helper.h - a thread of the library's own.
  *
- * Idea: whatever thread of the program comes first starts it, on a slow path, and gives it nothing of its own: no signals, no scheduling class, no affinity,
- * no name. When the system has no thread to give it is asked again a second later; meanwhile the callers do without.
+ * Idea: whatever thread of the program comes first starts it, on a slow path, and gives it nothing of its own: no
+ * signals, no scheduling class, no affinity, no name. When the system has no thread to give it is asked again a
+ * second later; meanwhile the callers do without.
  *
- * Lost in a child of fork, and started again there by whoever needs it. Locks: none may be held, since libc allocates for a thread. */
+ * Lost in a child of fork, and started again there by whoever needs it. Locks: none may be held, since libc allocates
+ * for a thread. */
 #ifndef TMI_THREADS_HELPER_H
 #define TMI_THREADS_HELPER_H
 

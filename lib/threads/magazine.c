@@ -42,7 +42,8 @@ static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_re
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
-    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0 || b->homing || tmi_cache_on_trial(cls);
+    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0 || b->homing ||
+                tmi_cache_on_trial(cls);
     tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
 }
 
@@ -381,7 +382,8 @@ const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const vo
     const tmi_magazine_books_t *b = &cache->books[cls];
     if (in_depot(cls, p))
         return "double free";
-    if (b->buffer != NULL && (among(b->buffer + 1, cache->magazines[cls].top, p) || among(tmi_cache_home(b), b->buffer + 1 + b->limit, p)))
+    if (b->buffer != NULL &&
+        (among(b->buffer + 1, cache->magazines[cls].top, p) || among(tmi_cache_home(b), b->buffer + 1 + b->limit, p)))
         return "double free";
     return tmi_raw_complaint(cls, p);
 }

@@ -9,14 +9,16 @@
  *
  * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
  * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow path:
- *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing, on trial (G6) or has no magazine.
+ *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing, on trial (G6)
+ *     or has no magazine.
  * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an idle thread can hold is limited.
  * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
  * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home, limit), nhome of
  *     them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome is 0. top <= home.
  *
- * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are looked at closely: is it the start of a slot, is the slot free,
- *     is it in the magazine or in the depot already. That finds the mistakes of short programs and of tests where they are made; others are found when slots go home.
+ * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are looked at closely: is
+ *     it the start of a slot, is the slot free, is it in the magazine or in the depot already. That finds the
+ *     mistakes of short programs and of tests where they are made; others are found when slots go home.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
  * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other. When that happens

@@ -69,8 +69,8 @@ tmi_thread_t *tmi_thread_with_handles(void);
 /* All records, newest first; following `next` needs no lock. */
 tmi_thread_t *tmi_thread_list(void);
 
-/* Empty the handle caches of all threads that are not inside them just now; none without the asymmetric fence. One caller at a time (the mover's lock). Returns
- * how many slots came back. */
+/* Empty the handle caches of all threads that are not inside them just now; none without the asymmetric fence. One
+ * caller at a time (the mover's lock). Returns how many slots came back. */
 size_t tmi_thread_claim_caches(void);
 
 /* In a child of fork: the other threads are gone, their slots go back. */

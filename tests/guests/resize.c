@@ -1,4 +1,5 @@
-/* Blocks and objects that grow and shrink at random up to 3 MB, beside others, and stay whole: pages are moved by mremap, whose rules differ between kernels. */
+/* Blocks and objects that grow and shrink at random up to 3 MB, beside others, and stay whole: pages are moved by
+ * mremap, whose rules differ between kernels. */
 #include "../handles/objects.h"
 
 enum { BLOCKS = 24, LARGEST = 3000000 };
@@ -88,7 +89,8 @@ static bool objects(int steps)
     return good;
 }
 
-/* In the guest's group with little memory: what was freed must make room for what is asked for next, phase after phase. */
+/* In the guest's group with little memory: what was freed must make room for what is asked for next, phase after
+ * phase. */
 static bool phases(size_t mib)
 {
     enum { N = 256 };

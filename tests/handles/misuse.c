@@ -337,7 +337,8 @@ static void free_of_mallocs_block(void)
 
 static void control_stale_handles_are_told_without_reports(void)
 {
-    tm_handle_t old[] = {freed(), reused(), freed_large(), freed_and_forgotten(), foreign(), address(), small_number(), next_life(), with_a_bit_more(), with_the_movers_bit()};
+    tm_handle_t old[] = {freed(),   reused(),       freed_large(), freed_and_forgotten(), foreign(),
+                         address(), small_number(), next_life(),   with_a_bit_more(),     with_the_movers_bit()};
     for (size_t i = 0; i < sizeof old / sizeof *old; i++)
         if (tm_valid(old[i]) || tm_check(old[i], 100))
             abort();

@@ -1,5 +1,5 @@
-/* The system refuses what compaction lives by, from some moment on: threads, membarrier. Objects stay whole, and the heap comes together all the same. What the
- * mover's thread inherits from the thread that starts it is here too. */
+/* The system refuses what compaction lives by, from some moment on: threads, membarrier. Objects stay whole, and the
+ * heap comes together all the same. What the mover's thread inherits from the thread that starts it is here too. */
 #include "objects.h"
 
 #include <dirent.h>
@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-/* ---- no thread to be had ------------------------------------------------------------------------------------------------------- */
+/* ---- no thread to be had ------------------------------------------------------------------------------------- */
 
 static int refusals, refused;
 
@@ -75,7 +75,8 @@ static int heap_without_threads(void)
     size_t before = committed_for_live();
     tick_for(3000);
     size_t after = committed_for_live();
-    printf("# committed %zu %% of live, then %zu %%; longest step %u us\n", before, after, (unsigned)(stats_now().longest_step_ns / 1000));
+    printf("# committed %zu %% of live, then %zu %%; longest step %u us\n", before, after,
+           (unsigned)(stats_now().longest_step_ns / 1000));
     MUST(refused >= 2 && refused <= 40); // at each try, with either size of stack; a try a second
     MUST(threads_of_ours() == 0);
     MUST(after < 200 && holes_intact(&heap));
@@ -87,7 +88,7 @@ static int heap_without_threads(void)
     return 0;
 }
 
-/* ---- membarrier refused later --------------------------------------------------------------------------------------------------- */
+/* ---- membarrier refused later -------------------------------------------------------------------------------- */
 
 static bool refuse(const int *calls, size_t n)
 {
@@ -99,7 +100,8 @@ static bool refuse(const int *calls, size_t n)
     }
     filter[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog program = {(unsigned short)k, filter};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
 enum { OBJECTS = 3000 };
@@ -180,7 +182,8 @@ static int child_of_membarrier_refused(void)
         over = true;
         void *wrong;
         (void)pthread_join(t, &wrong);
-        bool good = wrong == NULL && stats_now().moved_objects > moved && holes_intact(&first) && holes_intact(&second) && holes_intact(&third);
+        bool good = wrong == NULL && stats_now().moved_objects > moved && holes_intact(&first) &&
+                    holes_intact(&second) && holes_intact(&third);
         _exit(good ? 0 : 1);
     }
     int status;
@@ -188,7 +191,7 @@ static int child_of_membarrier_refused(void)
     return 0;
 }
 
-/* ---- what the mover inherits -------------------------------------------------------------------------------------------------------- */
+/* ---- what the mover inherits --------------------------------------------------------------------------------- */
 
 static char line_of_mover[400];
 static cpu_set_t cpus_of_mover;

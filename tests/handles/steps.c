@@ -1,9 +1,11 @@
-/* A signal at every instruction. A thread is traced by its parent process through its whole life with handles: its first use, allocation, pins, scopes,
- * locks, resizing, free, and its end. Its handler pins, looks up in a scope, and locks, which is promised at any instant.
+/* A signal at every instruction. A thread is traced by its parent process through its whole life with handles: its
+ * first use, allocation, pins, scopes, locks, resizing, free, and its end. Its handler pins, looks up in a scope, and
+ * locks, which is promised at any instant.
  *
- * First one run is stepped through, to know the instructions. Then there is a run for each of them, with a breakpoint there and one signal, so that it may be
- * the handler's first use that comes in the middle of the thread's; and a run with a signal at each instruction. The control's handler allocates, which is not
- * promised: there must be an instruction where that goes wrong. */
+ * First one run is stepped through, to know the instructions. Then there is a run for each of them, with a breakpoint
+ * there and one signal, so that it may be the handler's first use that comes in the middle of the thread's; and a run
+ * with a signal at each instruction. The control's handler allocates, which is not promised: there must be an
+ * instruction where that goes wrong. */
 #include "objects.h"
 
 #if defined(__x86_64__)
@@ -113,11 +115,11 @@ static pid_t begin(void)
 /* One step, delivering `sig` first. False: the thread has ended. */
 static bool step(long request, int sig, int *status)
 {
-    return ptrace((enum __ptrace_request)request, shared->thread, NULL, (void *)(long)sig) == 0 && waitpid(shared->thread, status, __WALL) == shared->thread &&
-           WIFSTOPPED(*status);
+    return ptrace((enum __ptrace_request)request, shared->thread, NULL, (void *)(long)sig) == 0 &&
+           waitpid(shared->thread, status, __WALL) == shared->thread && WIFSTOPPED(*status);
 }
 
-/* ---- the instructions of the library and of this program ------------------------------------------------------------------------------ */
+/* ---- the instructions of the library and of this program ----------------------------------------------------- */
 
 enum { MOST = 20000 };
 static uintptr_t code_from[2], code_to[2];
@@ -137,7 +139,10 @@ static void find_code(void)
         (void)fclose(f);
 }
 
-static bool is_code(uintptr_t p) { return (p >= code_from[0] && p < code_to[0]) || (p >= code_from[1] && p < code_to[1]); }
+static bool is_code(uintptr_t p)
+{
+    return (p >= code_from[0] && p < code_to[0]) || (p >= code_from[1] && p < code_to[1]);
+}
 
 static uintptr_t here(void)
 {
@@ -167,7 +172,7 @@ static bool find_instructions(void)
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-/* ---- one signal -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one signal ---------------------------------------------------------------------------------------------- */
 
 static void put_back(uintptr_t at, long word)
 {
@@ -187,7 +192,8 @@ static int one_signal(uintptr_t at)
     if (pid < 0)
         return -1;
     long word = ptrace(PTRACE_PEEKTEXT, shared->thread, at, NULL);
-    (void)ptrace(PTRACE_SETOPTIONS, shared->thread, NULL, PTRACE_O_TRACEEXIT); // then at the latest the breakpoint goes: the main thread would die of it
+    // then at the latest the breakpoint goes: the main thread would die of it
+    (void)ptrace(PTRACE_SETOPTIONS, shared->thread, NULL, PTRACE_O_TRACEEXIT);
     (void)ptrace(PTRACE_POKETEXT, shared->thread, at, (word & ~0xffL) | 0xcc);
     bool alive = step(PTRACE_CONT, 0, &status);
     if (alive) {
@@ -208,14 +214,15 @@ static bool one_at_each(size_t stride, unsigned *handled)
         int status = one_signal(instructions[i]);
         *handled += shared->handled;
         if (status != 0) {
-            printf("# status %x at instruction %zu, %#lx of the library\n", (unsigned)status, i, instructions[i] - code_from[0]);
+            printf("# status %x at instruction %zu, %#lx of the library\n", (unsigned)status, i,
+                   instructions[i] - code_from[0]);
             return false;
         }
     }
     return true;
 }
 
-/* ---- signals all along --------------------------------------------------------------------------------------------------------------------- */
+/* ---- signals all along --------------------------------------------------------------------------------------- */
 
 /* The handler at the instruction that comes next, and back. */
 static bool interrupt(int *status)

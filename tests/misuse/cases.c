@@ -1,5 +1,6 @@
-/* Programs that misuse the heap, one a number: `cases N` does it and goes on for a while, as a program would that does not know. What notices it is the malloc
- * that it runs on; tests/misuse/run counts. Without an argument: a line for each, "N kind: what it does". */
+/* Programs that misuse the heap, one a number: `cases N` does it and goes on for a while, as a program would that
+ * does not know. What notices it is the malloc that it runs on; tests/misuse/run counts. Without an argument: a line
+ * for each, "N kind: what it does". */
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -32,7 +33,7 @@ static void quietly(void *p) /* lest the compiler see through it */
     free(sink);
 }
 
-/* ---- double frees ------------------------------------------------------------------------------------------------------------------- */
+/* ---- double frees -------------------------------------------------------------------------------------------- */
 
 static void twice_at_once(size_t size)
 {
@@ -98,7 +99,7 @@ static void the_old_place_after_realloc(size_t size)
         quietly(p);
 }
 
-/* ---- pointers that are no blocks ------------------------------------------------------------------------------------------------------ */
+/* ---- pointers that are no blocks ----------------------------------------------------------------------------- */
 
 static void eight_bytes_inside(size_t size) { quietly(block(size) + 8); }
 static void sixteen_bytes_inside(size_t size) { quietly(block(size) + 16); }
@@ -113,10 +114,13 @@ static void of_the_stack(size_t size)
 }
 static void of_static_data(size_t size) { quietly(data + size); }
 static void of_code(size_t size) { quietly((void *)(((uintptr_t)of_code & ~(uintptr_t)15) + size)); }
-static void of_a_mapping(size_t size) { quietly((char *)mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + size); }
+static void of_a_mapping(size_t size)
+{
+    quietly((char *)mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + size);
+}
 static void that_is_a_number(size_t size) { quietly((void *)size); }
 
-/* ---- writes past the end, and before the start ----------------------------------------------------------------------------------------- */
+/* ---- writes past the end, and before the start --------------------------------------------------------------- */
 
 static void overflow(size_t size, size_t by)
 {
@@ -156,7 +160,7 @@ static void a_word_before_the_start(size_t size)
     quietly(p);
 }
 
-/* ---- use after free -------------------------------------------------------------------------------------------------------------------- */
+/* ---- use after free ------------------------------------------------------------------------------------------ */
 
 static void write_to_the_start_of_a_freed_block(size_t size)
 {
@@ -186,7 +190,7 @@ static void read_of_a_freed_block(size_t size)
     byte_sink = ((volatile char *)sink)[size / 2];
 }
 
-/* ---- the other functions ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the other functions ------------------------------------------------------------------------------------- */
 
 static void realloc_of_a_freed_block(size_t size)
 {

@@ -114,7 +114,8 @@ enum { FORKS_IN_HANDLERS = 300 };
 
 static volatile sig_atomic_t forked, failed;
 
-/* Where a fork takes longer than the time between two signals, the next one is there when this returns, and the program gets no further: so it ends here. */
+/* Where a fork takes longer than the time between two signals, the next one is there when this returns, and the
+ * program gets no further: so it ends here. */
 static void fork_in_handler(int signal)
 {
     (void)signal;

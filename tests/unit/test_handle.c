@@ -168,9 +168,17 @@ static void numbers_that_are_no_handles_can_be_looked_up(void **state)
 {
     (void)state;
     int local;
-    tm_handle_t wrong[] = {(tm_handle_t)(uintptr_t)&local, (tm_handle_t)(uintptr_t)audit, 1, 4711, (tm_handle_t)-1, (tm_handle_t)-4711, INT64_MAX, UINT32_MAX};
+    tm_handle_t wrong[] = {(tm_handle_t)(uintptr_t)&local,
+                           (tm_handle_t)(uintptr_t)audit,
+                           1,
+                           4711,
+                           (tm_handle_t)-1,
+                           (tm_handle_t)-4711,
+                           INT64_MAX,
+                           UINT32_MAX};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong - 2; i++)
-        assert_int_equal(tmi_handle_readable(tmi_handle_index(wrong[i])) ? *tmi_word(tmi_handle_index(wrong[i])) : 1, 0);
+        assert_int_equal(tmi_handle_readable(tmi_handle_index(wrong[i])) ? *tmi_word(tmi_handle_index(wrong[i])) : 1,
+                         0);
 }
 
 #if TMI_TEST_HOOKS
@@ -180,7 +188,7 @@ static int by_value32(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* ---- a table with few indices ----------------------------------------------------------------------------------------------------- */
+/* ---- a table with few indices -------------------------------------------------------------------------------- */
 
 /* All there are. */
 static size_t take_all(void)
@@ -200,7 +208,8 @@ static void retire(size_t from, size_t to)
     audit();
 }
 
-/* Groups of which all but two are retired one after another: the next index is always of the group that was worn out first, with all its lives. */
+/* Groups of which all but two are retired one after another: the next index is always of the group that was worn out
+ * first, with all its lives. */
 static int retired_ones_come_back_in_order(void *purged)
 {
     size_t n = take_all(), k = words_in_a_page(), of_group[GROUPS] = {0}, revived = 0;

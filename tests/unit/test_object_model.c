@@ -257,8 +257,8 @@ static int fill_the_table(void *unused)
     return 0;
 }
 
-/* A table of one group of indices, most of which have had all their lives more than once at the end. Some objects live all the time. A handle is known for stale for
- * as long as there are lives that nobody has had. */
+/* A table of one group of indices, most of which have had all their lives more than once at the end. Some objects
+ * live all the time. A handle is known for stale for as long as there are lives that nobody has had. */
 static int lives_begin_anew(void *unused)
 {
     enum { KEPT = 64, RECENT = 256, OBJECTS = 512 * 16384 * 3 / 2 };

@@ -1,4 +1,5 @@
-/* A library with an IFUNC symbol whose resolver allocates: the dynamic linker calls it when it relocates resolver_2, before the preloaded library is relocated itself. */
+/* A library with an IFUNC symbol whose resolver allocates: the dynamic linker calls it when it relocates resolver_2,
+ * before the preloaded library is relocated itself. */
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* To be preloaded beside the library, as other tools are: functions of libc that allocate before they do what they are for. */
+/* To be preloaded beside the library, as other tools are: functions of libc that allocate before they do what they
+ * are for. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 <?php
-// Arrays, strings, regular expressions, JSON, serialization, sorting, generators. Extensions are shared objects that php opens by itself.
+// Arrays, strings, regular expressions, JSON, serialization, sorting, generators. php opens its extensions, which are
+// shared objects, by itself.
 mt_srand(42);
 class Node
 {
