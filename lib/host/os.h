@@ -63,7 +63,7 @@ typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
 
-/* The same when membarrier is refused: the calling thread visits all CPUs that the process may use, some 50 us each.
+/* The same when membarrier is refused: the calling thread visits all CPUs that the process may use, one after another.
  * Threads that a cpuset of their own keeps on other CPUs are not reached. */
 int tmi_os_fence_by_walk(void);
 
