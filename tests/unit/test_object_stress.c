@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 3, WRITERS = 2 * THREADS + 1, COMMONS = 600, HANDS = 1500, SHELF = 500, LOCKS = 64, MOST_ROUNDS = 4 };
+enum { THREADS = 3, WRITERS = 2 * THREADS + 1, COMMONS = 600, HANDS = 1500, SHELF = 500, LOCKS = 64, MOST_ROUNDS = 4, SECONDS = 5, PATIENCE = 30 };
 
 /* How often each thing must have happened at least. Under ThreadSanitizer everything takes ten times as long: there it is so often in the long run
  * only; what it finds does not need numbers. */
@@ -436,7 +436,7 @@ static void tear_down(void)
     }
 }
 
-/* For `seconds`, and then for up to nine times as long until enough has happened. */
+/* For `seconds`, and then on until enough has happened, for SECONDS * PATIENCE at most: delays and slow machines need that. */
 static void run(double seconds, bool with_forks)
 {
     pthread_t t[THREADS], others[3];
@@ -452,7 +452,7 @@ static void run(double seconds, bool with_forks)
         pthread_create(&others[2], NULL, hold, NULL) != 0)
         abort();
     double begun = seconds_now();
-    for (size_t i = 0; !stopped() && (seconds_now() - begun < seconds || (!enough() && seconds_now() - begun < 9 * seconds)); i++) {
+    for (size_t i = 0; !stopped() && (seconds_now() - begun < seconds || (!enough() && seconds_now() - begun < SECONDS * PATIENCE)); i++) {
         (void)pthread_kill(t[i % THREADS], SIGUSR1);
         (void)usleep(200);
         if (with_forks && i % 100 == 99)
@@ -468,7 +468,7 @@ static void run(double seconds, bool with_forks)
 static void objects_on_the_move_lose_nothing(void **state)
 {
     (void)state;
-    run(full_run() ? 120 : 5, true);
+    run(full_run() ? 120 : SECONDS, true);
     tm_stats_t s = stats_now();
     print_message("moved %zu, aborted by touch %zu, by scan %zu, by free %zu; batches %zu, of which dropped %zu; signals %zu, forks %zu\n", s.moved_objects,
                   s.aborted_by_touch, s.aborted_by_scan, s.aborted_by_free, s.batches, s.dropped_batches, handled, forks);
@@ -492,7 +492,7 @@ static void objects_on_the_move_lose_nothing(void **state)
 static int run_crippled(void *what)
 {
     *(bool *)what = true;
-    run(5, false);
+    run(SECONDS, false);
     return failed ? 1 : 0;
 }
 
@@ -500,8 +500,8 @@ static void control_fails(bool *what, const char *without)
 {
     if (UNDER_SANITIZER) // the loss itself is what a sanitizer may or may not see
         skip();
-    outcome_t o = run_child(run_crippled, what, 60);
-    print_message("without the %s: status %#x, %s", without, (unsigned)o.status, o.text);
+    outcome_t o = run_child(run_crippled, what, SECONDS * (PATIENCE + 6));
+    print_message("without the %s: status %#x, %s\n", without, (unsigned)o.status, o.text);
     assert_int_not_equal(o.status, 0);
     assert_int_not_equal(o.status, -1); // it did not just hang
 }
