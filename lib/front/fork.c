@@ -116,4 +116,11 @@ void tmi_fork_child(void)
     tmi_tally_after_fork();
 }
 
-void tmi_fork_init(void) { (void)pthread_atfork(tmi_fork_prepare, tmi_fork_parent, tmi_fork_child); }
+/* What pthread_atfork does; but that is linked into the library, at the end of its code, which few processes need. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
+void tmi_fork_init(void)
+{
+    (void)__register_atfork(tmi_fork_prepare, tmi_fork_parent, tmi_fork_child, __dso_handle);
+}

@@ -181,12 +181,21 @@ static char **initial_environment(void)
     return (char **)(stack + 1 + stack[0] + 1);
 }
 
+/* Compared without a string of ours: a process without options touches none of the library's constants. */
+static bool is_ours(const char *variable)
+{
+    uint64_t first = 0;
+    for (unsigned i = 0; i < 8 && variable[i] != '\0'; i++)
+        first = first << 8 | (unsigned char)variable[i];
+    return first == 0x54494e594d454d3d; // TINYMEM=
+}
+
 static const char *given(void)
 {
     const char *text = NULL;
     char **env = getauxval(AT_SECURE) ? NULL : initial_environment();
     for (; env != NULL && *env != NULL; env++)
-        if (strncmp(*env, "TINYMEM=", 8) == 0)
+        if (is_ours(*env))
             text = *env + 8;
     return text;
 }
