@@ -2,6 +2,8 @@
 #include "front/guard.h"
 #include "front/tally.h"
 #include "host/meta.h"
+#include "host/os.h"
+#include "stores/medium.h"
 #include "stores/movable_large.h"
 #include "stores/raw.h"
 #include "threads/compactor.h"
@@ -19,6 +21,7 @@ static void lock_all_but_the_movers(void)
     tmi_depot_lock_all();
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock(&tmi_slabs[c].lock);
+    tmi_medium_lock_all();
     movable_locked = tmi_movable_lock_all();
     tmi_lock(&tmi_handle_lock);
     tmi_lock(&tmi_space_lock);
@@ -38,6 +41,7 @@ void tmi_fork_unlock_all(void)
     tmi_unlock(&tmi_handle_lock);
     if (movable_locked)
         tmi_movable_unlock_all();
+    tmi_medium_unlock_all();
     for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
         tmi_unlock(&tmi_slabs[c].lock);
     tmi_depot_unlock_all();
@@ -54,6 +58,7 @@ static void reset_all_locks(void)
     tmi_lock_reset(&tmi_handle_lock);
     if (movable_locked)
         tmi_movable_reset_locks();
+    tmi_medium_reset_locks();
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock_reset(&tmi_slabs[c].lock);
     tmi_depot_reset_locks();
@@ -69,16 +74,13 @@ void _IO_list_lock(void) __attribute__((weak));
 void _IO_list_unlock(void) __attribute__((weak));
 void _IO_list_resetlock(void) __attribute__((weak));
 
-/* glibc's: true while the process has had no second thread. */
-extern char __libc_single_threaded __attribute__((weak));
-
 /* What prepare has found. A process with one thread takes no lock: nobody else can be inside, and a signal handler may fork that has interrupted malloc with
  * a lock held. That lock is the interrupted code's, which goes on in both processes. */
 static bool alone;
 
 void tmi_fork_prepare(void)
 {
-    alone = &__libc_single_threaded != NULL && __libc_single_threaded;
+    alone = tmi_os_single_threaded();
     if (alone)
         return;
     tmi_lock(&tmi_compact_lock);

@@ -7,6 +7,7 @@
 #include "host/os.h"
 #include "host/report.h"
 #include "stores/large.h"
+#include "stores/medium.h"
 #include "stores/raw.h"
 #include "threads/pacer.h"
 
@@ -30,6 +31,7 @@ static TM_COLD void ready_heap(void)
     tmi_sizeclass_init();
     tmi_space_init();
     tmi_raw_init();
+    tmi_medium_init();
     tmi_depot_init();
     tmi_pagemap_init();
 }
@@ -62,19 +64,43 @@ __attribute__((constructor(101))) static void begin(void)
     tmi_fork_init();
 }
 
+static void *from_medium(tmi_thread_t *t, size_t size, size_t align, bool zero)
+{
+    bool dirty = true;
+    unsigned cls = tmi_medium_class(size, align);
+    void *p = t != NULL ? tmi_shelf_take(&t->shelf, cls) : NULL;
+    if (p == NULL)
+        p = tmi_medium_take(cls, align > tmi_os_page_size, &dirty);
+    return p != NULL && zero && dirty ? memset(p, 0, size) : p;
+}
+
+/* Without address space for a slab a medium block may still find room. */
+static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, bool zero)
+{
+    void *p = tmi_medium_serves(size, align) ? from_medium(t, size, align, zero) : NULL;
+    return p != NULL ? p : tmi_large_alloc(size, align, zero);
+}
+
+/* A slot of at least a page, zeroed: of the thread's, or one whose untouched part is known. */
+static void *zeroed_slot(tmi_thread_t *t, unsigned cls, size_t size)
+{
+    if (t != NULL && t->cache.magazines[cls].top[-1] != NULL)
+        return memset(tmi_cache_alloc(&t->cache, cls), 0, size);
+    size_t zero_from = 0;
+    void *p = tmi_raw_take_zeroed(cls, &zero_from);
+    return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;
+}
+
 static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
 {
     if (TM_UNLIKELY(full_check))
         return tmi_guard_alloc(size, align, zero);
     if (size > TMI_SMALL_MAX || align > TMI_SMALL_MAX)
-        return tmi_large_alloc(size, align, zero);
+        return from_medium_or_large(t, size, align, zero);
     unsigned cls = align <= 16 && (align <= 8 || size > 8) ? tmi_class_of(size) : tmi_class_of_aligned(size, align);
     void *p = NULL;
-    if (zero && size >= tmi_os_page_size) {
-        size_t zero_from = 0;
-        p = tmi_raw_take_zeroed(cls, &zero_from);
-        return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;
-    }
+    if (zero && size >= tmi_os_page_size)
+        return zeroed_slot(t, cls, size);
     if (t != NULL)
         p = tmi_cache_alloc(&t->cache, cls);
     else
@@ -88,7 +114,7 @@ static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero
     if (tmi_os_impossible(size) || tmi_os_impossible(align))
         return NULL; // programs that try their luck with such sizes keep what they have cached
     if (t != NULL)
-        tmi_cache_flush(&t->cache);
+        tmi_thread_flush(t);
     (void)tmi_pacer_purge_all();
     (void)tmi_space_release();
     return from_stores(t, size, align, zero);
@@ -97,7 +123,7 @@ static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero
 static void answer_summons(tmi_thread_t *t)
 {
     tmi_store_relaxed(&t->cache.summoned, 0); // before the flush, which a later summons must not lose
-    tmi_cache_flush(&t->cache);
+    tmi_thread_flush(t);
     tmi_cache_disarm(&t->cache);
 }
 
@@ -121,7 +147,7 @@ static void *allocate(size_t size, size_t align, bool zero)
     }
     if (TM_UNLIKELY(tmi_options.stats))
         tmi_tally_alloc(t, tmi_heap_usable(p, "malloc"));
-    tmi_pacer_poll(t ? &t->cache : NULL);
+    tmi_pacer_allocated();
     return p;
 }
 
@@ -144,6 +170,12 @@ static void require_large(const void *p, unsigned cls, const char *function)
         tmi_fatal(function, p, "not the start of a block");
 }
 
+static void require_medium(const tmi_thread_t *t, const void *p, const char *function)
+{
+    if (TM_UNLIKELY(tmi_medium_complaint(p) != NULL || (t != NULL && tmi_shelf_holds(&t->shelf, p))))
+        tmi_fatal(function, p, tmi_medium_is_slot(p) ? "a block that has been freed" : "not the start of a block");
+}
+
 static void require_slot(const void *p, unsigned cls, const char *function)
 {
     const char *wrong = tmi_raw_complaint(cls, p);
@@ -163,15 +195,27 @@ static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *funct
 {
     if (t == NULL) {
         tmi_raw_return(cls, &p, 1, function);
-        tmi_pacer_poll(t ? &t->cache : NULL);
+        tmi_pacer_freed(t ? &t->cache : NULL, 0);
         return;
     }
     uint32_t exchanges = t->cache.exchanges;
     tmi_cache_free(&t->cache, cls, p, function);
     if (t->cache.exchanges != exchanges)
-        tmi_pacer_poll(&t->cache);
+        tmi_pacer_freed(&t->cache, 0);
     else if (t->cache.armed)
         tmi_pacer_armed_free(&t->cache);
+}
+
+static void free_medium(tmi_thread_t *t, void *p, const char *function)
+{
+    const char *wrong = tmi_medium_complaint(p);
+    if (TM_UNLIKELY(wrong != NULL))
+        tmi_fatal(function, p, wrong);
+    if (t != NULL)
+        tmi_shelf_put(&t->shelf, p, function);
+    else
+        tmi_medium_return(p, function);
+    tmi_pacer_freed(t ? &t->cache : NULL, 0);
 }
 
 /* p is in no slab or extent: NULL, a block whose memory has become free address space, or none of ours. */
@@ -200,16 +244,21 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
     if (TM_UNLIKELY(full_check)) {
         require_block(p, cls, function);
         tmi_guard_free(p, cls, function);
-        tmi_pacer_poll(t ? &t->cache : NULL);
+        tmi_pacer_freed(t ? &t->cache : NULL, 0);
         return true;
     }
     if (TM_LIKELY(cls <= TMI_CLASS_LAST)) {
         free_small(t, cls, p, function);
         return true;
     }
+    if (TM_LIKELY(cls == TMI_CLASS_MEDIUM)) {
+        free_medium(t, p, function);
+        return true;
+    }
     require_large(p, cls, function);
+    size_t bytes = tmi_large_usable(p);
     tmi_large_free(p);
-    tmi_pacer_poll(t ? &t->cache : NULL);
+    tmi_pacer_freed(t ? &t->cache : NULL, bytes);
     return true;
 }
 
@@ -242,6 +291,10 @@ size_t tmi_heap_usable(const void *p, const char *function)
             require_usable(p, cls, function);
         return tmi_classes[cls].size;
     }
+    if (cls == TMI_CLASS_MEDIUM) {
+        require_medium(tmi_thread_or_null(), p, function);
+        return tmi_medium_size(tmi_medium_class_at(p));
+    }
     require_large(p, cls, function);
     return tmi_large_usable(p);
 }
@@ -254,11 +307,21 @@ static void tally_resize(size_t from, size_t to)
     tmi_tally_alloc(t, to);
 }
 
-/* A block stays where it is while it fits and does not waste half. */
-static bool fits(unsigned cls, size_t size)
+/* A small block stays as it is while it fits and does not waste half; a medium one if moving it would not gain an eighth,
+ * and a large one if cutting it would not gain that either, nor a unit. */
+static bool fits(unsigned cls, size_t usable, size_t size)
 {
-    size_t usable = tmi_classes[cls].size;
-    return size <= usable && (size > usable / 2 || usable <= 64);
+    size_t wasted = cls <= TMI_CLASS_LAST     ? usable / 2
+                    : cls == TMI_CLASS_MEDIUM ? usable / 8
+                                              : tmi_min(usable / 8, TMI_UNIT_SIZE);
+    return size <= usable && (usable - size < wasted || usable <= 64);
+}
+
+/* A medium block that grows is likely to do so again. */
+static size_t with_headroom(unsigned cls, size_t usable, size_t size)
+{
+    size_t more = size + size / 8;
+    return cls == TMI_CLASS_MEDIUM && size > usable && more <= TMI_MEDIUM_MAX ? more : size;
 }
 
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
@@ -268,7 +331,7 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     size_t usable = tmi_heap_usable(p, function);
     if (cls <= TMI_CLASS_LAST && TM_UNLIKELY(!tmi_raw_is_slot(cls, p)))
         tmi_fatal(function, p, "not the start of a block");
-    if (!full_check && (cls <= TMI_CLASS_LAST ? fits(cls, size) : size > usable / 2 && size <= usable))
+    if (!full_check && fits(cls, usable, size))
         return p;
     if (!full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
         void *resized = tmi_large_resize(p, size);
@@ -278,7 +341,7 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
             return resized;
         }
     }
-    void *q = tmi_heap_malloc(size);
+    void *q = tmi_heap_malloc(full_check ? size : with_headroom(cls, usable, size));
     if (q == NULL) {
         if (size > usable)
             return NULL;
@@ -296,7 +359,7 @@ bool tmi_heap_trim(size_t pad)
     tmi_heap_init();
     tmi_thread_t *self = tmi_thread_or_null();
     if (self != NULL)
-        tmi_cache_flush(&self->cache);
+        tmi_thread_flush(self);
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         if (t != self)
             tmi_cache_summon(&t->cache);

@@ -3,7 +3,8 @@
  *
  *   tmi_heap_malloc ── fast ─→ magazine of this thread
  *        └─ slow ─→ tmi_heap_alloc ─→ magazine ─→ depot ─→ slabs ─→ space ─→ kernel
- *                        └─ over 32 KiB ─→ large ──────────────────→ space ─→ kernel
+ *                        ├─ over 32 KiB ─→ shelf of this thread ─→ medium ─→ space ─→ kernel
+ *                        └─ over 1 MiB ──→ large ──────────────────────────→ space ─→ kernel
  *   tmi_heap_free_fast ─ fast ─→ magazine
  *        └─ slow ─→ tmi_heap_free ─→ magazine ─→ depot ─→ slabs ...        and the pacer, which purges
  *

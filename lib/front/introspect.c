@@ -3,6 +3,7 @@
 #include "front/object.h"
 #include "host/counters.h"
 #include "host/meta.h"
+#include "stores/medium.h"
 #include "stores/raw.h"
 #include "threads/compactor.h"
 #include "threads/thread.h"
@@ -24,19 +25,33 @@ void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out)
     };
 }
 
+/* Blocks on the shelves of threads count as large ones in use. */
+static void take_off_shelves(tmi_figures_t *out)
+{
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next) {
+        size_t bytes = tmi_load_relaxed(&t->shelf.bytes), blocks = tmi_load_relaxed(&t->shelf.count); // estimates
+        out->cached += bytes;
+        out->cached_blocks += blocks;
+        out->large -= tmi_min(bytes, out->large);
+        out->large_blocks -= tmi_min(blocks, out->large_blocks);
+    }
+}
+
 void tmi_figures_read(tmi_figures_t *out)
 {
+    size_t empty = tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes) + tmi_counter(dirty_bytes);
     *out = (tmi_figures_t){
         .mapped = tmi_counter(mapped_bytes),
-        .live = tmi_counter(large_bytes),
-        .live_blocks = tmi_counter(large_count),
         .large = tmi_counter(large_bytes),
         .large_blocks = tmi_counter(large_count),
-        .committed = tmi_counter(slab_bytes) + tmi_counter(large_bytes) + tmi_counter(dirty_bytes),
-        .empty = tmi_counter(slab_empty_bytes) + tmi_counter(dirty_bytes),
+        .committed = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes) + empty,
+        .empty = empty,
         .metadata = tmi_meta_bytes(),
         .purged = tmi_counter(purged_bytes),
     };
+    take_off_shelves(out);
+    out->live = out->large;
+    out->live_blocks = out->large_blocks;
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         tmi_class_figures_t f;
         tmi_figures_of_class(c, &f);
@@ -103,6 +118,7 @@ void tmi_check_all(void)
 {
     tmi_fork_lock_all();
     tmi_space_check();
+    tmi_medium_check();
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         tmi_raw_check(c);
     if (tmi_pagemap.movable != NULL) {

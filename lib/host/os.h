@@ -48,6 +48,9 @@ void tmi_os_futex_wake_one(const uint32_t *word);
 /* The same for at most so many milliseconds; false when they are over. */
 bool tmi_os_futex_wait_ms(const uint32_t *word, uint32_t expected, uint32_t ms);
 
+/* Whether the process has had no second thread so far. */
+bool tmi_os_single_threaded(void);
+
 /* Monotonic milliseconds, modulo 2^32, from the coarse clock: a few ns, a few ms of grain. */
 uint32_t tmi_os_now_ms(void);
 void tmi_os_sleep_ms(uint32_t ms);

@@ -17,6 +17,11 @@ static struct {
     uint64_t cpus[NOTED_WORDS];
 } noted = {.beside = &tmi_os_page_size};
 
+/* glibc's. */
+extern char __libc_single_threaded __attribute__((weak));
+
+bool tmi_os_single_threaded(void) { return &__libc_single_threaded != NULL && __libc_single_threaded; }
+
 static long affinity_of_self(uint64_t *cpus, size_t nbytes)
 {
     return tmi_call(SYS_sched_getaffinity, 0, (long)nbytes, tmi_arg(cpus));

@@ -2,9 +2,11 @@
 #include "host/counters.h"
 #include "host/os.h"
 #include "host/report.h"
+#include "space/regret.h"
 #include "space/segment_impl.h"
 
 tmi_lock_t tmi_space_lock = TMI_LOCK_OF(TMI_RANK_SPACE);
+static tmi_debt_t debt; // of clean spans
 
 void tmi_space_init(void) { tmi_bins_init(); }
 
@@ -31,12 +33,12 @@ static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
         tmi_run_t head = *run;
         *run = tmi_run_split(&head, skip);
         tmi_span_mark(run->addr, run->nunits, TMI_SPAN_USED); // not a neighbour to merge with
-        tmi_bins_put(head, tmi_os_now_ms());
+        tmi_bins_put(head);
     }
     if (run->nunits > nunits) {
         tmi_run_t tail = tmi_run_split(run, nunits);
         tmi_span_mark(run->addr, run->nunits, TMI_SPAN_USED);
-        tmi_bins_put(tail, tmi_os_now_ms());
+        tmi_bins_put(tail);
     }
 }
 
@@ -72,6 +74,7 @@ void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned 
         tmi_span_mark(run.addr, nunits, TMI_SPAN_USED);
         enter(run.addr, nunits, cls, tail);
         *dirty = run.dirty;
+        tmi_count(regretted_spans, tmi_debt_pay(&debt, run.dirty ? run.joined : nunits * TMI_UNIT_SIZE));
     }
     tmi_unlock(&tmi_space_lock);
     return ok ? run.addr : NULL;
@@ -81,7 +84,7 @@ static void put_back(char *addr, size_t nunits, size_t bytes)
 {
     tmi_pagemap_set_class(addr, nunits, TMI_CLASS_NONE);
     tmi_discount(span_bytes, nunits * TMI_UNIT_SIZE);
-    tmi_bins_put((tmi_run_t){addr, nunits, bytes, bytes > 0}, tmi_os_now_ms());
+    tmi_bins_put((tmi_run_t){addr, nunits, bytes, bytes > 0, 0});
 }
 
 void tmi_space_free(void *addr, size_t nunits, size_t bytes)
@@ -103,6 +106,8 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
         tmi_run_t run = tmi_bins_remove(next, end);
         carve(&run, wanted - nunits, 1);
         *dirty = run.dirty;
+        if (!run.dirty)
+            tmi_count(regretted_spans, tmi_debt_pay(&debt, (wanted - nunits) * TMI_UNIT_SIZE));
         tmi_span_mark(addr, wanted, TMI_SPAN_USED);
         tmi_pagemap_set_class(end, wanted - nunits, tail);
         tmi_count(span_bytes, (wanted - nunits) * TMI_UNIT_SIZE);
@@ -120,7 +125,7 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes)
 }
 
 /* One span, taken out of the books while the kernel works on it, so that the lock is not held for long. */
-static size_t purge_one(tmi_span_t *span, uint32_t now, size_t most_units)
+static size_t purge_one(tmi_span_t *span, size_t most_units)
 {
     char *addr = span->owner;
     tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
@@ -128,7 +133,7 @@ static size_t purge_one(tmi_span_t *span, uint32_t now, size_t most_units)
         tail = tmi_run_split(&run, most_units);
     tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // nobody's, and no neighbour to merge with
     if (tail.nunits > 0)
-        tmi_bins_put(tail, now);
+        tmi_bins_put_oldest(tail);
     tmi_unlock(&tmi_space_lock);
     int err = tmi_os_purge(addr, run.nunits * TMI_UNIT_SIZE);
     tmi_count(purge_calls, 1);
@@ -136,33 +141,25 @@ static size_t purge_one(tmi_span_t *span, uint32_t now, size_t most_units)
     size_t bytes = err ? 0 : run.bytes;
     run.dirty = err != 0; // locked memory stays: it keeps its contents and its place in the queue's end
     run.bytes -= bytes;
-    tmi_bins_put(run, now);
+    tmi_bins_put(run);
     tmi_count(purged_bytes, bytes);
+    tmi_debt_add(&debt, bytes);
     return bytes;
 }
 
-size_t tmi_space_purge(uint32_t now, uint32_t min_age, size_t enough)
+size_t tmi_space_purge(size_t enough)
 {
     size_t total = 0;
     tmi_lock(&tmi_space_lock);
     while (total < enough) {
         tmi_span_t *oldest = tmi_bins_oldest();
-        if (oldest == NULL || (int32_t)(now - oldest->since) < (int32_t)min_age)
+        if (oldest == NULL)
             break;
-        size_t n = purge_one(oldest, now, SIZE_MAX);
+        size_t n = purge_one(oldest, (enough - total - 1) / TMI_UNIT_SIZE + 1);
         if (n == 0)
             break;
         total += n;
     }
     tmi_unlock(&tmi_space_lock);
     return total;
-}
-
-size_t tmi_space_purge_unit(void)
-{
-    tmi_lock(&tmi_space_lock);
-    tmi_span_t *oldest = tmi_bins_oldest();
-    size_t n = oldest == NULL ? 0 : purge_one(oldest, tmi_os_now_ms(), 1);
-    tmi_unlock(&tmi_space_lock);
-    return n;
 }

@@ -30,10 +30,7 @@ typedef struct tmi_span {
     void *owner;       // slab: its record; extent: the object's address; free: the first unit
     size_t bytes;      // used by an extent: its OS pages; dirty: how much may be resident
     uint32_t nunits;   // S1
-    union {
-        uint32_t since; // dirty: when it became so, ms
-        uint32_t index; // used by a movable extent: its handle's
-    };
+    uint32_t index;  // used by a movable extent: its handle's
     uint32_t attributes; // used by a movable extent: see movable.h
     uint8_t state;       // S1
 } tmi_span_t;
@@ -61,11 +58,9 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
 /* Cut a used span to `keep` units; `bytes` estimates how much of the rest is resident. */
 void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
 
-/* Purge free spans that have been dirty for min_age ms, oldest first, until at least `enough` bytes (estimated) are given
- * back or none is left. Returns the bytes. Takes the lock for short times only. */
-size_t tmi_space_purge(uint32_t now, uint32_t min_age, size_t enough);
-/* The same of one unit, whatever its age: a call that takes a few microseconds. */
-size_t tmi_space_purge_unit(void);
+/* Purge dirty spans, what has been dirty for longest first, until about `enough` bytes (estimated) are given back or none
+ * is left. Returns the bytes. Takes the lock for short times only. */
+size_t tmi_space_purge(size_t enough);
 
 /* Unmap segments that are wholly clean. Returns the bytes. */
 size_t tmi_space_release(void);

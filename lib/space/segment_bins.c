@@ -42,7 +42,7 @@ void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state)
 tmi_run_t tmi_run_split(tmi_run_t *run, size_t nunits)
 {
     size_t head = run->bytes / run->nunits * nunits;
-    tmi_run_t tail = {run->addr + nunits * TMI_UNIT_SIZE, run->nunits - nunits, run->bytes - head, run->dirty};
+    tmi_run_t tail = {run->addr + nunits * TMI_UNIT_SIZE, run->nunits - nunits, run->bytes - head, run->dirty, 0};
     run->nunits = nunits;
     run->bytes = head;
     return tail;
@@ -51,7 +51,7 @@ tmi_run_t tmi_run_split(tmi_run_t *run, size_t nunits)
 tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr)
 {
     bool dirty = first->state == TMI_SPAN_DIRTY;
-    tmi_run_t run = {addr, first->nunits, dirty ? first->bytes : 0, dirty};
+    tmi_run_t run = {addr, first->nunits, dirty ? first->bytes : 0, dirty, 0};
     unsigned b = bin_of(run.nunits);
     tmi_dlist_remove(&first->bin);
     if (tmi_dlist_empty(&sets[dirty].heads[b]))
@@ -84,7 +84,7 @@ static void absorb_neighbours(tmi_run_t *run)
     }
 }
 
-void tmi_bins_put(tmi_run_t run, uint32_t now)
+static void put(tmi_run_t run, bool as_oldest)
 {
     absorb_neighbours(&run);
     tmi_span_mark(run.addr, run.nunits, run.dirty ? TMI_SPAN_DIRTY : TMI_SPAN_CLEAN);
@@ -94,13 +94,18 @@ void tmi_bins_put(tmi_run_t run, uint32_t now)
     sets[run.dirty].nonempty[b / 64] |= (uint64_t)1 << (b % 64);
     tmi_dlist_init(&first->age);
     first->bytes = run.bytes;
-    first->since = now; // a merged span is as young as its youngest part: it is where the program is at work
     first->owner = run.addr;
-    if (run.dirty) {
-        tmi_dlist_push_back(&ages, &first->age);
-        tmi_count(dirty_bytes, run.bytes);
-    }
+    if (!run.dirty)
+        return;
+    if (as_oldest)
+        tmi_dlist_push_front(&ages, &first->age);
+    else
+        tmi_dlist_push_back(&ages, &first->age); // a merged span is as young as its youngest part: the program is at work there
+    tmi_count(dirty_bytes, run.bytes);
 }
+
+void tmi_bins_put(tmi_run_t run) { put(run, false); }
+void tmi_bins_put_oldest(tmi_run_t run) { put(run, true); }
 
 /* In a bin of mixed lengths the shortest that fits, among the first few. */
 static tmi_span_t *best_in_bin(bin_set_t *set, unsigned b, size_t nunits)
@@ -141,9 +146,10 @@ static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
     tmi_run_t clean = tmi_bins_remove(tmi_span_of(end), end);
     size_t needed = nunits - out->nunits;
     out->nunits = nunits;
+    out->joined = needed * TMI_UNIT_SIZE;
     tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
     if (clean.nunits > needed)
-        tmi_bins_put(tmi_run_split(&clean, needed), 0);
+        tmi_bins_put(tmi_run_split(&clean, needed));
 }
 
 /* The same with the clean span before it. */
@@ -155,10 +161,11 @@ static void join_before(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
     tmi_run_t clean = tmi_bins_remove(tmi_span_of(start), start);
     out->addr -= needed * TMI_UNIT_SIZE;
     out->nunits = nunits;
+    out->joined = needed * TMI_UNIT_SIZE;
     tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
     clean.nunits -= needed;
     if (clean.nunits > 0)
-        tmi_bins_put(clean, 0);
+        tmi_bins_put(clean);
 }
 
 static bool clean_with(const tmi_span_t *span, size_t nunits)

@@ -10,6 +10,7 @@ typedef struct tmi_run {
     size_t nunits;
     size_t bytes; // resident estimate, 0 when clean
     bool dirty;
+    size_t joined; // bytes of a clean run in it
 } tmi_run_t;
 
 /* Neighbouring record of a unit, or NULL when there is no segment of ours. */
@@ -18,8 +19,10 @@ tmi_span_t *tmi_span_at(const void *unit);
 void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state);
 
 void tmi_bins_init(void);
-/* Enter a free run, merged with free neighbours of the same state (S2). */
-void tmi_bins_put(tmi_run_t run, uint32_t now);
+/* Enter a free run, merged with free neighbours of the same state (S2). If it is dirty it is the one to be purged last, or
+ * the next one. */
+void tmi_bins_put(tmi_run_t run);
+void tmi_bins_put_oldest(tmi_run_t run);
 /* Take the shortest free run of at least nunits out of the bins of one state, whole. False when there is none. */
 bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out);
 /* Take a dirty run and as much of a clean one beside it as makes nunits together: what is resident is used again. */

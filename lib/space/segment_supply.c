@@ -75,7 +75,7 @@ static int map_segments(size_t size)
         (void)tmi_os_huge(p, size, true);
     next_hint = (char *)p + size;
     tmi_count(mapped_bytes, size);
-    tmi_bins_put((tmi_run_t){p, size / TMI_UNIT_SIZE, 0, false}, 0);
+    tmi_bins_put((tmi_run_t){p, size / TMI_UNIT_SIZE, 0, false, 0});
     return 0;
 }
 
@@ -96,7 +96,7 @@ int tmi_supply_grow(size_t nunits)
 static void put_clean(char *from, char *to)
 {
     if (from < to)
-        tmi_bins_put((tmi_run_t){from, (size_t)(to - from) / TMI_UNIT_SIZE, 0, false}, 0);
+        tmi_bins_put((tmi_run_t){from, (size_t)(to - from) / TMI_UNIT_SIZE, 0, false, 0});
 }
 
 /* The whole segments inside a clean run go, what is left on both sides goes back. Returns the bytes; at 0 the run is still the
@@ -126,7 +126,7 @@ size_t tmi_supply_release(void)
         total += n;
     }
     while (nkept > 0)
-        tmi_bins_put(kept[--nkept], 0);
+        tmi_bins_put(kept[--nkept]);
     return total;
 }
 

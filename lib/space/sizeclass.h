@@ -6,6 +6,7 @@
  *   class 34..97   sixteen to a doubling up to 8 KiB: at most 1/17 is lost to rounding, 1/33 on average
  *   class 98..113  eight to a doubling up to 32 KiB
  *   LARGE          first unit of an extent;  LARGE_TAIL: its other units
+ *   MEDIUM         a unit of a slab of medium objects, see medium.h
  *
  * C1  size(c) is the least class size >= every request that is mapped to c.
  * C2  size(c) is a multiple of 16 for c > 1, and the classes hold every power of two from 8 to 32 KiB, so that a slot of a
@@ -22,7 +23,8 @@ enum {
     TMI_CLASS_LAST = 113,
     TMI_CLASS_LARGE = 114,
     TMI_CLASS_LARGE_TAIL = 115,
-    TMI_CLASS_COUNT = 116,
+    TMI_CLASS_MEDIUM = 116,
+    TMI_CLASS_COUNT = 117,
 };
 
 typedef struct tmi_class_info {

@@ -8,6 +8,7 @@
 #define MOVE_MIN ((size_t)1 << 20)         // below, copying is cheaper than mremap and its page faults' worth of flushes
 #define MOVE_ALWAYS ((size_t)32 << 20)     // from here on a moved mapping is worth its place in the process's list of mappings
 enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a mapping
+#define HEADROOM_UNITS_MAX ((size_t)256)   // 16 MiB
 
 static size_t pages_of(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
 static size_t units_of(size_t bytes) { return tmi_round_up(bytes, TMI_UNIT_SIZE) >> TMI_UNIT_SHIFT; }
@@ -125,13 +126,25 @@ static bool worth_moving(size_t bytes)
     return bytes >= MOVE_ALWAYS || (bytes >= MOVE_MIN && tmi_counter(moves) < MOVES_OF_SMALLER);
 }
 
-void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
+/* Address space for what is likely to grow on; the part is not resident. */
+static char *span_with_headroom(tmi_extent_kind_t kind, size_t bytes)
 {
     bool dirty;
+    size_t nunits = units_of(bytes) + tmi_min(units_of(bytes), HEADROOM_UNITS_MAX);
+    char *base = new_span(kind, nunits, 1, &dirty);
+    if (base == NULL)
+        return new_span(kind, units_of(bytes), 1, &dirty);
+    if (dirty)
+        (void)tmi_os_purge(base + bytes, nunits * TMI_UNIT_SIZE - bytes); // if it is refused some of it stays
+    return base;
+}
+
+void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
+{
     size_t bytes = pages_of(size);
     if (!worth_moving(tmi_span_of(p)->bytes))
         return NULL;
-    char *base = new_span(kind, units_of(bytes), 1, &dirty);
+    char *base = span_with_headroom(kind, bytes);
     return base == NULL ? NULL : settle(kind, base, 0, bytes);
 }
 

@@ -25,8 +25,7 @@ bool tmi_raw_must_be_loose(unsigned cls)
     return slack > LOOSE_MIN && slack > used / (s->loose ? 16 : 8);
 }
 
-/* Keeps R7. */
-static void judge(unsigned cls)
+void tmi_raw_judge(unsigned cls)
 {
     tmi_slabs_t *s = &tmi_slabs[cls];
     bool loose = tmi_raw_must_be_loose(cls);
@@ -100,7 +99,7 @@ size_t tmi_raw_take(unsigned cls, void **out, size_t n)
         left -= take_from(slab, out + left, left);
     }
     tmi_own_add(&s->nfree, left - n);
-    judge(cls);
+    tmi_raw_judge(cls);
     tmi_unlock(&s->lock);
     if (TM_UNLIKELY(left > 0))
         for (size_t i = 0; i < n - left; i++)
@@ -117,7 +116,7 @@ size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
         tmi_dlist_t *emptiest = &s->levels[tmi_log2(s->nonempty)];
         got = take_lines_from(TM_CONTAINER_OF(emptiest->next, tmi_slab_t, level_link), out + n, n);
         tmi_own_add(&s->nfree, -got);
-        judge(cls);
+        tmi_raw_judge(cls);
     }
     tmi_unlock(&s->lock);
     size_t rest = got < n ? tmi_raw_take(cls, out, n - got) : 0;
@@ -149,7 +148,7 @@ void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
             w++;
         *zero_from = untouched_from(slab, c, w * 64 + tmi_lowest_bit(slab->free[w]));
         tmi_own_add(&s->nfree, -take_from(slab, &p + 1, 1));
-        judge(cls);
+        tmi_raw_judge(cls);
     }
     tmi_unlock(&s->lock);
     return p;
@@ -191,16 +190,6 @@ static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void
     return tmi_slot_pages(c, i);
 }
 
-/* Those of `pages` that have no taken slot any more. */
-static uint64_t emptied(const tmi_slab_t *slab, uint64_t pages)
-{
-    uint64_t result = 0;
-    for (; pages != 0; pages &= pages - 1)
-        if (tmi_slab_page_free(slab, tmi_lowest_bit(pages)))
-            result |= pages & -pages;
-    return result;
-}
-
 /* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how many. */
 static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char *function)
 {
@@ -215,7 +204,7 @@ static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char
         tmi_slab_release(slab);
         return k;
     }
-    tmi_slab_add_empty(slab, emptied(slab, pages));
+    tmi_slab_add_empty(slab, tmi_slab_emptied(slab, pages));
     tmi_slab_relevel(slab);
     return k;
 }
@@ -233,7 +222,7 @@ void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *func
         tmi_own_add(&s->nfree, k);
         done += k;
     }
-    judge(cls);
+    tmi_raw_judge(cls);
     tmi_unlock(&s->lock);
 }
 

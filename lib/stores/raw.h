@@ -20,14 +20,13 @@
  * R6  No bit below word `hint` of `free` is set.
  * R7  loose tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
  *     of them (once loose, a sixteenth).
- * R8  aged is a subset of empty: pages that have been empty since `since`, at least. Only these are purged by age; a look at the slab
- *     makes those that are empty then the next to go.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
  * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */
 #ifndef TMI_STORES_RAW_H
 #define TMI_STORES_RAW_H
 
+#include "space/regret.h"
 #include "space/segment.h"
 
 enum { TMI_RAW_LEVELS = 8 };
@@ -36,9 +35,7 @@ typedef struct tmi_slab {
     tmi_dlist_t level_link, purge_link;
     char *base;
     uint64_t touched, empty; // a bit an OS page
-    uint64_t aged;           // R8
     uint32_t nfree;
-    uint32_t since;          // when it entered the purge queue or was last looked at there, ms
     uint32_t hint;           // R6
     uint8_t cls, level;
     uint64_t free[];
@@ -53,6 +50,7 @@ typedef struct tmi_slabs {
     bool loose;              // R7; caches look at it without the lock
     tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
     tmi_dlist_t purge_queue; // oldest first
+    tmi_debt_t debt;
 } TM_ALIGNED(TMI_CACHE_LINE) tmi_slabs_t;
 
 extern tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
@@ -90,10 +88,11 @@ bool tmi_raw_has_before(unsigned cls, const void *p);
 /* Whether p is the start of a slot of the class whose slab it lies in: without the lock, and so true of freed slots. */
 bool tmi_raw_is_slot(unsigned cls, const void *p);
 
-/* Purge empty pages of slabs that have been in the queue for min_age ms until `enough` bytes are given back. Returns the bytes. */
-size_t tmi_raw_purge(uint32_t now, uint32_t min_age, size_t enough);
+/* Purge empty pages, class by class, those of the slab first that has had some for longest, until `enough` bytes are given
+ * back. Returns the bytes. One caller at a time (pacer lock). */
+size_t tmi_raw_purge(size_t enough);
 
-/* Verify R1-R8 of one class; the caller holds its lock. */
+/* Verify R1-R7 of one class; the caller holds its lock. */
 void tmi_raw_check(unsigned cls);
 
 #endif

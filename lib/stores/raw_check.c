@@ -1,4 +1,4 @@
-/* The audit of R1-R8. */
+/* The audit of R1-R7. */
 #include "host/report.h"
 #include "stores/raw_impl.h"
 
@@ -29,7 +29,6 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
         tmi_audit(empty == (touched && all_free), "R2 empty pages", slab->base);
         tmi_audit(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
     }
-    tmi_audit((slab->aged & ~slab->empty) == 0, "R8 an aged page that is not empty", slab->base);
     tmi_audit((slab->empty != 0) == in_list(&tmi_slabs[cls].purge_queue, &slab->purge_link), "R5 purge queue", slab->base);
 }
 

@@ -18,8 +18,9 @@ static inline uint64_t tmi_slot_pages(const tmi_class_info_t *c, size_t i)
     return tmi_low_bits(last + 1) & ~tmi_low_bits(first);
 }
 
-/* What R7 says of the class. */
+/* What R7 says of the class; and make it so. */
 bool tmi_raw_must_be_loose(unsigned cls);
+void tmi_raw_judge(unsigned cls);
 
 /* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */
 tmi_slab_t *tmi_slab_make(unsigned cls);
@@ -30,8 +31,9 @@ void tmi_slab_relevel(tmi_slab_t *slab);
 /* Note pages in use again, or empty now; keeps R2, R5 and the counters. */
 void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages);
 void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages);
-/* Whether all slots that touch this page are free. */
+/* Whether all slots that touch this page are free; those of `pages` of which that is true. */
 bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page);
+uint64_t tmi_slab_emptied(const tmi_slab_t *slab, uint64_t pages);
 /* The pages of the slab have been given back. */
 void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages);
 

@@ -134,10 +134,10 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
     if (TM_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
         tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
+        (void)tmi_debt_pay(&tmi_slabs[slab->cls].debt, tmi_popcount(fresh) * tmi_os_page_size);
     }
     if (TM_UNLIKELY(refilled != 0)) {
         slab->empty &= ~refilled;
-        slab->aged &= ~refilled;
         tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
         if (slab->empty == 0)
             tmi_dlist_remove(&slab->purge_link);
@@ -149,11 +149,8 @@ void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
     pages &= slab->touched & ~slab->empty;
     if (pages == 0)
         return;
-    if (slab->empty == 0) {
-        slab->since = tmi_os_now_ms();
-        slab->aged = pages;
+    if (slab->empty == 0)
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
-    }
     slab->empty |= pages;
     tmi_slabs[slab->cls].used_pages -= tmi_popcount(pages);
     tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
@@ -163,7 +160,6 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
 {
     size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
     slab->empty &= ~pages;
-    slab->aged &= ~pages;
     slab->touched &= ~pages;
     tmi_discount(slab_empty_bytes, bytes);
     tmi_discount(slab_bytes, bytes);
@@ -183,6 +179,15 @@ static bool bits_all_set(const uint64_t *bits, size_t from, size_t to)
             return false;
     }
     return true;
+}
+
+uint64_t tmi_slab_emptied(const tmi_slab_t *slab, uint64_t pages)
+{
+    uint64_t result = 0;
+    for (; pages != 0; pages &= pages - 1)
+        if (tmi_slab_page_free(slab, tmi_lowest_bit(pages)))
+            result |= pages & -pages;
+    return result;
 }
 
 bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page)

@@ -7,7 +7,7 @@
 
 #define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
-enum { QUIET_MS = 50, NAP_MS = 10, HAND_ON_MS = 2, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
+enum { QUIET_MS = 50, NAP_MS = 10, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
 _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks at each class once");
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
@@ -110,7 +110,7 @@ static bool background_batch(bool quiet)
         if (r == TMI_COMPACT_NOTHING)
             return false;
         if (idle) {
-            tmi_pacer_background_pass(quiet ? 0 : HAND_ON_MS); // what was emptied just now a busy program may want for new slabs
+            tmi_pacer_background_pass(quiet); // what was emptied just now a busy program may want for new slabs
             return true;
         }
     }
@@ -243,7 +243,7 @@ static void settle(uint32_t seen)
     }
     while (tmi_load_relaxed(&polls) == seen && background_batch(true)) { // tidying, when little is worth moving
     }
-    tmi_pacer_background_pass(0);
+    tmi_pacer_background_pass(true);
 }
 
 static void *work(void *unused)
@@ -268,7 +268,7 @@ static void *work(void *unused)
         if (did) {
             rest(tmi_compact_figure(time_ns) - before);
         } else {
-            tmi_pacer_background_pass(HAND_ON_MS);
+            tmi_pacer_background_pass(false);
             nap();
         }
     }

@@ -47,6 +47,13 @@ bool tmi_helper_run(tmi_helper_t *h)
     return created;
 }
 
+bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void))
+{
+    tmi_store_relaxed(&h->runs, 0);
+    tmi_fence_full(); // before the look: who has found it running before has stored its work before
+    return !work() || tmi_exchange_relaxed(&h->runs, 1) != 0;
+}
+
 void tmi_helper_after_fork(tmi_helper_t *h)
 {
     tmi_store_relaxed(&h->next_try, 0);

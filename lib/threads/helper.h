@@ -12,7 +12,7 @@
 #include "base/base.h"
 
 typedef struct tmi_helper {
-    void *(*work)(void *);  // never returns
+    void *(*work)(void *);  // returns after tmi_helper_leave, if ever
     uint32_t runs;          // or is being started
     uint32_t next_try;      // ms | 1 after a failure, else 0
 } tmi_helper_t;
@@ -22,6 +22,10 @@ bool tmi_helper_run(tmi_helper_t *h);
 
 /* Whether it has been started. */
 bool tmi_helper_runs(const tmi_helper_t *h);
+
+/* Called by the thread when it has nothing to do, before it returns: whoever finds work from now on starts another. False:
+ * stay, for `work` has come up meanwhile. */
+bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void));
 
 void tmi_helper_after_fork(tmi_helper_t *h);
 

@@ -2,26 +2,181 @@
 #include "host/counters.h"
 #include "host/options.h"
 #include "host/os.h"
+#include "space/regret.h"
+#include "stores/medium.h"
 #include "stores/raw.h"
 #include "threads/helper.h"
+#include "threads/need.h"
 
-#define KEEP_MIN ((size_t)256 << 10) // less is not worth a call to the kernel
-#define ARM_MIN ((size_t)2 << 20)    // less is not worth the detour of an armed cache
-#define HASTE_MIN ((size_t)16 << 20)
-#define PASS_MAX ((size_t)64 << 20)
-enum { ARMED_FREES_MAX = 1024 };
+#define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
+#define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
+#define QUIET_KEEP ((size_t)128 << 10) // what a quiet program's mover leaves
+#define GROWTH_MIN ((size_t)256 << 10) // of the heap, before it is paid for
+#define SPANS_AT_ONCE ((size_t)4 << 20)
+#define PAGES_AT_ONCE ((size_t)256 << 10)
+#define SLICE_NS UINT64_C(300000)
+enum { LOOK_MS = 50, GAP_MS = 100, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
-static uint32_t next_pass; // ms; before it no pass starts. Relaxed: a hint, passes exclude each other by the lock
+static tmi_need_t need;
 
-static size_t empty_bytes(void) { return tmi_counter(slab_empty_bytes) + tmi_counter(dirty_bytes); }
+static size_t empty_bytes(void)
+{
+    return tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes) + tmi_counter(dirty_bytes);
+}
+static size_t live_bytes(void)
+{
+    return tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
+}
+static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_options.purge_keep); }
+static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_options.purge_keep); }
 
-static size_t live_bytes(void) { return tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes); }
-static size_t kept_bytes(void) { return tmi_max(KEEP_MIN, live_bytes() / 100 * tmi_options.purge_keep); }
-static size_t hasty_bytes(void) { return tmi_max(HASTE_MIN, live_bytes() / 8); }
+/* From here on it is worth while. */
+static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
-static bool pending(void) { return empty_bytes() > kept_bytes(); }
-static bool worth_arming(void) { return empty_bytes() > tmi_max(ARM_MIN, kept_bytes()); }
+/* ---- purging ------------------------------------------------------------------------------------------------------ */
+
+/* Caller holds the pacer lock. */
+static void look(uint32_t now, uint32_t longest_gap)
+{
+    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes), tmi_counter(regretted_spans)};
+    tmi_need_rules_t rules = {tmi_options.purge_keep, tmi_max(tmi_options.purge_delay, 1), longest_gap};
+    tmi_need_look(&need, &sight, &rules);
+}
+
+/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs. */
+static size_t purge_some(size_t bytes)
+{
+    size_t n = tmi_space_purge(tmi_min(bytes, SPANS_AT_ONCE));
+    if (n == 0)
+        n = tmi_medium_purge(tmi_min(bytes, SPANS_AT_ONCE));
+    return n > 0 ? n : tmi_raw_purge(tmi_min(bytes, PAGES_AT_ONCE));
+}
+
+/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. */
+static void purge_down(size_t kept, uint64_t ns)
+{
+    uint64_t end = tmi_os_now_ns() + ns;
+    for (size_t empty = empty_bytes(), n = 1; empty > kept && n > 0; empty = empty_bytes()) {
+        n = purge_some(empty - kept);
+        if (tmi_os_now_ns() >= end)
+            break;
+    }
+}
+
+/* What a thread of the program does. */
+static void slice(size_t kept, uint64_t ns)
+{
+    if (!tmi_trylock(&tmi_pacer_lock))
+        return;
+    purge_down(kept, ns);
+    tmi_unlock(&tmi_pacer_lock);
+}
+
+/* For who has time: fork need not wait for more than a slice. */
+static void purge_patiently(size_t kept)
+{
+    size_t before;
+    do {
+        before = empty_bytes();
+        slice(kept, SLICE_NS);
+    } while (empty_bytes() > kept && empty_bytes() < before);
+}
+
+bool tmi_pacer_step(void)
+{
+    if (empty_bytes() <= with_slack(kept_bytes()) || !tmi_trylock(&tmi_pacer_lock))
+        return false;
+    size_t n = tmi_space_purge(TMI_UNIT_SIZE);
+    tmi_unlock(&tmi_pacer_lock);
+    return n > 0;
+}
+
+void tmi_pacer_background_pass(bool quiet)
+{
+    size_t kept = quiet ? tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_options.purge_keep) : with_slack(kept_bytes());
+    if (empty_bytes() > kept)
+        purge_patiently(quiet ? kept : kept_bytes());
+}
+
+size_t tmi_pacer_purge_all(void)
+{
+    tmi_lock(&tmi_pacer_lock);
+    tmi_depot_trim(true);
+    tmi_medium_release();
+    size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX);
+    tmi_need_forget(&need);
+    (void)tmi_add_relaxed(&tmi_regret_epoch, 1);
+    tmi_unlock(&tmi_pacer_lock);
+    return n;
+}
+
+/* ---- the helper thread ------------------------------------------------------------------------------------------- */
+
+enum { SOON_MS = 20, WATCH_MS = 500, LINGER_MS = 2000 };
+
+static void *help(void *unused);
+static tmi_helper_t helper = {.work = help};
+static uint32_t asleep; // futex: 1 while the helper waits for something to do
+
+static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()); }
+
+/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the other
+ * way round. With a full fence on both sides one of them sees the other. */
+static bool wait_for_work(void)
+{
+    tmi_store_relaxed(&asleep, 1);
+    tmi_fence_full(); // pairs: wake_helper
+    while (!anything_to_do() && tmi_load_relaxed(&asleep) != 0)
+        if (!tmi_os_futex_wait_ms(&asleep, 1, LINGER_MS))
+            break;
+    tmi_store_relaxed(&asleep, 0);
+    return anything_to_do();
+}
+
+static void pass_of_helper(void)
+{
+    if (tmi_trylock(&tmi_pacer_lock)) {
+        look(tmi_os_now_ms(), UINT32_MAX);
+        tmi_depot_trim(false);
+        tmi_unlock(&tmi_pacer_lock);
+    }
+    if (empty_bytes() > with_slack(kept_bytes()))
+        purge_patiently(kept_bytes());
+}
+
+/* What is kept for bursts is watched until it has been let go. */
+static void *help(void *unused)
+{
+    do {
+        while (anything_to_do() || wait_for_work()) {
+            tmi_os_sleep_ms(empty_bytes() > with_slack(kept_bytes()) ? SOON_MS : WATCH_MS);
+            pass_of_helper();
+        }
+    } while (!tmi_helper_leave(&helper, anything_to_do));
+    return unused;
+}
+
+static bool may_have_helper(void)
+{
+    return tmi_options.background == TMI_BACKGROUND_ON ||
+           (tmi_options.background == TMI_BACKGROUND_AUTO && !tmi_os_single_threaded());
+}
+
+/* False: there is none. */
+static bool wake_helper(void)
+{
+    if (!may_have_helper() || !tmi_helper_run(&helper))
+        return false;
+    tmi_fence_full(); // the counts before the look; pairs: wait_for_work
+    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
+        tmi_store_relaxed(&asleep, 0);
+        tmi_os_futex_wake_one(&asleep);
+    }
+    return true;
+}
+
+/* ---- by the program's own calls ----------------------------------------------------------------------------------- */
 
 static void disarm(tmi_cache_t *cache)
 {
@@ -29,96 +184,83 @@ static void disarm(tmi_cache_t *cache)
         tmi_cache_disarm(cache);
 }
 
-/* Purge what is at least min_age old until no more than `target` is empty. */
-static void purge_down(uint32_t now, uint32_t min_age, size_t target)
+/* After a slice: go on at the next frees, or no longer. */
+static void settle_arms(tmi_cache_t *cache, size_t kept)
 {
-    size_t empty = empty_bytes(), enough = empty > target ? tmi_min(empty - target, PASS_MAX) : 0;
-    size_t done = tmi_space_purge(now, min_age, enough);
-    if (done < enough)
-        (void)tmi_raw_purge(now, min_age, enough - done);
-}
-
-bool tmi_pacer_step(void)
-{
-    if (!pending() || !tmi_trylock(&tmi_pacer_lock))
-        return false;
-    size_t n = tmi_space_purge_unit();
-    tmi_unlock(&tmi_pacer_lock);
-    return n > 0;
-}
-
-/* What is at least min_age old goes, down to half of what may be kept; and of much more than that the younger, too. */
-static void pass(uint32_t now, uint32_t min_age)
-{
-    if (!tmi_trylock(&tmi_pacer_lock))
+    if (cache == NULL)
         return;
-    tmi_store_relaxed(&next_pass, now + tmi_options.purge_delay / 4);
-    tmi_depot_trim(false);
-    purge_down(now, min_age, kept_bytes() / 2);
-    purge_down(now, min_age / 4, hasty_bytes());
-    tmi_unlock(&tmi_pacer_lock);
-}
-
-static bool pass_due(uint32_t now) { return (int32_t)(now - tmi_load_relaxed(&next_pass)) >= 0; }
-
-void tmi_pacer_background_pass(uint32_t min_age)
-{
-    if (empty_bytes() > kept_bytes() / 2)
-        pass(tmi_os_now_ms(), min_age);
-}
-
-static void *tick(void *unused)
-{
-    for (;;) {
-        tmi_os_sleep_ms(tmi_options.purge_delay / 4 + 1);
-        if (pending())
-            pass(tmi_os_now_ms(), tmi_options.purge_delay);
-    }
-    return unused;
-}
-
-static tmi_helper_t helper = {.work = tick};
-
-void tmi_pacer_poll(tmi_cache_t *cache)
-{
-    if (TM_LIKELY(!pending())) {
-        disarm(cache);
-        return;
-    }
-    bool helped = tmi_options.background && tmi_helper_run(&helper);
-    uint32_t now = tmi_os_now_ms();
-    if (pass_due(now))
-        pass(now, tmi_options.purge_delay);
-    if (cache == NULL || helped)
-        return;
-    cache->armed_frees = 0;
-    if (!worth_arming())
+    if (empty_bytes() <= with_slack(kept) + ARM_MIN)
         disarm(cache);
     else if (!cache->armed)
         tmi_cache_arm(cache);
 }
 
+/* Now and then, while something is empty; and before more is purged than has been regretted already. */
+static void look_now_and_then(void)
+{
+    uint32_t now = tmi_os_now_ms();
+    bool due = now - tmi_load_relaxed(&need.looked_ms) >= LOOK_MS; // relaxed: it paces
+    if (!due && tmi_counter(regretted_bytes) == tmi_load_relaxed(&need.regretted))
+        return;
+    if (!tmi_trylock(&tmi_pacer_lock))
+        return;
+    look(now, GAP_MS);
+    if (due)
+        tmi_depot_trim(false);
+    tmi_unlock(&tmi_pacer_lock);
+}
+
+static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
+{
+    if (empty_bytes() > with_slack(floor_bytes()) && wake_helper()) {
+        disarm(cache);
+        return;
+    }
+    look_now_and_then();
+    size_t kept = kept_bytes();
+    if (empty_bytes() > with_slack(kept))
+        slice(kept, SLICE_NS + bytes / tmi_os_page_size * NS_PER_PAGE);
+    settle_arms(cache, kept);
+}
+
+void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
+{
+    if (TM_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
+        disarm(cache);
+    else
+        give_back(cache, bytes);
+}
+
 void tmi_pacer_armed_free(tmi_cache_t *cache)
 {
     cache->armed_frees++;
-    if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK != 0)
-        return;
-    uint32_t now = tmi_os_now_ms();
-    bool idle = cache->armed_frees >= ARMED_FREES_MAX; // without an exchange: see tmi_pacer_poll
-    if (pass_due(now))
-        pass(now, idle ? 0 : tmi_options.purge_delay);
-    if (!worth_arming())
-        tmi_cache_disarm(cache);
+    if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK == 0)
+        give_back(cache, 0);
 }
 
-size_t tmi_pacer_purge_all(void)
+/* All that was ever fetched from the kernel: it only grows. */
+static size_t fetched_bytes(void)
 {
-    tmi_lock(&tmi_pacer_lock); // fork waits for it: a span that is being purged is in no list
-    tmi_depot_trim(true);
-    uint32_t now = tmi_os_now_ms();
-    size_t n = tmi_space_purge(now, 0, (size_t)-1) + tmi_raw_purge(now, 0, (size_t)-1);
-    tmi_unlock(&tmi_pacer_lock);
-    return n;
+    return live_bytes() + empty_bytes() + tmi_counter(purged_bytes);
 }
 
-void tmi_pacer_after_fork(void) { tmi_helper_after_fork(&helper); }
+void tmi_pacer_allocated(void)
+{
+    static size_t paid; // relaxed: it paces
+    size_t empty = empty_bytes();
+    tmi_need_note(&need, live_bytes(), empty);
+    if (TM_LIKELY(empty <= TMI_NEED_FLOOR_MIN))
+        return;
+    size_t fetched = fetched_bytes(), grown = fetched - tmi_load_relaxed(&paid), kept = kept_bytes();
+    if ((ptrdiff_t)grown < (ptrdiff_t)GROWTH_MIN)
+        return;
+    tmi_store_relaxed(&paid, fetched);
+    if (empty > with_slack(kept))
+        slice(empty - tmi_min(grown, empty - kept), SLICE_NS);
+}
+
+void tmi_pacer_after_fork(void)
+{
+    tmi_store_relaxed(&asleep, 0);
+    tmi_helper_after_fork(&helper);
+}

@@ -1,18 +1,21 @@
-/* pacer.h - when empty pages go back to the kernel.
+/* pacer.h - when empty pages go back to the kernel, and who sees to it.
  *
- * Idea: frees pay for it. Work is *pending* while empty pages (of slabs and of free spans) exceed what may be kept: max(256 KiB, purge_keep % of live
- * memory). The slow paths poll; a pass runs at most every quarter of purge_delay, and purges what has been empty for purge_delay ms, oldest
- * first, at most 64 MiB at a time. Of what exceeds max(16 MiB, an eighth of live memory) a quarter of purge_delay is enough.
+ * Idea: what is empty beyond the need of the program (need.h) goes at once, in slices: no call takes longer than 0.3 ms for
+ * it, but for a free of a large block, which may take as long as the kernel needs for as many pages.
+ *
+ *   one thread          its frees do the work, on slow paths.
+ *   more than one       a helper thread does (background:auto), some milliseconds later; it is started when there is
+ *                       something to give back, lets go of what was kept for bursts when they have stopped, and ends when
+ *                       there is nothing left to do. A program with one thread never gets a second one by it.
+ *   either              an allocation that makes the heap grow while more is empty than is needed gives back as much: what
+ *                       lies empty in one size class pays for what another takes.
  *
  * A program that goes quiet may never reach a slow path again: it frees and allocates the same few slots in its
- * magazines. So while more than 2 MiB of work is pending the cache of the thread that polled is *armed*: its frees take
- * a short detour that counts them and looks at the clock at every 16th. After 1,024 of them without an exchange with the
- * depot the thread works on a few slots only and has no use for the empty pages: they go at once.
+ * magazines. So while more than 2 MiB is left to give back after a slice the cache of the thread is *armed*: its frees take
+ * a short detour, and every 16th does another slice.
  *
- * A1  At most one pass runs at a time (pacer lock, which passes only try; malloc_trim and the last resort before ENOMEM wait for it).
- *
- * With background:on a thread (helper.h) does the same on a clock. It is started by the first poll that finds
- * work, in a child of fork too; while there is none the polls go on as without. */
+ * A1  At most one thread purges at a time (pacer lock, which slices only try; malloc_trim and the last resort before ENOMEM
+ *     wait for it, and so does fork: a page that is being purged is in no list). */
 #ifndef TMI_THREADS_PACER_H
 #define TMI_THREADS_PACER_H
 
@@ -20,14 +23,16 @@
 
 extern tmi_lock_t tmi_pacer_lock; // for fork
 
-/* Called on slow paths, without locks held; cache may be NULL. */
-void tmi_pacer_poll(tmi_cache_t *cache);
+/* Called on slow paths, without locks held; cache may be NULL. After a free, of a large block of so many bytes or 0; and
+ * after an allocation. */
+void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes);
+void tmi_pacer_allocated(void);
 
-/* Called for each free of an armed cache. */
+/* Called for each free of an armed cache that is not just counted. */
 void tmi_pacer_armed_free(tmi_cache_t *cache);
 
-/* A pass over what is at least min_age ms old, by a thread that has nothing else to do. */
-void tmi_pacer_background_pass(uint32_t min_age);
+/* All that is not needed, by a thread that has nothing else to do; of a quiet program nearly all that is empty. */
+void tmi_pacer_background_pass(bool quiet);
 
 /* 64 KiB of that, of a free span: for who must not take long. False: there is nothing to do. */
 bool tmi_pacer_step(void);

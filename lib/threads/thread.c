@@ -134,8 +134,10 @@ static void set_key(tmi_thread_t *t)
 /* Nobody uses the record any more: its slots go back, and it is for the next thread. */
 static void retire(tmi_thread_t *t)
 {
-    if (t->ready)
+    if (t->ready) {
+        tmi_shelf_flush(&t->shelf);
         tmi_cache_destroy(&t->cache);
+    }
     t->ready = t->keyed = false;
     (void)tmi_hcache_flush(&t->handles);
     give_up_record(t);
@@ -239,13 +241,25 @@ tmi_thread_t *tmi_thread_with_handles(void)
 
 tmi_thread_t *tmi_thread_list(void) { return tmi_load_acquire(&records); } // pairs: list
 
+void tmi_thread_flush(tmi_thread_t *t)
+{
+    tmi_cache_flush(&t->cache);
+    tmi_shelf_flush(&t->shelf);
+}
+
+/* In a child of fork: the thread was inside one of its caches. */
+static bool in_exchange(const tmi_thread_t *t)
+{
+    return tmi_load_relaxed(&t->cache.busy) || tmi_load_relaxed(&t->shelf.busy) || tmi_load_relaxed(&t->handles.busy);
+}
+
 void tmi_thread_reap_others(void)
 {
     for (tmi_thread_t *t = records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
         if (t == tmi_self())
             note_owner(t); // the child has numbers of its own
-        else if (t->used != TMI_RECORD_UNUSED && !tmi_load_relaxed(&t->cache.busy) && !tmi_load_relaxed(&t->handles.busy))
+        else if (t->used != TMI_RECORD_UNUSED && !in_exchange(t))
             retire(t); // a cache caught in an exchange stays as it is: nobody can tell what it holds
         else
             t->owner_thread = 0; // and never looked at again

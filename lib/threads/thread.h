@@ -18,11 +18,13 @@
 #include "motion/pin.h"
 #include "threads/hcache.h"
 #include "threads/magazine.h"
+#include "threads/shelf.h"
 
 typedef enum tmi_record_state { TMI_RECORD_UNUSED, TMI_RECORD_USED, TMI_RECORD_TAKEN } tmi_record_state_t;
 
 typedef struct tmi_thread {
     tmi_cache_t cache;
+    tmi_shelf_t shelf;
     struct tmi_thread *next;   // older record; never changes
     uint32_t used;             // T3: one of tmi_record_state_t
     uint32_t owner_process, owner_thread; // numbers of the kernel; thread 0: not known
@@ -58,6 +60,9 @@ static inline tmi_thread_t *tmi_thread_or_null(void)
     tmi_thread_t *t = tmi_self();
     return TM_LIKELY(t->ready) ? t : tmi_thread_attach();
 }
+
+/* Give back all free slots that the calling thread keeps, of the raw heap. */
+void tmi_thread_flush(tmi_thread_t *t);
 
 /* The calling thread's record, ready for pins and scopes. Takes no lock: signal handlers may call it at any instant. A thread that has departed gets a
  * record too, and its destructor runs once more. NULL: no memory. */

@@ -59,7 +59,7 @@ static void zeroed_is_zero_in_used_memory(void **state)
         memset(p, 0xff, tmi_large_usable(p));
         tmi_large_free(p);
         if (rng_below(&r, 4) == 0)
-            (void)tmi_space_purge(tmi_os_now_ms(), 0, rng_below(&r, TMI_MIB));
+            (void)tmi_space_purge(rng_below(&r, TMI_MIB));
     }
 }
 
@@ -70,7 +70,7 @@ static void zeroed_touches_no_fresh_page(void **state)
     assert_non_null(p);
     assert_int_equal(resident_bytes(p, TMI_GIB / 16), 0);
     tmi_large_free(p);
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
 }
 
 static void shrinking_stays_and_gives_units_back(void **state)
@@ -105,7 +105,7 @@ static void growth_into_a_free_neighbour_stays(void **state)
 /* Behind p there is a used span, so that growth has to move. */
 static char *walled(size_t size, char **wall)
 {
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
     (void)tmi_space_release(); // or p might take in what a test before has left: a gigabyte
     char *p = tmi_large_alloc(size, 1, false);
     *wall = tmi_large_alloc(TMI_UNIT_SIZE, 1, false);

@@ -65,7 +65,7 @@ static void few_objects_share_a_page_with_their_books(void **state)
 {
     (void)state;
     unsigned c = tmi_mclass_of(200);
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX); // what is left of other tests
+    (void)tmi_space_purge(SIZE_MAX); // what is left of other tests
     take_sorted(c, 3);
     assert_int_equal(tmi_mslabs[c].touched_bytes, tmi_os_page_size);
     assert_int_equal(tmi_movable_gain(c), 0);

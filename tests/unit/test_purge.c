@@ -1,10 +1,12 @@
-/* When memory goes back to the kernel: after a program frees nearly everything and then only ticks; not at once; not below the threshold;
- * also when it works on without a slow path; and by a helper thread when that is asked for. */
+/* When memory goes back to the kernel: as a program frees nearly everything; not below the threshold; also when it works on
+ * without a slow path; not what periodic bursts need; and by a helper thread in programs with several threads, which ends
+ * when nothing is left to do. */
 #include "front/introspect.h"
 #include "heapcalls.h"
 #include "host/counters.h"
 #include "host/options.h"
 #include "support.h"
+#include "threads/need.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -68,39 +70,79 @@ static size_t threshold(void)
 {
     tmi_figures_t f;
     tmi_figures_read(&f);
-    size_t keep = f.live / 100 * tmi_options.purge_keep;
-    return (keep > 2 * TMI_MIB ? keep : 2 * TMI_MIB) + 256 * TMI_KIB;
+    size_t keep = tmi_need_floor(f.live, tmi_options.purge_keep);
+    return keep + keep / 8 + 256 * TMI_KIB;
 }
 
-static void ticking_gives_back_what_was_freed(void **state)
+static void frees_give_back_what_they_empty(void **state)
 {
     (void)state;
     static const size_t sizes[SIZES] = {64, 512, 4096, 30000};
     for (int i = 0; i < SIZES; i++) {
         size_t n = fill_up(sizes[i], 24 * TMI_MIB), before = rss_bytes();
         free_nearly_all(n);
-        size_t freed = empty_now();
-        tick(1500);
         size_t after = rss_bytes();
-        print_message("%zu bytes: %zu MiB resident, %zu MiB after ticking, %zu KiB empty left of %zu\n", sizes[i], before >> 20,
-                      after >> 20, empty_now() >> 10, freed >> 10);
+        print_message("%zu bytes: %zu MiB resident, %zu MiB after frees, %zu KiB empty left\n", sizes[i], before >> 20,
+                      after >> 20, empty_now() >> 10);
         assert_true(empty_now() <= threshold());
-        assert_true(UNDER_SANITIZER || before - after >= freed / 2);
+        assert_true(UNDER_SANITIZER || before - after >= (before - after + empty_now()) / 2);
         free_the_rest(n);
+        (void)tmi_heap_trim(0); // and what it was sorry for is forgotten
     }
     tmi_check_all();
 }
 
-static void control_without_a_tick_nothing_goes_back(void **state)
+/* The same with helpers and options that leave frees nothing to do. */
+static void control_what_need_not_go_stays(void **state)
 {
     (void)state;
+    tmi_options.purge_keep = 1000000;
     size_t n = fill_up(512, 16 * TMI_MIB);
     free_nearly_all(n);
     size_t empty = empty_now(), rss = rss_bytes();
+    assert_true(empty > 10 * TMI_MIB);
     sleep_ms(700);
     assert_int_equal(empty_now(), empty); // no thread, no signal: nobody is there to do it
     assert_true(rss_bytes() + TMI_MIB >= rss);
+    tmi_options.purge_keep = 2;
     free_the_rest(n);
+}
+
+#define BURST (24 * TMI_MIB)
+
+static void burst(void)
+{
+    enum { SIZE = 100000 };
+    size_t n = BURST / SIZE;
+    for (size_t i = 0; i < n; i++)
+        memset(blocks[i] = h_malloc(SIZE), 1, SIZE);
+    for (size_t i = 0; i < n; i++)
+        h_free(blocks[i]);
+    memset(blocks, 0, n * sizeof *blocks);
+}
+
+/* Every 100 ms: the third turn finds all that it needs. */
+static void periodic_bursts_are_kept(void **state)
+{
+    (void)state;
+    (void)tmi_heap_trim(0);
+    uint32_t delay = tmi_options.purge_delay;
+    tmi_options.purge_delay = 5000;
+    for (int turn = 1; turn <= 10; turn++) {
+        size_t purged = tmi_counter(purged_bytes);
+        burst();
+        if (turn > 2)
+            assert_true(tmi_counter(purged_bytes) - purged <= BURST / 50);
+        else if (turn == 1)
+            assert_true(empty_now() <= threshold());
+        sleep_ms(100);
+    }
+    tmi_options.purge_delay = delay;
+    for (int i = 0; i < 60; i++) { // they have stopped, and the program works on
+        h_free(h_malloc(300000));
+        sleep_ms(10);
+    }
+    assert_true(empty_now() <= threshold());
 }
 
 static void below_the_threshold_pages_are_kept(void **state)
@@ -124,7 +166,7 @@ static void pages_in_use_again_at_once_are_not_purged(void **state)
     size_t purged = tmi_counter(purged_bytes);
     double end = seconds_now() + 0.5;
     size_t rounds = 0;
-    for (; seconds_now() < end; rounds++) { // younger than purge_delay
+    for (; seconds_now() < end; rounds++) {
         char *p = h_malloc(3 * TMI_MIB);
         memset(p, 1, 3 * TMI_MIB);
         h_free(p);
@@ -138,6 +180,7 @@ static void pages_in_use_again_at_once_are_not_purged(void **state)
 static void an_idle_loop_in_one_magazine_purges(void **state)
 {
     (void)state;
+    (void)tmi_heap_trim(0);
     size_t n = fill_up(512, 24 * TMI_MIB);
     free_nearly_all(n);
     double end = seconds_now() + 3;
@@ -217,21 +260,36 @@ static void no_thread_was_started(void **state)
     assert_int_equal(threads_of_this_process(), threads_at_start);
 }
 
+static size_t own_threads(void) { return threads_of_this_process() - threads_at_start - (UNDER_TSAN ? 1 : 0); } // TSan has one
+
+static bool wait_for_threads(size_t n, unsigned ms)
+{
+    for (unsigned t = 0; t < ms && own_threads() != n; t += 10)
+        sleep_ms(10);
+    return own_threads() == n;
+}
+
 /* With background:on, in a process of its own. */
 static void a_helper_thread_does_it_while_the_program_sleeps(void **state)
 {
     (void)state;
     size_t n = fill_up(512, 24 * TMI_MIB);
     free_nearly_all(n);
-    sleep_ms(1500);
-    assert_int_equal(threads_of_this_process(), threads_at_start + (UNDER_TSAN ? 2 : 1)); // TSan has one of its own
+    assert_int_equal(own_threads(), 1);
+    sleep_ms(500);
     assert_true(empty_now() <= threshold());
+    assert_true(wait_for_threads(0, 10000)); // it ends, and comes again
+    free_the_rest(n);
+    n = fill_up(700, 24 * TMI_MIB);
+    free_nearly_all(n);
+    assert_int_equal(own_threads(), 1);
     free_the_rest(n);
 }
 
 static int background_after_fork(void *unused)
 {
     (void)unused;
+    (void)tmi_heap_trim(0);
     size_t n = fill_up(512, 24 * TMI_MIB);
     free_nearly_all(n);
     sleep_ms(1500);
@@ -247,20 +305,69 @@ static void a_child_of_fork_gets_a_helper_of_its_own(void **state)
     assert_true(exited(&o, 0));
 }
 
+static bool over;
+
+static void *sleeper(void *unused)
+{
+    while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
+        sleep_ms(5);
+    return unused;
+}
+
+/* With background:auto, in a process of its own. What was kept for bursts goes too when they have stopped. */
+static void a_program_with_threads_has_a_helper(void **state)
+{
+    (void)state;
+    pthread_t t;
+    tmi_options.purge_delay = 1000;
+    size_t n = fill_up(512, 24 * TMI_MIB);
+    free_nearly_all(n);
+    assert_int_equal(own_threads(), 0); // control: a program with one has none
+    free_the_rest(n);
+    assert_int_equal(pthread_create(&t, NULL, sleeper, NULL), 0);
+    for (int turn = 0; turn < 8; turn++) {
+        burst();
+        sleep_ms(100);
+    }
+    assert_int_equal(own_threads(), 2);
+    assert_true(empty_now() > 2 * threshold());
+    sleep_ms(3500);
+    assert_true(empty_now() <= threshold());
+    assert_true(wait_for_threads(1, 10000));
+    __atomic_store_n(&over, true, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(t, NULL), 0);
+}
+
+static int run_group(const char *name)
+{
+    const struct CMUnitTest background[] = {
+        cmocka_unit_test(a_helper_thread_does_it_while_the_program_sleeps),
+        cmocka_unit_test(a_child_of_fork_gets_a_helper_of_its_own),
+    };
+    const struct CMUnitTest threads[] = {
+        cmocka_unit_test(a_program_with_threads_has_a_helper),
+    };
+    return strcmp(name, "background") == 0 ? cmocka_run_group_tests_name(name, background, NULL, NULL)
+                                           : cmocka_run_group_tests_name(name, threads, NULL, NULL);
+}
+
 int main(int argc, char **argv)
 {
     threads_at_start = threads_of_this_process();
     tmi_heap_init();
     if (argc > 1) {
-        const struct CMUnitTest tests[] = {
-            cmocka_unit_test(a_helper_thread_does_it_while_the_program_sleeps),
-            cmocka_unit_test(a_child_of_fork_gets_a_helper_of_its_own),
-        };
-        return cmocka_run_group_tests_name("background", tests, NULL, NULL);
+        int failed = run_group(argv[1]);
+        if (failed == 0 && strcmp(argv[1], "background") == 0) {
+            (void)unsetenv("TINYMEM");
+            (void)execl("/proc/self/exe", argv[0], "threads", (char *)NULL);
+        }
+        return failed;
     }
+    tmi_options.purge_delay = 200;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ticking_gives_back_what_was_freed),
-        cmocka_unit_test(control_without_a_tick_nothing_goes_back),
+        cmocka_unit_test(frees_give_back_what_they_empty),
+        cmocka_unit_test(control_what_need_not_go_stays),
+        cmocka_unit_test(periodic_bursts_are_kept),
         cmocka_unit_test(below_the_threshold_pages_are_kept),
         cmocka_unit_test(pages_in_use_again_at_once_are_not_purged),
         cmocka_unit_test(an_idle_loop_in_one_magazine_purges),

@@ -1,5 +1,5 @@
 /* Slabs: slots are disjoint and zero where they say so, misuse is reported on return, empty pages really go back to the kernel, and the
- * audit R1-R8 holds all the time. */
+ * audit R1-R7 holds all the time. */
 #include "host/counters.h"
 #include "host/options.h"
 #include "host/os.h"
@@ -27,8 +27,8 @@ static void audit_all(void)
 
 static void purge_all(void)
 {
-    (void)tmi_raw_purge(tmi_os_now_ms(), 0, SIZE_MAX);
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_raw_purge(SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
 }
 
 static int by_address(const void *a, const void *b)
@@ -121,7 +121,7 @@ static void slots_follow_the_model_under_random_use(void **state)
             fill(live[i].p, size, live[i].mark);
         }
         if (rng_below(&r, 100) == 0)
-            (void)tmi_raw_purge(tmi_os_now_ms(), 0, 1 + rng_below(&r, TMI_MIB));
+            (void)tmi_raw_purge(1 + rng_below(&r, TMI_MIB));
         if (step % 16 == 0)
             audit(tmi_class_of(sizes[step / 16 % (sizeof sizes / sizeof *sizes)]));
     }
@@ -182,7 +182,7 @@ static void purge_gives_back_pages_around_live_slots(void **state)
         for (size_t s = 0; s < SLABS; s++) // control: freeing alone gives nothing back
             resident += resident_bytes(tmi_slab_of(kept[s])->base, TMI_UNIT_SIZE);
         assert_int_equal(resident, SLABS * TMI_UNIT_SIZE);
-        size_t purged = tmi_raw_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+        size_t purged = tmi_raw_purge(SIZE_MAX);
         resident = 0;
         for (size_t s = 0; s < SLABS; s++) {
             resident += resident_bytes(tmi_slab_of(kept[s])->base, TMI_UNIT_SIZE);
@@ -195,21 +195,6 @@ static void purge_gives_back_pages_around_live_slots(void **state)
         tmi_raw_return(c, kept, SLABS, "free");
         audit(c);
     }
-}
-
-static void purge_waits_for_the_age(void **state)
-{
-    (void)state;
-    void *p[64];
-    unsigned c = tmi_class_of(4096);
-    purge_all();
-    assert_int_equal(tmi_raw_take(c, p, 15), 15);
-    memset(p[0], 1, 4096);
-    tmi_raw_return(c, p, 14, "free");
-    uint32_t now = tmi_os_now_ms();
-    assert_int_equal(tmi_raw_purge(now, 60000, SIZE_MAX), 0);
-    assert_true(tmi_raw_purge(now + 60001, 60000, SIZE_MAX) > 0);
-    tmi_raw_return(c, p + 14, 1, "free");
 }
 
 static void everything_returned_leaves_nothing(void **state)
@@ -235,12 +220,12 @@ static void a_refused_purge_changes_nothing(void **state)
         fill(p[i], 4096, (uint64_t)i);
     tmi_raw_return(c, p, 15, "free");
     tmi_os_fail_at(1, true);
-    assert_int_equal(tmi_raw_purge(tmi_os_now_ms(), 0, SIZE_MAX), 0);
+    assert_int_equal(tmi_raw_purge(SIZE_MAX), 0);
     assert_true(tmi_os_fail_fired());
     tmi_os_fail_at(0, false);
     audit(c);
     assert_true(intact(p[15], 4096, 4096, 15));
-    assert_true(tmi_raw_purge(tmi_os_now_ms() + 1, 0, SIZE_MAX) > 0);
+    assert_true(tmi_raw_purge(SIZE_MAX) > 0);
     audit(c);
     tmi_raw_return(c, p + 15, 1, "free");
 }
@@ -278,30 +263,26 @@ static int return_wrongly(void *how)
     return 0;
 }
 
-/* A page that was in use in between is not as old as the slab's first empty one. */
-static void purge_spares_pages_used_since_the_last_look(void **state)
+/* What was purged and is taken again soon is counted; pages of other classes, and what was never purged, are not. */
+static void what_is_wanted_again_is_regretted(void **state)
 {
     (void)state;
-    void *p[15], *q[1];
-    unsigned c = tmi_class_of(4096);
+    void *p[15], *q[15];
+    unsigned c = tmi_class_of(4096), other = tmi_class_of(2048);
     purge_all();
-    assert_int_equal(tmi_raw_take(c, p, 15), 15); // p[14] is the lowest
-    for (int i = 0; i < 15; i++)
-        memset(p[i], 1, 4096);
-    uint32_t now = tmi_os_now_ms();
-    tmi_raw_return(c, p, 7, "free");                            // these open the queue
-    tmi_raw_return(c, p + 7, 3, "free");                        // and these come later
-    assert_int_equal(tmi_raw_take(c, q, 1), 1);                 // p[9], and back:
-    assert_ptr_equal(q[0], p[9]);
-    tmi_raw_return(c, q, 1, "free");
-    assert_int_equal(tmi_raw_purge(now + 1000, 1000, SIZE_MAX), 7 * 4096);
-    audit(c);
-    assert_int_equal(tmi_raw_take(c, q, 1), 1);                 // at the second look p[7] and p[8] are old enough
-    assert_int_equal(tmi_raw_purge(now + 1999, 1000, SIZE_MAX), 0);
-    assert_int_equal(tmi_raw_purge(now + 2000, 1000, SIZE_MAX), 2 * 4096);
-    audit(c);
-    tmi_raw_return(c, q, 1, "free");
-    tmi_raw_return(c, p + 10, 5, "free");
+    tmi_slabs[c].debt.bytes = tmi_slabs[other].debt.bytes = 0; // of other tests
+    assert_int_equal(tmi_raw_take(c, p, 15), 15);
+    assert_int_equal(tmi_raw_take(other, q, 1), 1);
+    size_t before = tmi_counter(regretted_bytes);
+    tmi_raw_return(c, p, 7, "free");
+    assert_int_equal(tmi_raw_purge(SIZE_MAX), 7 * 4096);
+    assert_int_equal(tmi_raw_take(other, q + 1, 14), 14);
+    assert_int_equal(tmi_counter(regretted_bytes), before);
+    tmi_raw_return(other, q, 15, "free");
+    assert_int_equal(tmi_raw_take(c, q, 3), 3);
+    assert_int_equal(tmi_counter(regretted_bytes), before + 3 * 4096);
+    tmi_raw_return(c, q, 3, "free");
+    tmi_raw_return(c, p + 7, 8, "free");
     audit(c);
 }
 
@@ -377,8 +358,7 @@ int main(void)
         cmocka_unit_test(slots_follow_the_model_under_random_use),
         cmocka_unit_test(refill_takes_from_the_fullest_slab),
         cmocka_unit_test(purge_gives_back_pages_around_live_slots),
-        cmocka_unit_test(purge_waits_for_the_age),
-        cmocka_unit_test(purge_spares_pages_used_since_the_last_look),
+        cmocka_unit_test(what_is_wanted_again_is_regretted),
 #if TMI_TEST_HOOKS
         cmocka_unit_test(a_refused_purge_changes_nothing),
 #endif

@@ -96,7 +96,7 @@ static void step(model_t *m, rng_t *r)
     model_span_t *s = &m->spans[rng_below(r, SPANS)];
     size_t what = rng_below(r, 40);
     if (what == 0)
-        (void)tmi_space_purge(tmi_os_now_ms(), 0, rng_below(r, 4 * TMI_MIB));
+        (void)tmi_space_purge(rng_below(r, 4 * TMI_MIB));
     else if (what == 1)
         (void)tmi_space_release();
     else if (s->addr == NULL)
@@ -135,7 +135,7 @@ static void spans_follow_the_model_under_random_use(void **state)
 static void everything_freed_goes_back_to_the_kernel(void **state)
 {
     (void)state;
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
     assert_int_equal(tmi_counter(dirty_bytes), 0);
     (void)tmi_space_release();
     audit();
@@ -159,7 +159,7 @@ static void alignment_up_to_a_gib_is_kept(void **state)
             free_span(q, 1);
             audit();
         }
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
     (void)tmi_space_release();
     audit();
 }
@@ -191,7 +191,7 @@ static void dirty_spans_are_preferred(void **state)
 {
     (void)state;
     bool dirty;
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
     char *p = alloc_span(5, 1, &dirty);
     assert_non_null(p);
     memset(p, 1, TMI_UNIT_SIZE);
@@ -214,19 +214,19 @@ static void purged_spans_hold_no_memory_and_read_zero(void **state)
     size_t purged = tmi_counter(purged_bytes);
     free_span(p, N);
     assert_int_equal(resident_bytes(p, N * TMI_UNIT_SIZE), N * TMI_UNIT_SIZE); // control: nothing happens by itself
-    assert_true(tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX) >= N * TMI_UNIT_SIZE);
+    assert_true(tmi_space_purge(SIZE_MAX) >= N * TMI_UNIT_SIZE);
     assert_true(tmi_counter(purged_bytes) - purged >= N * TMI_UNIT_SIZE);
     assert_int_equal(resident_bytes(p, N * TMI_UNIT_SIZE), 0);
     assert_true(all_zero(p, N * TMI_UNIT_SIZE));
     audit();
 }
 
-static void purge_waits_for_the_age_and_stops_at_enough(void **state)
+static void purge_begins_with_the_oldest_and_stops_at_enough(void **state)
 {
     (void)state;
     bool dirty;
     char *p[8], *wall[8];
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
     for (int i = 0; i < 8; i++) {
         p[i] = alloc_span(4, 1, &dirty);
         wall[i] = alloc_span(1, 1, &dirty); // keeps them apart
@@ -234,12 +234,12 @@ static void purge_waits_for_the_age_and_stops_at_enough(void **state)
     }
     for (int i = 0; i < 8; i++)
         free_span(p[i], 4);
-    uint32_t now = tmi_os_now_ms();
-    assert_int_equal(tmi_space_purge(now, 60000, SIZE_MAX), 0);
-    assert_int_equal(tmi_space_purge(now + 1, 0, 1), 4 * TMI_UNIT_SIZE);
-    assert_int_equal(resident_bytes(p[0], 4 * TMI_UNIT_SIZE), 0); // the oldest
+    assert_int_equal(tmi_space_purge(3 * TMI_UNIT_SIZE), 3 * TMI_UNIT_SIZE);
+    assert_int_equal(resident_bytes(p[0], 4 * TMI_UNIT_SIZE), TMI_UNIT_SIZE); // the oldest, and no more of it
+    assert_int_equal(tmi_space_purge(1), TMI_UNIT_SIZE);                      // the rest of it comes first
+    assert_int_equal(resident_bytes(p[0], 4 * TMI_UNIT_SIZE), 0);
     assert_int_equal(resident_bytes(p[1], 4 * TMI_UNIT_SIZE), 4 * TMI_UNIT_SIZE);
-    assert_int_equal(tmi_space_purge(now + 60001, 60000, SIZE_MAX), 28 * TMI_UNIT_SIZE);
+    assert_int_equal(tmi_space_purge(SIZE_MAX), 28 * TMI_UNIT_SIZE);
     audit();
     for (int i = 0; i < 8; i++)
         free_span(wall[i], 1);
@@ -255,11 +255,11 @@ static void a_refused_purge_keeps_the_books_right(void **state)
     memset(p, 3, 7 * TMI_UNIT_SIZE);
     free_span(p, 7);
     tmi_os_fail_at(1, true);
-    (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+    (void)tmi_space_purge(SIZE_MAX);
     tmi_os_fail_at(0, false);
     audit();
     assert_int_equal(p[0], 3);
-    assert_true(tmi_space_purge(tmi_os_now_ms() + 1, 0, SIZE_MAX) >= 7 * TMI_UNIT_SIZE);
+    assert_true(tmi_space_purge(SIZE_MAX) >= 7 * TMI_UNIT_SIZE);
     assert_int_equal(p[0], 0);
     audit();
 }
@@ -271,7 +271,7 @@ static void growth_survives_every_kernel_failure(void **state)
         unsigned long nth = 1;
         for (bool fired = true; fired; nth++) {
             bool dirty;
-            (void)tmi_space_purge(tmi_os_now_ms(), 0, SIZE_MAX);
+            (void)tmi_space_purge(SIZE_MAX);
             (void)tmi_space_release();
             tmi_os_fail_at(nth, sticky);
             char *p = alloc_span(1000, 512, &dirty);
@@ -332,7 +332,7 @@ int main(void)
         cmocka_unit_test(neighbours_coalesce_whatever_the_order),
         cmocka_unit_test(dirty_spans_are_preferred),
         cmocka_unit_test(purged_spans_hold_no_memory_and_read_zero),
-        cmocka_unit_test(purge_waits_for_the_age_and_stops_at_enough),
+        cmocka_unit_test(purge_begins_with_the_oldest_and_stops_at_enough),
 #if TMI_TEST_HOOKS
         cmocka_unit_test(a_refused_purge_keeps_the_books_right),
         cmocka_unit_test(growth_survives_every_kernel_failure),

@@ -1,0 +1,3 @@
+#include "space/regret.h"
+
+uint32_t tmi_regret_epoch;

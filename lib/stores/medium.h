@@ -1,0 +1,75 @@
+/* medium.h - objects above 32 KiB and up to 1 MiB: slots of whole OS pages in slabs of their own.
+ *
+ * Idea: eight sizes to a doubling, as for the largest small objects. Since a slot is whole pages, it is the slot that is
+ * resident or not: of what a slab spans only slots that have been used cost memory, a free one can be given back alone,
+ * and no page is shared. What an object leaves of its slot, at most a ninth, is resident only if a former one used it.
+ *
+ *   slab     base                                                      base + units * 64 KiB
+ *            | slot 0      | slot 1      | slot 2      | slot 3      |  rest  |
+ *   free      0             1             1             0                      bitmap, 1 = free
+ *   touched   1             1             0             1                      may be resident
+ *   empty     0             1             0             0                      free and touched: to be purged
+ *
+ * W1  free and touched have no bit past the last slot. A slot that is not free is touched.
+ * W2  A slab is in its class's purge queue exactly when it has an empty slot, and in `some` exactly when it has a free
+ *     one.
+ * W3  A free slot that is not touched reads as zero.
+ * W4  medium_empty_bytes sums the empty slots, large_bytes and large_count (with those of extents) the taken ones.
+ * W5  A slab without a taken slot exists only as the class's last resort: when no other slab of it has a free slot.
+ *
+ * Empty slots are taken first, those emptied last before the others: their pages are there.
+ * Owner: everything its class's lock (rank medium); the address of an object tells its class without a lock. Purging
+ * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a time
+ * (pacer lock). Fails: NULL, when the kernel gives nothing. */
+#ifndef TMI_STORES_MEDIUM_H
+#define TMI_STORES_MEDIUM_H
+
+#include "host/lock.h"
+#include "space/sizeclass.h"
+
+#define TMI_MEDIUM_MAX ((size_t)1 << 20)
+enum { TMI_MEDIUM_CLASSES = 40 };
+
+/* Once: needs the size of OS pages. */
+void tmi_medium_init(void);
+
+/* Whether an object of that size and alignment is a medium one; size > TMI_SMALL_MAX or align > TMI_SMALL_MAX. */
+static inline bool tmi_medium_serves(size_t size, size_t align)
+{
+    return size <= TMI_MEDIUM_MAX && align <= TMI_UNIT_SIZE;
+}
+
+/* The class of such an object, 0 to TMI_MEDIUM_CLASSES - 1, and the bytes of its slots. */
+unsigned tmi_medium_class(size_t size, size_t align);
+size_t tmi_medium_size(unsigned cls);
+
+/* Take a slot: an empty one of the class, else, unless it must be of the class exactly, an empty one of the two classes
+ * above, else one that is not resident. *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
+void *tmi_medium_take(unsigned cls, bool exactly, bool *dirty);
+
+/* Put a slot back. One that is free already, or no slot, is reported in the name of `function`, then abort. */
+void tmi_medium_return(void *p, const char *function);
+
+/* Of a block whose page map class is TMI_CLASS_MEDIUM. */
+unsigned tmi_medium_class_at(const void *p);
+
+/* What is wrong with p, in a slab of medium objects, or NULL: it is taken. Takes no lock, and so is sure only of a block
+ * that the caller owns. */
+const char *tmi_medium_complaint(const void *p);
+/* Whether p, in such a slab, is the start of a slot. */
+bool tmi_medium_is_slot(const void *p);
+
+/* Give empty slots back, of the slab first that has had some for longest, until `enough` bytes are given back. Returns
+ * the bytes. */
+size_t tmi_medium_purge(size_t enough);
+
+/* Slabs without a taken slot become free spans: for who is out of memory, and before address space is given back. */
+void tmi_medium_release(void);
+
+/* For fork; and the audit of W1-W5, with all of these locks. */
+void tmi_medium_lock_all(void);
+void tmi_medium_unlock_all(void);
+void tmi_medium_reset_locks(void);
+void tmi_medium_check(void);
+
+#endif

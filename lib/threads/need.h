@@ -1,0 +1,77 @@
+/* need.h - how much empty memory a program has shown to need again.
+ *
+ * Idea: what is empty goes, unless the program has shown that it will want it. Age shows nothing: a page that has been
+ * empty for long may be wanted by the next of the bursts it has served, and a young one by nobody. *Regret* does: bytes
+ * that were purged and wanted again within seconds (regret.h) would better have been kept; and of what is kept, what was
+ * never used for a whole interval is not needed. With E(t) empty bytes, L(t) live ones, and r regretted since the last look:
+ *
+ *   floor    F = max(FLOOR_MIN, L * purge_keep / 100)
+ *   regret   K := K + r
+ *   disuse   K := max(0, K - max(0, min E - F)), and if nothing was regretted at most max(K / 2, max E - min E), at the end
+ *            of each interval of purge_delay ms, over which the extremes are taken
+ *   spans    S := S + what of r was in free spans, halved at the end of each interval
+ *   peak     P = max L over this interval and the last
+ *   kept     min(F + K, max((P - L) * 9/8 + F + min(S, L / 8), L / 28))
+ *
+ * So a first burst is given back as it ends, a periodic one is kept from its second or third turn on, and let go again one
+ * to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many sizes, whose
+ * classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a 28th. Free spans are
+ * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and an eighth more is
+ * kept. By regret tcmalloc judges its own releases of pages, and the least free memory of an
+ * interval is what Bonwick's magazines and their depots are trimmed by (Bonwick and Adams, USENIX 2001); to feed the one back
+ * into the other is ours.
+ *
+ * While more than about the floor is kept, time in which the program did not come by does not count, but for `longest_gap` ms of
+ * it: else a program would find that a long sleep has taken from it what it works with. A helper thread is there all the
+ * time, and counts all of it.
+ *
+ * Pure functions over one record, owned by the pacer's lock; some of it is read, and extremes are noted, without it. */
+#ifndef TMI_THREADS_NEED_H
+#define TMI_THREADS_NEED_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+
+#define TMI_NEED_FLOOR_MIN ((size_t)2 << 20)
+
+typedef struct tmi_need {
+    size_t keep;        // K, bytes
+    size_t peak, last_peak; // most L of this interval so far, and of the one before
+    size_t lowest, highest; // extremes of E of this interval so far
+    size_t regretted;   // the counter at the last look
+    size_t regrets;     // of this interval so far
+    size_t spans, regretted_spans; // S, and the counter at the last look
+    uint32_t looked_ms; // when that was
+    uint32_t ran_ms;    // of this interval so far
+} tmi_need_t;
+
+/* E has fallen or L has grown. Any thread. Relaxed: a race may miss an extreme, and K falls a little too far. */
+static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
+{
+    if (TM_UNLIKELY(empty < tmi_load_relaxed(&n->lowest)))
+        tmi_store_relaxed(&n->lowest, empty);
+    if (TM_UNLIKELY(live > tmi_load_relaxed(&n->peak)))
+        tmi_store_relaxed(&n->peak, live);
+}
+
+/* F, and what is kept. */
+size_t tmi_need_floor(size_t live, unsigned keep_percent);
+size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent);
+
+typedef struct tmi_need_sight {
+    uint32_t now_ms;
+    size_t live, empty, regretted, regretted_spans; // the last two are counters
+} tmi_need_sight_t;
+
+typedef struct tmi_need_rules {
+    unsigned keep_percent;
+    uint32_t interval_ms, longest_gap_ms;
+} tmi_need_rules_t;
+
+/* Bring K up to date. */
+void tmi_need_look(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules);
+
+/* Nothing is needed, for all that is known. */
+void tmi_need_forget(tmi_need_t *n);
+
+#endif

@@ -1,0 +1,39 @@
+/* shelf.h - the few medium blocks that a thread keeps when it frees them.
+ *
+ * Idea: a program that allocates and frees a block of the same size again and again need not go to the class's lock, nor
+ * to memory that has gone cold. What has lain for longest goes back to its slab when the shelf is full.
+ *
+ * F1  No block is on a shelf twice, or while it is live: a second free finds it there.
+ * F2  bytes is the sum of the slots, at most TMI_SHELF_BYTES.
+ *
+ * Owner: its thread. In a child of fork the shelf of another thread is emptied unless it was caught in a change. */
+#ifndef TMI_THREADS_SHELF_H
+#define TMI_THREADS_SHELF_H
+
+#include "base/base.h"
+
+#define TMI_SHELF_BYTES ((size_t)256 << 10)
+enum { TMI_SHELF_BLOCKS = 6 };
+
+typedef struct tmi_shelf {
+    void *blocks[TMI_SHELF_BLOCKS]; // oldest first
+    uint8_t classes[TMI_SHELF_BLOCKS];
+    uint8_t count;
+    bool busy; // being changed
+    size_t bytes;
+} tmi_shelf_t;
+
+/* A block of the medium class that the thread freed lately, or NULL. */
+void *tmi_shelf_take(tmi_shelf_t *shelf, unsigned cls);
+
+/* Keep a medium block, or give it back to its slab. One that has been freed already is reported in the name of
+ * `function`, then abort. */
+void tmi_shelf_put(tmi_shelf_t *shelf, void *p, const char *function);
+
+/* Whether the thread has freed the block and kept it. */
+bool tmi_shelf_holds(const tmi_shelf_t *shelf, const void *p);
+
+/* Give all back. */
+void tmi_shelf_flush(tmi_shelf_t *shelf);
+
+#endif
