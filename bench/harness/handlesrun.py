@@ -74,6 +74,10 @@ def run_counted(program, allocator, ctx):
     return sample
 
 
+def run_figures(program, allocator, ctx):
+    return run_once(program, program.argv, allocator, ctx, read_figures)
+
+
 def run_handles(program, allocator, ctx):
     if not os.path.exists(ctx.expand(program.argv[0], program, "")):
         return {"metrics": {}, "served_by": "", "reason": "not built: needs the library, and libbenchmark-dev"}
@@ -81,4 +85,4 @@ def run_handles(program, allocator, ctx):
         return run_benchmark(program, allocator, ctx)
     if program.form == "callgrind":
         return run_counted(program, allocator, ctx)
-    return run_once(program, program.argv, allocator, ctx, read_figures)
+    return run_figures(program, allocator, ctx)

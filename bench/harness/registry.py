@@ -7,7 +7,7 @@ time-left line. A program whose output is 'compare' must print the same under ev
 import fnmatch
 from dataclasses import dataclass
 
-SUITES = ("programs", "startup", "frag", "micro", "handles", "picture")
+SUITES = ("programs", "startup", "frag", "need", "micro", "handles", "picture")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Program:
     server: str = ""           # a workload of harness/servers.py instead of argv
     repeat: int = 1
     variants: tuple = ()       # what it is also built as: argv[0] with this ending
-    form: str = ""             # of the handles suite: benchmark | callgrind | figures
+    form: str = ""             # of the suites handles and need: benchmark | callgrind | figures
     seconds: float = 3.0
 
 
@@ -54,6 +54,10 @@ def wide(megabytes, seconds):
     return frag("frag-wide-%s" % (str(megabytes) if megabytes < 1024 else "%dg" % (megabytes // 1024)),
                 "%d MiB of 16 B to 64 KiB, 90 %% freed at random; payload and metadata apart; then all freed" % megabytes,
                 ("{bin}/frag-wide", "{n}"), megabytes, max(megabytes // 16, 16), seconds=seconds)
+
+
+def need(name, what, program, *argv, **kw):
+    return Program("need-" + name, "need", "need", what, ("{bin}/need-" + program, *argv), form="figures", **kw)
 
 
 def micro(name, what):
@@ -156,6 +160,29 @@ FRAG = [
     wide(2048, 27),
 ]
 
+NEED = [
+    need("idle-1", "a table of 60,000 blocks, 29 in 30 freed, then asleep; one thread", "idle", "{n}", "1", n=60000,
+         quick=10000, seconds=5),
+    need("idle-8", "the same in each of eight threads", "idle", "{n}", "8", n=60000, quick=5000, seconds=8),
+    need("bursts-1", "64 MiB of blocks of 200 KB every 150 ms, then no more; one thread", "bursts", "{n}", "335", "200000",
+         "150", "1", n=30, quick=6, seconds=21),
+    need("bursts-2", "the same beside a thread that sleeps", "bursts", "{n}", "335", "200000", "150", "2", n=30, quick=6,
+         seconds=21),
+    need("bursts-slow", "6.4 MB of blocks of 100 KB every 250 ms, beside a thread that sleeps", "bursts", "{n}", "64",
+         "100000", "250", "2", n=30, quick=6, seconds=24),
+    need("cache-33-130", "200 MiB of blocks of 33 to 130 KB, replaced at random", "cache", "{n}", "33000", "130000", n=200,
+         quick=20, seconds=2),
+    need("cache-33-40", "the same of 33 to 40 KB", "cache", "{n}", "33000", "40000", n=200, quick=20, seconds=2),
+    need("cache-5-70", "the same of 5 to 70 KB", "cache", "{n}", "5000", "70000", n=200, quick=20, seconds=2),
+    need("calls-2k", "how long single calls take: 245 MiB of 2 KiB, thinned to 1 in 20, twice", "calls", "{n}", "2048",
+         n=120000, quick=10000, seconds=2),
+    need("calls-40k", "the same of 40 KB", "calls", "{n}", "40000", n=6000, quick=600, seconds=2),
+    need("paths", "calls beside the fast path", "paths", "{n}", n=200, quick=10, seconds=3),
+    need("vectors", "64 vectors that grow in turn by 4 KiB, others that are cut", "vectors", "64", "{n}", n=8, quick=1,
+         seconds=3),
+    need("phases", "phases of other sizes, 1 block in 50 survives each", "phases", "{n}", "8", n=48, quick=8, seconds=2),
+]
+
 MICRO = [
     micro("malloc", "malloc, calloc, realloc, free by size and pattern; aligned; large"),
     micro("threads", "malloc and free in several threads, across threads, thread start and end"),
@@ -193,7 +220,7 @@ PICTURE = [
             n=100, quick=10, variants=("-handles",), seconds=12),
 ]
 
-PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + MICRO + HANDLES + PICTURE
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + MICRO + HANDLES + PICTURE
 
 
 def valid_names():

@@ -142,6 +142,17 @@ def frag_tables(results, names):
     return lines + markdown(["workload", *names], rows)
 
 
+def need_tables(results, names):
+    programs = programs_of(results.raw, "need")
+    if not programs:
+        return []
+    lines = ["## Memory by need", "", "Median, and spread where there are several rounds. *Resident* is anonymous memory, less what "
+             "was there at the start.", ""]
+    rows = [["%s: %s" % (p, metric)] + [value_cell(results, p, metric, a, "%.4g") for a in names]
+            for p in programs for metric in results.metrics(p)]
+    return lines + markdown(["program", *names], rows)
+
+
 def micro_tables(results, names):
     programs = programs_of(results.raw, "micro")
     if not programs:
@@ -166,7 +177,7 @@ def render(result):
     names = [a["name"] for a in result["allocators"]]
     lines = header(result) + trouble(result)
     for suite, part in (("programs", program_tables), ("startup", startup_tables), ("frag", frag_tables),
-                        ("micro", micro_tables), ("handles", handles_tables),
+                        ("need", need_tables), ("micro", micro_tables), ("handles", handles_tables),
                         ("picture", picture_tables)):
         lines += part(results, names_in(results, names, suite))
     return "\n".join(lines).rstrip() + "\n"

@@ -17,7 +17,7 @@ import time
 
 from . import fragrun, handlesrun, inputs, microrun, runner, servers
 
-RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles,
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles, "need": handlesrun.run_figures,
            "picture": fragrun.run_frag}
 
 
