@@ -10,6 +10,7 @@
 #include "front/introspect.h"
 #include "front/object.h"
 #include "host/report.h"
+#include "threads/pacer.h"
 
 #include <errno.h>
 
@@ -103,6 +104,8 @@ void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
 
 size_t tm_compact(void) { return tmi_object_compact(); }
 bool tm_compact_step(unsigned budget_us) { return tmi_object_compact_step(budget_us); }
+
+void tm_idle(void) { tmi_pacer_idle(); }
 
 void tm_stats(tm_stats_t *out) { tmi_introspect_handles(out); }
 

@@ -307,14 +307,17 @@ static void tally_resize(size_t from, size_t to)
     tmi_tally_alloc(t, to);
 }
 
-/* A small block stays as it is while it fits and does not waste half; a medium one if moving it would not gain an eighth,
- * and a large one if cutting it would not gain that either, nor a unit. */
+/* A small block stays as it is while it fits and does not waste half; a medium one if moving it, and a large one if cutting
+ * it, would not gain an eighth, nor 64 KiB. */
 static bool fits(unsigned cls, size_t usable, size_t size)
 {
-    size_t wasted = cls <= TMI_CLASS_LAST     ? usable / 2
-                    : cls == TMI_CLASS_MEDIUM ? usable / 8
-                                              : tmi_min(usable / 8, TMI_UNIT_SIZE);
-    return size <= usable && (usable - size < wasted || usable <= 64);
+    if (size > usable)
+        return false;
+    if (cls <= TMI_CLASS_LAST)
+        return usable - size < usable / 2 || usable <= 64;
+    bool medium = cls == TMI_CLASS_MEDIUM && size > TMI_SMALL_MAX;
+    size_t least = medium ? tmi_medium_size(tmi_medium_class(size, 1)) : size;
+    return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
 }
 
 /* A medium block that grows is likely to do so again. */

@@ -8,6 +8,7 @@
 #define MOVE_MIN ((size_t)1 << 20)         // below, copying is cheaper than mremap and its page faults' worth of flushes
 #define MOVE_ALWAYS ((size_t)32 << 20)     // from here on a moved mapping is worth its place in the process's list of mappings
 enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a mapping
+#define TAIL_MIN ((size_t)16 << 10)        // in a unit that is kept: less is not worth a call to the kernel
 #define HEADROOM_UNITS_MAX ((size_t)256)   // 16 MiB
 
 static size_t pages_of(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
@@ -100,6 +101,9 @@ static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t byt
     set_bytes(kind, span, bytes); // first: E2
     if (keep < span->nunits)
         tmi_space_shorten(base, span->nunits, keep, had - bytes);
+    size_t rest = (size_t)(base + keep * TMI_UNIT_SIZE - (char *)p) - bytes;
+    if (had - bytes >= TMI_UNIT_SIZE && rest >= TAIL_MIN)
+        (void)tmi_os_purge((char *)p + bytes, rest); // if it is refused it stays
 }
 
 bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
@@ -130,7 +134,7 @@ static bool worth_moving(size_t bytes)
 static char *span_with_headroom(tmi_extent_kind_t kind, size_t bytes)
 {
     bool dirty;
-    size_t nunits = units_of(bytes) + tmi_min(units_of(bytes), HEADROOM_UNITS_MAX);
+    size_t nunits = units_of(bytes) + tmi_min(units_of(bytes) * 2, HEADROOM_UNITS_MAX);
     char *base = new_span(kind, nunits, 1, &dirty);
     if (base == NULL)
         return new_span(kind, units_of(bytes), 1, &dirty);

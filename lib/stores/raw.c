@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define LOOSE_MIN ((size_t)512 << 10)
+enum { HOMED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
 
 /* The slab to take from: the first of the fullest level, or a new one. */
 static tmi_slab_t *fullest(unsigned cls)
@@ -17,20 +18,44 @@ static tmi_slab_t *fullest(unsigned cls)
     return TM_CONTAINER_OF(head->next, tmi_slab_t, level_link);
 }
 
-bool tmi_raw_must_be_loose(unsigned cls)
+bool tmi_raw_must_be_sparse(unsigned cls)
 {
     const tmi_slabs_t *s = &tmi_slabs[cls];
     size_t used = s->used_pages << tmi_os_page_shift;
     size_t slack = used - (s->nslabs * tmi_classes[cls].slots - s->nfree) * tmi_classes[cls].size;
-    return slack > LOOSE_MIN && slack > used / (s->loose ? 16 : 8);
+    return slack > LOOSE_MIN && slack > used / (s->sparse ? 16 : 8);
+}
+
+/* Whether going home has gained nothing lately. */
+static void judge_homing(tmi_slabs_t *s)
+{
+    if (s->homed < HOMED_MIN)
+        return;
+    bool barren = s->useful < s->homed / USEFUL_ONE_IN;
+    tmi_store_relaxed(&s->rests_until, barren ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
+    s->next_rest = barren ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
+    s->homed = s->useful = 0;
 }
 
 void tmi_raw_judge(unsigned cls)
 {
     tmi_slabs_t *s = &tmi_slabs[cls];
-    bool loose = tmi_raw_must_be_loose(cls);
-    if (loose != s->loose)
-        tmi_store_relaxed(&s->loose, loose);
+    bool sparse = tmi_raw_must_be_sparse(cls);
+    if (sparse != s->sparse) {
+        s->homed = s->useful = 0;
+        s->next_rest = REST_FIRST_MS;
+        tmi_store_relaxed(&s->rests_until, 0);
+        tmi_store_relaxed(&s->sparse, sparse);
+    }
+    judge_homing(s);
+}
+
+/* n slots of the slab have come back, before its books follow. */
+static void note_homing(tmi_slabs_t *s, const tmi_slab_t *slab, size_t n)
+{
+    bool taken_from = s->nonempty != 0 && s->levels[tmi_lowest_bit(s->nonempty)].next == &slab->level_link;
+    s->homed += (uint32_t)n;
+    s->useful += taken_from || slab->nfree == 0 ? 0 : (uint32_t)n;
 }
 
 /* Take up to n of the slots `bits` of word w, lowest first, into out[-1], out[-2] ... */
@@ -199,8 +224,10 @@ static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char
     do
         pages |= put_slot(slab, c, slots[k], function);
     while (++k < n && in_slab(slab, c, slots[k]));
+    if (TM_UNLIKELY(tmi_raw_loose(slab->cls)))
+        note_homing(&tmi_slabs[slab->cls], slab, k);
     slab->nfree += (uint32_t)k;
-    if (slab->nfree == c->slots) {
+    if (slab->nfree == c->slots && !slab->purging) {
         tmi_slab_release(slab);
         return k;
     }

@@ -15,11 +15,13 @@
  * R2  empty is the set of touched pages no slot of which is taken.
  * R3  A page that is not touched reads as zero.
  * R4  A slab with 0 < nfree is in the list of its level; one without is in none. A slab with nfree == slots does not exist
- *     outside the class lock: it has become a free span.
+ *     outside the class lock: it has become a free span. But one that is being purged stays until that is over.
  * R5  A slab is in its class's purge queue exactly when empty != 0.
  * R6  No bit below word `hint` of `free` is set.
- * R7  loose tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
- *     of them (once loose, a sixteenth).
+ * R7  sparse tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
+ *     of them (once sparse, a sixteenth). A sparse class is loose, unless it rests: when of the last 1,024 slots that came home less
+ *     than a sixteenth came from slabs that are neither full nor the one that slots are taken from, for then nothing is gained by it. It
+ *     rests for 16 ms at first, and twice as long each time, up to 2 s, until it is not sparse any more.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
  * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */
@@ -38,6 +40,7 @@ typedef struct tmi_slab {
     uint32_t nfree;
     uint32_t hint;           // R6
     uint8_t cls, level;
+    bool purging;            // R4
     uint64_t free[];
 } tmi_slab_t;
 
@@ -47,7 +50,10 @@ typedef struct tmi_slabs {
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
     size_t used_pages;       // touched and not empty, in all slabs
-    bool loose;              // R7; caches look at it without the lock
+    bool sparse;             // R7; caches look at this one and rests_until without the lock
+    uint32_t rests_until;    // ms | 1, or 0
+    uint32_t next_rest;      // ms
+    uint32_t homed, useful;  // slots that came home since they were last judged, and those that it was good for
     tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
     tmi_dlist_t purge_queue; // oldest first
     tmi_debt_t debt;
@@ -55,8 +61,16 @@ typedef struct tmi_slabs {
 
 extern tmi_slabs_t tmi_slabs[TMI_CLASS_COUNT];
 
+static inline bool tmi_raw_sparse(unsigned cls) { return tmi_load_relaxed(&tmi_slabs[cls].sparse); }
+
 /* Whether freed slots of the class had better go home than be handed out again at once. Any thread, a hint. */
-static inline bool tmi_raw_loose(unsigned cls) { return tmi_load_relaxed(&tmi_slabs[cls].loose); }
+static inline bool tmi_raw_loose(unsigned cls)
+{
+    if (TM_LIKELY(!tmi_raw_sparse(cls)))
+        return false;
+    uint32_t until = tmi_load_relaxed(&tmi_slabs[cls].rests_until);
+    return until == 0 || (int32_t)(tmi_os_now_ms() - until) >= 0;
+}
 
 void tmi_raw_init(void);
 

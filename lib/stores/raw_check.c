@@ -51,6 +51,6 @@ void tmi_raw_check(unsigned cls)
         }
     tmi_audit(nslabs == tmi_slabs[cls].nslabs && nfree == tmi_slabs[cls].nfree, "R1 sums of a class", NULL);
     tmi_audit(used == tmi_slabs[cls].used_pages, "R2 sum of used pages", NULL);
-    tmi_audit(tmi_slabs[cls].loose == tmi_raw_must_be_loose(cls), "R7 a class is loose when its pages hold little",
+    tmi_audit(tmi_slabs[cls].sparse == tmi_raw_must_be_sparse(cls), "R7 a class is sparse when its pages hold little",
               NULL);
 }

@@ -19,7 +19,7 @@ static inline uint64_t tmi_slot_pages(const tmi_class_info_t *c, size_t i)
 }
 
 /* What R7 says of the class; and make it so. */
-bool tmi_raw_must_be_loose(unsigned cls);
+bool tmi_raw_must_be_sparse(unsigned cls);
 void tmi_raw_judge(unsigned cls);
 
 /* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */

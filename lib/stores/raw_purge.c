@@ -1,5 +1,5 @@
 /* Giving empty pages of slabs back. All slots of an empty page are free: they are taken out, as if by a program, so that no
- * lock is held while the kernel is at the pages. One thread purges at a time (pacer lock, for which fork and audits wait). */
+ * lock is held while the kernel is at the pages. Pages behind the last slot have none; so the slab is marked, too. One thread purges at a time (pacer lock, for which fork and audits wait). */
 #include "host/counters.h"
 #include "stores/raw_impl.h"
 
@@ -62,6 +62,7 @@ static reserved_t reserve(tmi_slabs_t *s)
         return (reserved_t){NULL, 0};
     tmi_slab_t *slab = TM_CONTAINER_OF(s->purge_queue.next, tmi_slab_t, purge_link);
     reserved_t r = {slab, slab->empty};
+    slab->purging = true;
     tmi_slab_use_pages(slab, r.pages);
     (void)mark_pages(slab, r.pages, false);
     return r;
@@ -86,6 +87,7 @@ static uint64_t purge_pages(const reserved_t *r)
 static void put_back(const reserved_t *r, uint64_t gone)
 {
     tmi_slab_t *slab = r->slab;
+    slab->purging = false;
     uint64_t touching = mark_pages(slab, r->pages, true);
     tmi_slab_add_empty(slab, tmi_slab_emptied(slab, touching));
     tmi_slab_forget_empty(slab, gone);

@@ -102,6 +102,16 @@ typedef struct depot {
 } TM_ALIGNED(32) depot_t;
 
 static depot_t depots[TMI_CLASS_COUNT];
+static size_t depot_bytes; // in all of them. Relaxed: a bound that races may pass a little
+
+/* A thread alone has nobody to hand slots to; what it frees and takes again soon fits in this. */
+#define DEPOTS_OF_ONE ((size_t)1 << 20)
+
+static bool has_room(unsigned cls, size_t n)
+{
+    return tmi_load_relaxed(&caches_in_use) >= 2 ||
+           tmi_load_relaxed(&depot_bytes) + n * tmi_classes[cls].size <= DEPOTS_OF_ONE;
+}
 
 enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
 
@@ -121,6 +131,7 @@ static size_t depot_take(unsigned cls, void **out, size_t n)
     if (got > 0)
         memcpy(out, d->slots + d->count, got * sizeof *out);
     tmi_unlock(&d->lock);
+    (void)tmi_sub_relaxed(&depot_bytes, got * tmi_classes[cls].size);
     return got;
 }
 
@@ -148,8 +159,9 @@ static bool depot_put(unsigned cls, void *const *slots, size_t n)
 {
     depot_t *d = &depots[cls];
     tmi_lock(&d->lock);
-    bool fits = depot_reserve(d, cls, d->count + n);
+    bool fits = has_room(cls, n) && depot_reserve(d, cls, d->count + n);
     if (fits) {
+        (void)tmi_add_relaxed(&depot_bytes, n * tmi_classes[cls].size);
         memcpy(d->slots + d->count, slots, n * sizeof *slots);
         tmi_store_relaxed(&d->count, d->count + (uint32_t)n);
     }
@@ -235,15 +247,18 @@ static void send_home(tmi_cache_t *cache, unsigned cls, const char *function)
 static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
-    bool loose = b->limit > 0 && tmi_raw_loose(cls);
-    if (TM_LIKELY(loose == b->homing))
+    bool sparse = b->limit > 0 && tmi_raw_sparse(cls), loose = sparse && tmi_raw_loose(cls);
+    if (TM_LIKELY(loose == b->homing && (sparse && !loose) == b->resting))
         return;
-    send_home(cache, cls, function);
-    if (loose) {
+    if (loose != b->homing)
+        send_home(cache, cls, function);
+    if (loose && !b->homing) {
         flush_some(cache, cls, held(cache, cls), false, function);
         trim_one(cls, true);
     }
     b->homing = loose;
+    cache->nresting += (uint32_t)(sparse && !loose) - b->resting;
+    b->resting = sparse && !loose;
     set_limit(cache, cls);
 }
 
@@ -308,7 +323,20 @@ static void begin_exchange(tmi_cache_t *cache)
     cache->exchanges++;
 }
 
-static void end_exchange(tmi_cache_t *cache) { tmi_store_release(&cache->busy, false); }
+static void look_at_rests(tmi_cache_t *cache)
+{
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        if (cache->books[c].resting)
+            settle(cache, c, "free");
+}
+
+static void end_exchange(tmi_cache_t *cache)
+{
+    enum { EXCHANGES_PER_LOOK = 64 };
+    if (TM_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
+        look_at_rests(cache);
+    tmi_store_release(&cache->busy, false);
+}
 
 /* Fill an empty magazine with half of what it may hold, and take one slot of these. */
 static void *refill(tmi_cache_t *cache, unsigned cls)
@@ -471,7 +499,8 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         if (cache->books[c].buffer == NULL)
             continue;
         send_home(cache, c, "free");
-        cache->books[c].homing = false;
+        cache->nresting -= cache->books[c].resting;
+        cache->books[c].homing = cache->books[c].resting = false;
         // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
         size_t n = held(cache, c), half = limit_max(c) / 2 + 1;
         flush_some(cache, c, tmi_min(n, half), true, "free");

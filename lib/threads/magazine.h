@@ -40,6 +40,7 @@ typedef struct tmi_magazine_books {
     uint16_t limit;    // slots it may hold: 2^k - 1, or 0
     uint16_t nhome;    // G5
     bool homing;       // G5
+    bool resting;      // its class is sparse, and going home has gained nothing (R7)
     bool refilled;     // since the cache was made
     bool active;       // had an exchange since the search for a victim last came by
 } tmi_magazine_books_t;
@@ -53,6 +54,7 @@ typedef struct tmi_cache {
     uint8_t victim;            // class that gives way next
     uint16_t armed_frees;      // since it was armed
     uint32_t exchanges;        // with the depot or the slabs, so far
+    uint32_t nresting;         // classes that rest; at exchanges of any class now and then a look whether that is over
     uint8_t takes;             // times that the budget was used up, since...
     uint32_t exchanges_then;   // ...there were so many exchanges
     size_t bound, budget;      // G3

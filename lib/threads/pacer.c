@@ -12,9 +12,9 @@
 #define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
 #define QUIET_KEEP ((size_t)128 << 10) // what a quiet program's mover leaves
 #define GROWTH_MIN ((size_t)256 << 10) // of the heap, before it is paid for
-#define SPANS_AT_ONCE ((size_t)4 << 20)
-#define PAGES_AT_ONCE ((size_t)256 << 10)
-#define SLICE_NS UINT64_C(300000)
+#define SPANS_AT_ONCE ((size_t)1 << 20)
+#define PAGES_AT_ONCE ((size_t)64 << 10)
+#define SLICE_NS UINT64_C(100000)
 enum { LOOK_MS = 50, GAP_MS = 100, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
@@ -236,6 +236,22 @@ void tmi_pacer_armed_free(tmi_cache_t *cache)
     cache->armed_frees++;
     if (cache->armed_frees % TMI_ARMED_FREES_PER_LOOK == 0)
         give_back(cache, 0);
+}
+
+static TM_NOINLINE void work_while_idle(void)
+{
+    if (!tmi_trylock(&tmi_pacer_lock))
+        return;
+    look(tmi_os_now_ms(), UINT32_MAX);
+    if (empty_bytes() > with_slack(kept_bytes()))
+        purge_down(kept_bytes(), SLICE_NS);
+    tmi_unlock(&tmi_pacer_lock);
+}
+
+void tmi_pacer_idle(void)
+{
+    if (TM_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
+        work_while_idle();
 }
 
 /* All that was ever fetched from the kernel: it only grows. */

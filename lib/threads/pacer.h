@@ -1,6 +1,6 @@
 /* pacer.h - when empty pages go back to the kernel, and who sees to it.
  *
- * Idea: what is empty beyond the need of the program (need.h) goes at once, in slices: no call takes longer than 0.3 ms for
+ * Idea: what is empty beyond the need of the program (need.h) goes at once, in slices: no call takes much longer than 0.1 ms for
  * it, but for a free of a large block, which may take as long as the kernel needs for as many pages.
  *
  *   one thread          its frees do the work, on slow paths.
@@ -30,6 +30,9 @@ void tmi_pacer_allocated(void);
 
 /* Called for each free of an armed cache that is not just counted. */
 void tmi_pacer_armed_free(tmi_cache_t *cache);
+
+/* The program is about to wait: a slice of what is not needed, with all the time gone by since the last look. */
+void tmi_pacer_idle(void);
 
 /* All that is not needed, by a thread that has nothing else to do; of a quiet program nearly all that is empty. */
 void tmi_pacer_background_pass(bool quiet);

@@ -82,7 +82,7 @@ static _Noreturn void child(void)
 {
     pthread_t t;
     struct sigaction a = {.sa_handler = handler};
-    (void)alarm(allocate_in_handler ? 2 : trap_in_handler ? 200 : 20); // steps are slow
+    (void)alarm(allocate_in_handler ? 2 : 200); // steps are slow, and so are machines now and then
     (void)sigaction(SIGUSR1, &a, NULL);
     common = tm_alloc(40);
     fill_object(common, 40, 1);
@@ -184,6 +184,8 @@ static void put_back(uintptr_t at, long word)
     }
 }
 
+static uintptr_t ended_at; // where the thread was when the process ended
+
 /* When the thread first comes to `at`. Returns the child's status. */
 static int one_signal(uintptr_t at)
 {
@@ -201,8 +203,11 @@ static int one_signal(uintptr_t at)
         put_back(at, word);
         alive = step(PTRACE_CONT, hit ? SIGUSR1 : 0, &status);
     }
-    while (alive)
+    while (alive) {
+        if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8))
+            ended_at = here();
         alive = step(PTRACE_CONT, WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status), &status);
+    }
     return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
@@ -214,8 +219,8 @@ static bool one_at_each(size_t stride, unsigned *handled)
         int status = one_signal(instructions[i]);
         *handled += shared->handled;
         if (status != 0) {
-            printf("# status %x at instruction %zu, %#lx of the library\n", (unsigned)status, i,
-                   instructions[i] - code_from[0]);
+            printf("# status %x at instruction %zu, %#lx of the library; the thread was at %#lx\n", (unsigned)status, i,
+                   instructions[i] - code_from[0], ended_at - code_from[0]);
             return false;
         }
     }

@@ -4,6 +4,7 @@
 #include "front/introspect.h"
 #include "heapcalls.h"
 #include "host/counters.h"
+#include "host/options.h"
 #include "support.h"
 
 #include <errno.h>
@@ -258,6 +259,8 @@ int main(void)
     if (pthread_atfork(allocate_in_a_handler, allocate_in_a_handler, allocate_in_a_handler) != 0) // before the heap's own
         return 1;
     tmi_heap_init();
+    if (UNDER_TSAN)
+        tmi_options.background = TMI_BACKGROUND_OFF; // it refuses threads after a fork of several
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_threaded_forks_leave_both_sides_working),
         cmocka_unit_test(forks_among_busy_threads_leave_both_sides_working),

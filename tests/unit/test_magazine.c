@@ -255,6 +255,60 @@ static void a_thinned_class_closes_up_as_it_turns_over(void **state)
     drop_cache();
 }
 
+static void exchange_others(void)
+{
+    void *p[20];
+    unsigned c = tmi_class_of(20000);
+    for (int i = 0; i < 20; i++)
+        p[i] = take(c);
+    for (int i = 0; i < 20; i++)
+        give(c, p[i]);
+}
+
+/* A loop over a few blocks gains no page by sending them home: the class rests. When all turn over it goes on. */
+static void a_hot_loop_in_a_thinned_class_lets_it_rest(void **state)
+{
+    (void)state;
+    enum { HOT = 64 };
+    void *hot[HOT];
+    unsigned c = tmi_class_of(48);
+    rng_t r = {44};
+    fresh_cache(false);
+    thin_and_turn_over(c, 0);
+    assert_true(tmi_raw_loose(c));
+    for (int i = 0; i < HOT; i++)
+        hot[i] = take(c);
+    for (int i = 0; i < 20000; i++) {
+        size_t k = rng_below(&r, HOT);
+        give(c, hot[k]);
+        hot[k] = take(c);
+    }
+    assert_true(tmi_slabs[c].sparse && !tmi_raw_loose(c) && !cache.books[c].homing);
+    uint32_t exchanges = cache.exchanges;
+    for (int i = 0; i < 20000; i++) {
+        give(c, hot[i % HOT]);
+        hot[i % HOT] = take(c);
+    }
+    assert_int_equal(cache.exchanges, exchanges); // as in a fresh heap
+    size_t before = sparseness(c);
+    sleep_ms(100); // the rest ends, which is noticed at exchanges, of other classes too
+    for (size_t i = 0; i < 7 * CROWD / 4; i++) {
+        size_t k = rng_below(&r, CROWD / 4);
+        if (i % 100 == 0)
+            exchange_others();
+        give(c, crowd[k]);
+        crowd[k] = take(c);
+    }
+    print_message("pages over blocks: %zu %% before, %zu %% after all have turned over\n", before, sparseness(c));
+    assert_true(sparseness(c) < 150);
+    for (int i = 0; i < HOT; i++)
+        give(c, hot[i]);
+    for (size_t i = 0; i < CROWD / 4; i++)
+        give(c, crowd[i]);
+    (void)check_cache(&cache);
+    drop_cache();
+}
+
 static int free_twice_on_the_way_home(void *between)
 {
     unsigned c = tmi_class_of(48);
@@ -396,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_magazine_grows_with_use),
         cmocka_unit_test(slots_are_never_handed_out_twice),
         cmocka_unit_test(a_thinned_class_closes_up_as_it_turns_over),
+        cmocka_unit_test(a_hot_loop_in_a_thinned_class_lets_it_rest),
         cmocka_unit_test(a_double_free_in_a_loose_class_is_reported),
         cmocka_unit_test(an_armed_cache_refuses_the_fast_path),
         cmocka_unit_test(an_observed_cache_never_takes_the_fast_path),

@@ -231,6 +231,56 @@ static void a_refused_purge_changes_nothing(void **state)
 }
 #endif
 
+#if TMI_TEST_HOOKS
+static unsigned hook_class;
+static void *hook_slots[64];
+static size_t hook_nslots;
+static tmi_slab_t *hook_slab;
+
+/* While the kernel is at pages of the slab all its slots come back. */
+static void return_while_purging(void)
+{
+    size_t n = hook_nslots;
+    if (n == 0 || tmi_slabs[hook_class].lock.word != 0 || !hook_slab->purging)
+        return;
+    hook_nslots = 0;
+    tmi_raw_return(hook_class, hook_slots, n, "free");
+}
+
+/* Pages behind the last slot, of a slab made of used memory, are empty and have no slots that could be taken out. */
+static void a_slab_stays_while_it_is_purged(void **state)
+{
+    (void)state;
+    size_t seen = 0;
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
+        size_t rest = tmi_classes[c].units * TMI_UNIT_SIZE - tmi_classes[c].slots * (size_t)tmi_classes[c].size;
+        size_t n = tmi_classes[c].slots;
+        if (rest < tmi_os_page_size || n > TM_COUNT_OF(hook_slots))
+            continue;
+        purge_all();
+        for (int round = 0; round < 2; round++) { // the second time its span is dirty
+            assert_int_equal(tmi_raw_take(c, hook_slots, n), n);
+            hook_slab = tmi_slab_of(hook_slots[0]);
+            memset(hook_slab->base, 1, tmi_classes[c].units * TMI_UNIT_SIZE);
+            if (round == 0)
+                tmi_raw_return(c, hook_slots, n, "free");
+        }
+        assert_true(hook_slab->empty != 0 && hook_slab->nfree == 0); // what lies behind the last slot
+        hook_class = c;
+        hook_nslots = n;
+        tmi_atomic_point = return_while_purging;
+        (void)tmi_raw_purge(SIZE_MAX);
+        tmi_atomic_point = NULL;
+        assert_int_equal(hook_nslots, 0);
+        audit(c);
+        assert_int_equal(tmi_slabs[c].nslabs, 0);
+        seen++;
+    }
+    assert_true(seen > 0);
+    audit_all();
+}
+#endif
+
 typedef enum misuse { TWICE, INTERIOR, BEYOND, SLAB_GONE, NEVER_TAKEN } misuse_t;
 
 static int return_wrongly(void *how)
@@ -361,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_is_wanted_again_is_regretted),
 #if TMI_TEST_HOOKS
         cmocka_unit_test(a_refused_purge_changes_nothing),
+        cmocka_unit_test(a_slab_stays_while_it_is_purged),
 #endif
         cmocka_unit_test(everything_returned_leaves_nothing),
         cmocka_unit_test(misuse_is_reported_and_aborts),
