@@ -172,8 +172,14 @@ static void sleep_until_polled(seen_t seen)
     tmi_unlock(&tmi_compact_lock);
     if (!fall_asleep(seen))
         return;
-    while (tmi_load_relaxed(&asleep) != 0)
-        tmi_os_futex_wait(&asleep, 1);
+    while (tmi_load_relaxed(&asleep) != 0) {
+        if (TM_LIKELY(!tmi_load_relaxed(&tmi_thread_main_left))) { // else main_leaves has stored 0, or will
+            tmi_os_futex_wait(&asleep, 1);
+        } else {
+            (void)tmi_os_futex_wait_ms(&asleep, 1, TMI_HELPER_LOOK_MS);
+            tmi_helper_look_around();
+        }
+    }
 }
 
 /* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or the program has taken a slow path. */
@@ -187,6 +193,7 @@ static void sleep_until_let_go(seen_t seen)
     do {
         while (tmi_load_relaxed(&asleep) != 0 && tmi_os_futex_wait_ms(&asleep, 1, LOOK_MS)) {
         }
+        tmi_helper_look_around();
         held &= tmi_pin_look(&now);
     } while (tmi_load_relaxed(&asleep) != 0 && held && now == before);
     tmi_store_relaxed(&asleep, 0);
@@ -246,11 +253,15 @@ static void settle(uint32_t seen)
     tmi_pacer_background_pass(true);
 }
 
+static void main_leaves(void);
+
 static void *work(void *unused)
 {
+    tmi_store_release(&tmi_thread_main_watcher, main_leaves); // pairs: tell_that_main_leaves
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
     bool tried = false;
     for (;;) {
+        tmi_helper_look_around();
         uint64_t before = tmi_compact_figure(time_ns);
         bool did = worth_it(tmi_options.compact_churn) && background_batch(false);
         uint32_t now = tmi_os_now_ms(), p = tmi_load_relaxed(&polls);
@@ -276,6 +287,13 @@ static void *work(void *unused)
 }
 
 static tmi_helper_t mover = {.work = work};
+
+/* By the thread itself. The mover sleeps without a clock no more. */
+static void main_leaves(void)
+{
+    tmi_store_relaxed(&asleep, 0);
+    tmi_os_futex_wake_one(&asleep);
+}
 
 /* After something was counted. */
 static void wake_if_asleep(void)

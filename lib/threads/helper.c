@@ -2,14 +2,50 @@
 #include "base/atomic.h"
 #include "host/os.h"
 
+#include "threads/thread.h"
+
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { RETRY_MS = 1000, STACK_BYTES = 256 << 10 }; // libc puts the program's thread-local variables there too
 
+static uint32_t ours; // threads of ours that run. Relaxed: each counts itself first
+
 static void *begin(void *helper)
 {
+    (void)tmi_add_relaxed(&ours, 1);
     tmi_os_be_ordinary("tinymem");
-    return ((const tmi_helper_t *)helper)->work(NULL);
+    void *result = ((const tmi_helper_t *)helper)->work(NULL);
+    (void)tmi_sub_relaxed(&ours, 1);
+    return result;
+}
+
+/* The first thread has ended (as a zombie it stays until the others have), and there is none but ours. False too when that
+ * is not to be found out. */
+static bool only_ours_are_left(void)
+{
+    char text[2048];
+    int fd = tmi_os_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+    long n = fd < 0 ? 0 : tmi_os_read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        tmi_os_close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *threads = strstr(text, "\nThreads:\t");
+    return strstr(text, "\nState:\tZ") != NULL && threads != NULL &&
+           strtoul(threads + sizeof "\nThreads:", NULL, 10) == tmi_load_relaxed(&ours) + 1;
+}
+
+void tmi_helper_look_around(void)
+{
+    static uint32_t looked; // ms. Relaxed: it paces
+    uint32_t now = tmi_os_now_ms();
+    if (TM_LIKELY(!tmi_load_relaxed(&tmi_thread_main_left)) || now - tmi_load_relaxed(&looked) < TMI_HELPER_LOOK_MS / 2)
+        return;
+    tmi_store_relaxed(&looked, now);
+    if (only_ours_are_left())
+        exit(0); // what POSIX says of the last thread's end
 }
 
 static bool create(tmi_helper_t *h, size_t stack_bytes)
@@ -56,6 +92,7 @@ bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void))
 
 void tmi_helper_after_fork(tmi_helper_t *h)
 {
+    tmi_store_relaxed(&ours, 0);
     tmi_store_relaxed(&h->next_try, 0);
     tmi_store_relaxed(&h->runs, 0);
 }

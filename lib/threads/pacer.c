@@ -113,11 +113,17 @@ size_t tmi_pacer_purge_all(void)
 
 /* ---- the helper thread ------------------------------------------------------------------------------------------- */
 
-enum { SOON_MS = 20, WATCH_MS = 500, LINGER_MS = 2000 };
+enum { SOON_MS = 20, WATCH_MS = 400, LINGER_MS = 1000 }; // also how long a process may outlive its last thread
 
 static void *help(void *unused);
 static tmi_helper_t helper = {.work = help};
 static uint32_t asleep; // futex: 1 while the helper waits for something to do
+
+/* When main has left the helper looks around more often. */
+static uint32_t patience(uint32_t ms)
+{
+    return tmi_load_relaxed(&tmi_thread_main_left) ? (uint32_t)tmi_min(ms, TMI_HELPER_LOOK_MS) : ms;
+}
 
 static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()); }
 
@@ -128,8 +134,9 @@ static bool wait_for_work(void)
     tmi_store_relaxed(&asleep, 1);
     tmi_fence_full(); // pairs: wake_helper
     while (!anything_to_do() && tmi_load_relaxed(&asleep) != 0)
-        if (!tmi_os_futex_wait_ms(&asleep, 1, LINGER_MS))
+        if (!tmi_os_futex_wait_ms(&asleep, 1, patience(LINGER_MS)))
             break;
+    tmi_helper_look_around();
     tmi_store_relaxed(&asleep, 0);
     return anything_to_do();
 }
@@ -150,7 +157,8 @@ static void *help(void *unused)
 {
     do {
         while (anything_to_do() || wait_for_work()) {
-            tmi_os_sleep_ms(empty_bytes() > with_slack(kept_bytes()) ? SOON_MS : WATCH_MS);
+            tmi_os_sleep_ms(patience(empty_bytes() > with_slack(kept_bytes()) ? SOON_MS : WATCH_MS));
+            tmi_helper_look_around();
             pass_of_helper();
         }
     } while (!tmi_helper_leave(&helper, anything_to_do));

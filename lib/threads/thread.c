@@ -143,6 +143,17 @@ static void retire(tmi_thread_t *t)
     give_up_record(t);
 }
 
+uint32_t tmi_thread_main_left; // relaxed: it is looked at again and again
+void (*tmi_thread_main_watcher)(void);
+
+static void tell_that_main_leaves(void)
+{
+    tmi_store_relaxed(&tmi_thread_main_left, 1);
+    void (*watcher)(void) = tmi_load_acquire(&tmi_thread_main_watcher); // pairs: whoever has set it
+    if (watcher != NULL)
+        watcher();
+}
+
 void tmi_thread_end(void *record)
 {
     tmi_thread_t *t = record;
@@ -153,6 +164,8 @@ void tmi_thread_end(void *record)
     if (left > 0)
         tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
     retire(t);
+    if (TM_UNLIKELY(tmi_os_gettid() == tmi_os_getpid()))
+        tell_that_main_leaves();
 }
 
 static bool owner_is_dead(const tmi_thread_t *t, uint32_t owner)
@@ -255,6 +268,7 @@ static bool in_exchange(const tmi_thread_t *t)
 
 void tmi_thread_reap_others(void)
 {
+    tmi_store_relaxed(&tmi_thread_main_left, 0); // the thread that has forked is the child's first
     for (tmi_thread_t *t = records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
         if (t == tmi_self())

@@ -49,6 +49,10 @@ void tmi_thread_make_key(void);
 /* Once per process, before the first attach. `observed`: all caches take the slow paths. */
 void tmi_thread_init(bool observed);
 
+/* True once the first thread of the process is about to end while others go on, by pthread_exit in main; and whom to tell. */
+extern uint32_t tmi_thread_main_left;
+extern void (*tmi_thread_main_watcher)(void);
+
 /* What runs when a thread ends: the destructor of our key. */
 void tmi_thread_end(void *record);
 
