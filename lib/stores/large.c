@@ -8,6 +8,7 @@
 #define MOVE_MIN ((size_t)1 << 20)         // below, copying is cheaper than mremap and its page faults' worth of flushes
 #define MOVE_ALWAYS ((size_t)32 << 20)     // from here on a moved mapping is worth its place in the process's list of mappings
 enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a mapping
+#define PURGE_MIN ((size_t)32 << 20)       // as in glibc, where so large a block is a mapping of its own
 #define TAIL_MIN ((size_t)16 << 10)        // in a unit that is kept: less is not worth a call to the kernel
 #define HEADROOM_UNITS_MAX ((size_t)256)   // 16 MiB
 
@@ -77,6 +78,13 @@ static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units,
     return NULL;
 }
 
+/* From some size on the kernel's zeroes: who asks for so many may write to few. */
+static void clear(char *p, size_t size, size_t bytes)
+{
+    if (size < PURGE_MIN || tmi_os_purge(p, bytes) != 0)
+        memset(p, 0, size);
+}
+
 void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool zero)
 {
     size_t bytes = pages_of(tmi_max(size, 1)), nunits = units_of(bytes);
@@ -85,10 +93,14 @@ void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool z
     char *base = new_span(kind, nunits, align_units, &dirty);
     if (base == NULL)
         return NULL;
-    size_t shift = align > tmi_os_page_size ? 0 : next_shift(nunits * TMI_UNIT_SIZE - bytes);
+    size_t slack = nunits * TMI_UNIT_SIZE - bytes;
+    bool cut = kind == TMI_EXTENT_MOVABLE && dirty && slack >= TAIL_MIN; // a small extent, whose slack would count
+    size_t shift = align > tmi_os_page_size || cut ? 0 : next_shift(slack);
     char *p = settle(kind, base, shift, bytes);
+    if (cut)
+        (void)tmi_os_purge(p + bytes, slack); // if it is refused it stays
     if (zero && dirty)
-        memset(p, 0, size);
+        clear(p, size, bytes);
     return p;
 }
 
@@ -102,7 +114,7 @@ static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t byt
     if (keep < span->nunits)
         tmi_space_shorten(base, span->nunits, keep, had - bytes);
     size_t rest = (size_t)(base + keep * TMI_UNIT_SIZE - (char *)p) - bytes;
-    if (had - bytes >= TMI_UNIT_SIZE && rest >= TAIL_MIN)
+    if (had - bytes >= (kind == TMI_EXTENT_MOVABLE ? TAIL_MIN : TMI_UNIT_SIZE) && rest >= TAIL_MIN)
         (void)tmi_os_purge((char *)p + bytes, rest); // if it is refused it stays
 }
 
