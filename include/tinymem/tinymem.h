@@ -108,8 +108,9 @@ size_t tm_compact(void);
  *  @return  true while another step could gain something now. Inside a scope of the caller, or while another thread moves: false, at once. */
 bool tm_compact_step(unsigned budget_us);
 
-/** The calling thread is about to wait, in an event loop for instance. Gives back to the kernel a part of what is empty, in both heaps, and not needed: about 0.1
- *  ms of work, and a few ns when there is nothing to do. A program with several threads need not call it, for there a helper thread does the same. Any thread. */
+/** The calling thread is about to wait, in an event loop for instance. Gives a part of what is empty and not needed back
+ *  to the kernel: about 0.1 ms of work, and a few ns when there is nothing to do. A program with several threads need not
+ *  call it, since a helper thread does the same there. Any thread. */
 void tm_idle(void);
 
 /** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first; what the library knows beyond that is left out, what it does not know

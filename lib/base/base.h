@@ -39,6 +39,9 @@ static inline unsigned tmi_popcount(uint64_t w) { return (unsigned)__builtin_pop
 /* The n lowest bits, 0 <= n <= 64. */
 static inline uint64_t tmi_low_bits(unsigned n) { return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1; }
 
+/* The lowest run of set bits. */
+static inline uint64_t tmi_lowest_run(uint64_t bits) { return bits & ~(bits + (bits & -bits)); }
+
 static inline size_t tmi_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t tmi_max(size_t a, size_t b) { return a > b ? a : b; }
 

@@ -320,13 +320,6 @@ static bool fits(unsigned cls, size_t usable, size_t size)
     return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
 }
 
-/* A medium block that grows is likely to do so again. */
-static size_t with_headroom(unsigned cls, size_t usable, size_t size)
-{
-    size_t more = size + size / 8;
-    return cls == TMI_CLASS_MEDIUM && size > usable && more <= TMI_MEDIUM_MAX ? more : size;
-}
-
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
     int before = errno;
@@ -344,7 +337,7 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
             return resized;
         }
     }
-    void *q = tmi_heap_malloc(full_check ? size : with_headroom(cls, usable, size));
+    void *q = tmi_heap_malloc(size);
     if (q == NULL) {
         if (size > usable)
             return NULL;

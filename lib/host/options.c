@@ -185,6 +185,8 @@ static char **initial_environment(void)
 static bool is_ours(const char *variable)
 {
     uint64_t first = 0;
+    if (variable[0] != 'T')
+        return false;
     for (unsigned i = 0; i < 8 && variable[i] != '\0'; i++)
         first = first << 8 | (unsigned char)variable[i];
     return first == 0x54494e594d454d3d; // TINYMEM=

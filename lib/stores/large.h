@@ -3,8 +3,10 @@
  *
  * Idea: address space is rounded up to units, memory only to OS pages, since what is not touched is not resident. The object does not always
  * start at the unit: it is shifted by a varying number of pages within the slack, so that the heads of many large objects do not fall into the same
- * cache sets. One that realloc has moved to grow gets twice as much address space again, up to 16 MiB, to grow into. What a former object has
- * left behind a movable one goes back to the kernel, and so does all that one of 32 MiB and more is to find zeroed. Both heaps have extents; their *kind* says what the page map tells of them and which counters they are in.
+ * cache sets. One that realloc has moved to grow gets twice as much address space again, up to 16 MiB, to grow into.
+ * What a former object has left behind a movable one goes back to the kernel. So does what a zeroed one of 32 MiB or more
+ * would have to clear. Both heaps have extents; their *kind* says what the page map tells of them and which counters they
+ * are in.
  *
  * E1  The first record of the extent's span holds the object's address (`owner`) and its OS pages (`bytes`, = usable size).
  * E2  owner lies in the first unit; owner + bytes is inside the span, at every moment: an object that grows gets its units first, one that shrinks

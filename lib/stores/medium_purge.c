@@ -33,7 +33,7 @@ static uint64_t purge_slots(const reserved_t *r)
     size_t size = tmi_medium_info[r->slab->cls].size;
     uint64_t gone = 0;
     for (uint64_t left = r->slots; left != 0;) {
-        uint64_t low = left & -left, run = left & ~(left + low); // the lowest run of set bits
+        uint64_t run = tmi_lowest_run(left);
         left &= ~run;
         tmi_count(purge_calls, 1);
         if (tmi_os_purge(r->slab->base + tmi_lowest_bit(run) * size, tmi_popcount(run) * size) == 0)

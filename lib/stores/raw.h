@@ -19,9 +19,9 @@
  * R5  A slab is in its class's purge queue exactly when empty != 0.
  * R6  No bit below word `hint` of `free` is set.
  * R7  sparse tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
- *     of them (once sparse, a sixteenth). A sparse class is loose, unless it rests: when of the last 1,024 slots that came home less
- *     than a sixteenth came from slabs that are neither full nor the one that slots are taken from, for then nothing is gained by it. It
- *     rests for 16 ms at first, and twice as long each time, up to 2 s, until it is not sparse any more.
+ *     of them (once sparse, a sixteenth). A sparse class is loose, unless it rests. It rests when of the last 1,024 slots that
+ *     came home less than a sixteenth were of use: from slabs that are neither full nor the one that slots are taken from. A
+ *     rest takes 16 ms at first, and twice as long each time, up to 2 s; a class that is not sparse any more begins anew.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
  * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */

@@ -10,6 +10,13 @@ static inline tmi_slab_t *tmi_slab_of(const void *p) { return tmi_span_of(p)->ow
 
 static inline unsigned tmi_slab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
 
+/* Those bits of word w of a bitmap that are in [from, to]; w is one of from / 64 to to / 64. */
+static inline uint64_t tmi_bits_of_range(size_t w, size_t from, size_t to)
+{
+    uint64_t bits = w == from / 64 ? ~tmi_low_bits(from % 64) : ~(uint64_t)0;
+    return w == to / 64 ? bits & tmi_low_bits(to % 64 + 1) : bits;
+}
+
 /* Bits of the OS pages that slot `i` touches. */
 static inline uint64_t tmi_slot_pages(const tmi_class_info_t *c, size_t i)
 {

@@ -1,5 +1,6 @@
 /* Giving empty pages of slabs back. All slots of an empty page are free: they are taken out, as if by a program, so that no
- * lock is held while the kernel is at the pages. Pages behind the last slot have none; so the slab is marked, too. One thread purges at a time (pacer lock, for which fork and audits wait). */
+ * lock is held while the kernel is at the pages. Pages behind the last slot have none; so the slab is marked, too. One
+ * thread purges at a time (pacer lock, for which fork and audits wait). */
 #include "host/counters.h"
 #include "stores/raw_impl.h"
 
@@ -8,23 +9,12 @@ typedef struct reserved {
     uint64_t pages;
 } reserved_t;
 
-/* The lowest run of set bits. */
-static uint64_t lowest_run(uint64_t bits)
-{
-    uint64_t low = bits & -bits;
-    return bits & ~(bits + low);
-}
-
 /* Set or clear the bits of the slots [from, to]. Returns how many changed; neighbouring pages share slots. */
 static uint32_t mark_slots(tmi_slab_t *slab, size_t from, size_t to, bool free)
 {
     uint32_t changed = 0;
     for (size_t w = from / 64; w <= to / 64; w++) {
-        uint64_t bits = ~(uint64_t)0;
-        if (w == from / 64)
-            bits &= ~tmi_low_bits(from % 64);
-        if (w == to / 64)
-            bits &= tmi_low_bits(to % 64 + 1);
+        uint64_t bits = tmi_bits_of_range(w, from, to);
         changed += tmi_popcount(bits & (free ? ~slab->free[w] : slab->free[w]));
         slab->free[w] = free ? slab->free[w] | bits : slab->free[w] & ~bits;
     }
@@ -37,8 +27,8 @@ static uint64_t mark_pages(tmi_slab_t *slab, uint64_t pages, bool free)
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
     uint64_t touching = pages;
     uint32_t changed = 0;
-    for (uint64_t left = pages; left != 0; left &= ~lowest_run(left)) {
-        uint64_t run = lowest_run(left);
+    for (uint64_t left = pages, run; left != 0; left &= ~run) {
+        run = tmi_lowest_run(left);
         size_t start = (size_t)tmi_lowest_bit(run) << tmi_os_page_shift;
         size_t end = start + (tmi_popcount(run) * tmi_os_page_size) - 1;
         size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
@@ -73,7 +63,7 @@ static uint64_t purge_pages(const reserved_t *r)
 {
     uint64_t gone = 0;
     for (uint64_t left = r->pages; left != 0;) {
-        uint64_t run = lowest_run(left);
+        uint64_t run = tmi_lowest_run(left);
         char *from = r->slab->base + ((size_t)tmi_lowest_bit(run) << tmi_os_page_shift);
         left &= ~run;
         tmi_count(purge_calls, 1);

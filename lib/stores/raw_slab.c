@@ -170,11 +170,7 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
 static bool bits_all_set(const uint64_t *bits, size_t from, size_t to)
 {
     for (size_t w = from / 64; w <= to / 64; w++) {
-        uint64_t want = ~(uint64_t)0;
-        if (w == from / 64)
-            want &= ~tmi_low_bits(from % 64);
-        if (w == to / 64)
-            want &= tmi_low_bits(to % 64 + 1);
+        uint64_t want = tmi_bits_of_range(w, from, to);
         if ((bits[w] & want) != want)
             return false;
     }

@@ -253,7 +253,12 @@ static void settle(uint32_t seen)
     tmi_pacer_background_pass(true);
 }
 
-static void main_leaves(void);
+/* Called by main. The mover sleeps without a clock no more. */
+static void main_leaves(void)
+{
+    tmi_store_relaxed(&asleep, 0);
+    tmi_os_futex_wake_one(&asleep);
+}
 
 static void *work(void *unused)
 {
@@ -287,13 +292,6 @@ static void *work(void *unused)
 }
 
 static tmi_helper_t mover = {.work = work};
-
-/* By the thread itself. The mover sleeps without a clock no more. */
-static void main_leaves(void)
-{
-    tmi_store_relaxed(&asleep, 0);
-    tmi_os_futex_wake_one(&asleep);
-}
 
 /* After something was counted. */
 static void wake_if_asleep(void)

@@ -1,7 +1,6 @@
 #include "threads/helper.h"
 #include "base/atomic.h"
 #include "host/os.h"
-
 #include "threads/thread.h"
 
 #include <fcntl.h>

@@ -102,20 +102,16 @@ typedef struct depot {
 } TM_ALIGNED(32) depot_t;
 
 static depot_t depots[TMI_CLASS_COUNT];
-static size_t depot_bytes; // in all of them. Relaxed: a bound that races may pass a little
 
-/* A thread alone has nobody to hand slots to; what it frees and takes again soon fits in this. */
-#define DEPOTS_OF_ONE ((size_t)1 << 20)
+enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4, ALONE_MAX = 256 }; // halves of largest magazines: twice this
 
-static bool has_room(unsigned cls, size_t n)
+/* A thread alone has nobody to hand slots to; only of small ones it is worth while to keep many from going to the slabs
+ * and back. */
+static size_t depot_capacity(unsigned cls)
 {
-    return tmi_load_relaxed(&caches_in_use) >= 2 ||
-           tmi_load_relaxed(&depot_bytes) + n * tmi_classes[cls].size <= DEPOTS_OF_ONE;
+    bool less = tmi_classes[cls].size > ALONE_MAX && tmi_load_relaxed(&caches_in_use) < 2;
+    return (limit_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
 }
-
-enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4 }; // halves of largest magazines: twice this
-
-static size_t depot_capacity(unsigned cls) { return (limit_max(cls) + 1) * DEPOT_MAGAZINES; }
 
 /* Up to n slots from the depot. */
 static size_t depot_take(unsigned cls, void **out, size_t n)
@@ -131,7 +127,6 @@ static size_t depot_take(unsigned cls, void **out, size_t n)
     if (got > 0)
         memcpy(out, d->slots + d->count, got * sizeof *out);
     tmi_unlock(&d->lock);
-    (void)tmi_sub_relaxed(&depot_bytes, got * tmi_classes[cls].size);
     return got;
 }
 
@@ -159,9 +154,8 @@ static bool depot_put(unsigned cls, void *const *slots, size_t n)
 {
     depot_t *d = &depots[cls];
     tmi_lock(&d->lock);
-    bool fits = has_room(cls, n) && depot_reserve(d, cls, d->count + n);
+    bool fits = depot_reserve(d, cls, d->count + n);
     if (fits) {
-        (void)tmi_add_relaxed(&depot_bytes, n * tmi_classes[cls].size);
         memcpy(d->slots + d->count, slots, n * sizeof *slots);
         tmi_store_relaxed(&d->count, d->count + (uint32_t)n);
     }

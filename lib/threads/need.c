@@ -34,7 +34,8 @@ static void begin_interval(tmi_need_t *n, const tmi_need_sight_t *sight)
 }
 
 /* Since the last look. When little is empty now, nothing was kept meanwhile that could be missed. */
-static uint32_t time_that_counts(const tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules, size_t least)
+static uint32_t time_that_counts(const tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules,
+                                 size_t least)
 {
     uint32_t gone = sight->now_ms - n->looked_ms;
     return sight->empty > 2 * least ? (uint32_t)tmi_min(gone, rules->longest_gap_ms) : gone;

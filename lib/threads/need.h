@@ -17,9 +17,10 @@
  * to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many sizes, whose
  * classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a 28th. Free spans are
  * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and an eighth more is
- * kept. By regret tcmalloc judges its own releases of pages, and the least free memory of an
- * interval is what Bonwick's magazines and their depots are trimmed by (Bonwick and Adams, USENIX 2001); to feed the one back
- * into the other is ours.
+ * kept.
+ *
+ * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
+ * interval (USENIX 2001). To feed regret back into what is kept is ours.
  *
  * While more than about the floor is kept, time in which the program did not come by does not count, but for `longest_gap` ms of
  * it: else a program would find that a long sleep has taken from it what it works with. A helper thread is there all the

@@ -15,7 +15,7 @@
 #define SPANS_AT_ONCE ((size_t)1 << 20)
 #define PAGES_AT_ONCE ((size_t)64 << 10)
 #define SLICE_NS UINT64_C(100000)
-enum { LOOK_MS = 50, GAP_MS = 100, NS_PER_PAGE = 250 };
+enum { LOOK_MS = 50, GAP_MS = 100, REFUSED_MS = 1000, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
 static tmi_need_t need;
@@ -53,23 +53,36 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : tmi_raw_purge(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. */
-static void purge_down(size_t kept, uint64_t ns)
+/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was something
+ * to do, and the kernel took nothing. */
+static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
-    for (size_t empty = empty_bytes(), n = 1; empty > kept && n > 0; empty = empty_bytes()) {
-        n = purge_some(empty - kept);
+    for (size_t empty = empty_bytes(); empty > kept; empty = empty_bytes()) {
+        if (purge_some(empty - kept) == 0)
+            return false;
         if (tmi_os_now_ns() >= end)
             break;
     }
+    return true;
+}
+
+/* The kernel takes no locked memory. A program that has locked all of its own is not to pay for a try at every free. */
+static uint32_t refused_until; // ms | 1, or 0. Relaxed: it paces
+
+static bool refused(void)
+{
+    uint32_t until = tmi_load_relaxed(&refused_until);
+    return TM_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
 }
 
 /* What a thread of the program does. */
 static void slice(size_t kept, uint64_t ns)
 {
-    if (!tmi_trylock(&tmi_pacer_lock))
+    if (refused() || !tmi_trylock(&tmi_pacer_lock))
         return;
-    purge_down(kept, ns);
+    bool any = purge_down(kept, ns);
+    tmi_store_relaxed(&refused_until, any ? 0 : (tmi_os_now_ms() + REFUSED_MS) | 1);
     tmi_unlock(&tmi_pacer_lock);
 }
 
@@ -125,7 +138,7 @@ static uint32_t patience(uint32_t ms)
     return tmi_load_relaxed(&tmi_thread_main_left) ? (uint32_t)tmi_min(ms, TMI_HELPER_LOOK_MS) : ms;
 }
 
-static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()); }
+static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()) && !refused(); }
 
 /* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the other
  * way round. With a full fence on both sides one of them sees the other. */
@@ -174,9 +187,11 @@ static bool may_have_helper(void)
 /* False: there is none. */
 static bool wake_helper(void)
 {
-    if (!may_have_helper() || !tmi_helper_run(&helper))
+    if (!may_have_helper())
         return false;
-    tmi_fence_full(); // the counts before the look; pairs: wait_for_work
+    tmi_fence_full(); // the counts before both looks; pairs: wait_for_work, tmi_helper_leave
+    if (!tmi_helper_run(&helper))
+        return false;
     if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
         tmi_store_relaxed(&asleep, 0);
         tmi_os_futex_wake_one(&asleep);
@@ -197,7 +212,7 @@ static void settle_arms(tmi_cache_t *cache, size_t kept)
 {
     if (cache == NULL)
         return;
-    if (empty_bytes() <= with_slack(kept) + ARM_MIN)
+    if (empty_bytes() <= with_slack(kept) + ARM_MIN || refused())
         disarm(cache);
     else if (!cache->armed)
         tmi_cache_arm(cache);
@@ -220,7 +235,7 @@ static void look_now_and_then(void)
 
 static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 {
-    if (empty_bytes() > with_slack(floor_bytes()) && wake_helper()) {
+    if (anything_to_do() && wake_helper()) {
         disarm(cache);
         return;
     }
@@ -251,9 +266,10 @@ static TM_NOINLINE void work_while_idle(void)
     if (!tmi_trylock(&tmi_pacer_lock))
         return;
     look(tmi_os_now_ms(), UINT32_MAX);
-    if (empty_bytes() > with_slack(kept_bytes()))
-        purge_down(kept_bytes(), SLICE_NS);
     tmi_unlock(&tmi_pacer_lock);
+    size_t kept = kept_bytes();
+    if (empty_bytes() > with_slack(kept))
+        slice(kept, SLICE_NS);
 }
 
 void tmi_pacer_idle(void)

@@ -11,8 +11,11 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SIZES = 4, MANY = 120000, KEEP_EACH = 1000 };
@@ -158,6 +161,30 @@ static void below_the_threshold_pages_are_kept(void **state)
         h_free(p[i]);
     tick(500);
     assert_int_equal(tmi_counter(purged_bytes), purged);
+}
+
+/* A program that has locked its memory does not pay for tries that the kernel refuses: not more than one slice a second. */
+static int free_locked_memory(void *unused)
+{
+    (void)unused;
+    size_t n = fill_up(512, 24 * TMI_MIB);
+    if (mlockall(MCL_CURRENT) != 0)
+        return 77;
+    size_t calls = tmi_counter(purge_calls);
+    free_nearly_all(n);
+    size_t tries = tmi_counter(purge_calls) - calls;
+    dprintf(2, "%zu tries\n", tries);
+    return empty_now() > 10 * TMI_MIB && tries > 0 && tries < 2000 ? 0 : 1;
+}
+
+static void locked_memory_is_not_tried_again_and_again(void **state)
+{
+    (void)state;
+    outcome_t o = run_child(free_locked_memory, NULL, 20);
+    if (UNDER_SANITIZER || (WIFEXITED(o.status) && WEXITSTATUS(o.status) == 77)) // no right to lock it, or too much to be locked
+        skip();
+    print_message("%s", o.text);
+    assert_true(exited(&o, 0));
 }
 
 /* They have stopped, and a program with one thread says that it waits. */
@@ -390,6 +417,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(control_what_need_not_go_stays),
         cmocka_unit_test(periodic_bursts_are_kept),
         cmocka_unit_test(below_the_threshold_pages_are_kept),
+        cmocka_unit_test(locked_memory_is_not_tried_again_and_again),
         cmocka_unit_test(idle_calls_let_go),
         cmocka_unit_test(pages_in_use_again_at_once_are_not_purged),
         cmocka_unit_test(an_idle_loop_in_one_magazine_purges),
