@@ -327,25 +327,31 @@ static void *force_moves(void *unused)
     return unused;
 }
 
-/* Many pins at a time, held for milliseconds and ended oldest first: what the mover's scan finds. */
+/* What the mover's scan is for: objects in thin slabs, held by pins for milliseconds, that nobody touches meanwhile. */
 static void *hold(void *unused)
 {
-    enum { HELD = 100 };
-    rng_t r = {99};
-    size_t held[HELD];
+    enum { MADE = 1000, HELD = MADE / 10, SIZE = 160 };
+    tm_handle_t made[MADE];
     void *at[HELD];
-    for (int k = 0; k < HELD; k++)
-        at[k] = tm_pin(commons[held[k] = rng_below(&r, COMMONS)]);
-    for (size_t i = 0; !stopped(); i++) {
-        size_t k = i % HELD;
-        still_at(commons[held[k]], at[k], "a pinned object has moved");
-        tm_unpin(commons[held[k]]);
-        at[k] = tm_pin(commons[held[k] = rng_below(&r, COMMONS)]);
-        if (k == 0)
-            (void)usleep(1000);
+    for (uintptr_t round = 0; !stopped(); round++) {
+        for (uintptr_t i = 0; i < MADE; i++) {
+            made[i] = tm_alloc(SIZE);
+            TM_PINNED(char, p, made[i]) { fill(p, SIZE, round + i); }
+        }
+        for (int i = 0; i < MADE; i++)
+            if (i % 10 == 0)
+                at[i / 10] = tm_pin(made[i]);
+            else
+                tm_free(made[i]);
+        (void)usleep(3000);
+        for (uintptr_t i = 0; i < HELD; i++) {
+            if (!intact(at[i], SIZE, SIZE, round + 10 * i))
+                wrong("a pinned object's place has been used again");
+            still_at(made[10 * i], at[i], "a pinned object has moved");
+            tm_unpin(made[10 * i]);
+            tm_free(made[10 * i]);
+        }
     }
-    for (int k = 0; k < HELD; k++)
-        tm_unpin(commons[held[k]]);
     return unused;
 }
 
