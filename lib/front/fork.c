@@ -112,9 +112,9 @@ void tmi_fork_child(void)
     reset_all_locks();
     if (_IO_list_resetlock != NULL)
         _IO_list_resetlock();
-    tmi_pacer_after_fork();
     tmi_compactor_after_fork();
     tmi_thread_reap_others();
+    tmi_pacer_after_fork();
     tmi_tally_after_fork();
 }
 

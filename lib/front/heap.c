@@ -128,7 +128,7 @@ static void answer_summons(tmi_thread_t *t)
 }
 
 /* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
-static void *allocate(size_t size, size_t align, bool zero)
+static TM_NOINLINE void *allocate(size_t size, size_t align, bool zero)
 {
     if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
         return tmi_early_alloc(size, align);
@@ -151,7 +151,23 @@ static void *allocate(size_t size, size_t align, bool zero)
     return p;
 }
 
-void *tmi_heap_alloc(size_t size) { return allocate(size, 1, false); }
+/* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny sizes
+ * have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
+static inline void *from_thread(size_t size)
+{
+    tmi_thread_t *t = tmi_self();
+    if (size > TMI_MEDIUM_MAX || TM_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
+        return NULL;
+    if (size <= TMI_SMALL_MAX)
+        return tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), tmi_class_of(size) * 2);
+    return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
+}
+
+void *tmi_heap_alloc(size_t size)
+{
+    void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
+    return TM_LIKELY(p != NULL) ? p : allocate(size, 1, false);
+}
 
 void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, align, false); }
 
@@ -172,7 +188,8 @@ static void require_large(const void *p, unsigned cls, const char *function)
 
 static void require_medium(const tmi_thread_t *t, const void *p, const char *function)
 {
-    if (TM_UNLIKELY(tmi_medium_complaint(p) != NULL || (t != NULL && tmi_shelf_holds(&t->shelf, p))))
+    unsigned medium;
+    if (TM_UNLIKELY(tmi_medium_look(p, &medium) != NULL || (t != NULL && tmi_shelf_holds(&t->shelf, p))))
         tmi_fatal(function, p, tmi_medium_is_slot(p) ? "a block that has been freed" : "not the start of a block");
 }
 
@@ -206,16 +223,21 @@ static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *funct
         tmi_pacer_armed_free(&t->cache);
 }
 
-static void free_medium(tmi_thread_t *t, void *p, const char *function)
+/* Of a thread whose calls are not observed it is all that is to be done. True. */
+static TM_NOINLINE bool free_medium(tmi_thread_t *t, void *p, const char *function)
 {
-    const char *wrong = tmi_medium_complaint(p);
+    unsigned cls;
+    bool returned = true;
+    const char *wrong = tmi_medium_look(p, &cls);
     if (TM_UNLIKELY(wrong != NULL))
         tmi_fatal(function, p, wrong);
     if (t != NULL)
-        tmi_shelf_put(&t->shelf, p, function);
+        returned = tmi_shelf_put(&t->shelf, p, cls, function);
     else
         tmi_medium_return(p, function);
-    tmi_pacer_freed(t ? &t->cache : NULL, 0);
+    if (returned || t->cache.armed)
+        tmi_pacer_freed(t ? &t->cache : NULL, 0);
+    return true;
 }
 
 /* p is in no slab or extent: NULL, a block whose memory has become free address space, or none of ours. */
@@ -251,10 +273,8 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
         free_small(t, cls, p, function);
         return true;
     }
-    if (TM_LIKELY(cls == TMI_CLASS_MEDIUM)) {
-        free_medium(t, p, function);
-        return true;
-    }
+    if (TM_LIKELY(cls == TMI_CLASS_MEDIUM))
+        return free_medium(t, p, function);
     require_large(p, cls, function);
     size_t bytes = tmi_large_usable(p);
     tmi_large_free(p);
@@ -268,6 +288,9 @@ bool tmi_heap_free(void *p, const char *function)
         return true; // such blocks are not used again
     unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
+    tmi_thread_t *t = tmi_self();
+    if (cls == TMI_CLASS_MEDIUM && t->ready && !t->cache.observed && !tmi_load_relaxed(&t->cache.summoned))
+        return free_medium(t, p, function);
     return (TM_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 

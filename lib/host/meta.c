@@ -40,7 +40,7 @@ static size_t rounded(size_t nbytes)
 static bool new_chunk(void)
 {
     void *p;
-    if (tmi_os_map(NULL, CHUNK_SIZE, tmi_os_page_size, &p) != 0)
+    if (tmi_os_map_records(CHUNK_SIZE, &p) != 0)
         return false;
     bump = p;
     bump_end = bump + CHUNK_SIZE;
@@ -93,7 +93,7 @@ void *tmi_meta_pages(size_t nbytes)
 {
     void *p;
     nbytes = tmi_round_up(nbytes, tmi_os_page_size);
-    if (tmi_os_map(NULL, nbytes, tmi_os_page_size, &p) != 0)
+    if (tmi_os_map_records(nbytes, &p) != 0)
         return NULL;
     tmi_lock(&tmi_meta_lock);
     tmi_own_add(&taken, nbytes);
@@ -119,7 +119,7 @@ static run_t *current_run;
 static bool new_run(run_t *full)
 {
     void *p;
-    if (tmi_os_map(NULL, RUN_SIZE, tmi_os_page_size, &p) != 0)
+    if (tmi_os_map_records(RUN_SIZE, &p) != 0)
         return false;
     run_t *fresh = p;
     fresh->taken = TMI_CACHE_LINE;

@@ -4,6 +4,7 @@
 #include "host/os_call.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <stdlib.h>
@@ -120,7 +121,43 @@ static int map_at(void *hint, size_t size, int prot, int flags, void **out)
     return err;
 }
 
-int tmi_os_reserve(size_t size, void **out) { return map_at(NULL, size, PROT_READ, MAP_NORESERVE, out); }
+static tmi_thp_t thp;
+
+/* "always [madvise] never" */
+tmi_thp_t tmi_os_thp(void)
+{
+    char text[64] = "", *bracket;
+    if (thp != TMI_THP_UNKNOWN)
+        return thp;
+    int fd = tmi_os_open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC, 0);
+    if (fd >= 0) {
+        (void)tmi_os_read(fd, text, sizeof text - 1);
+        tmi_os_close(fd);
+    }
+    bracket = strchr(text, '[');
+    char first = bracket != NULL ? bracket[1] : 'm';
+    thp = first == 'a' ? TMI_THP_ALWAYS : first == 'n' ? TMI_THP_NEVER : TMI_THP_MADVISE;
+    return thp;
+}
+
+int tmi_os_huge(void *addr, size_t size, bool on)
+{
+    return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+/* Tables and records are sparse, or small: a huge page would be mostly air. Refused, it does no harm. */
+static void keep_small(int err, void **at, size_t size)
+{
+    if (err == 0 && thp == TMI_THP_ALWAYS)
+        (void)tmi_call(SYS_madvise, tmi_arg(*at), (long)size, MADV_NOHUGEPAGE);
+}
+
+int tmi_os_reserve(size_t size, void **out)
+{
+    int err = map_at(NULL, size, PROT_READ, MAP_NORESERVE, out);
+    keep_small(err, out, size);
+    return err;
+}
 
 /* Kernels before 4.17 take the place for a hint. */
 int tmi_os_reserve_at(void *addr, size_t size)
@@ -128,6 +165,7 @@ int tmi_os_reserve_at(void *addr, size_t size)
     enum { FIXED_NOREPLACE = 0x100000 };
     void *p;
     int err = map_at(addr, size, PROT_READ, MAP_NORESERVE | FIXED_NOREPLACE, &p);
+    keep_small(err, &p, size);
     if (err != 0 || p == addr)
         return err;
     (void)tmi_os_unmap(p, size);
@@ -176,11 +214,16 @@ int tmi_os_map(void *hint, size_t size, size_t align, void **out)
     return 0;
 }
 
+int tmi_os_map_records(size_t size, void **out)
+{
+    int err = map_at(NULL, size, PROT_READ | PROT_WRITE, 0, out);
+    keep_small(err, out, size);
+    return err;
+}
+
 int tmi_os_unmap(void *addr, size_t size) { return tmi_call_errno(unmapping(addr, size)); }
 
 int tmi_os_purge(void *addr, size_t size) { return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTNEED); }
-
-int tmi_os_huge(void *addr, size_t size, bool on) { return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE); }
 
 static int move_to(void *from, size_t size, int flags, void *to, void **out)
 {

@@ -23,7 +23,8 @@ size_t tmi_os_address_limit(void);
  * memory and swap together. */
 bool tmi_os_impossible(size_t size);
 
-/* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address. */
+/* Reserve address space that reads as zero, is not charged and holds no memory: for tables indexed by address, on small
+ * pages. */
 int tmi_os_reserve(size_t size, void **out);
 /* The same at a given place; EEXIST when something else is there. */
 int tmi_os_reserve_at(void *addr, size_t size);
@@ -33,9 +34,15 @@ void tmi_os_leave_out_of_dumps(void *addr, size_t size);
 int tmi_os_commit(void *addr, size_t size);
 /* Map zeroed, writable memory aligned to `align` (a power of two >= the page size), near `hint` if not NULL. */
 int tmi_os_map(void *hint, size_t size, size_t align, void **out);
+/* The same for records of ours, which are to lie on small pages; aligned to a page. */
+int tmi_os_map_records(size_t size, void **out);
 int tmi_os_unmap(void *addr, size_t size);
 /* Give the pages back; they read as zero afterwards. Splits no mapping. */
 int tmi_os_purge(void *addr, size_t size);
+/* Where the kernel makes huge pages by itself: nowhere, where it is asked to, everywhere. Read once, by the first call;
+ * where it cannot be read, TMI_THP_MADVISE. */
+typedef enum tmi_thp { TMI_THP_UNKNOWN, TMI_THP_NEVER, TMI_THP_MADVISE, TMI_THP_ALWAYS } tmi_thp_t;
+tmi_thp_t tmi_os_thp(void);
 /* Ask for huge pages in a range, or ask for none. */
 int tmi_os_huge(void *addr, size_t size, bool on);
 /* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. When the kernel cannot, or refuses, both ranges are mapped and

@@ -69,7 +69,9 @@ enum { TMI_SPOTS_SHIFT = TMI_UNIT_SHIFT - 3 }; // from a spot to its unit
 static inline const tmi_window_t *tmi_window_of(uintptr_t unit)
 {
     uint32_t n = tmi_load_acquire(&tmi_nwindows); // the window before its number; pairs: enter_window
-    for (const tmi_window_t *w = tmi_windows; w < tmi_windows + n; w++)
+    if (TM_LIKELY(n > 0 && unit - tmi_windows[0].first < tmi_windows[0].nunits))
+        return tmi_windows;
+    for (const tmi_window_t *w = tmi_windows + 1; w < tmi_windows + n; w++)
         if (unit - w->first < w->nunits)
             return w;
     return NULL;

@@ -8,7 +8,11 @@
 tmi_lock_t tmi_space_lock = TMI_LOCK_OF(TMI_RANK_SPACE);
 static tmi_debt_t debt; // of clean spans
 
-void tmi_space_init(void) { tmi_bins_init(); }
+void tmi_space_init(void)
+{
+    tmi_bins_init();
+    tmi_huge_init();
+}
 
 int tmi_space_init_movable(void)
 {
@@ -54,7 +58,10 @@ static bool take(size_t nunits, size_t align_units, tmi_run_t *run)
 {
     if (!find(nunits + align_units - 1, align_units == 1, run))
         return false;
+    tmi_run_t whole = *run;
     carve(run, nunits, align_units);
+    if (TM_UNLIKELY(tmi_huge_applies))
+        tmi_huge_taken(&whole, run->addr, nunits);
     return true;
 }
 
@@ -84,6 +91,8 @@ static void put_back(char *addr, size_t nunits, size_t bytes)
 {
     tmi_pagemap_set_class(addr, nunits, TMI_CLASS_NONE);
     tmi_discount(span_bytes, nunits * TMI_UNIT_SIZE);
+    if (TM_UNLIKELY(tmi_huge_applies))
+        tmi_huge_forget(addr, nunits);
     tmi_bins_put((tmi_run_t){addr, nunits, bytes, bytes > 0, 0});
 }
 
@@ -134,6 +143,8 @@ static size_t purge_one(tmi_span_t *span, size_t most_units)
     tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // nobody's, and no neighbour to merge with
     if (tail.nunits > 0)
         tmi_bins_put_oldest(tail);
+    if (TM_UNLIKELY(tmi_huge_applies))
+        tmi_huge_purged(addr, run.nunits);
     tmi_unlock(&tmi_space_lock);
     int err = tmi_os_purge(addr, run.nunits * TMI_UNIT_SIZE);
     tmi_count(purge_calls, 1);

@@ -12,6 +12,7 @@
  * S2  Two adjacent free spans of the same state do not exist.
  * S3  A clean span reads as zero and no page of it is resident.
  * S4  A free span is in the bin of its length, and in the age list too when dirty; dirty_bytes sums those estimates.
+ * S5  The kernel makes no huge page where something has been purged: see segment_huge.c.
  *
  * Owner: all of it the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to who holds the span.
  * Fails: NULL when the kernel gives nothing even after clean segments have been unmapped. */
@@ -37,6 +38,8 @@ typedef struct tmi_span {
 
 struct tmi_segment {
     tmi_span_t spans[TMI_SEGMENT_UNITS];
+    uint32_t dense; // S5, a bit a unit
+    bool small;     // S5
 };
 
 extern tmi_lock_t tmi_space_lock; // for fork
@@ -61,6 +64,20 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
 /* Purge dirty spans, what has been dirty for longest first, until about `enough` bytes (estimated) are given back or none
  * is left. Returns the bytes. Takes the lock for short times only. */
 size_t tmi_space_purge(size_t enough);
+
+/* Give back pages of a used span, and let nobody make a huge page of what is left (S5). 0 or an errno; takes the lock for
+ * a short time. tmi_space_thin does the latter alone. */
+int tmi_space_purge_pages(void *addr, size_t size);
+void tmi_space_thin(void *addr, size_t size);
+
+/* The caller's used span is as full as it gets, so that huge pages cost nothing there (S5). Takes the lock, rarely. */
+void tmi_space_fill(void *addr, size_t nunits);
+extern bool tmi_huge_applies;
+static inline void tmi_space_filled(void *addr, size_t nunits)
+{
+    if (TM_UNLIKELY(tmi_huge_applies))
+        tmi_space_fill(addr, nunits);
+}
 
 /* Unmap segments that are wholly clean. Returns the bytes. */
 size_t tmi_space_release(void);

@@ -2,7 +2,6 @@
  * segments before, so that the kernel merges the mappings and their number stays small. */
 #include "host/counters.h"
 #include "host/meta.h"
-#include "host/options.h"
 #include "host/os.h"
 #include "space/segment_impl.h"
 
@@ -71,8 +70,7 @@ static int map_segments(size_t size)
         (void)tmi_os_unmap(p, size);
         return err;
     }
-    if (tmi_options.huge)
-        (void)tmi_os_huge(p, size, true);
+    tmi_huge_enter(p, size);
     next_hint = (char *)p + size;
     tmi_count(mapped_bytes, size);
     tmi_bins_put((tmi_run_t){p, size / TMI_UNIT_SIZE, 0, false, 0});

@@ -72,8 +72,12 @@ static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
 static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units, bool *dirty)
 {
     char *base = tmi_space_alloc(nunits, align_units, class_of(kind), tail_of(kind), dirty);
-    if (base == NULL || kind == TMI_EXTENT_RAW || tmi_pagemap_covers_movable(base))
+    if (base == NULL)
+        return NULL;
+    if (kind == TMI_EXTENT_RAW || tmi_pagemap_covers_movable(base)) {
+        tmi_space_filled(base, nunits);
         return base;
+    }
     tmi_space_free(base, nunits, *dirty ? nunits * TMI_UNIT_SIZE : 0);
     return NULL;
 }
@@ -98,7 +102,7 @@ void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool z
     size_t shift = align > tmi_os_page_size || cut ? 0 : next_shift(slack);
     char *p = settle(kind, base, shift, bytes);
     if (cut)
-        (void)tmi_os_purge(p + bytes, slack); // if it is refused it stays
+        (void)tmi_space_purge_pages(p + bytes, slack); // if it is refused it stays
     if (zero && dirty)
         clear(p, size, bytes);
     return p;
@@ -115,7 +119,7 @@ static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t byt
         tmi_space_shorten(base, span->nunits, keep, had - bytes);
     size_t rest = (size_t)(base + keep * TMI_UNIT_SIZE - (char *)p) - bytes;
     if (had - bytes >= (kind == TMI_EXTENT_MOVABLE ? TAIL_MIN : TMI_UNIT_SIZE) && rest >= TAIL_MIN)
-        (void)tmi_os_purge((char *)p + bytes, rest); // if it is refused it stays
+        (void)tmi_space_purge_pages((char *)p + bytes, rest); // if it is refused it stays
 }
 
 bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
@@ -128,9 +132,11 @@ bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
     }
     char *base = tmi_unit_start(p);
     size_t wanted = units_of((size_t)((char *)p - base) + bytes);
-    bool dirty;
-    if (wanted > span->nunits && !tmi_space_extend(base, span->nunits, wanted, tail_of(kind), &dirty))
+    bool longer = wanted > span->nunits, dirty;
+    if (longer && !tmi_space_extend(base, span->nunits, wanted, tail_of(kind), &dirty))
         return false;
+    if (longer)
+        tmi_space_filled(base, wanted);
     set_bytes(kind, span, bytes); // last: E2
     return true;
 }
@@ -151,7 +157,7 @@ static char *span_with_headroom(tmi_extent_kind_t kind, size_t bytes)
     if (base == NULL)
         return new_span(kind, units_of(bytes), 1, &dirty);
     if (dirty)
-        (void)tmi_os_purge(base + bytes, nunits * TMI_UNIT_SIZE - bytes); // if it is refused some of it stays
+        (void)tmi_space_purge_pages(base + bytes, nunits * TMI_UNIT_SIZE - bytes); // if it is refused some of it stays
     return base;
 }
 

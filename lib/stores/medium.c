@@ -83,7 +83,7 @@ static void ready_class(tmi_medium_slabs_t *s)
 static bool clear_rest(char *base, const tmi_medium_info_t *c)
 {
     size_t used = c->slots * (size_t)c->size, rest = c->units * TMI_UNIT_SIZE - used;
-    return rest > 0 && tmi_os_purge(base + used, rest) != 0;
+    return rest > 0 && tmi_space_purge_pages(base + used, rest) != 0;
 }
 
 static tmi_medium_slab_t *make_slab(unsigned cls)
@@ -160,6 +160,8 @@ static void *take(unsigned cls, bool resident, bool *dirty)
         tmi_medium_set_free(slab, slab->free & ~bit);
         slab->touched |= bit;
         tmi_medium_relist(slab);
+        if (slab->free == 0)
+            tmi_space_filled(slab->base, c->units);
         p = slab->base + tmi_lowest_bit(bit) * (size_t)c->size;
         if (*dirty)
             tmi_discount(medium_empty_bytes, c->size);
@@ -238,7 +240,13 @@ void tmi_medium_return(void *p, const char *function)
 }
 
 bool tmi_medium_is_slot(const void *p) { return is_slot(tmi_medium_slab_of(p), p); }
-const char *tmi_medium_complaint(const void *p) { return complaint(tmi_medium_slab_of(p), p); }
+
+const char *tmi_medium_look(const void *p, unsigned *cls)
+{
+    const tmi_medium_slab_t *slab = tmi_medium_slab_of(p);
+    *cls = slab->cls;
+    return complaint(slab, p);
+}
 
 void tmi_medium_lock_all(void)
 {

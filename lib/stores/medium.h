@@ -53,9 +53,9 @@ void tmi_medium_return(void *p, const char *function);
 /* Of a block whose page map class is TMI_CLASS_MEDIUM. */
 unsigned tmi_medium_class_at(const void *p);
 
-/* What is wrong with p, in a slab of medium objects, or NULL: it is taken. Takes no lock, and so is sure only of a block
- * that the caller owns. */
-const char *tmi_medium_complaint(const void *p);
+/* What is wrong with p, in a slab of medium objects, or NULL: it is taken, and *cls is its class. Takes no lock, and so
+ * is sure only of a block that the caller owns. */
+const char *tmi_medium_look(const void *p, unsigned *cls);
 /* Whether p, in such a slab, is the start of a slot. */
 bool tmi_medium_is_slot(const void *p);
 

@@ -36,7 +36,7 @@ static uint64_t purge_slots(const reserved_t *r)
         uint64_t run = tmi_lowest_run(left);
         left &= ~run;
         tmi_count(purge_calls, 1);
-        if (tmi_os_purge(r->slab->base + tmi_lowest_bit(run) * size, tmi_popcount(run) * size) == 0)
+        if (tmi_space_purge_pages(r->slab->base + tmi_lowest_bit(run) * size, tmi_popcount(run) * size) == 0)
             gone |= run;
     }
     return gone;
@@ -53,6 +53,7 @@ static size_t purge_once(unsigned cls, size_t enough)
     uint64_t gone = purge_slots(&r);
     size_t bytes = tmi_popcount(gone) * (size_t)tmi_medium_info[cls].size;
     tmi_lock(&s->lock);
+    tmi_space_thin(r.slab->base, tmi_medium_info[cls].units * TMI_UNIT_SIZE); // meanwhile it may have looked full
     tmi_medium_set_free(r.slab, r.slab->free | r.slots);
     r.slab->touched &= ~gone;
     tmi_discount(medium_empty_bytes, bytes);

@@ -56,6 +56,8 @@ static size_t take_from(tmi_mslab_t *slab, char **out, size_t n)
     slab->nfree -= (uint32_t)got;
     tmi_mslab_touch(slab, pages);
     tmi_mslab_relevel(slab);
+    if (slab->nfree == 0)
+        tmi_space_filled(tmi_mslab_span(slab), c->units);
     return got;
 }
 

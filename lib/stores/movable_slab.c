@@ -145,7 +145,7 @@ uint32_t *tmi_mslab_make_attributes(tmi_mslab_t *slab)
     uint32_t *mine = tmi_exchange_acq_rel(&spare_attributes[slab->cls], NULL), *theirs = NULL; // pairs: keep_attributes
     void *fresh = NULL;
     if (mine == NULL) {
-        if (tmi_os_map(NULL, attributes_bytes(slab->cls), tmi_os_page_size, &fresh) != 0)
+        if (tmi_os_map_records(attributes_bytes(slab->cls), &fresh) != 0)
             return NULL;
         mine = fresh;
     }
@@ -200,7 +200,7 @@ tmi_released_t tmi_mslab_release(tmi_mslab_t *slab)
 
 void tmi_mslab_give_span(tmi_released_t r, bool purge)
 {
-    if (purge && r.bytes > 0 && tmi_os_purge(r.span, r.units * TMI_UNIT_SIZE) == 0) {
+    if (purge && r.bytes > 0 && tmi_space_purge_pages(r.span, r.units * TMI_UNIT_SIZE) == 0) {
         tmi_count(purge_calls, 1);
         tmi_count(purged_bytes, r.bytes);
         r.bytes = 0;
@@ -272,7 +272,8 @@ size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
         done += n;
         calls++;
         tmi_count(purge_calls, 1);
-        if (tmi_os_purge(tmi_mslab_span(slab) + ((size_t)first << tmi_os_page_shift), (size_t)n << tmi_os_page_shift) != 0)
+        char *from = tmi_mslab_span(slab) + ((size_t)first << tmi_os_page_shift);
+        if (tmi_space_purge_pages(from, (size_t)n << tmi_os_page_shift) != 0)
             continue; // locked memory stays
         slab->touched &= ~run;
         tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);

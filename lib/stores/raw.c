@@ -8,6 +8,12 @@
 #define LOOSE_MIN ((size_t)512 << 10)
 enum { HOMED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
 
+static void note_full(const tmi_slab_t *slab)
+{
+    if (slab->nfree == 0 && !slab->purging)
+        tmi_space_filled(slab->base, tmi_classes[slab->cls].units);
+}
+
 /* The slab to take from: the first of the fullest level, or a new one. */
 static tmi_slab_t *fullest(unsigned cls)
 {
@@ -88,6 +94,7 @@ static size_t take_from(tmi_slab_t *slab, void **out, size_t n)
     }
     slab->hint = w;
     tmi_slab_relevel(slab);
+    note_full(slab);
     return wanted;
 }
 
@@ -109,6 +116,7 @@ static size_t take_lines_from(tmi_slab_t *slab, void **out, size_t n)
     for (unsigned w = slab->hint; w < tmi_slab_words(c) && left > 0; w++)
         left -= take_bits(slab, w, whole_lines(slab->free[w], c->size), out - (n - left), left);
     tmi_slab_relevel(slab);
+    note_full(slab);
     return n - left;
 }
 
@@ -199,7 +207,16 @@ static bool in_slab(const tmi_slab_t *slab, const tmi_class_info_t *c, const voi
     return (size_t)((const char *)p - slab->base) < c->units * TMI_UNIT_SIZE;
 }
 
-/* Set the bit of one slot, verified; returns the pages that it touches. */
+/* Of the pages that slot i touches, which has just become free, those that may be empty now: none if another slot of the
+ * word is taken and touches them too. That saves most looks at all slots of a page. */
+static uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
+{
+    uint64_t pages = tmi_slot_pages(c, i), taken = ~slab->free[i / 64];
+    size_t other = i / 64 * 64 + (taken == 0 ? i % 64 : tmi_lowest_bit(taken));
+    return taken == 0 || other >= c->slots ? pages : pages & ~tmi_slot_pages(c, other);
+}
+
+/* Set the bit of one slot, verified; returns the pages that may have become empty. */
 static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
 {
     size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
@@ -212,7 +229,7 @@ static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void
     slab->free[i / 64] |= bit;
     if (i / 64 < slab->hint)
         slab->hint = (uint32_t)(i / 64);
-    return tmi_slot_pages(c, i);
+    return may_be_empty(slab, c, i);
 }
 
 /* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how many. */
@@ -236,11 +253,37 @@ static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char
     return k;
 }
 
+static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }
+
+/* Slots that were freed at random lie in as many slabs, whose books are in no cache. They are asked for before they are
+ * needed, for some slots at a time. */
+static void fetch_books(unsigned cls, void *const *slots, size_t n)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    for (size_t k = 1; k < n; k++)
+        if (!same_unit(slots[k], slots[k - 1]) && tmi_pagemap_class(slots[k]) == cls)
+            __builtin_prefetch(tmi_span_of(slots[k]));
+    for (size_t k = 1; k < n; k++) {
+        if (same_unit(slots[k], slots[k - 1]) || tmi_pagemap_class(slots[k]) != cls)
+            continue;
+        const tmi_slab_t *slab = tmi_slab_of(slots[k]);
+        __builtin_prefetch(slab, 1);
+        if (c->units == 1) // else its start is not known without a look at it
+            __builtin_prefetch(&slab->free[tmi_slot_index(c, (uintptr_t)slots[k] % TMI_UNIT_SIZE) / 64], 1);
+    }
+}
+
 void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *function)
 {
+    enum { FETCHED = 16 };
     tmi_slabs_t *s = &tmi_slabs[cls];
+    size_t fetched = 0;
     tmi_lock(&s->lock);
     for (size_t done = 0; done < n;) {
+        if (done >= fetched) {
+            fetch_books(cls, slots + done, tmi_min(n - done, FETCHED));
+            fetched = done + FETCHED;
+        }
         if (TM_UNLIKELY(tmi_pagemap_class(slots[done]) != cls)) {
             tmi_unlock(&s->lock);
             tmi_fatal(function, slots[done], "double free: its slab is gone");

@@ -67,7 +67,7 @@ static uint64_t purge_pages(const reserved_t *r)
         char *from = r->slab->base + ((size_t)tmi_lowest_bit(run) << tmi_os_page_shift);
         left &= ~run;
         tmi_count(purge_calls, 1);
-        if (tmi_os_purge(from, tmi_popcount(run) * tmi_os_page_size) == 0)
+        if (tmi_space_purge_pages(from, tmi_popcount(run) * tmi_os_page_size) == 0)
             gone |= run;
     }
     return gone;

@@ -49,6 +49,8 @@ static void set_limit(tmi_cache_t *cache, unsigned cls)
 
 static uint32_t caches_in_use; // relaxed: a hint
 
+uint32_t tmi_caches_in_use(void) { return tmi_load_relaxed(&caches_in_use); }
+
 void tmi_cache_init(tmi_cache_t *cache, bool observed)
 {
     (void)tmi_add_relaxed(&caches_in_use, 1);
@@ -99,7 +101,7 @@ typedef struct depot {
     tmi_lock_t lock;
     uint32_t count, capacity, low;
     void **slots;
-} TM_ALIGNED(32) depot_t;
+} TM_ALIGNED(TMI_CACHE_LINE) depot_t;
 
 static depot_t depots[TMI_CLASS_COUNT];
 
@@ -109,7 +111,7 @@ enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4, ALONE_MAX = 256 }; // halves of la
  * and back. */
 static size_t depot_capacity(unsigned cls)
 {
-    bool less = tmi_classes[cls].size > ALONE_MAX && tmi_load_relaxed(&caches_in_use) < 2;
+    bool less = tmi_classes[cls].size > ALONE_MAX && tmi_caches_in_use() < 2;
     return (limit_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
 }
 
@@ -265,7 +267,7 @@ static void raise_bound(tmi_cache_t *cache)
     bool often = cache->exchanges - cache->exchanges_then < TAKES * OFTEN;
     cache->takes = 0;
     cache->exchanges_then = cache->exchanges;
-    if (!often || cache->bound == TMI_THREAD_CACHE_MAX || tmi_load_relaxed(&caches_in_use) < 2)
+    if (!often || cache->bound == TMI_THREAD_CACHE_MAX || tmi_caches_in_use() < 2)
         return;
     cache->bound += TMI_THREAD_CACHE_STEP;
     cache->budget += TMI_THREAD_CACHE_STEP;

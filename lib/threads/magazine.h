@@ -150,6 +150,9 @@ void tmi_cache_flush(tmi_cache_t *cache);
 /* Flush and give the magazines' memory back. */
 void tmi_cache_destroy(tmi_cache_t *cache);
 
+/* How many caches are in use, of all threads. A hint. */
+uint32_t tmi_caches_in_use(void);
+
 /* Slots of a class in this cache; any thread may ask, the answer is then recent. */
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
 

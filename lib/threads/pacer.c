@@ -178,10 +178,21 @@ static void *help(void *unused)
     return unused;
 }
 
+/* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it. It
+ * is alone until more caches are in use than right after the fork; 0 in other processes. */
+static uint32_t caches_of_child;
+
+static bool alone(void)
+{
+    uint32_t then = tmi_load_relaxed(&caches_of_child); // relaxed: all of this is a hint
+    if (TM_UNLIKELY(then != 0) && tmi_caches_in_use() > then)
+        tmi_store_relaxed(&caches_of_child, then = 0);
+    return then != 0 || tmi_os_single_threaded();
+}
+
 static bool may_have_helper(void)
 {
-    return tmi_options.background == TMI_BACKGROUND_ON ||
-           (tmi_options.background == TMI_BACKGROUND_AUTO && !tmi_os_single_threaded());
+    return tmi_options.background == TMI_BACKGROUND_ON || (tmi_options.background == TMI_BACKGROUND_AUTO && !alone());
 }
 
 /* False: there is none. */
@@ -302,5 +313,6 @@ void tmi_pacer_allocated(void)
 void tmi_pacer_after_fork(void)
 {
     tmi_store_relaxed(&asleep, 0);
+    tmi_store_relaxed(&caches_of_child, tmi_caches_in_use());
     tmi_helper_after_fork(&helper);
 }

@@ -6,7 +6,8 @@
  *   one thread          its frees do the work, on slow paths.
  *   more than one       a helper thread does (background:auto), some milliseconds later; it is started when there is
  *                       something to give back, lets go of what was kept for bursts when they have stopped, and ends when
- *                       there is nothing left to do. A program with one thread never gets a second one by it.
+ *                       there is nothing left to do. A program with one thread never gets a second one by it, nor
+ *                       does a child of fork before it has made a thread of its own.
  *   either              an allocation that makes the heap grow while more is empty than is needed gives back as much: what
  *                       lies empty in one size class pays for what another takes.
  *
@@ -43,7 +44,7 @@ bool tmi_pacer_step(void);
 /* Give back all that is empty, now. Returns the bytes. */
 size_t tmi_pacer_purge_all(void);
 
-/* In a child of fork: the helper thread is gone. */
+/* In a child of fork, when the other threads' caches have been emptied: the helper thread is gone. */
 void tmi_pacer_after_fork(void);
 
 #endif

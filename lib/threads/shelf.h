@@ -26,9 +26,9 @@ typedef struct tmi_shelf {
 /* A block of the medium class that the thread freed lately, or NULL. */
 void *tmi_shelf_take(tmi_shelf_t *shelf, unsigned cls);
 
-/* Keep a medium block, or give it back to its slab. One that has been freed already is reported in the name of
- * `function`, then abort. */
-void tmi_shelf_put(tmi_shelf_t *shelf, void *p, const char *function);
+/* Keep a medium block of that class. One that has been freed already is reported in the name of `function`, then abort.
+ * True if it, or others in its place, went back to their slabs. */
+bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *function);
 
 /* Whether the thread has freed the block and kept it. */
 bool tmi_shelf_holds(const tmi_shelf_t *shelf, const void *p);

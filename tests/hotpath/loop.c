@@ -1,4 +1,4 @@
-/* loop.c - the loops whose instructions are counted: loop MODE N, in which N blocks of 48 bytes are allocated and freed.
+/* loop.c - the loops whose instructions are counted: loop MODE N SIZE, in which N blocks are allocated and freed.
  *   one    one at a time                 many    32, then free all
  *   ...-idle    the same with functions in a shared library that do nothing: what the loop and the calls cost
  *   ...-empty   the same without calls: what the loop costs */
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE = 48, BATCH = 32 };
+enum { BATCH = 32 };
 
 static void *held[BATCH];
 
@@ -15,23 +15,23 @@ void idle_free(void *p);
 
 /* Keeps p in the program without an instruction of its own. */
 #define KEEP(p) __asm__ volatile("" : "+r"(p)::"memory")
-#define NO_ALLOC(size) (void *)held
+#define NO_ALLOC(size) ((void)(size), (void *)held)
 #define NO_FREE(p) (void)0
 
 #define LOOPS(name, ALLOC, FREE)                      \
-    static void one##name(long n)                     \
+    static void one##name(long n, size_t size)        \
     {                                                 \
         for (long i = 0; i < n; i++) {                \
-            void *p = ALLOC(SIZE);                    \
+            void *p = ALLOC(size);                    \
             KEEP(p);                                  \
             FREE(p);                                  \
         }                                             \
     }                                                 \
-    static void many##name(long n)                    \
+    static void many##name(long n, size_t size)       \
     {                                                 \
         for (long i = 0; i < n; i += BATCH) {         \
             for (int j = 0; j < BATCH; j++) {         \
-                void *p = ALLOC(SIZE);                \
+                void *p = ALLOC(size);                \
                 KEEP(p);                              \
                 held[j] = p;                          \
             }                                         \
@@ -51,14 +51,14 @@ int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
-        void (*run)(long);
+        void (*run)(long, size_t);
     } modes[] = {{"one", one},   {"one-idle", one_idle},   {"one-empty", one_empty},
                  {"many", many}, {"many-idle", many_idle}, {"many-empty", many_empty}};
-    for (int i = 0; argc == 3 && i < 6; i++)
+    for (int i = 0; argc == 4 && i < 6; i++)
         if (strcmp(argv[1], modes[i].name) == 0) {
-            modes[i].run(atol(argv[2]));
+            modes[i].run(atol(argv[2]), (size_t)atol(argv[3]));
             return 0;
         }
-    fprintf(stderr, "usage: loop one|many[-idle|-empty] N\n");
+    fprintf(stderr, "usage: loop one|many[-idle|-empty] N SIZE\n");
     return 2;
 }

@@ -140,6 +140,34 @@ static void blocks_outlive_their_thread(void)
     tap(good, "blocks outlive the thread that made them");
 }
 
+/* Of each size, from a thread that has called nothing of the allocator's before; and by each function. */
+static void *first_call(void *argument)
+{
+    size_t size = (size_t)(uintptr_t)argument;
+    char *p = size % 4 == 0   ? malloc(size)
+              : size % 4 == 1 ? calloc(1, size)
+              : size % 4 == 2 ? aligned_alloc(16, size / 16 * 16)
+                              : realloc(NULL, size);
+    bool good = p != NULL;
+    if (good)
+        memset(p, 1, size / 16 * 16);
+    free(p);
+    return good ? argument : NULL;
+}
+
+static void a_first_call_may_be_of_any_size(void)
+{
+    bool good = true;
+    for (size_t size = 16; size < (4 << 20); size = size * 9 / 8 + 1) {
+        pthread_t t;
+        void *result = NULL;
+        good &= pthread_create(&t, NULL, first_call, (void *)(uintptr_t)size) == 0;
+        (void)pthread_join(t, &result);
+        good &= result != NULL;
+    }
+    tap(good, "a thread's first call may be of any size");
+}
+
 int main(void)
 {
     static char buffer[1 << 16];
@@ -149,5 +177,6 @@ int main(void)
     ended_threads_leave_nothing();
     many_threads_at_once();
     blocks_outlive_their_thread();
+    a_first_call_may_be_of_any_size();
     return tap_done();
 }

@@ -386,6 +386,42 @@ static void a_program_with_threads_has_a_helper(void **state)
     assert_int_equal(pthread_join(t, NULL), 0);
 }
 
+static void *burst_and_sleep(void *unused)
+{
+    burst();
+    return sleeper(unused);
+}
+
+/* 0: no helper before it has threads, when its frees give everything back, and one afterwards. */
+static int live_with_threads_after_fork(void *unused)
+{
+    pthread_t t;
+    (void)tmi_heap_trim(0); // what is kept for the parent's bursts too
+    size_t n = fill_up(512, 24 * TMI_MIB);
+    over = false;
+    free_nearly_all(n);
+    if (own_threads() != 0 || empty_now() > threshold())
+        return 1;
+    free_the_rest(n);
+    if (pthread_create(&t, NULL, burst_and_sleep, NULL) != 0)
+        return 2;
+    sleep_ms(100);
+    n = fill_up(512, 24 * TMI_MIB);
+    free_nearly_all(n);
+    (void)unused;
+    return own_threads() == 2 ? 0 : 3;
+}
+
+/* With background:auto, in a process that has had threads. */
+static void a_child_of_fork_has_one_thread(void **state)
+{
+    (void)state;
+    if (UNDER_TSAN) // it refuses threads after a fork of several
+        skip();
+    outcome_t o = run_child(live_with_threads_after_fork, NULL, 20);
+    assert_true(exited(&o, 0));
+}
+
 static int run_group(const char *name)
 {
     const struct CMUnitTest background[] = {
@@ -394,6 +430,7 @@ static int run_group(const char *name)
     };
     const struct CMUnitTest threads[] = {
         cmocka_unit_test(a_program_with_threads_has_a_helper),
+        cmocka_unit_test(a_child_of_fork_has_one_thread),
     };
     return strcmp(name, "background") == 0 ? cmocka_run_group_tests_name(name, background, NULL, NULL)
                                            : cmocka_run_group_tests_name(name, threads, NULL, NULL);
