@@ -74,11 +74,17 @@ static void *from_medium(tmi_thread_t *t, size_t size, size_t align, bool zero)
     return p != NULL && zero && dirty ? memset(p, 0, size) : p;
 }
 
+/* How a block is wanted. One that has outgrown its place is likely to do so again: an extent can grow where it is, and leaves
+ * its pages to blocks of all sizes. */
+enum { PLAIN = 0, ZEROED = 1, GROWING = 2 };
+
 /* Without address space for a slab a medium block may still find room. */
-static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, bool zero)
+static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, unsigned how)
 {
-    void *p = tmi_medium_serves(size, align) ? from_medium(t, size, align, zero) : NULL;
-    return p != NULL ? p : tmi_large_alloc(size, align, zero);
+    void *p = NULL;
+    if (tmi_medium_serves(size, align) && !(how & GROWING))
+        p = from_medium(t, size, align, how & ZEROED);
+    return p != NULL ? p : tmi_large_alloc(size, align, how & ZEROED);
 }
 
 /* A slot of at least a page, zeroed: of the thread's, or one whose untouched part is known. */
@@ -91,25 +97,25 @@ static void *zeroed_slot(tmi_thread_t *t, unsigned cls, size_t size)
     return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;
 }
 
-static void *from_stores(tmi_thread_t *t, size_t size, size_t align, bool zero)
+static void *from_stores(tmi_thread_t *t, size_t size, size_t align, unsigned how)
 {
     if (TM_UNLIKELY(full_check))
-        return tmi_guard_alloc(size, align, zero);
+        return tmi_guard_alloc(size, align, how & ZEROED);
     if (size > TMI_SMALL_MAX || align > TMI_SMALL_MAX)
-        return from_medium_or_large(t, size, align, zero);
+        return from_medium_or_large(t, size, align, how);
     unsigned cls = align <= 16 && (align <= 8 || size > 8) ? tmi_class_of(size) : tmi_class_of_aligned(size, align);
     void *p = NULL;
-    if (zero && size >= tmi_os_page_size)
+    if ((how & ZEROED) && size >= tmi_os_page_size)
         return zeroed_slot(t, cls, size);
     if (t != NULL)
         p = tmi_cache_alloc(&t->cache, cls);
     else
         (void)tmi_raw_take(cls, &p, 1);
-    return p && zero ? memset(p, 0, size) : p;
+    return p && (how & ZEROED) ? memset(p, 0, size) : p;
 }
 
 /* Out of memory: everything that is cached goes back, address space too, and the request gets a second chance. */
-static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero)
+static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, unsigned how)
 {
     if (tmi_os_impossible(size) || tmi_os_impossible(align))
         return NULL; // programs that try their luck with such sizes keep what they have cached
@@ -117,7 +123,7 @@ static TM_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, bool zero
         tmi_thread_flush(t);
     (void)tmi_pacer_purge_all();
     (void)tmi_space_release();
-    return from_stores(t, size, align, zero);
+    return from_stores(t, size, align, how);
 }
 
 static void answer_summons(tmi_thread_t *t)
@@ -128,7 +134,7 @@ static void answer_summons(tmi_thread_t *t)
 }
 
 /* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
-static TM_NOINLINE void *allocate(size_t size, size_t align, bool zero)
+static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
 {
     if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
         return tmi_early_alloc(size, align);
@@ -136,9 +142,9 @@ static TM_NOINLINE void *allocate(size_t size, size_t align, bool zero)
     tmi_thread_t *t = tmi_thread_or_null();
     void *p = NULL;
     if (TM_LIKELY(size <= PTRDIFF_MAX && align <= PTRDIFF_MAX)) {
-        p = from_stores(t, size, align, zero);
+        p = from_stores(t, size, align, how);
         if (TM_UNLIKELY(p == NULL))
-            p = retry(t, size, align, zero);
+            p = retry(t, size, align, how);
     }
     if (TM_UNLIKELY(p == NULL)) {
         tmi_count(failures, 1);
@@ -166,10 +172,10 @@ static inline void *from_thread(size_t size)
 void *tmi_heap_alloc(size_t size)
 {
     void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
-    return TM_LIKELY(p != NULL) ? p : allocate(size, 1, false);
+    return TM_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
 
-void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, align, false); }
+void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, align, PLAIN); }
 
 void *tmi_heap_alloc_zeroed(size_t size)
 {
@@ -177,7 +183,7 @@ void *tmi_heap_alloc_zeroed(size_t size)
         void *p = tmi_heap_malloc(size);
         return p ? memset(p, 0, size) : NULL;
     }
-    return allocate(size, 1, true);
+    return allocate(size, 1, ZEROED);
 }
 
 static void require_large(const void *p, unsigned cls, const char *function)
@@ -360,7 +366,7 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
             return resized;
         }
     }
-    void *q = tmi_heap_malloc(size);
+    void *q = size > usable && size > TMI_SMALL_MAX ? allocate(size, 1, GROWING) : tmi_heap_malloc(size);
     if (q == NULL) {
         if (size > usable)
             return NULL;

@@ -25,6 +25,7 @@ size_t tmi_os_page_size;
 unsigned tmi_os_page_shift;
 
 #if TMI_TEST_HOOKS
+long (*tmi_other_kernel)(tmi_call_t call);
 static unsigned long fail_countdown;
 static bool fail_sticky, fail_fired;
 

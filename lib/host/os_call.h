@@ -41,9 +41,20 @@ static inline long tmi_call_kernel(tmi_call_t call)
 #endif
 }
 
+#if TMI_TEST_HOOKS
+/* What answers instead of the kernel, for tests; NULL: the kernel. Set before the first call. */
+extern long (*tmi_other_kernel)(tmi_call_t call);
+static inline long tmi_call_made(tmi_call_t call)
+{
+    return tmi_other_kernel != NULL ? tmi_other_kernel(call) : tmi_call_kernel(call);
+}
+#else
+static inline long tmi_call_made(tmi_call_t call) { return tmi_call_kernel(call); }
+#endif
+
 /* tmi_call(SYS_name, arguments...): at most six, each as a long. */
 #define tmi_call(...) TMI_CALL_PADDED(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
-#define TMI_CALL_PADDED(number, a, b, c, d, e, f, ...) tmi_call_kernel((tmi_call_t){number, a, b, c, d, e, f})
+#define TMI_CALL_PADDED(number, a, b, c, d, e, f, ...) tmi_call_made((tmi_call_t){number, a, b, c, d, e, f})
 
 /* Pointers as arguments. */
 static inline long tmi_arg(const volatile void *p) { return (long)(intptr_t)p; }

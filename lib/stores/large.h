@@ -1,4 +1,4 @@
-/* large.h - objects above 1 MiB, and those above 32 KiB that medium.h does not serve: each an extent of whole units of
+/* large.h - objects above 256 KiB, and those above 32 KiB that medium.h does not serve: each an extent of whole units of
  * its own.
  *
  * Idea: address space is rounded up to units, memory only to OS pages, since what is not touched is not resident. The object does not always

@@ -1,4 +1,4 @@
-/* medium.h - objects above 32 KiB and up to 1 MiB: slots of whole OS pages in slabs of their own.
+/* medium.h - objects above 32 KiB and up to 256 KiB: slots of whole OS pages in slabs of their own.
  *
  * Idea: eight sizes to a doubling, as for the largest small objects. Since a slot is whole pages, it is the slot that is
  * resident or not: of what a slab spans only slots that have been used cost memory, a free one can be given back alone,
@@ -27,8 +27,8 @@
 #include "host/lock.h"
 #include "space/sizeclass.h"
 
-#define TMI_MEDIUM_MAX ((size_t)1 << 20)
-enum { TMI_MEDIUM_CLASSES = 40 };
+#define TMI_MEDIUM_MAX ((size_t)256 << 10)
+enum { TMI_MEDIUM_CLASSES = 24 };
 
 /* Once: needs the size of OS pages. */
 void tmi_medium_init(void);

@@ -33,8 +33,8 @@ typedef struct tmi_medium_slabs {
 extern tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];
 extern tmi_medium_slabs_t tmi_medium_slabs[TMI_MEDIUM_CLASSES];
 
-/* Exact for every offset inside a slab: off < 2^23, so that off * ceil(2^48 / size) >> 48 errs by less than 2^-25, and
- * size < 2^21. */
+/* Exact for every offset inside a slab: off < 2^21, so that off * ceil(2^48 / size) >> 48 errs by less than 2^-27, and
+ * size < 2^19. */
 static inline unsigned tmi_medium_slot(const tmi_medium_info_t *c, size_t offset)
 {
     return (unsigned)((offset * c->reciprocal) >> 48);

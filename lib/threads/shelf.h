@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 
-#define TMI_SHELF_BYTES ((size_t)512 << 10)
+#define TMI_SHELF_BYTES ((size_t)256 << 10)
 enum { TMI_SHELF_BLOCKS = 12 };
 
 typedef struct tmi_shelf {

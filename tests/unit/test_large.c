@@ -138,6 +138,26 @@ static void growth_moves_pages_and_not_bytes(void **state)
     }
 }
 
+/* A block that has been moved and has grown on lies in two mappings, or more: older kernels do not move these at once. */
+static void growth_by_little_over_several_mappings(void **state)
+{
+    (void)state;
+    size_t size = 2 * TMI_MIB, moves = tmi_counter(moves), most = full_run() ? 1024 * TMI_MIB : 128 * TMI_MIB;
+    char *wall, *p = walled(size, &wall);
+    fill(p, size, 5);
+    while (size < most) {
+        size_t larger = size + size / 8 + 12345;
+        p = tmi_large_resize(p, larger);
+        assert_non_null(p);
+        assert_true(intact(p, size, size, 5));
+        fill(p, size = larger, 5);
+    }
+    assert_true(tmi_counter(moves) >= moves + 2);
+    tmi_large_free(p);
+    tmi_large_free(wall);
+    audit();
+}
+
 static void what_a_move_leaves_behind_is_clean_and_usable(void **state)
 {
     (void)state;
@@ -231,6 +251,7 @@ int main(void)
         cmocka_unit_test(shrinking_stays_and_gives_units_back),
         cmocka_unit_test(growth_into_a_free_neighbour_stays),
         cmocka_unit_test(growth_moves_pages_and_not_bytes),
+        cmocka_unit_test(growth_by_little_over_several_mappings),
         cmocka_unit_test(what_a_move_leaves_behind_is_clean_and_usable),
         cmocka_unit_test(contents_survive_random_resizes),
         cmocka_unit_test(the_impossible_is_null),

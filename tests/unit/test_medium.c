@@ -238,7 +238,7 @@ static void a_shelf_keeps_what_was_freed_last(void **state)
     rng_t r = {8};
     size_t before = tmi_counter(large_count);
     for (size_t i = 0; i < scaled(3000); i++) {
-        size_t size = TMI_SMALL_MAX + 1 + rng_below(&r, rng_below(&r, 3) ? 30000 : 300000);
+        size_t size = TMI_SMALL_MAX + 1 + rng_below(&r, rng_below(&r, 3) ? 30000 : 200000);
         unsigned cls = tmi_medium_class(size, 1);
         char *p = tmi_shelf_take(&shelf, cls);
         if (p == NULL)

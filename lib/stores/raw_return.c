@@ -1,0 +1,154 @@
+/* Slots that come home to their slabs, and questions about single ones. */
+#include "host/report.h"
+#include "stores/raw_impl.h"
+
+/* n slots of the slab have come back, before its books follow. */
+static void note_homing(tmi_slabs_t *s, const tmi_slab_t *slab, size_t n)
+{
+    bool taken_from = s->nonempty != 0 && s->levels[tmi_lowest_bit(s->nonempty)].next == &slab->level_link;
+    s->homed += (uint32_t)n;
+    s->useful += taken_from || slab->nfree == 0 ? 0 : (uint32_t)n;
+}
+
+bool tmi_raw_is_slot(unsigned cls, const void *p)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    size_t offset = (size_t)((const char *)p - tmi_slab_of(p)->base), i = tmi_slot_index(c, offset);
+    return i * c->size == offset && i < c->slots;
+}
+
+static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p)
+{
+    size_t i = tmi_slot_index(&tmi_classes[cls], (size_t)((const char *)p - slab->base));
+    if (!tmi_raw_is_slot(cls, p))
+        return "not the start of a block";
+    return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
+}
+
+static bool in_slab(const tmi_slab_t *slab, const tmi_class_info_t *c, const void *p)
+{
+    return (size_t)((const char *)p - slab->base) < c->units * TMI_UNIT_SIZE;
+}
+
+/* The pages that slot i touches, which has just become free; or none, if it lies in one page together with another slot of
+ * its word that is taken. That saves most looks at all slots of a page. */
+static uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
+{
+    uint64_t taken = ~slab->free[i / 64];
+    size_t other = i / 64 * 64 + (taken == 0 ? 0 : tmi_lowest_bit(taken));
+    size_t at = i * c->size, last = at + c->size - 1, there = other * c->size;
+    bool in_use = taken != 0 && other < c->slots && ((at ^ last) | (at ^ there)) < tmi_os_page_size;
+    return in_use ? 0 : tmi_slot_pages(c, i);
+}
+
+/* Set the bit of one slot, verified; returns the pages that may have become empty. */
+static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
+{
+    size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
+    uint64_t bit = (uint64_t)1 << (i % 64);
+    if (TM_UNLIKELY(i * c->size != offset || i >= c->slots || (slab->free[i / 64] & bit) != 0)) {
+        const char *wrong = complaint(slab, slab->cls, p);
+        tmi_unlock(&tmi_slabs[slab->cls].lock); // a handler for SIGABRT may allocate
+        tmi_fatal(function, p, wrong);
+    }
+    slab->free[i / 64] |= bit;
+    if (i / 64 < slab->hint)
+        slab->hint = (uint32_t)(i / 64);
+    return may_be_empty(slab, c, i);
+}
+
+/* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how many;
+ * *gone when the slab has been released. */
+static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char *function, bool *gone)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    uint64_t pages = 0;
+    size_t k = 0;
+    do
+        pages |= put_slot(slab, c, slots[k], function);
+    while (++k < n && in_slab(slab, c, slots[k]));
+    if (TM_UNLIKELY(tmi_raw_loose(slab->cls)))
+        note_homing(&tmi_slabs[slab->cls], slab, k);
+    slab->nfree += (uint32_t)k;
+    *gone = slab->nfree == c->slots && !slab->purging;
+    if (*gone) {
+        tmi_slab_release(slab);
+        return k;
+    }
+    tmi_slab_add_empty(slab, tmi_slab_emptied(slab, pages));
+    tmi_slab_relevel(slab);
+    return k;
+}
+
+enum { AHEAD = 16 };
+
+/* The record of the unit that holds p, or NULL if it is of no slab of the class. */
+static tmi_span_t *span_in_class(unsigned cls, const void *p)
+{
+    return TM_LIKELY(tmi_pagemap_class(p) == cls) ? tmi_span_of(p) : NULL;
+}
+
+static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }
+
+/* The slabs of up to AHEAD slots. Slots that were freed at random lie in as many slabs, whose books are in no cache; so
+ * they are asked for before they are needed. */
+static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_slab_t **slabs)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    tmi_span_t *spans[AHEAD];
+    for (size_t k = 0; k < n; k++) {
+        bool as_before = k > 0 && same_unit(slots[k], slots[k - 1]);
+        spans[k] = as_before ? spans[k - 1] : span_in_class(cls, slots[k]);
+        if (!as_before)
+            __builtin_prefetch(spans[k]);
+    }
+    for (size_t k = 0; k < n; k++) {
+        slabs[k] = spans[k] == NULL ? NULL : spans[k]->owner;
+        if (slabs[k] == NULL || (k > 0 && slabs[k] == slabs[k - 1]))
+            continue;
+        __builtin_prefetch(slabs[k], 1);
+        if (c->units == 1) // else its start is not known without a look at it
+            __builtin_prefetch(&slabs[k]->free[tmi_slot_index(c, (uintptr_t)slots[k] % TMI_UNIT_SIZE) / 64], 1);
+    }
+}
+
+void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *function)
+{
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    tmi_slab_t *slabs[AHEAD];
+    size_t from = 0, to = 0; // slabs are those of the slots [from, to)
+    tmi_lock(&s->lock);
+    for (size_t done = 0; done < n;) {
+        bool gone;
+        if (done >= to) {
+            from = done;
+            to = done + tmi_min(n - done, AHEAD);
+            find_slabs(cls, slots + from, to - from, slabs);
+        }
+        if (TM_UNLIKELY(slabs[done - from] == NULL)) {
+            tmi_unlock(&s->lock);
+            tmi_fatal(function, slots[done], "double free: its slab is gone");
+        }
+        size_t k = put_run(slabs[done - from], slots + done, n - done, function, &gone);
+        tmi_own_add(&s->nfree, k);
+        done += k;
+        if (gone)
+            to = done; // others of them may have been in it
+    }
+    tmi_raw_judge(cls);
+    tmi_unlock(&s->lock);
+}
+
+const char *tmi_raw_complaint(unsigned cls, const void *p)
+{
+    tmi_lock(&tmi_slabs[cls].lock);
+    bool ours = tmi_pagemap_class(p) == cls;
+    const char *wrong = ours ? complaint(tmi_slab_of(p), cls, p) : "not a block of this heap";
+    tmi_unlock(&tmi_slabs[cls].lock);
+    return wrong;
+}
+
+bool tmi_raw_has_before(unsigned cls, const void *p)
+{
+    return (size_t)((const char *)p - tmi_slab_of(p)->base) >= tmi_classes[cls].size;
+}
