@@ -171,7 +171,8 @@ static inline void *from_thread(size_t size)
 
 void *tmi_heap_alloc(size_t size)
 {
-    void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
+    bool early = TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0); // in a resolver there may be no thread-local storage yet
+    void *p = size <= TMI_TINY_MAX || early ? NULL : from_thread(size); // of the tiny sizes the fast path has tried
     return TM_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
 

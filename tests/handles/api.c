@@ -226,11 +226,12 @@ static void default_alignment_is_16(void)
 static void sizes_are_told(void)
 {
     bool enough = true, little = true, type = true, others = true;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (size_t size = 1; size < 200000; size += size < 3000 ? 1 : 997) {
         tm_handle_t h = tm_alloc(size);
         size_t usable = tm_sizeof(h);
         enough &= usable >= size;
-        little &= usable - size <= (size <= 512 ? 15 : size / 16) || (size > 65536 && usable - size < 4096);
+        little &= usable - size <= (size <= 512 ? 15 : size / 16) || (size > 32768 && usable - size < page);
         type &= tm_check(h, size) && tm_check(h, usable);
         others &= !tm_check(h, usable + 1) && !tm_check(h, SIZE_MAX) && !tm_check(h, (size_t)PTRDIFF_MAX + 1) && !tm_check(h, size / 2 > 16 ? size / 2 : 100000);
         TM_PINNED(char, p, h)

@@ -42,7 +42,7 @@ static void *last_thread(void *unused)
 static void run(void)
 {
     pthread_t t;
-    (void)alarm(20);
+    tap_alarm(20);
     (void)atexit(at_exit);
     (void)pthread_key_create(&key, destructor);
     (void)pthread_setspecific(key, &key);

@@ -5,8 +5,26 @@
 
 static heap_with_holes_t heap; // something that moves when it may
 
+/* Where pages are as large as slabs, moving one object gains something only if it is alone in its slab and there is room in
+ * another. */
+static void leave_it_alone(tm_handle_t h)
+{
+    enum { SLAB = 65536 };
+    uintptr_t at = place_of(h);
+    bool room = false;
+    for (size_t i = 0; i < heap.n; i++) {
+        bool beside = place_of(heap.h[i]) / SLAB == at / SLAB;
+        if (heap.h[i] == TM_NULL || (!beside && room))
+            continue;
+        room |= !beside;
+        tm_free(heap.h[i]);
+        heap.h[i] = TM_NULL;
+    }
+}
+
 static bool moves_by_compact(tm_handle_t h)
 {
+    leave_it_alone(h);
     uintptr_t before = place_of(h);
     (void)tm_compact();
     return place_of(h) != before;

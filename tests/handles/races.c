@@ -159,7 +159,7 @@ static int forks_beside_resizes(void)
         int status = 0;
         pid_t pid = fork();
         if (pid == 0) {
-            (void)alarm(10);
+            tap_alarm(10);
             _exit(child_of_fork());
         }
         (void)waitpid(pid, &status, 0);
@@ -235,7 +235,7 @@ static int first_pins_in_handlers(void)
     pthread_t main_thread = pthread_self(), t[2];
     for_handlers = tm_alloc(100);
     TM_PINNED(char, p, for_handlers) { memset(p, 'h', 100); }
-    (void)alarm(60); // a deadlock ends here
+    tap_alarm(60);
     (void)sigaction(SIGUSR1, &a, NULL);
     start(&t[0], rain, 1);
     (void)sigemptyset(&usr1);

@@ -31,7 +31,7 @@ static void *work(void *seed)
 
 static int child(void)
 {
-    (void)alarm(20);
+    tap_alarm(20);
     char *p[300];
     for (int i = 0; i < 300; i++)
         memset(p[i] = malloc((size_t)i * 20), i, (size_t)i * 20);

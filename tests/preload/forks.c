@@ -168,8 +168,7 @@ int main(int argc, char **argv)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (argc > 1 && strcmp(argv[1], cases[i].name) == 0) {
-            const char *times = getenv("TEST_PATIENCE"); // where all is slow
-            (void)alarm(SECONDS * (unsigned)(times != NULL ? atoi(times) : 1));
+            tap_alarm(SECONDS);
             return cases[i].body();
         }
     }

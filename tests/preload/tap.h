@@ -97,11 +97,20 @@ __attribute__((unused)) static bool tap_start(tap_child_t *c, const char *const 
     return c->pid > 0;
 }
 
+/* So many times as long as elsewhere things may take: where all is slow TEST_PATIENCE says so. */
+static inline unsigned tap_patience(void)
+{
+    const char *times = getenv("TEST_PATIENCE");
+    return times != NULL ? (unsigned)atoi(times) : 1;
+}
+
+/* A deadlock ends there. */
+static inline void tap_alarm(unsigned seconds) { (void)alarm(seconds * tap_patience()); }
+
 /* Reads what the child says until both ends are closed, then its status. */
 __attribute__((unused)) static void tap_finish(tap_child_t *c, double seconds)
 {
-    const char *times = getenv("TEST_PATIENCE"); // where all is slow
-    double end = tap_now() + seconds * (times != NULL ? atoi(times) : 1);
+    double end = tap_now() + seconds * tap_patience();
     char *bufs[2] = {c->out, c->err};
     size_t n[2] = {strlen(c->out), strlen(c->err)};
     bool open_[2] = {true, true}, late = false;
