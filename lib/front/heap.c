@@ -161,6 +161,8 @@ static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
  * have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
 static inline void *from_thread(size_t size)
 {
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) // in a resolver there may be no thread-local storage yet
+        return NULL;
     tmi_thread_t *t = tmi_self();
     if (size > TMI_MEDIUM_MAX || TM_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
         return NULL;
@@ -171,8 +173,7 @@ static inline void *from_thread(size_t size)
 
 void *tmi_heap_alloc(size_t size)
 {
-    bool early = TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0); // in a resolver there may be no thread-local storage yet
-    void *p = size <= TMI_TINY_MAX || early ? NULL : from_thread(size); // of the tiny sizes the fast path has tried
+    void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
     return TM_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
 
@@ -184,7 +185,8 @@ void *tmi_heap_alloc_zeroed(size_t size)
         void *p = tmi_heap_malloc(size);
         return p ? memset(p, 0, size) : NULL;
     }
-    return allocate(size, 1, ZEROED);
+    void *p = from_thread(size);
+    return p != NULL ? memset(p, 0, size) : allocate(size, 1, ZEROED);
 }
 
 static void require_large(const void *p, unsigned cls, const char *function)

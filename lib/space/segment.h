@@ -90,7 +90,7 @@ static inline tmi_span_t *tmi_span_of(const void *p)
 
 static inline char *tmi_unit_start(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
 
-/* Verify S1-S4 for the whole heap; the caller holds the space lock. */
+/* Verify S1-S5 for the whole heap; the caller holds the space lock. */
 void tmi_space_check(void);
 
 #endif

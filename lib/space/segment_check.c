@@ -1,4 +1,4 @@
-/* The audit of S1-S4: walks every unit that the page map knows. */
+/* The audit of S1-S5: walks every unit that the page map knows. */
 #include "host/counters.h"
 #include "host/report.h"
 #include "space/sizeclass_movable.h"
@@ -10,6 +10,11 @@ typedef struct audit {
 
 /* The page map has no movable part before the first handle. */
 static unsigned movable_at(const char *unit) { return tmi_pagemap.movable != NULL ? tmi_pagemap_movable(unit) : TMI_MCLASS_NONE; }
+
+static bool is_dense(const char *unit)
+{
+    return tmi_pagemap_segment(unit)->dense >> ((uintptr_t)unit >> TMI_UNIT_SHIFT) % TMI_SEGMENT_UNITS & 1;
+}
 
 /* One span from its first unit; returns its end. */
 static char *audit_span(char *addr, audit_t *a)
@@ -27,6 +32,7 @@ static char *audit_span(char *addr, audit_t *a)
     for (char *u = addr; u < end; u += TMI_UNIT_SIZE) {
         tmi_audit((tmi_pagemap_code(u) == 0) == (is_free || is_movable), "M1 code of a unit does not follow its span", u);
         tmi_audit(!is_free || movable_at(u) == TMI_MCLASS_NONE, "M1 a free unit has a movable class", u);
+        tmi_audit(!is_free || !is_dense(u), "S5 a free unit is dense", u);
     }
     a->mapped += (size_t)(end - addr);
     a->used += is_free ? 0 : (size_t)(end - addr);

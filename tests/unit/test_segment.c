@@ -1,4 +1,4 @@
-/* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are zero; the audit S1-S4
+/* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are zero; the audit S1-S5
  * runs after each step. */
 #include "host/counters.h"
 #include "host/options.h"
