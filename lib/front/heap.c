@@ -74,8 +74,8 @@ static void *from_medium(tmi_thread_t *t, size_t size, size_t align, bool zero)
     return p != NULL && zero && dirty ? memset(p, 0, size) : p;
 }
 
-/* How a block is wanted. One that has outgrown its place is likely to do so again: an extent can grow where it is, and leaves
- * its pages to blocks of all sizes. */
+/* How a block is wanted. One that has outgrown its place is likely to do so again: an extent can grow where it is,
+ * and leaves its pages to blocks of all sizes. */
 enum { PLAIN = 0, ZEROED = 1, GROWING = 2 };
 
 /* Without address space for a slab a medium block may still find room. */
@@ -157,8 +157,8 @@ static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
     return p;
 }
 
-/* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny sizes
- * have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
+/* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
+ * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
 static inline void *from_thread(size_t size)
 {
     if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) // in a resolver there may be no thread-local storage yet

@@ -65,8 +65,8 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
  * is left. Returns the bytes. Takes the lock for short times only. */
 size_t tmi_space_purge(size_t enough);
 
-/* Give back pages of a used span, and let nobody make a huge page of what is left (S5). 0 or an errno; takes the lock for
- * a short time. tmi_space_thin does the latter alone. */
+/* Give back pages of a used span, and let nobody make a huge page of what is left (S5). 0 or an errno; takes the lock
+ * for a short time. tmi_space_thin does the latter alone. */
 int tmi_space_purge_pages(void *addr, size_t size);
 void tmi_space_thin(void *addr, size_t size);
 

@@ -1,15 +1,15 @@
 /* Huge pages where they cost nothing.
  *
- * A huge page is a segment. The kernel makes one when a program first touches a segment in which nothing is resident, and
- * its own thread (khugepaged) makes one of a segment in which a single page is resident. Either undoes what purging has
- * done. So:
+ * A huge page is a segment. The kernel makes one when a program first touches a segment in which nothing is resident,
+ * and its own thread (khugepaged) makes one of a segment in which a single page is resident. Either undoes what
+ * purging has done. So:
  *
  * S5  Where the kernel makes huge pages by itself (applies), a segment in which something has been purged since it was
  *     last free or dense is *small*: the kernel has been told to leave it alone. A segment is dense when all its units
  *     are: those of slabs that have been full, and of extents, since something of them was last purged.
  *
- * A small segment that becomes dense, or whose units are all free when one is taken, may be huge again. While the heap is
- * little, segments are small from the start: a process of a few hundred KiB must not cost 2 MiB. */
+ * A small segment that becomes dense, or whose units are all free when one is taken, may be huge again. While the
+ * heap is little, segments are small from the start: a process of a few hundred KiB must not cost 2 MiB. */
 #include "host/counters.h"
 #include "host/options.h"
 #include "host/os.h"

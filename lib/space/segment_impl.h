@@ -39,8 +39,8 @@ int tmi_supply_grow(size_t nunits);
 /* tmi_space_release under the lock. */
 size_t tmi_supply_release(void);
 
-/* S5, under the space lock: once; of new segments; and, where huge pages apply, of units that have become free, of a run
- * about to be purged that is in no bin, and of units taken from a run that was free. */
+/* S5, under the space lock: once; of new segments; and, where huge pages apply, of units that have become free, of a
+ * run about to be purged that is in no bin, and of units taken from a run that was free. */
 void tmi_huge_init(void);
 void tmi_huge_enter(char *segments, size_t size);
 void tmi_huge_forget(char *addr, size_t nunits);

@@ -1,5 +1,5 @@
-/* large.h - objects above 256 KiB, and those above 32 KiB that medium.h does not serve: each an extent of whole units of
- * its own.
+/* large.h - objects above 256 KiB, and those above 32 KiB that medium.h does not serve: each an extent of whole units
+ * of its own.
  *
  * Idea: address space is rounded up to units, memory only to OS pages, since what is not touched is not resident. The object does not always
  * start at the unit: it is shifted by a varying number of pages within the slack, so that the heads of many large objects do not fall into the same

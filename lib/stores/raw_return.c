@@ -30,8 +30,8 @@ static bool in_slab(const tmi_slab_t *slab, const tmi_class_info_t *c, const voi
     return (size_t)((const char *)p - slab->base) < c->units * TMI_UNIT_SIZE;
 }
 
-/* The pages that slot i touches, which has just become free; or none, if it lies in one page together with another slot of
- * its word that is taken. That saves most looks at all slots of a page. */
+/* The pages that slot i touches, which has just become free; or none, if it lies in one page together with another
+ * slot of its word that is taken. That saves most looks at all slots of a page. */
 static uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
 {
     uint64_t taken = ~slab->free[i / 64];
@@ -57,8 +57,8 @@ static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void
     return may_be_empty(slab, c, i);
 }
 
-/* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how many;
- * *gone when the slab has been released. */
+/* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how
+ * many; *gone when the slab has been released. */
 static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char *function, bool *gone)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];

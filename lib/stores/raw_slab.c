@@ -115,8 +115,8 @@ static unsigned level_for(const tmi_slab_t *slab)
 /* Without a division. */
 static bool level_is_right(const tmi_slab_t *slab)
 {
-    uint32_t slots = tmi_classes[slab->cls].slots;
-    return slab->level < TMI_RAW_LEVELS && slab->nfree > 0 && slab->nfree * TMI_RAW_LEVELS - slab->level * slots < slots;
+    uint32_t slots = tmi_classes[slab->cls].slots, above = slab->nfree * TMI_RAW_LEVELS - slab->level * slots;
+    return slab->level < TMI_RAW_LEVELS && slab->nfree > 0 && above < slots;
 }
 
 void tmi_slab_relevel(tmi_slab_t *slab)

@@ -178,8 +178,8 @@ static void *help(void *unused)
     return unused;
 }
 
-/* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it. It
- * is alone until more caches are in use than right after the fork; 0 in other processes. */
+/* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it.
+ * It is alone until more caches are in use than right after the fork; 0 in other processes. */
 static uint32_t caches_of_child;
 
 static bool alone(void)

@@ -1,6 +1,6 @@
-/* Where the kernel makes huge pages everywhere, a heap that has become thin stays as small as where it makes none. The same
- * work is done in two processes, one of which may have no huge pages at all; then each asks for what khugepaged would do by
- * and by: a huge page wherever one may be and anything is resident. */
+/* Where the kernel makes huge pages everywhere, a heap that has become thin stays as small as where it makes none.
+ * The same work is done in two processes, one of which may have no huge pages at all; then each asks for what
+ * khugepaged would do by and by: a huge page wherever one may be and anything is resident. */
 #include "../handles/objects.h"
 
 #include <malloc.h>
@@ -109,7 +109,8 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++) {
         long without = measured(argv[0], whats[i], "small"), with = measured(argv[0], whats[i], "huge");
-        (void)tap(without > 0 && with > 0 && with <= without * 13 / 10 + 512, "%s: with huge pages everywhere as small as without", whats[i]);
+        bool small = without > 0 && with > 0 && with <= without * 13 / 10 + 512;
+        (void)tap(small, "%s: with huge pages everywhere as small as without", whats[i]);
         printf("# %s: %ld KiB without huge pages, %ld KiB with them\n", whats[i], without, with);
     }
     return tap_done();

@@ -5,8 +5,8 @@
 
 static heap_with_holes_t heap; // something that moves when it may
 
-/* Where pages are as large as slabs, moving one object gains something only if it is alone in its slab and there is room in
- * another. */
+/* Where pages are as large as slabs, moving one object gains something only if it is alone in its slab and there is
+ * room in another. */
 static void leave_it_alone(tm_handle_t h)
 {
     enum { SLAB = 65536 };

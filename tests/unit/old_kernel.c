@@ -1,7 +1,8 @@
-/* Other kernels than the one at hand, as far as the library can tell: with TEST_KERNEL=NAME in the environment some of its
- * calls are answered as that kernel would. (Guests boot real ones; what is here runs every day, on any test.)
+/* Other kernels than the one at hand, as far as the library can tell: with TEST_KERNEL=NAME in the environment some
+ * of its calls are answered as that kernel would. (Guests boot real ones; what is here runs every day, on any test.)
  *
- *   mremap         Linux 5.7 to 6.16: a destination is unmapped first of all, and then a source that does not lie in one
+ *   mremap         Linux 5.7 to 6.16: a destination is unmapped first of all, and then a source that does not lie in
+ *   one
  *                  mapping is refused
  *   no-dontunmap   before 5.7: mremap does not know MREMAP_DONTUNMAP
  *   no-membarrier  before 4.3, or under a filter: no fences of the kernel

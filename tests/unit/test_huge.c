@@ -1,6 +1,6 @@
-/* Huge pages (S5): the kernel does not fill again what has been purged, in either heap, whatever lay there; where the heap is
- * dense it may have huge pages, also after it has been thin. What khugepaged would do in minutes is done at once here,
- * with MADV_COLLAPSE. In the control nobody tells the kernel anything. */
+/* Huge pages (S5): the kernel does not fill again what has been purged, in either heap, whatever lay there; where the
+ * heap is dense it may have huge pages, also after it has been thin. What khugepaged would do in minutes is done at
+ * once here, with MADV_COLLAPSE. In the control nobody tells the kernel anything. */
 #include "front/heap.h"
 #include "front/introspect.h"
 #include "host/options.h"
@@ -55,7 +55,8 @@ static bool is_of_heap(char *p) { return tmi_pagemap_segment(p) != NULL; }
 /* Make a huge page of each segment that may be one and in which something is resident. */
 static void collapse(char *from, char *to)
 {
-    for (char *p = (char *)tmi_round_up((uintptr_t)from, TMI_SEGMENT_SIZE); p + TMI_SEGMENT_SIZE <= to; p += TMI_SEGMENT_SIZE)
+    from = (char *)tmi_round_up((uintptr_t)from, TMI_SEGMENT_SIZE);
+    for (char *p = from; p + TMI_SEGMENT_SIZE <= to; p += TMI_SEGMENT_SIZE)
         if (is_of_heap(p) && resident_bytes(p, TMI_SEGMENT_SIZE) > 0)
             (void)madvise(p, TMI_SEGMENT_SIZE, MADV_COLLAPSE);
 }

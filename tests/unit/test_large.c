@@ -138,7 +138,8 @@ static void growth_moves_pages_and_not_bytes(void **state)
     }
 }
 
-/* A block that has been moved and has grown on lies in two mappings, or more: older kernels do not move these at once. */
+/* A block that has been moved and has grown on lies in two mappings, or more: older kernels do not move these at
+ * once. */
 static void growth_by_little_over_several_mappings(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are zero; the audit S1-S5
- * runs after each step. */
+/* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are
+ * zero; the audit S1-S5 runs after each step. */
 #include "host/counters.h"
 #include "host/options.h"
 #include "host/os.h"
