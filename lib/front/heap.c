@@ -232,7 +232,7 @@ static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *funct
         tmi_pacer_armed_free(&t->cache);
 }
 
-/* Of a thread whose calls are not observed it is all that is to be done. True. */
+/* Returns true, so that tmi_heap_free can end with it. */
 static TM_NOINLINE bool free_medium(tmi_thread_t *t, void *p, const char *function)
 {
     unsigned cls;

@@ -90,8 +90,8 @@ static tmi_span_t *span_in_class(unsigned cls, const void *p)
 
 static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }
 
-/* The slabs of up to AHEAD slots. Slots that were freed at random lie in as many slabs, whose books are in no cache; so
- * they are asked for before they are needed. */
+/* Find the slabs of up to AHEAD slots. Slots that were freed at random lie in as many slabs, whose books are in no
+ * cache, so these are prefetched. */
 static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_slab_t **slabs)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
@@ -133,7 +133,7 @@ void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *func
         tmi_own_add(&s->nfree, k);
         done += k;
         if (gone)
-            to = done; // others of them may have been in it
+            to = done; // others of these slots may lie in it
     }
     tmi_raw_judge(cls);
     tmi_unlock(&s->lock);
