@@ -9,8 +9,18 @@ size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent)
 {
     size_t peak = tmi_max(tmi_load_relaxed(&n->peak), tmi_load_relaxed(&n->last_peak)); // relaxed: estimates
     size_t least = tmi_need_floor(live, keep_percent), below = peak > live ? peak - live : 0;
-    size_t misfits = tmi_min(tmi_load_relaxed(&n->spans), live / 8);
+    size_t misfits = tmi_min(tmi_load_relaxed(&n->spans), live / 4);
     return tmi_min(least + tmi_load_relaxed(&n->keep), tmi_max(below + below / 8 + least + misfits, live / 28));
+}
+
+size_t tmi_need_payment(size_t empty, size_t growth)
+{
+    return empty > TMI_NEED_GROWTH_KEEP ? tmi_min(growth, empty - TMI_NEED_GROWTH_KEEP) : 0;
+}
+
+size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty)
+{
+    return tmi_max(summit + growth / 8, live_and_empty);
 }
 
 static void end_interval(tmi_need_t *n, size_t least)

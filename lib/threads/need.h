@@ -11,13 +11,23 @@
  *            of each interval of purge_delay ms, over which the extremes are taken
  *   spans    S := S + what of r was in free spans, halved at the end of each interval
  *   peak     P = max L over this interval and the last
- *   kept     min(F + K, max((P - L) * 9/8 + F + min(S, L / 8), L / 28))
+ *   kept     min(F + K, max((P - L) * 9/8 + F + min(S, L / 4), L / 28))
  *
  * So a first burst is given back as it ends, a periodic one is kept from its second or third turn on, and let go again one
  * to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many sizes, whose
  * classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a 28th. Free spans are
- * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and an eighth more is
- * kept.
+ * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and up to a quarter more
+ * is kept.
+ *
+ * A new peak is paid for from what is empty, so that the peak of resident memory is that of live memory and little more. With
+ * T the most that L + E ever was:
+ *
+ *   growth   g = L + E - T, of at least GROWTH_MIN
+ *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel
+ *   summit   T := max(T + g/8, L + E after the payment)
+ *
+ * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again and stands at the summit
+ * again: by the eighth all its payments together are at most eight times its peak.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours.
@@ -34,6 +44,8 @@
 #include "base/base.h"
 
 #define TMI_NEED_FLOOR_MIN ((size_t)2 << 20)
+#define TMI_NEED_GROWTH_MIN ((size_t)256 << 10)
+#define TMI_NEED_GROWTH_KEEP ((size_t)256 << 10)
 
 typedef struct tmi_need {
     size_t keep;        // K, bytes
@@ -58,6 +70,10 @@ static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
 /* F, and what is kept. */
 size_t tmi_need_floor(size_t live, unsigned keep_percent);
 size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent);
+
+/* What goes back for growth, and the summit afterwards, when so much is live or empty. */
+size_t tmi_need_payment(size_t empty, size_t growth);
+size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty);
 
 typedef struct tmi_need_sight {
     uint32_t now_ms;

@@ -11,7 +11,6 @@
 #define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
 #define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
 #define QUIET_KEEP ((size_t)128 << 10) // what a quiet program's mover leaves
-#define GROWTH_MIN ((size_t)256 << 10) // of the heap, before it is paid for
 #define SPANS_AT_ONCE ((size_t)1 << 20)
 #define PAGES_AT_ONCE ((size_t)64 << 10)
 #define SLICE_NS UINT64_C(100000)
@@ -289,25 +288,22 @@ void tmi_pacer_idle(void)
         work_while_idle();
 }
 
-/* All that was ever fetched from the kernel: it only grows. */
-static size_t fetched_bytes(void)
+static size_t summit; // T of need.h. Relaxed: it paces
+
+static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
-    return live_bytes() + empty_bytes() + tmi_counter(purged_bytes);
+    size_t empty = empty_bytes(), payment = tmi_need_payment(empty, growth);
+    if (payment > 0)
+        slice(empty - payment, SLICE_NS);
+    tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, live_bytes() + empty_bytes()));
 }
 
 void tmi_pacer_allocated(void)
 {
-    static size_t paid; // relaxed: it paces
-    size_t empty = empty_bytes();
-    tmi_need_note(&need, live_bytes(), empty);
-    if (TM_LIKELY(empty <= TMI_NEED_FLOOR_MIN))
-        return;
-    size_t fetched = fetched_bytes(), grown = fetched - tmi_load_relaxed(&paid), kept = kept_bytes();
-    if ((ptrdiff_t)grown < (ptrdiff_t)GROWTH_MIN)
-        return;
-    tmi_store_relaxed(&paid, fetched);
-    if (empty > with_slack(kept))
-        slice(empty - tmi_min(grown, empty - kept), SLICE_NS);
+    size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
+    tmi_need_note(&need, live, empty);
+    if (TM_UNLIKELY(live + empty >= highest + TMI_NEED_GROWTH_MIN))
+        pay_for_growth(highest, live + empty - highest);
 }
 
 void tmi_pacer_after_fork(void)

@@ -8,8 +8,10 @@
  *                       something to give back, lets go of what was kept for bursts when they have stopped, and ends when
  *                       there is nothing left to do. A program with one thread never gets a second one by it, nor
  *                       does a child of fork before it has made a thread of its own.
- *   either              an allocation that makes the heap grow while more is empty than is needed gives back as much: what
- *                       lies empty in one size class pays for what another takes.
+ *   either              growth is paid from what is empty: an allocation that takes the heap to more live and empty bytes than
+ *                       there ever were gives back as much (need.h). What lies empty in one size class pays for
+ *                       what another takes, and the peak of resident memory is that of live memory and little more.
+ *                       Below its peak the heap pays nothing: what is kept there costs no memory.
  *
  * A program that goes quiet may never reach a slow path again: it frees and allocates the same few slots in its
  * magazines. So while more than 2 MiB is left to give back after a slice the cache of the thread is *armed*: its frees take

@@ -1,0 +1,91 @@
+/* Growth is paid from what is empty: a new peak of the heap is one of what is live. And what a program needs again is not paid
+ * with for ever (test_need has the rule, with a control). Each test has a process of its own, since a heap has one peak. */
+#include "heapcalls.h"
+#include "host/counters.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { LARGER = 200 * 1024, LARGERS = 6, SMALLER = 2000, SMALLERS = 16000 };
+
+static size_t empty_now(void)
+{
+    return tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes) + tmi_counter(dirty_bytes);
+}
+
+static void *written(size_t size) { return memset(h_malloc(size), 1, size); }
+
+/* Blocks of one size are freed and left to lie, fewer bytes than are worth giving back. Another size takes over. */
+static int grow_in_another_size(void *unused)
+{
+    void *larger[LARGERS];
+    static void *smaller[SMALLERS];
+    (void)unused;
+    for (int i = 0; i < LARGERS; i++)
+        larger[i] = written(LARGER);
+    for (int i = 0; i < LARGERS; i++)
+        h_free(larger[i]);
+    size_t before = empty_now(), after;
+    for (int i = 0; i < SMALLERS; i++)
+        smaller[i] = written(SMALLER);
+    after = empty_now();
+    for (int i = 0; i < SMALLERS; i++)
+        h_free(smaller[i]);
+    dprintf(2, "%zu KiB were empty before, %zu KiB are after growth by 32 MB\n", before >> 10, after >> 10);
+    return before > 600 * TMI_KIB && after <= 400 * TMI_KIB ? 0 : 1;
+}
+
+/* At its peak the program takes again and again what was given back: two sizes in turn, and what one leaves pays for the other. */
+static size_t paid_in_turns(unsigned turns)
+{
+    enum { COUNT = 4000, SIZES = 3 };
+    static const size_t sizes[SIZES] = {1000, 1500, 2100};
+    static void *block[COUNT];
+    size_t before = tmi_counter(purged_bytes);
+    for (unsigned t = 0; t < turns; t++) {
+        size_t size = sizes[t % SIZES];
+        for (int i = 0; i < COUNT; i++)
+            block[i] = written(size);
+        for (int i = 0; i < COUNT; i++)
+            h_free(block[i]);
+    }
+    return tmi_counter(purged_bytes) - before;
+}
+
+static int stand_at_the_peak(void *unused)
+{
+    (void)unused;
+    size_t first = paid_in_turns(2000), later = paid_in_turns(2000);
+    dprintf(2, "%zu KiB paid in 2,000 turns, %zu KiB in 2,000 more\n", first >> 10, later >> 10);
+    return first <= 8 * 13 * TMI_MIB && later <= 256 * TMI_KIB ? 0 : 1;
+}
+
+static void check(int (*body)(void *))
+{
+    outcome_t o = run_child(body, NULL, 20);
+    print_message("%s", o.text);
+    assert_true(exited(&o, 0));
+}
+
+static void another_size_is_paid_for(void **state)
+{
+    (void)state;
+    check(grow_in_another_size);
+}
+
+static void nobody_pays_for_ever(void **state)
+{
+    (void)state;
+    check(stand_at_the_peak);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_size_is_paid_for),
+        cmocka_unit_test(nobody_pays_for_ever),
+    };
+    return cmocka_run_group_tests_name("growth", tests, NULL, NULL);
+}
