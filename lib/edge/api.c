@@ -13,19 +13,33 @@
 #include "threads/pacer.h"
 
 #include <errno.h>
+#include <string.h>
 
 const char *tm_version(void) { return TMI_VERSION; }
+
+/* A bound handle from the thread's magazine of a class. `offset` is the class less one, times 16. */
+static inline tm_handle_t from_magazine(size_t offset) { return tmi_hcache_pop(&tmi_self()->handles, offset); }
+
+static inline size_t offset_of(size_t size) { return (size_t)(tmi_mclass_of(size) - 1) * 16; }
+
+static inline tm_handle_t made_live(tm_handle_t h)
+{
+    size_t i = tmi_handle_index(h);
+    // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
+    tmi_step_foldable(&tmi_words[tmi_anew(i)], TMI_WORD_LIVE);
+    return h;
+}
 
 tm_handle_t tm_alloc(size_t size)
 {
     if (TM_LIKELY(size - 1 < 512)) {
-        tm_handle_t h = tmi_hcache_pop(&tmi_self()->handles, (size - 1) & ~(size_t)15); // the class is (size - 1) / 16 + 1
-        if (TM_LIKELY(h != TM_NULL)) {
-            size_t i = tmi_handle_index(h);
-            // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
-            tmi_step_foldable(&tmi_words[tmi_anew(i)], TMI_WORD_LIVE);
-            return h;
-        }
+        tm_handle_t h = from_magazine((size - 1) & ~(size_t)15); // the class is (size - 1) / 16 + 1
+        if (TM_LIKELY(h != TM_NULL))
+            return made_live(h);
+    } else if (TM_LIKELY(size - 1 < TMI_MOVABLE_MAX)) {
+        tm_handle_t h = from_magazine(offset_of(size));
+        if (TM_LIKELY(h != TM_NULL))
+            return made_live(h);
     }
     return tmi_object_alloc(size, 1, false);
 }
@@ -35,6 +49,15 @@ tm_handle_t tm_calloc(size_t n, size_t size)
     size_t total;
     if (__builtin_mul_overflow(n, size, &total))
         total = SIZE_MAX; // ENOMEM
+    if (TM_LIKELY(total - 1 < TMI_MOVABLE_MAX)) {
+        tm_handle_t h = from_magazine(offset_of(total));
+        if (TM_LIKELY(h != TM_NULL)) {
+            uint64_t *word = &tmi_words[tmi_handle_index(h)], w = tmi_load_relaxed(word); // bound: ours
+            memset(tmi_word_address(w), 0, total);
+            tmi_store_release(word, w | TMI_WORD_LIVE); // as made_live; the zeroes before it
+            return h;
+        }
+    }
     return tmi_object_alloc(total, 1, true);
 }
 
@@ -47,7 +70,31 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
     return tmi_object_alloc(size, align, false);
 }
 
-tm_handle_t tm_realloc(tm_handle_t h, size_t size) { return tmi_object_realloc(h, size); }
+/* Whether h may stay as it is with `size` bytes: an object of their class that has no lock, and no alignment of its own. A
+ * pin keeps it in place, without which the page map may be that of a slab that came later. False too where it takes more to
+ * tell: other pins are held, the handle is marked or wrong. */
+static inline bool stays(tm_handle_t h, size_t size)
+{
+    tmi_thread_t *t = tmi_self();
+    tm_pins_t_ *r = &t->pins;
+    if (t->handles.own == NULL || r->limit == 0 || r->top != 0 || !tmi_handle_formed(h))
+        return false;
+    tmi_store_relaxed(&r->top, 1); // as in tm_pin, and as in tm_unpin below
+    tmi_fence_signal();
+    tmi_store_release(&r->slot[1], h);
+    tmi_fence_signal();
+    uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
+    bool same = tm_word_differs_(w, h) == 0 &&
+                // relaxed: see pagemap.h
+                tmi_load_relaxed(&tmi_pagemap.movable[w >> (16 + TMI_UNIT_SHIFT)]) == tmi_mclass_of(size) * 2;
+    tmi_store_release(&r->top, 0);
+    return same;
+}
+
+tm_handle_t tm_realloc(tm_handle_t h, size_t size)
+{
+    return TM_LIKELY(size - 1 < TMI_MOVABLE_MAX && stays(h, size)) ? h : tmi_object_realloc(h, size);
+}
 
 /* Marked by the mover, and nothing else: the mark goes, and all is as usual. */
 static TM_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)

@@ -15,7 +15,7 @@
 #include "threads/thread.h"
 
 tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero) TM_NOINLINE;
-tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size);
+tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size) TM_NOINLINE;
 /* The slow path of tm_free, from the start. */
 void tmi_object_free(tm_handle_t h) TM_NOINLINE;
 

@@ -45,9 +45,9 @@ static inline unsigned tmi_class_of(size_t size)
     if (size <= 512)
         return size <= 8 ? 1 : (unsigned)((size + 15) / 16 + 1);
     unsigned doubling = tmi_log2(size - 1); // 9 for 513..1024
-    if (size <= 8192)
-        return 34 + (doubling - 9) * 16 + ((unsigned)((size - 1) >> (doubling - 4)) & 15);
-    return 98 + (doubling - 13) * 8 + ((unsigned)((size - 1) >> (doubling - 3)) & 7);
+    if (size <= 8192)                       // the shift leaves 16 to 31
+        return 34 - 9 * 16 - 16 + doubling * 16 + (unsigned)((size - 1) >> (doubling - 4));
+    return 98 - 13 * 8 - 8 + doubling * 8 + (unsigned)((size - 1) >> (doubling - 3));
 }
 
 /* Smallest class whose slots hold `size` bytes and are aligned to `align`; size and align at most TMI_SMALL_MAX. */

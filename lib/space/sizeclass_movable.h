@@ -44,9 +44,9 @@ static inline unsigned tmi_mclass_of(size_t size)
     if (size <= 512)
         return (unsigned)((size + 15) / 16);
     unsigned doubling = tmi_log2(size - 1); // 9 for 513..1024
-    if (size <= 32768)
-        return 33 + (doubling - 9) * 16 + ((unsigned)((size - 1) >> (doubling - 4)) & 15);
-    return 129 + ((unsigned)((size - 1) >> (doubling - 5)) & 31);
+    if (size <= 32768)                      // the shift leaves 16 to 31
+        return 33 - 9 * 16 - 16 + doubling * 16 + (unsigned)((size - 1) >> (doubling - 4));
+    return 129 - 32 + (unsigned)((size - 1) >> 10);
 }
 
 /* Smallest class whose slots hold `size` bytes (> 0) and are aligned to `align`; both at most TMI_MOVABLE_MAX. */

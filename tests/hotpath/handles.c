@@ -1,5 +1,7 @@
 /* handles.c - the loops whose instructions are counted: handles MODE N.
  *   alloc   a handle of 48 bytes allocated and freed     idle    the same by functions that do nothing
+ *   alloc-600, alloc-30000   the same of more bytes      calloc  of 48 zeroed ones
+ *   realloc   an object made a byte larger and smaller, within its class
  *   pin     an object pinned and unpinned                scope   looked up in a scope       empty   a loop alone
  * and as if the mover had just marked the object (`found`), beside the same where the mark is taken away again before anybody looks (`gone`):
  *   pin-found, pin-gone, scope-found, scope-gone, free-found, free-gone */
@@ -14,12 +16,34 @@ void idle_free(void *p);
 /* Keeps x in the program without an instruction of its own. */
 #define KEEP(x) __asm__ volatile("" : "+r"(x)::"memory")
 
-static void alloc_free(long n)
+static inline __attribute__((always_inline)) void alloc_free_of(long n, size_t size)
 {
     for (long i = 0; i < n; i++) {
-        tm_handle_t h = tm_alloc(48);
+        tm_handle_t h = tm_alloc(size);
         KEEP(h);
         tm_free(h);
+    }
+}
+
+static void alloc_free(long n) { alloc_free_of(n, 48); }
+static void alloc_600(long n) { alloc_free_of(n, 600); }
+static void alloc_30000(long n) { alloc_free_of(n, 30000); }
+
+static void calloc_free(long n)
+{
+    for (long i = 0; i < n; i++) {
+        tm_handle_t h = tm_calloc(6, 8);
+        KEEP(h);
+        tm_free(h);
+    }
+}
+
+static void resize(long n)
+{
+    tm_handle_t h = tm_alloc(600);
+    for (long i = 0; i < n; i++) {
+        h = tm_realloc(h, 599 + (i & 1));
+        KEEP(h);
     }
 }
 
@@ -116,7 +140,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(long);
-    } modes[] = {{"alloc", alloc_free}, {"idle", idle}, {"pin", pin}, {"scope", scope}, {"empty", empty},
+    } modes[] = {{"alloc", alloc_free}, {"alloc-600", alloc_600}, {"alloc-30000", alloc_30000}, {"calloc", calloc_free},
+                 {"realloc", resize}, {"idle", idle}, {"pin", pin}, {"scope", scope}, {"empty", empty},
                  {"pin-found", pin_found}, {"pin-gone", pin_gone}, {"scope-found", scope_found}, {"scope-gone", scope_gone},
                  {"free-found", free_found}, {"free-gone", free_gone}};
     for (size_t i = 0; argc == 3 && i < sizeof modes / sizeof *modes; i++)
