@@ -33,8 +33,14 @@ void tmi_raw_judge(unsigned cls);
 tmi_slab_t *tmi_slab_make(unsigned cls);
 /* A slab whose slots are all free becomes a free span. */
 void tmi_slab_release(tmi_slab_t *slab);
-/* Put the slab into the list that its nfree asks for (R4). */
-void tmi_slab_relevel(tmi_slab_t *slab);
+/* Put the slab into the list that its nfree asks for (R4). Whether it is there is told without a division. */
+void tmi_slab_change_level(tmi_slab_t *slab);
+static inline void tmi_slab_relevel(tmi_slab_t *slab)
+{
+    uint32_t slots = tmi_classes[slab->cls].slots, above = slab->nfree * TMI_RAW_LEVELS - slab->level * slots;
+    if (TM_UNLIKELY(slab->level >= TMI_RAW_LEVELS || slab->nfree == 0 || above >= slots))
+        tmi_slab_change_level(slab);
+}
 /* Note pages in use again, or empty now; keeps R2, R5 and the counters. */
 void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages);
 void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages);

@@ -25,59 +25,50 @@ static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p
     return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
 }
 
-static bool in_slab(const tmi_slab_t *slab, const tmi_class_info_t *c, const void *p)
-{
-    return (size_t)((const char *)p - slab->base) < c->units * TMI_UNIT_SIZE;
-}
-
 /* The pages that slot i touches, which has just become free; or none, if it lies in one page together with another
  * slot of its word that is taken. That saves most looks at all slots of a page. */
-static uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
+static inline uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
 {
     uint64_t taken = ~slab->free[i / 64];
     size_t other = i / 64 * 64 + (taken == 0 ? 0 : tmi_lowest_bit(taken));
     size_t at = i * c->size, last = at + c->size - 1, there = other * c->size;
     bool in_use = taken != 0 && other < c->slots && ((at ^ last) | (at ^ there)) < tmi_os_page_size;
-    return in_use ? 0 : tmi_slot_pages(c, i);
+    return TM_LIKELY(in_use) ? 0 : tmi_slot_pages(c, i);
+}
+
+static TM_COLD void misreturned(const tmi_slab_t *slab, const void *p, const char *function)
+{
+    const char *wrong = complaint(slab, slab->cls, p);
+    tmi_unlock(&tmi_slabs[slab->cls].lock); // a handler for SIGABRT may allocate
+    tmi_fatal(function, p, wrong);
 }
 
 /* Set the bit of one slot, verified; returns the pages that may have become empty. */
-static uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
+static inline uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
 {
     size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
     uint64_t bit = (uint64_t)1 << (i % 64);
-    if (TM_UNLIKELY(i * c->size != offset || i >= c->slots || (slab->free[i / 64] & bit) != 0)) {
-        const char *wrong = complaint(slab, slab->cls, p);
-        tmi_unlock(&tmi_slabs[slab->cls].lock); // a handler for SIGABRT may allocate
-        tmi_fatal(function, p, wrong);
-    }
+    if (TM_UNLIKELY(i * c->size != offset || i >= c->slots || (slab->free[i / 64] & bit) != 0))
+        misreturned(slab, p, function);
     slab->free[i / 64] |= bit;
     if (i / 64 < slab->hint)
         slab->hint = (uint32_t)(i / 64);
     return may_be_empty(slab, c, i);
 }
 
-/* Put back the first slots of the array, as many as lie in one slab, and settle the slab's books once. Returns how
- * many; *gone when the slab has been released. */
-static size_t put_run(tmi_slab_t *slab, void *const *slots, size_t n, const char *function, bool *gone)
+/* n slots of a slab have come back, which may have emptied these pages. False: with them the slab is empty and has been
+ * released. */
+static inline bool settle(tmi_slab_t *slab, const tmi_class_info_t *c, uint64_t pages, uint32_t n)
 {
-    const tmi_class_info_t *c = &tmi_classes[slab->cls];
-    uint64_t pages = 0;
-    size_t k = 0;
-    do
-        pages |= put_slot(slab, c, slots[k], function);
-    while (++k < n && in_slab(slab, c, slots[k]));
-    if (TM_UNLIKELY(tmi_raw_loose(slab->cls)))
-        note_homing(&tmi_slabs[slab->cls], slab, k);
-    slab->nfree += (uint32_t)k;
-    *gone = slab->nfree == c->slots && !slab->purging;
-    if (*gone) {
+    slab->nfree += n;
+    if (TM_UNLIKELY(slab->nfree == c->slots && !slab->purging)) {
         tmi_slab_release(slab);
-        return k;
+        return false;
     }
-    tmi_slab_add_empty(slab, tmi_slab_emptied(slab, pages));
+    if (TM_UNLIKELY(pages != 0))
+        tmi_slab_add_empty(slab, tmi_slab_emptied(slab, pages));
     tmi_slab_relevel(slab);
-    return k;
+    return true;
 }
 
 enum { AHEAD = 16 };
@@ -112,31 +103,44 @@ static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_slab_t **
     }
 }
 
+/* Put back n slots, whose slabs are these. Returns how many: fewer when a slab has been released, since others of the slots
+ * may lie in it. */
+static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *slabs, size_t n, const char *function)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    tmi_slabs_t *s = &tmi_slabs[cls];
+    bool loose = tmi_raw_loose(cls), there = true;
+    size_t k = 0;
+    while (k < n && there) {
+        tmi_slab_t *slab = slabs[k];
+        size_t first = k;
+        uint64_t pages = 0;
+        if (TM_UNLIKELY(slab == NULL)) {
+            tmi_unlock(&s->lock);
+            tmi_fatal(function, slots[k], "double free: its slab is gone");
+        }
+        do
+            pages |= put_slot(slab, c, slots[k], function);
+        while (++k < n && slabs[k] == slab);
+        if (TM_UNLIKELY(loose))
+            note_homing(s, slab, k - first);
+        there = settle(slab, c, pages, (uint32_t)(k - first));
+    }
+    tmi_own_add(&s->nfree, k);
+    return k;
+}
+
 void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *function)
 {
-    tmi_slabs_t *s = &tmi_slabs[cls];
     tmi_slab_t *slabs[AHEAD];
-    size_t from = 0, to = 0; // slabs are those of the slots [from, to)
-    tmi_lock(&s->lock);
+    tmi_lock(&tmi_slabs[cls].lock);
     for (size_t done = 0; done < n;) {
-        bool gone;
-        if (done >= to) {
-            from = done;
-            to = done + tmi_min(n - done, AHEAD);
-            find_slabs(cls, slots + from, to - from, slabs);
-        }
-        if (TM_UNLIKELY(slabs[done - from] == NULL)) {
-            tmi_unlock(&s->lock);
-            tmi_fatal(function, slots[done], "double free: its slab is gone");
-        }
-        size_t k = put_run(slabs[done - from], slots + done, n - done, function, &gone);
-        tmi_own_add(&s->nfree, k);
-        done += k;
-        if (gone)
-            to = done; // others of these slots may lie in it
+        size_t some = tmi_min(n - done, AHEAD);
+        find_slabs(cls, slots + done, some, slabs);
+        done += put_found(cls, slots + done, slabs, some, function);
     }
     tmi_raw_judge(cls);
-    tmi_unlock(&s->lock);
+    tmi_unlock(&tmi_slabs[cls].lock);
 }
 
 const char *tmi_raw_complaint(unsigned cls, const void *p)

@@ -112,17 +112,8 @@ static unsigned level_for(const tmi_slab_t *slab)
     return (unsigned)tmi_min(slab->nfree * TMI_RAW_LEVELS / tmi_classes[slab->cls].slots, TMI_RAW_LEVELS - 1);
 }
 
-/* Without a division. */
-static bool level_is_right(const tmi_slab_t *slab)
+void tmi_slab_change_level(tmi_slab_t *slab)
 {
-    uint32_t slots = tmi_classes[slab->cls].slots, above = slab->nfree * TMI_RAW_LEVELS - slab->level * slots;
-    return slab->level < TMI_RAW_LEVELS && slab->nfree > 0 && above < slots;
-}
-
-void tmi_slab_relevel(tmi_slab_t *slab)
-{
-    if (TM_LIKELY(level_is_right(slab)))
-        return;
     unsigned level = level_for(slab);
     if (level == slab->level)
         return;
