@@ -60,6 +60,10 @@ def need(name, what, program, *argv, **kw):
     return Program("need-" + name, "need", "need", what, ("{bin}/need-" + program, *argv), form="figures", **kw)
 
 
+def need_real(name, what, *argv, **kw):
+    return Program("need-" + name, "need", "need", what, argv, form="figures", **kw)
+
+
 def micro(name, what):
     return Program("micro-" + name, "micro", "micro", what, ("{bin}/micro-" + name,), seconds=12.0)
 
@@ -181,6 +185,17 @@ NEED = [
     need("vectors", "64 vectors that grow in turn by 4 KiB, others that are cut", "vectors", "64", "{n}", n=8, quick=1,
          seconds=3),
     need("phases", "phases of other sizes, 1 block in 50 survives each", "phases", "{n}", "8", n=48, quick=8, seconds=2),
+    need_real("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped", "/usr/bin/python3",
+              "{scripts}/frame.py", "{n}", n=300, quick=20, env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",),
+              seconds=5),
+    need_real("ruby-threads", "ruby: sixteen threads write and read JSON, and end", "ruby", "{scripts}/json_threads.rb", "{n}",
+              n=6, quick=1, needs=("ruby",), seconds=8),
+    need_real("java-buffers", "java: direct buffers of 16 to 400 KB come and go in four threads", "java", "-Xmx128m",
+              "-XX:MaxDirectMemorySize=1g", "{scripts}/Direct.java", "{n}", n=6, quick=1, needs=("java", "javac"), seconds=8),
+    need_real("redis-flush", "redis-server: keys with values of 100 to 400 bytes, then FLUSHALL", server="redis-flush", n=400,
+              quick=40, needs=("redis-server", "redis-benchmark", "redis-cli"), seconds=9),
+    need_real("postgres-sort", "PostgreSQL: four backends sort rows in memory, and wait for their clients", server="postgres-sort",
+              n=400, quick=40, needs=("setpriv", "psql"), seconds=9),
 ]
 
 MICRO = [

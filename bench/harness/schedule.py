@@ -15,9 +15,9 @@ import shutil
 import sys
 import time
 
-from . import fragrun, handlesrun, inputs, microrun, runner, servers
+from . import fragrun, handlesrun, inputs, microrun, needrun, runner, servers
 
-RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles, "need": handlesrun.run_figures,
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles, "need": needrun.run_need,
            "picture": fragrun.run_frag}
 
 
