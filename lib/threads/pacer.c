@@ -125,7 +125,8 @@ size_t tmi_pacer_purge_all(void)
 
 /* ---- the helper thread ------------------------------------------------------------------------------------------- */
 
-enum { SOON_MS = 20, WATCH_MS = 400, LINGER_MS = 1000 }; // also how long a process may outlive its last thread
+enum { SOON_MS = 20, WATCH_MS = 200, STOPPED_MS = 1500 };
+enum { LINGER_MS = 1000 }; // also how long a process may outlive its last thread
 
 static void *help(void *unused);
 static tmi_helper_t helper = {.work = help};
@@ -146,17 +147,35 @@ static bool wait_for_work(void)
     tmi_store_relaxed(&asleep, 1);
     tmi_fence_full(); // pairs: wake_helper
     while (!anything_to_do() && tmi_load_relaxed(&asleep) != 0)
-        if (!tmi_os_futex_wait_ms(&asleep, 1, patience(LINGER_MS)))
+        if (!tmi_os_futex_wait_ms(&asleep, 1, patience(LINGER_MS))) {
+            tmi_depot_trim(true); // what threads have exchanged lies there, and may keep pages
             break;
+        }
     tmi_helper_look_around();
     tmi_store_relaxed(&asleep, 0);
     return anything_to_do();
 }
 
+/* Whether the program has stopped: no allocation has come here for a while. Bursts may be that far apart. */
+static uint32_t still; // 0 since the last allocation. Relaxed: a hint
+
+static bool has_stopped(uint32_t now)
+{
+    static uint32_t since; // owner: the helper
+    if (tmi_load_relaxed(&still) == 0)
+        since = now;
+    tmi_store_relaxed(&still, 1);
+    return now - since >= STOPPED_MS;
+}
+
 static void pass_of_helper(void)
 {
+    uint32_t now = tmi_os_now_ms();
+    bool stopped = has_stopped(now);
     if (tmi_trylock(&tmi_pacer_lock)) {
-        look(tmi_os_now_ms(), UINT32_MAX);
+        look(now, UINT32_MAX);
+        if (stopped)
+            tmi_need_forget(&need);
         tmi_depot_trim(false);
         tmi_unlock(&tmi_pacer_lock);
     }
@@ -302,6 +321,8 @@ void tmi_pacer_allocated(void)
 {
     size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
+    if (TM_UNLIKELY(tmi_load_relaxed(&still) != 0))
+        tmi_store_relaxed(&still, 0);
     if (TM_UNLIKELY(live + empty >= highest + TMI_NEED_GROWTH_MIN))
         pay_for_growth(highest, live + empty - highest);
 }

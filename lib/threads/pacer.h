@@ -5,9 +5,10 @@
  *
  *   one thread          its frees do the work, on slow paths.
  *   more than one       a helper thread does (background:auto), some milliseconds later; it is started when there is
- *                       something to give back, lets go of what was kept for bursts when they have stopped, and ends when
- *                       there is nothing left to do. A program with one thread never gets a second one by it, nor
- *                       does a child of fork before it has made a thread of its own.
+ *                       something to give back, lets go of what was kept for bursts when they have stopped (when
+ *                       nothing has been allocated for 1.5 s all of it), and ends when there is nothing left to do. A
+ *                       program with one thread never gets a second one by it, nor does a child of fork before it has
+ *                       made a thread of its own.
  *   either              growth is paid from what is empty: an allocation that takes the heap to more live and empty bytes than
  *                       there ever were gives back as much (need.h). What lies empty in one size class pays for
  *                       what another takes, and the peak of resident memory is that of live memory and little more.
