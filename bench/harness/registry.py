@@ -185,6 +185,8 @@ NEED = [
     need("vectors", "64 vectors that grow in turn by 4 KiB, others that are cut", "vectors", "64", "{n}", n=8, quick=1,
          seconds=3),
     need("phases", "phases of other sizes, 1 block in 50 survives each", "phases", "{n}", "8", n=48, quick=8, seconds=2),
+    need("rounds", "phases of other sizes of which nothing survives: what a limit of memory allows to be live", "phases", "{n}", "16",
+         "0", n=48, quick=8, seconds=2),
     need_real("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped", "/usr/bin/python3",
               "{scripts}/frame.py", "{n}", n=300, quick=20, env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",),
               seconds=5),

@@ -1,15 +1,14 @@
-/* phases.c - phases of other sizes, of whose blocks 1 in 50 survives each: peak of what is resident over the peak of what
- * is live. What lies empty in one size class cannot serve the next phase.
+/* phases.c - phases of other sizes, of whose blocks 1 in KEEP survives each (0: none): peak of what is resident over the peak
+ * of what is live. What lies empty in one size class cannot serve the next phase. Under a limit of memory, as that of a
+ * container, it decides how much may be live.
  *
- * usage: need-phases MIB PHASES */
+ * usage: need-phases MIB PHASES KEEP */
 #include "needkit.h"
-
-enum { KEEP_ONE_IN = 50 };
 
 int main(int argc, char **argv)
 {
     double wanted = (double)argument(argc, argv, 1, 48) * MIB, survivors = 0, most = 0, peak = 0;
-    long phases = argument(argc, argv, 2, 8);
+    long phases = argument(argc, argv, 2, 8), keep = argument(argc, argv, 3, 50);
     size_t table_bytes = (size_t)(wanted / 16) * sizeof(char *);
     char **block = table(table_bytes);
     rng_t r = {9};
@@ -23,7 +22,7 @@ int main(int argc, char **argv)
         most = now > most ? now : most;
         peak = live > peak ? live : peak;
         for (size_t i = 0; i < n; i++) {
-            if (rng_below(&r, KEEP_ONE_IN) == 0)
+            if (keep > 0 && rng_below(&r, (uint32_t)keep) == 0)
                 survivors += (double)size;
             else
                 free(block[i]);

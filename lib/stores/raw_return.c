@@ -25,15 +25,21 @@ static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p
     return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
 }
 
-/* The pages that slot i touches, which has just become free; or none, if it lies in one page together with another
- * slot of its word that is taken. That saves most looks at all slots of a page. */
-static inline uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t i)
+/* The pages that the slot at an offset touches, which has just become free; or none, if it lies in one page together with
+ * another slot of its word that is taken. That saves most looks at all slots of a page. */
+static inline uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t at)
 {
+    size_t i = tmi_slot_index(c, at), last = at + c->size - 1;
     uint64_t taken = ~slab->free[i / 64];
-    size_t other = i / 64 * 64 + (taken == 0 ? 0 : tmi_lowest_bit(taken));
-    size_t at = i * c->size, last = at + c->size - 1, there = other * c->size;
+    size_t other = i / 64 * 64 + (taken == 0 ? 0 : tmi_lowest_bit(taken)), there = other * c->size;
     bool in_use = taken != 0 && other < c->slots && ((at ^ last) | (at ^ there)) < tmi_os_page_size;
     return TM_LIKELY(in_use) ? 0 : tmi_slot_pages(c, i);
+}
+
+/* Whether the slots at two offsets lie in one page, all of both. */
+static inline bool in_one_page(const tmi_class_info_t *c, size_t a, size_t b)
+{
+    return ((a ^ (b + c->size - 1)) | ((a + c->size - 1) ^ b)) < tmi_os_page_size;
 }
 
 static TM_COLD void misreturned(const tmi_slab_t *slab, const void *p, const char *function)
@@ -43,8 +49,8 @@ static TM_COLD void misreturned(const tmi_slab_t *slab, const void *p, const cha
     tmi_fatal(function, p, wrong);
 }
 
-/* Set the bit of one slot, verified; returns the pages that may have become empty. */
-static inline uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
+/* Set the bit of one slot, verified; returns its offset. */
+static inline size_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
 {
     size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
     uint64_t bit = (uint64_t)1 << (i % 64);
@@ -53,7 +59,24 @@ static inline uint64_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, con
     slab->free[i / 64] |= bit;
     if (i / 64 < slab->hint)
         slab->hint = (uint32_t)(i / 64);
-    return may_be_empty(slab, c, i);
+    return offset;
+}
+
+/* Put back the first slots of the array, as many as lie in this slab. Returns how many; *pages are those that this may have
+ * emptied, of several slots in one page as the last of them finds it. */
+static inline size_t put_run(tmi_slab_t *slab, const tmi_class_info_t *c, void *const *slots, tmi_slab_t *const *slabs, size_t n,
+                             const char *function, uint64_t *pages)
+{
+    size_t k = 1, at = put_slot(slab, c, slots[0], function);
+    *pages = 0;
+    for (; k < n && slabs[k] == slab; k++) {
+        size_t before = at;
+        at = put_slot(slab, c, slots[k], function);
+        if (!in_one_page(c, before, at))
+            *pages |= may_be_empty(slab, c, before);
+    }
+    *pages |= may_be_empty(slab, c, at);
+    return k;
 }
 
 /* n slots of a slab have come back, which may have emptied these pages. False: with them the slab is empty and has been
@@ -74,9 +97,13 @@ static inline bool settle(tmi_slab_t *slab, const tmi_class_info_t *c, uint64_t 
 enum { AHEAD = 16 };
 
 /* The record of the unit that holds p, or NULL if it is of no slab of the class. */
-static tmi_span_t *span_in_class(unsigned cls, const void *p)
+static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 {
-    return TM_LIKELY(tmi_pagemap_class(p) == cls) ? tmi_span_of(p) : NULL;
+    uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
+    const tmi_window_t *w = tmi_window_of(u);
+    if (TM_UNLIKELY(w == NULL || tmi_load_relaxed(&w->codes[u - w->first]) != cls * 2)) // as in tmi_pagemap_class
+        return NULL;
+    return &tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS])->spans[u % TMI_SEGMENT_UNITS];
 }
 
 static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }
@@ -113,18 +140,16 @@ static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *sla
     size_t k = 0;
     while (k < n && there) {
         tmi_slab_t *slab = slabs[k];
-        size_t first = k;
-        uint64_t pages = 0;
+        uint64_t pages;
         if (TM_UNLIKELY(slab == NULL)) {
             tmi_unlock(&s->lock);
             tmi_fatal(function, slots[k], "double free: its slab is gone");
         }
-        do
-            pages |= put_slot(slab, c, slots[k], function);
-        while (++k < n && slabs[k] == slab);
+        size_t run = put_run(slab, c, slots + k, slabs + k, n - k, function, &pages);
         if (TM_UNLIKELY(loose))
-            note_homing(s, slab, k - first);
-        there = settle(slab, c, pages, (uint32_t)(k - first));
+            note_homing(s, slab, run);
+        there = settle(slab, c, pages, (uint32_t)run);
+        k += run;
     }
     tmi_own_add(&s->nfree, k);
     return k;
