@@ -140,6 +140,15 @@ static uint32_t patience(uint32_t ms)
 
 static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()) && !refused(); }
 
+/* What threads have exchanged lies there, and may keep pages. */
+static void empty_depots(void)
+{
+    if (!tmi_trylock(&tmi_pacer_lock)) // fork must not lose the slots under way
+        return;
+    tmi_depot_trim(true);
+    tmi_unlock(&tmi_pacer_lock);
+}
+
 /* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the other
  * way round. With a full fence on both sides one of them sees the other. */
 static bool wait_for_work(void)
@@ -148,7 +157,7 @@ static bool wait_for_work(void)
     tmi_fence_full(); // pairs: wake_helper
     while (!anything_to_do() && tmi_load_relaxed(&asleep) != 0)
         if (!tmi_os_futex_wait_ms(&asleep, 1, patience(LINGER_MS))) {
-            tmi_depot_trim(true); // what threads have exchanged lies there, and may keep pages
+            empty_depots();
             break;
         }
     tmi_helper_look_around();
