@@ -25,7 +25,8 @@ def redis_flush(server, n):
     """Keys with values of 100 to 400 bytes, then none."""
     before = anonymous_mib(server.pid)
     for size in (100, 250, 400):
-        servers.client(servers.redis_benchmark(server, "set", n, "-P", "16", "-r", str(n * 700), "-d", str(size)), server.tmp)
+        load = servers.redis_benchmark(server, "set", n, "-P", "16", "-r", str(n * 700), "-d", str(size))
+        servers.client(load, server.tmp)
     full = anonymous_mib(server.pid)
     servers.client(["redis-cli", "-p", str(server.port), "FLUSHALL", "SYNC"], server.tmp)
     time.sleep(QUIET)
@@ -50,9 +51,10 @@ def postgres_command(tmp):
     if os.getuid() == 0:
         os.chmod(tmp, 0o755)
         shutil.chown(data, "postgres", "postgres")
-    servers.client(as_postgres() + [os.path.join(postgres_folder(), "initdb"), "-D", data, "-U", "postgres", "-A", "trust",
+    folder = postgres_folder()
+    servers.client(as_postgres() + [os.path.join(folder, "initdb"), "-D", data, "-U", "postgres", "-A", "trust",
                                     "--no-sync", "-E", "UTF8", "--locale=C"], tmp)
-    return as_postgres() + [os.path.join(postgres_folder(), "postgres"), "-D", data, "-h", "127.0.0.1", "-p", "{port}", "-k", "",
+    return as_postgres() + [os.path.join(folder, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", "{port}", "-k", "",
                             "-c", "fsync=off", "-c", "shared_buffers=16MB"]
 
 
@@ -61,8 +63,8 @@ class Session:
 
     def __init__(self, server):
         command = ["psql", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-qAtX", "postgres"]
-        self.psql = subprocess.Popen(command, env=runner.environment(server.tmp), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.DEVNULL, text=True, bufsize=1)
+        self.psql = subprocess.Popen(command, env=runner.environment(server.tmp), stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
         self.pid = int(self.ask("SELECT pg_backend_pid();"))
 
     def ask(self, query):
@@ -80,8 +82,8 @@ def postgres_sort(server, n):
     sessions = [Session(server) for _ in range(4)]
     before = [anonymous_mib(s.pid) for s in sessions]
     for s in sessions:
-        s.ask("SET work_mem = '256MB'; SELECT count(*) FROM (SELECT md5(g::text) AS m FROM generate_series(1, %d) g ORDER BY m) t;"
-              % (n * 1000))
+        s.ask("SET work_mem = '256MB'; SELECT count(*) FROM"
+              " (SELECT md5(g::text) AS m FROM generate_series(1, %d) g ORDER BY m) t;" % (n * 1000))
     time.sleep(QUIET)
     kept = [anonymous_mib(s.pid) - b for s, b in zip(sessions, before)]
     for s in sessions:

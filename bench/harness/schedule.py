@@ -17,8 +17,8 @@ import time
 
 from . import fragrun, handlesrun, inputs, microrun, needrun, runner, servers
 
-RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles, "need": needrun.run_need,
-           "picture": fragrun.run_frag}
+RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles,
+           "need": needrun.run_need, "picture": fragrun.run_frag}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-/* phases.c - phases of other sizes, of whose blocks 1 in KEEP survives each (0: none): peak of what is resident over the peak
- * of what is live. What lies empty in one size class cannot serve the next phase. Under a limit of memory, as that of a
- * container, it decides how much may be live.
+/* phases.c - phases of other sizes, of whose blocks 1 in KEEP survives each (0: none): peak of what is resident over
+ * the peak of what is live. What lies empty in one size class cannot serve the next phase. Under a limit of memory, as
+ * that of a container, it decides how much may be live.
  *
  * usage: need-phases MIB PHASES KEEP */
 #include "needkit.h"

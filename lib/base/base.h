@@ -29,7 +29,7 @@ static inline size_t tmi_round_up(size_t n, size_t align) { return (n + align - 
 static inline size_t tmi_round_down(size_t n, size_t align) { return n & ~(align - 1); }
 
 /* floor(log2 n), n > 0. */
-static inline unsigned tmi_log2(size_t n) { return 63u ^ (unsigned)__builtin_clzl(n); } // ^ is one instruction here, - three
+static inline unsigned tmi_log2(size_t n) { return 63u ^ (unsigned)__builtin_clzl(n); } // ^, not -: it is cheaper
 
 /* Index of the lowest set bit, w > 0. */
 static inline unsigned tmi_lowest_bit(uint64_t w) { return (unsigned)__builtin_ctzll(w); }

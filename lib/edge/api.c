@@ -70,9 +70,9 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
     return tmi_object_alloc(size, align, false);
 }
 
-/* Whether h may stay as it is with `size` bytes: an object of their class that has no lock, and no alignment of its own. A
- * pin keeps it in place, without which the page map may be that of a slab that came later. False too where it takes more to
- * tell: other pins are held, the handle is marked or wrong. */
+/* Whether h may stay as it is with `size` bytes: its object is of their class, and has no lock and no alignment of its
+ * own. The object is pinned for the look at the page map, which without a pin might be that of a later slab. False also
+ * where the answer takes more: the thread holds other pins, or the handle is marked or wrong. */
 static inline bool stays(tm_handle_t h, size_t size)
 {
     tmi_thread_t *t = tmi_self();

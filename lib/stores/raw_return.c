@@ -25,8 +25,8 @@ static const char *complaint(const tmi_slab_t *slab, unsigned cls, const void *p
     return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
 }
 
-/* The pages that the slot at an offset touches, which has just become free; or none, if it lies in one page together with
- * another slot of its word that is taken. That saves most looks at all slots of a page. */
+/* The pages that a slot touches which has just become free; or none, if it lies in one page together with another slot
+ * of its word that is taken. That saves most looks at all slots of a page. */
 static inline uint64_t may_be_empty(const tmi_slab_t *slab, const tmi_class_info_t *c, size_t at)
 {
     size_t i = tmi_slot_index(c, at), last = at + c->size - 1;
@@ -62,10 +62,10 @@ static inline size_t put_slot(tmi_slab_t *slab, const tmi_class_info_t *c, const
     return offset;
 }
 
-/* Put back the first slots of the array, as many as lie in this slab. Returns how many; *pages are those that this may have
- * emptied, of several slots in one page as the last of them finds it. */
-static inline size_t put_run(tmi_slab_t *slab, const tmi_class_info_t *c, void *const *slots, tmi_slab_t *const *slabs, size_t n,
-                             const char *function, uint64_t *pages)
+/* Put back the first slots of the array, as many as lie in this slab. Returns how many, and in *pages those that this
+ * may have emptied. Of several slots in one page only the last is asked: it sees what all have left. */
+static inline size_t put_run(tmi_slab_t *slab, const tmi_class_info_t *c, void *const *slots, tmi_slab_t *const *slabs,
+                             size_t n, const char *function, uint64_t *pages)
 {
     size_t k = 1, at = put_slot(slab, c, slots[0], function);
     *pages = 0;
@@ -130,8 +130,8 @@ static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_slab_t **
     }
 }
 
-/* Put back n slots, whose slabs are these. Returns how many: fewer when a slab has been released, since others of the slots
- * may lie in it. */
+/* Put back n slots, whose slabs are these. Returns how many: it stops when a slab has been released, since others of
+ * the slots may lie in it. */
 static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *slabs, size_t n, const char *function)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];

@@ -16,18 +16,18 @@
  * So a first burst is given back as it ends, a periodic one is kept from its second or third turn on, and let go again one
  * to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many sizes, whose
  * classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a 28th. Free spans are
- * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and up to a quarter more
- * is kept.
+ * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and up to a quarter
+ * more is kept.
  *
- * A new peak is paid for from what is empty, so that the peak of resident memory is that of live memory and little more. With
+ * A new peak is paid for from what is empty: then resident memory peaks where live memory does, and little higher. With
  * T the most that L + E ever was:
  *
  *   growth   g = L + E - T, of at least GROWTH_MIN
  *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel
  *   summit   T := max(T + g/8, L + E after the payment)
  *
- * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again and stands at the summit
- * again: by the eighth all its payments together are at most eight times its peak.
+ * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
+ * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours.

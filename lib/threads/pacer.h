@@ -9,9 +9,9 @@
  *                       nothing has been allocated for 1.5 s all of it), and ends when there is nothing left to do. A
  *                       program with one thread never gets a second one by it, nor does a child of fork before it has
  *                       made a thread of its own.
- *   either              growth is paid from what is empty: an allocation that takes the heap to more live and empty bytes than
- *                       there ever were gives back as much (need.h). What lies empty in one size class pays for
- *                       what another takes, and the peak of resident memory is that of live memory and little more.
+ *   either              growth is paid from what is empty: an allocation that takes the heap to more live and empty
+ *                       bytes than there ever were gives back as much (need.h). What lies empty in one size class pays
+ *                       for what another takes.
  *                       Below its peak the heap pays nothing: what is kept there costs no memory.
  *
  * A program that goes quiet may never reach a slow path again: it frees and allocates the same few slots in its

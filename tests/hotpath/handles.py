@@ -47,9 +47,9 @@ def result(good, text, detail=()):
 def main(tmp, library):
     program = os.path.join(tmp, "handles")
     pair, loop = per_round(tmp, library, "idle"), per_round(tmp, library, "empty")
-    words = {"alloc": "tm_alloc and tm_free of 48 bytes", "alloc-600": "... of 600 bytes", "alloc-30000": "... of 30,000 bytes",
-             "calloc": "tm_calloc and tm_free of 48 bytes", "realloc": "tm_realloc within a class", "pin": "tm_pin and tm_unpin",
-             "scope": "tm_deref in a scope"}
+    words = {"alloc": "tm_alloc and tm_free of 48 bytes", "alloc-600": "tm_alloc and tm_free of 600 bytes",
+             "alloc-30000": "tm_alloc and tm_free of 30,000 bytes", "calloc": "tm_calloc and tm_free of 48 bytes",
+             "realloc": "tm_realloc within a class", "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope"}
     for mode, most in MOST.items():
         n = per_round(tmp, library, mode) - (pair if "alloc" in mode and mode != "realloc" else loop)
         result(n <= most, f"{words[mode]}: {n:.1f} instructions, at most {most}")

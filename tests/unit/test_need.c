@@ -179,7 +179,8 @@ static void old_regret_is_forgotten(void **state)
     assert_in_range(m.empty, MIB, 4 * MIB);
 }
 
-/* Something live all the time: kept memory does not take the heap past its peak, but for a 28th, and a quarter for what did not fit. */
+/* Something live all the time: kept memory does not take the heap past its peak, but for a 28th, and for a quarter of
+ * what is live where spans did not fit. */
 static void a_steady_heap_keeps_little_however_much_it_regrets(void **state)
 {
     (void)state;

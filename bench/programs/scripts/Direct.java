@@ -1,4 +1,4 @@
-/* Direct ROUNDS - buffers outside the heap of Java, of many sizes, which come and go in four threads; then the machine waits.
+/* Direct ROUNDS - buffers outside the heap of Java, of many sizes, come and go in four threads; then the machine waits.
  * Prints figures: anonymous memory over that at the start, when the threads end and seconds later. */
 import java.nio.ByteBuffer;
 import java.nio.file.Files;

@@ -10,7 +10,9 @@ before = anonymous
 threads = 16.times.map do |t|
   Thread.new do
     ARGV[0].to_i.times do |round|
-      rows = Array.new(3000) { |i| { 'id' => i, 'name' => "thread #{t} row #{i}", 'parts' => [i % 7, i.to_s * 3, nil, round] } }
+      rows = Array.new(3000) do |i|
+        { 'id' => i, 'name' => "thread #{t} row #{i}", 'parts' => [i % 7, i.to_s * 3, nil, round] }
+      end
       JSON.parse(JSON.generate(rows)).size
     end
   end
