@@ -321,8 +321,11 @@ static size_t summit; // T of need.h. Relaxed: it paces
 static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
     size_t empty = empty_bytes(), payment = tmi_need_payment(empty, growth);
-    if (payment > 0)
+    if (payment > 0) {
         slice(empty - payment, SLICE_NS);
+        size_t left = empty_bytes();
+        tmi_count(growth_paid_bytes, empty > left ? empty - left : 0);
+    }
     tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, live_bytes() + empty_bytes()));
 }
 
