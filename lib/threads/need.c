@@ -20,7 +20,7 @@ size_t tmi_need_payment(size_t empty, size_t growth)
 
 size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty)
 {
-    return tmi_max(summit + growth / 8, live_and_empty);
+    return tmi_max(summit + growth / (summit < TMI_NEED_SMALL_HEAP ? 2 : 8), live_and_empty);
 }
 
 static void end_interval(tmi_need_t *n, size_t least)

@@ -24,10 +24,11 @@
  *
  *   growth   g = L + E - T, of at least GROWTH_MIN
  *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel
- *   summit   T := max(T + g/8, L + E after the payment)
+ *   summit   T := max(T + g/8, L + E after the payment), with g/2 for g/8 while T < SMALL_HEAP
  *
  * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
- * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak.
+ * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak. A
+ * small heap has little to save, and pays no more than twice its peak.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours.
@@ -46,6 +47,7 @@
 #define TMI_NEED_FLOOR_MIN ((size_t)2 << 20)
 #define TMI_NEED_GROWTH_MIN ((size_t)256 << 10)
 #define TMI_NEED_GROWTH_KEEP ((size_t)256 << 10)
+#define TMI_NEED_SMALL_HEAP ((size_t)8 << 20)
 
 typedef struct tmi_need {
     size_t keep;        // K, bytes
