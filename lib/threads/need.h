@@ -31,7 +31,8 @@
  * small heap has little to save, and pays no more than twice its peak.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
- * interval (USENIX 2001). To feed regret back into what is kept is ours.
+ * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on traces,
+ * beside other policies and with other constants.
  *
  * While more than about the floor is kept, time in which the program did not come by does not count, but for `longest_gap` ms of
  * it: else a program would find that a long sleep has taken from it what it works with. A helper thread is there all the
@@ -48,6 +49,8 @@
 #define TMI_NEED_GROWTH_MIN ((size_t)256 << 10)
 #define TMI_NEED_GROWTH_KEEP ((size_t)256 << 10)
 #define TMI_NEED_SMALL_HEAP ((size_t)8 << 20)
+#define TMI_NEED_FADE 2       // K falls to this part of itself in an interval without regret
+#define TMI_NEED_PAST_PEAK 28 // part of L that is kept in any case if it was regretted
 
 typedef struct tmi_need {
     size_t keep;        // K, bytes
