@@ -133,8 +133,9 @@ class Copied(unittest.TestCase):
                 ("interval_ms", "lib/host/options.def", r'purge_delay, "(\d+)"'),
                 ("keep_percent", "lib/host/options.def", r'purge_keep, "(\d+)"')):
             self.assertEqual(self.number(policy, r"\.%s = (\d+)" % field), self.number(path, pattern), field)
-        for name, pattern in (("SOON_MS = ", r"(\d+)"), ("WATCH_MS = ", r"(\d+)"), ("SLACK", r"\D+(\d+) ?<< ?10")):
-            self.assertEqual(self.number(policy, name + pattern), self.number(pacer, name + pattern), name)
+        for name, path, pattern in (("SOON_MS = ", "lib/threads/pacer.h", r"(\d+)"), ("WATCH_MS = ", pacer, r"(\d+)"),
+                                    ("SLACK", pacer, r"\D+(\d+) ?<< ?10")):
+            self.assertEqual(self.number(policy, name + pattern), self.number(path, name + pattern), name)
 
 
 class Verdicts(unittest.TestCase):
