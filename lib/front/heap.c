@@ -10,6 +10,7 @@
 #include "stores/medium.h"
 #include "stores/raw.h"
 #include "threads/pacer.h"
+#include "threads/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,15 @@
 static uint32_t state; // 0, 1 while it is made ready, 2
 static uint32_t readying; // the thread that does so
 static bool full_check;
+
+/* Somebody outside wants the memory back. Caches go at the next free of their threads. */
+static void trim_by_request(void)
+{
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        tmi_cache_summon(&t->cache);
+    (void)tmi_pacer_purge_all();
+    (void)tmi_space_release();
+}
 
 static TM_COLD void ready_heap(void)
 {
@@ -34,6 +44,7 @@ static TM_COLD void ready_heap(void)
     tmi_medium_init();
     tmi_depot_init();
     tmi_pagemap_init();
+    tmi_request_handle(TMI_REQUEST_TRIM, trim_by_request);
 }
 
 void tmi_heap_init(void)

@@ -7,6 +7,7 @@
 #include "stores/raw.h"
 #include "threads/helper.h"
 #include "threads/need.h"
+#include "threads/request.h"
 
 #define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
 #define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
@@ -161,6 +162,7 @@ static bool wait_for_work(void)
             break;
         }
     tmi_helper_look_around();
+    tmi_request_poll();
     tmi_store_relaxed(&asleep, 0);
     return anything_to_do();
 }
@@ -199,6 +201,7 @@ static void *help(void *unused)
         while (anything_to_do() || wait_for_work()) {
             tmi_os_sleep_ms(patience(empty_bytes() > with_slack(kept_bytes()) ? SOON_MS : WATCH_MS));
             tmi_helper_look_around();
+            tmi_request_poll();
             pass_of_helper();
         }
     } while (!tmi_helper_leave(&helper, anything_to_do));
@@ -286,6 +289,7 @@ static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 
 void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
 {
+    tmi_request_poll();
     if (TM_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
         disarm(cache);
     else
@@ -312,6 +316,7 @@ static TM_NOINLINE void work_while_idle(void)
 
 void tmi_pacer_idle(void)
 {
+    tmi_request_poll();
     if (TM_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
         work_while_idle();
 }
@@ -331,6 +336,7 @@ static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 
 void tmi_pacer_allocated(void)
 {
+    tmi_request_poll();
     size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
     if (TM_UNLIKELY(tmi_load_relaxed(&still) != 0))

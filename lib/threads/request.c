@@ -1,0 +1,78 @@
+#include "threads/request.h"
+#include "host/lock.h"
+#include "host/os.h"
+
+#include <errno.h>
+
+uint32_t tmi_requests;
+extern uint32_t tm_requests_ __attribute__((alias("tmi_requests"), visibility("default")));
+
+typedef struct client {
+    void (*handler)(void);
+    uint32_t every, due; // ms; every is 0 without a clock
+} client_t;
+
+static client_t clients[TMI_REQUESTS];
+static uint32_t serving; // 1 while a thread is at it
+
+/* One of the four bytes: low address first, as a tool outside sees them. */
+static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + which; }
+
+void tmi_request_handle(tmi_request_t which, void (*handler)(void))
+{
+    tmi_store_release(&clients[which].handler, handler); // what it needs before it; pairs: serve
+}
+
+void tmi_request_leave(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
+
+void tmi_request_every(tmi_request_t which, uint32_t ms)
+{
+    tmi_store_relaxed(&clients[which].due, tmi_os_now_ms() + ms); // relaxed: it paces
+    tmi_store_relaxed(&clients[which].every, ms);
+    if (ms > 0)
+        tmi_request_leave(TMI_REQUEST_CLOCK);
+}
+
+/* The next time counts from now: what was missed is not made up for. */
+static void look_at_the_clock(uint32_t now)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
+        client_t *c = &clients[which];
+        uint32_t every = tmi_load_relaxed(&c->every);
+        if (every == 0 || (int32_t)(now - tmi_load_relaxed(&c->due)) < 0)
+            continue;
+        tmi_store_relaxed(&c->due, now + every);
+        tmi_request_leave((tmi_request_t)which);
+    }
+}
+
+static void serve(unsigned which)
+{
+    if (tmi_load_relaxed(byte_of(which)) == 0 || tmi_exchange_acq_rel(byte_of(which), (uint8_t)0) == 0)
+        return;
+    void (*handler)(void) = tmi_load_acquire(&clients[which].handler);
+    if (handler != NULL)
+        handler();
+}
+
+/* Between the handlers of fork the forking thread holds every lock, and what it allocates there must not start anything. */
+void tmi_request_serve(void)
+{
+    uint32_t nobody = 0;
+    int before = errno;
+    if (tmi_lock_forking_here() || !tmi_cas_acquire(&serving, &nobody, 1)) // pairs: the release below
+        return;
+    if (tmi_load_relaxed(byte_of(TMI_REQUEST_CLOCK)) != 0)
+        look_at_the_clock(tmi_os_now_ms());
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        serve(which);
+    tmi_store_release(&serving, 0);
+    errno = before;
+}
+
+void tmi_request_after_fork(void)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        tmi_store_relaxed(byte_of(which), (uint8_t)0); // relaxed: the child has one thread
+    tmi_store_relaxed(&serving, 0);
+}
