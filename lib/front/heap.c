@@ -36,7 +36,7 @@ static TM_COLD void ready_heap(void)
         abort();
     }
     tmi_options_init();
-    tmi_thread_init(tmi_options.stats || tmi_options.check == TMI_CHECK_FULL);
+    tmi_thread_init(tmi_options.stats == TMI_STATS_ON || tmi_options.check == TMI_CHECK_FULL);
     full_check = tmi_raw_clean = tmi_options.check == TMI_CHECK_FULL;
     tmi_sizeclass_init();
     tmi_space_init();
@@ -162,7 +162,7 @@ static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
         errno = ENOMEM;
         return NULL;
     }
-    if (TM_UNLIKELY(tmi_options.stats))
+    if (TM_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
         tmi_tally_alloc(t, tmi_heap_usable(p, "malloc"));
     tmi_pacer_allocated();
     return p;
@@ -276,7 +276,7 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
     if (TM_UNLIKELY((uintptr_t)p % 8 != 0))
         tmi_fatal(function, p, "not the start of a block");
     tmi_thread_t *t = tmi_thread_or_null();
-    if (TM_UNLIKELY(tmi_options.stats)) {
+    if (TM_UNLIKELY(tmi_options.stats == TMI_STATS_ON)) {
         if (cls <= TMI_CLASS_LAST)
             require_slot(p, cls, function);
         tmi_tally_free(t, tmi_heap_usable(p, function));
@@ -375,7 +375,7 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     if (!full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
         void *resized = tmi_large_resize(p, size);
         if (resized != NULL) {
-            if (TM_UNLIKELY(tmi_options.stats))
+            if (TM_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
                 tally_resize(usable, tmi_large_usable(resized));
             return resized;
         }

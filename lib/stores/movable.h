@@ -162,6 +162,13 @@ size_t tmi_movable_gain(unsigned cls);
 /* Free slots of a class, those of slabs that are being emptied included: a look. */
 size_t tmi_movable_unused(unsigned cls);
 
+/* Bytes by class: of pages without a taken slot, and behind the last slots in the other pages. Walks all slabs and takes each one's lock for a
+ * moment; those that are being emptied, or whose lock is not to be had at once, are left out. The movable heap is ready. Signal handlers too. */
+typedef struct tmi_movable_survey {
+    size_t empty[TMI_MCLASS_COUNT], slack[TMI_MCLASS_COUNT];
+} tmi_movable_survey_t;
+void tmi_movable_survey(tmi_movable_survey_t *out) TM_COLD;
+
 /* Verify V1, V2, V6 for a class, and V4 for its slots; the caller holds its lock. */
 void tmi_movable_check(unsigned cls);
 

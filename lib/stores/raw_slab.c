@@ -40,6 +40,14 @@ static void fill_bits(uint64_t *bits, unsigned n)
         *bits = tmi_low_bits(n);
 }
 
+/* Pages of a slab come into use; or, with -1, these are in use no more. */
+static void count_used(tmi_slabs_t *s, const tmi_class_info_t *c, uint64_t pages, size_t sign)
+{
+    size_t last = ((size_t)c->slots * c->size - 1) >> tmi_os_page_shift;
+    tmi_own_add(&s->used_pages, sign * tmi_popcount(pages)); // statistics read them without the lock
+    tmi_own_add(&s->used_ends, sign * (pages >> last & 1));
+}
+
 tmi_slab_t *tmi_slab_make(unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
@@ -68,7 +76,7 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
     if (dirty) {
         slab->touched = tmi_low_bits(pages_of_slab(c));
         tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
-        tmi_slabs[cls].used_pages += pages_of_slab(c);
+        count_used(&tmi_slabs[cls], c, slab->touched, 1);
         tmi_slab_add_empty(slab, slab->touched);
     }
     tmi_own_add(&tmi_slabs[cls].nslabs, 1);
@@ -96,7 +104,8 @@ void tmi_slab_release(tmi_slab_t *slab)
     leave_level(slab);
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
-    s->used_pages -= tmi_popcount(slab->touched & ~slab->empty);
+    count_used(s, c, slab->touched & ~slab->empty, (size_t)-1);
+    tmi_own_add(&s->empty_pages, -(size_t)tmi_popcount(slab->empty));
     tmi_own_add(&s->nfree, -(size_t)c->slots);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
@@ -130,7 +139,7 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
 {
     uint64_t fresh = pages & ~slab->touched, refilled = pages & slab->empty;
     if (TM_UNLIKELY((fresh | refilled) != 0))
-        tmi_slabs[slab->cls].used_pages += tmi_popcount(fresh | refilled);
+        count_used(&tmi_slabs[slab->cls], &tmi_classes[slab->cls], fresh | refilled, 1);
     if (TM_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
         tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
@@ -138,6 +147,7 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
     }
     if (TM_UNLIKELY(refilled != 0)) {
         slab->empty &= ~refilled;
+        tmi_own_add(&tmi_slabs[slab->cls].empty_pages, -(size_t)tmi_popcount(refilled));
         tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
         if (slab->empty == 0)
             tmi_dlist_remove(&slab->purge_link);
@@ -152,7 +162,8 @@ void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
     if (slab->empty == 0)
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
     slab->empty |= pages;
-    tmi_slabs[slab->cls].used_pages -= tmi_popcount(pages);
+    count_used(&tmi_slabs[slab->cls], &tmi_classes[slab->cls], pages, (size_t)-1);
+    tmi_own_add(&tmi_slabs[slab->cls].empty_pages, tmi_popcount(pages));
     tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
 }
 
@@ -161,6 +172,7 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
     size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
     slab->empty &= ~pages;
     slab->touched &= ~pages;
+    tmi_own_add(&tmi_slabs[slab->cls].empty_pages, -(size_t)tmi_popcount(pages));
     tmi_discount(slab_empty_bytes, bytes);
     tmi_discount(slab_bytes, bytes);
     if (slab->empty == 0)
@@ -192,4 +204,23 @@ bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page)
     size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
     size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
     return from > to || bits_all_set(slab->free, from, to);
+}
+
+/* What a purge has taken out is empty all the same. */
+tmi_raw_figures_t tmi_raw_figures(unsigned cls)
+{
+    const tmi_slabs_t *s = &tmi_slabs[cls];
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    size_t slots = tmi_load_relaxed(&s->nslabs) * c->slots, nfree = tmi_load_relaxed(&s->nfree);
+    size_t used = tmi_load_relaxed(&s->used_pages), end = tmi_round_up((size_t)c->slots * c->size, tmi_os_page_size);
+    size_t pages = tmi_min(tmi_load_relaxed(&s->leaving_pages), used);
+    nfree = tmi_min(nfree + tmi_load_relaxed(&s->leaving_slots), slots);
+    return (tmi_raw_figures_t){
+        .slabs = tmi_load_relaxed(&s->nslabs),
+        .taken = slots - nfree,
+        .nfree = nfree,
+        .used = (used - pages) << tmi_os_page_shift,
+        .empty = (tmi_load_relaxed(&s->empty_pages) + pages) << tmi_os_page_shift,
+        .slack = tmi_load_relaxed(&s->used_ends) * (end - (size_t)c->slots * c->size),
+    };
 }

@@ -172,11 +172,11 @@ static uint32_t still; // 0 since the last allocation. Relaxed: a hint
 
 static bool has_stopped(uint32_t now)
 {
-    static uint32_t since; // owner: the helper
+    static uint32_t since; // owner: the helper; relaxed: the next one may take over from one that is leaving
     if (tmi_load_relaxed(&still) == 0)
-        since = now;
+        tmi_store_relaxed(&since, now);
     tmi_store_relaxed(&still, 1);
-    return now - since >= STOPPED_MS;
+    return now - tmi_load_relaxed(&since) >= STOPPED_MS;
 }
 
 static void pass_of_helper(void)

@@ -10,6 +10,8 @@ extern uint32_t tm_requests_ __attribute__((alias("tmi_requests"), visibility("d
 typedef struct client {
     void (*handler)(void);
     uint32_t every, due; // ms; every is 0 without a clock
+    int signal;          // 0: none
+    void (*at_once)(void);
 } client_t;
 
 static client_t clients[TMI_REQUESTS];
@@ -44,6 +46,39 @@ static void look_at_the_clock(uint32_t now)
         tmi_store_relaxed(&c->due, now + every);
         tmi_request_leave((tmi_request_t)which);
     }
+}
+
+static void on_signal(int number)
+{
+    int before = errno;
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
+        const client_t *c = &clients[which];
+        if (tmi_load_acquire(&c->signal) != number) // pairs: tmi_request_on_signal
+            continue;
+        if (c->at_once != NULL)
+            c->at_once();
+        else
+            tmi_request_leave((tmi_request_t)which);
+    }
+    errno = before;
+}
+
+static bool is_ours(int number)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        if (tmi_load_relaxed(&clients[which].signal) == number) // relaxed: written by this thread
+            return true;
+    return false;
+}
+
+int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void))
+{
+    int err = number <= 0 ? EINVAL : is_ours(number) ? 0 : tmi_os_on_signal(number, on_signal);
+    if (err != 0)
+        return err;
+    clients[which].at_once = at_once;
+    tmi_store_release(&clients[which].signal, number); // pairs: on_signal
+    return 0;
 }
 
 static void serve(unsigned which)
