@@ -164,6 +164,37 @@ static void a_child_of_fork_has_none(void **state)
     assert_int_equal(served(), before + 1); // the parent's is still there
 }
 
+static size_t at_once;
+static void serve_at_once(void) { at_once++; }
+
+static void a_signal_leaves_it_or_serves_it_at_once(void **state)
+{
+    (void)state;
+    size_t before = served();
+    assert_int_equal(tmi_request_on_signal(TMI_REQUEST_STATS, SIGUSR1, NULL), 0);
+    assert_int_equal(tmi_request_on_signal(TMI_REQUEST_PROFILE, SIGUSR1, serve_at_once), 0); // one signal for both
+    assert_int_equal(raise(SIGUSR1), 0);
+    assert_int_equal(served(), before);
+    assert_int_equal(at_once, 1);
+    take_a_slow_path();
+    assert_int_equal(served(), before + 1);
+    assert_int_equal(signal(SIGUSR1, SIG_DFL) == SIG_ERR, 0);
+}
+
+static void a_signal_of_the_program_s_is_left_alone(void **state)
+{
+    (void)state;
+    assert_true(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
+    assert_int_equal(tmi_request_on_signal(TMI_REQUEST_STATS, SIGUSR2, NULL), EBUSY);
+    assert_int_equal(raise(SIGUSR2), 0);
+    take_a_slow_path();
+    assert_int_equal(tmi_requests, 0);
+    assert_true(signal(SIGUSR2, SIG_DFL) == SIG_IGN);
+    static const int never[] = {0, -1, SIGKILL, SIGSEGV, SIGABRT, 1000};
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        assert_int_equal(tmi_request_on_signal(TMI_REQUEST_STATS, never[i], NULL), EINVAL);
+}
+
 static uint32_t stop;
 
 static void *leave_many(void *unused)
@@ -202,6 +233,8 @@ int main(void)
         cmocka_unit_test(handlers_may_allocate_and_errno_stays),
         cmocka_unit_test(trim_gives_back_what_is_empty),
         cmocka_unit_test(a_child_of_fork_has_none),
+        cmocka_unit_test(a_signal_leaves_it_or_serves_it_at_once),
+        cmocka_unit_test(a_signal_of_the_program_s_is_left_alone),
         cmocka_unit_test(a_helper_thread_serves),
         cmocka_unit_test(threads_leave_and_serve_at_once),
         cmocka_unit_test(left_by_the_clock_it_comes_again),
