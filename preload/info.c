@@ -66,8 +66,8 @@ static void print_class(FILE *out, const tm_heap_class_t *row)
         return;
     (void)fprintf(out, "  <%s size=\"%zu\" slabs=\"%zu\" live=\"%zu\" cached=\"%zu\" free=\"%zu\"", names[row->kind],
                   row->size, row->slabs, row->live_blocks, row->cached_blocks, row->free_blocks);
-    (void)fprintf(out, " stranded=\"%zu\" slack=\"%zu\" books=\"%zu\" empty=\"%zu\" resident=\"%zu\"/>\n", row->stranded,
-                  row->slack, row->books, row->empty, row->resident);
+    (void)fprintf(out, " stranded=\"%zu\" slack=\"%zu\" books=\"%zu\" empty=\"%zu\" resident=\"%zu\"/>\n",
+                  row->stranded, row->slack, row->books, row->empty, row->resident);
 }
 
 static void print_sum(FILE *out, const char *type, size_t bytes)

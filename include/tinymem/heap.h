@@ -5,17 +5,17 @@
  *      resident  =  raw.resident + movable.resident + spans.resident + metadata + table
  *      PART.resident  =  live + cached + stranded + slack + books + empty          and the same for each size class
  *
- *  raw is malloc's heap, movable that of <tinymem/tinymem.h>, spans is free address space that either takes from. Not in
- *  it: the library's file, and pages of its lookup tables (a few hundred KiB in a heap of a hundred GiB).
+ *  raw is malloc's heap, movable that of <tinymem/tinymem.h>, spans is free address space that either takes from. Not
+ *  in it: the library's file, and pages of its lookup tables (a few MiB in a heap of a hundred GiB).
  *
  *  "May be resident" is meant so: the pages have been handed out since the kernel gave them. Those that the program has
  *  not written to since then are in the figures but not in its resident set: of a large block, of a medium one (32 to
  *  256 KiB) that does not fill its slot, and of cached blocks.
  *
- *  Each figure was true a moment ago; while other threads allocate they are no snapshot. None of these functions takes a
- *  lock that it would have to wait for, or allocates: all may be called from any thread, and from signal handlers.
- *  tm_stats_json and tm_stats_prometheus map some pages for as long as they run. The names and their meaning are those of
- *  tm_heap_stats(3). */
+ *  Each figure was true a moment ago; while other threads allocate they are no snapshot. None of these functions
+ *  takes a lock that it would have to wait for, or allocates: all may be called from any thread, and from signal
+ *  handlers. tm_stats_json and tm_stats_prometheus map some pages for as long as they run. The names and their
+ *  meaning are those of tm_heap_stats(3). */
 #ifndef TINYMEM_HEAP_H
 #define TINYMEM_HEAP_H
 
@@ -68,9 +68,9 @@ typedef struct tm_heap_class {
 /** There are never more classes than that. */
 #define TM_HEAP_CLASSES_MAX 320
 
-/** Set struct_size to sizeof(tm_heap_stats_t) first. For classes, set class_size to sizeof(tm_heap_class_t), and classes
- *  and max_classes to an array; else set classes to NULL. What the library knows beyond these sizes is left out, what it
- *  does not know is 0. */
+/** Set struct_size to sizeof(tm_heap_stats_t) first. For classes, set class_size to sizeof(tm_heap_class_t), and
+ *  classes and max_classes to an array; else set classes to NULL. What the library knows beyond these sizes is left
+ *  out, what it does not know is 0. */
 typedef struct tm_heap_stats {
     size_t struct_size;
     tm_heap_class_t *classes; /**< written to, as many as fit */
@@ -93,8 +93,8 @@ typedef struct tm_heap_stats {
 void tm_heap_stats(tm_heap_stats_t *out);
 
 /** All figures as one line of JSON, or in Prometheus' text exposition format, terminated by '\0' if size > 0.
- *  @return  the length without the '\0', as snprintf: when it is not below `size` the text was cut. Ask for more than that
- *           the next time, for the heap may have changed. 0: no memory for the work.
+ *  @return  the length without the '\0', as snprintf: when it is not below `size` the text was cut. Give more room
+ *           than that the next time, since the heap may have changed. 0: no memory for the work.
  *  @thread  any; signal handlers too. */
 size_t tm_stats_json(char *buf, size_t size);
 size_t tm_stats_prometheus(char *buf, size_t size);

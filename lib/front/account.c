@@ -54,7 +54,8 @@ static TM_COLD void enter_small(account_t *a, unsigned cls)
         return;
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         cached += tmi_cache_count(&t->cache, cls);
-    tm_heap_class_t row = {.heap = TM_HEAP_RAW, .kind = TM_CLASS_SMALL, .size = tmi_classes[cls].size, .slabs = f.slabs};
+    size_t size = tmi_classes[cls].size;
+    tm_heap_class_t row = {.heap = TM_HEAP_RAW, .kind = TM_CLASS_SMALL, .size = size, .slabs = f.slabs};
     set_blocks(&row, f.taken, cached, f.nfree);
     row.slack = tmi_min(f.slack, less(f.used, row.live + row.cached));
     row.stranded = less(f.used, row.live + row.cached + row.slack);
@@ -71,9 +72,10 @@ static TM_COLD size_t enter_medium(account_t *a, unsigned cls)
         return 0;
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         shelved += tmi_shelf_count(&t->shelf, cls);
-    tm_heap_class_t row = {.heap = TM_HEAP_RAW, .kind = TM_CLASS_MEDIUM, .size = tmi_medium_size(cls), .slabs = f.slabs};
+    size_t size = tmi_medium_size(cls);
+    tm_heap_class_t row = {.heap = TM_HEAP_RAW, .kind = TM_CLASS_MEDIUM, .size = size, .slabs = f.slabs};
     set_blocks(&row, f.taken, shelved, less(f.slots, f.taken));
-    row.empty = f.empty * row.size;
+    row.empty = f.empty * size;
     enter(a, &row);
     return row.live + row.cached;
 }
@@ -129,7 +131,8 @@ static TM_COLD void enter_movable(account_t *a)
     tmi_movable_survey(&survey);
     for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++)
         enter_movable_class(a, c, &survey);
-    enter_large(a, TM_HEAP_MOVABLE, tmi_counter(extent_bytes), tmi_counter(extent_count), tmi_counter(extent_slack_bytes));
+    size_t bytes = tmi_counter(extent_bytes), slack = tmi_counter(extent_slack_bytes);
+    enter_large(a, TM_HEAP_MOVABLE, bytes, tmi_counter(extent_count), slack);
     tm_heap_part_t *m = &a->out->movable;
     m->requested = m->live - (size_t)((double)m->live * tmi_object_rounding());
 }

@@ -126,7 +126,7 @@ static void take_signal(void)
 
 void tmi_dump_start(void)
 {
-    bool wanted = tmi_options.stats != TMI_STATS_OFF || tmi_options.stats_signal != 0 || tmi_options.stats_interval != 0;
+    bool wanted = (tmi_options.stats | tmi_options.stats_signal | tmi_options.stats_interval) != 0;
     if (wanted && tmi_options.stats_file[0] == '\0')
         keep_stderr();
     tmi_request_handle(TMI_REQUEST_STATS, tmi_dump_now);

@@ -1,10 +1,11 @@
 /* stats.h - the figures of account.h as text: JSON, Prometheus' exposition format, and what malloc_info prints.
  *
  * Idea: one list of names (stats.def) for all formats. The rows are collected first, in pages that are mapped for the
- * purpose, since Prometheus wants them figure by figure. The text goes to the caller's buffer, as far as it fits, and all
- * of it is counted.
+ * purpose, since Prometheus wants them figure by figure. The text goes to the caller's buffer, as far as it fits, and
+ * all of it is counted.
  *
- * Locks: none; any thread at any instant, signal handlers too: errno is left alone. Fails: 0 when no pages are to be had. */
+ * Locks: none; any thread at any instant, signal handlers too: errno is left alone. Fails: 0 when no pages are to be
+ * had. */
 #ifndef TMI_FRONT_STATS_H
 #define TMI_FRONT_STATS_H
 

@@ -16,8 +16,8 @@ static TM_COLD void put_part(tmi_text_t *t, const tmi_figure_t *f, const char *h
 
 static TM_COLD void put_row(tmi_text_t *t, const tmi_figure_t *f, const tm_heap_class_t *row)
 {
-    tmi_text_put(t, "tinymem_class_%s{heap=\"%s\",kind=\"%s\",size=\"%zu\"} %zu\n", f->series, tmi_stats_heap(row->heap),
-                 tmi_stats_kind(row->kind), row->size, tmi_figure_of(f, row));
+    tmi_text_put(t, "tinymem_class_%s{heap=\"%s\",kind=\"%s\",size=\"%zu\"} %zu\n", f->series,
+                 tmi_stats_heap(row->heap), tmi_stats_kind(row->kind), row->size, tmi_figure_of(f, row));
 }
 
 static TM_COLD void write_prometheus(tmi_text_t *t, const tmi_sheet_t *s)

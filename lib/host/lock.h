@@ -100,8 +100,8 @@ static inline void tmi_unlock(tmi_lock_t *lock)
         tmi_unlock_wake(lock);
 }
 
-/* For who only looks, and may be a signal handler: no waiting, and no trace in the list of held locks, which the handler
- * may have interrupted. Nothing else is locked or called meanwhile. */
+/* For a reader that may be a signal handler: no waiting, and no entry in the list of held locks, whose update the
+ * handler may have interrupted. Nothing else is locked meanwhile. */
 static inline bool tmi_trylock_untraced(tmi_lock_t *lock)
 {
     uint32_t expected = 0;

@@ -106,8 +106,8 @@ int tmi_os_remove(const char *path);
 /* A copy of fd, numbered `lowest` or higher, closed by exec. */
 int tmi_os_duplicate(int fd, int lowest);
 
-/* Run `handler` at a signal, on the alternate stack if there is one; calls that it interrupts go on. Not for what the program has a handler for, or
- * ignores (EBUSY), nor for signals of faults and those that cannot be caught (EINVAL). By libc's function. */
+/* Run `handler` at a signal, on the alternate stack if there is one; calls that it interrupts go on. 0, or EBUSY: the
+ * program has a handler for the signal, or ignores it; EINVAL: it tells of a fault, or cannot be caught. Calls libc. */
 int tmi_os_on_signal(int number, void (*handler)(int)) TM_COLD;
 
 #if TMI_TEST_HOOKS

@@ -1,5 +1,5 @@
-/* Signals of the process. By libc's function, unlike all else here: it knows how a handler returns, and a runtime that chains
- * handlers has put itself in front of it on purpose. Called at start, without locks. */
+/* Signals of the process. By libc's function, unlike all else here: it knows how a handler returns, and a runtime
+ * that chains handlers has put itself in front of it on purpose. Called at start, without locks. */
 #include "host/os.h"
 
 #include <errno.h>

@@ -162,8 +162,9 @@ size_t tmi_movable_gain(unsigned cls);
 /* Free slots of a class, those of slabs that are being emptied included: a look. */
 size_t tmi_movable_unused(unsigned cls);
 
-/* Bytes by class: of pages without a taken slot, and behind the last slots in the other pages. Walks all slabs and takes each one's lock for a
- * moment; those that are being emptied, or whose lock is not to be had at once, are left out. The movable heap is ready. Signal handlers too. */
+/* Bytes by class: of pages without a taken slot, and behind the last slots in the other pages. Walks all slabs, and
+ * takes the class's lock for each one. Leaves out those that are being emptied, and those whose lock is held for long.
+ * The movable heap is ready. Any thread, signal handlers too. */
 typedef struct tmi_movable_survey {
     size_t empty[TMI_MCLASS_COUNT], slack[TMI_MCLASS_COUNT];
 } tmi_movable_survey_t;

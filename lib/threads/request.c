@@ -90,7 +90,8 @@ static void serve(unsigned which)
         handler();
 }
 
-/* Between the handlers of fork the forking thread holds every lock, and what it allocates there must not start anything. */
+/* Between the handlers of fork the forking thread holds every lock, and what it allocates there must not start
+ * anything. */
 void tmi_request_serve(void)
 {
     uint32_t nobody = 0;

@@ -1,9 +1,9 @@
 /* request.h - work that somebody else asks for, done where the heap comes by anyway.
  *
  * Idea: whoever cannot do a piece of work where it is (a signal handler, a tool outside the process, a clock) leaves a
- * request, and the next slow path of malloc, free or a handle, or a helper thread at its rounds, serves it. With nothing
- * left a slow path pays one load and a branch; fast paths know nothing of it. A program that never takes a slow path
- * serves nothing, and its heap has not changed either.
+ * request, and the next slow path of malloc, free or a handle, or a helper thread at its rounds, serves it. With
+ * nothing left a slow path pays one load and a branch; fast paths know nothing of it. A program that never takes a
+ * slow path serves nothing, and its heap has not changed either.
  *
  *   tmi_requests    | STATS | TRIM | PROFILE | CLOCK |     one word, a byte each, lowest address first
  *
@@ -42,8 +42,9 @@ void tmi_request_leave(tmi_request_t which);
 /* Leave it every so many milliseconds from now on, as far as slow paths and helpers come by. 0: no longer. */
 void tmi_request_every(tmi_request_t which, uint32_t ms) TM_COLD;
 
-/* Leave it at each signal of this number: 0, or an errno as of tmi_os_on_signal. Or, if `at_once` is not NULL, call that in the signal handler
- * instead: it is async-signal-safe. Several requests may have one signal. A handler that the program sets later replaces ours. */
+/* Leave it at each signal of this number: 0, or an errno as of tmi_os_on_signal. Or, if `at_once` is not NULL, call
+ * that in the signal handler instead: it is async-signal-safe. Several requests may have one signal. A handler that
+ * the program sets later replaces ours. */
 int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void)) TM_COLD;
 
 /* Serve what has been left, without locks held. */

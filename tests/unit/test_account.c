@@ -1,4 +1,5 @@
-/* The figures of tm_heap_stats add up: to their sums, and to the pages of our segments that the kernel says are resident. */
+/* The figures of tm_heap_stats add up: to their sums, and to the pages of our segments that the kernel says are
+ * resident. */
 #include "front/account.h"
 #include "front/introspect.h"
 #include "heapcalls.h"
@@ -54,7 +55,10 @@ static bool within(size_t said, size_t is, size_t per_cent)
     return off <= is / 100 * per_cent;
 }
 
-static size_t sum(const tm_heap_part_t *p) { return p->live + p->cached + p->stranded + p->slack + p->books + p->empty; }
+static size_t sum(const tm_heap_part_t *p)
+{
+    return p->live + p->cached + p->stranded + p->slack + p->books + p->empty;
+}
 
 static bool sums_are_right(const figures_t *f)
 {
@@ -64,7 +68,8 @@ static bool sums_are_right(const figures_t *f)
         const tm_heap_class_t *r = &f->rows[i];
         tm_heap_part_t *p = &rows[r->heap];
         right &= r->resident == r->live + r->cached + r->stranded + r->slack + r->books + r->empty;
-        right &= r->kind == TM_CLASS_LARGE || (r->live == r->live_blocks * r->size && r->cached == r->cached_blocks * r->size);
+        if (r->kind != TM_CLASS_LARGE)
+            right &= r->live == r->live_blocks * r->size && r->cached == r->cached_blocks * r->size;
         p->live += r->live;
         p->cached += r->cached;
         p->stranded += r->stranded;
@@ -421,7 +426,13 @@ static void callers_of_other_versions_get_what_they_know(void **state)
     struct {
         tm_heap_stats_t known;
         size_t later;
-    } newer = {.known = {.struct_size = sizeof newer, .classes = rows, .class_size = sizeof rows[0], .max_classes = 1}, .later = 5};
+    } newer = {.later = 5};
+    newer.known = (tm_heap_stats_t){
+        .struct_size = sizeof newer,
+        .classes = rows,
+        .class_size = sizeof rows[0],
+        .max_classes = 1,
+    };
     memset(rows, 0x55, sizeof rows);
     tm_heap_stats(&newer.known);
     assert_int_equal(newer.later, 0);
