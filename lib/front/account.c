@@ -117,8 +117,8 @@ static TM_COLD void enter_movable_class(account_t *a, unsigned cls, const tmi_mo
     set_blocks(&row, less(slabs * c->slots, nfree), cached, nfree);
     size_t rest = less(touched, row.live + row.cached);
     row.books = tmi_min(slabs * c->start, rest);
-    row.empty = tmi_min(survey->empty[cls], rest - row.books);
-    row.slack = tmi_min(survey->slack[cls], rest - row.books - row.empty);
+    row.empty = tmi_min(tmi_movable_survey_empty(survey, cls), rest - row.books);
+    row.slack = tmi_min(tmi_movable_survey_slack(survey, cls), rest - row.books - row.empty);
     row.stranded = rest - row.books - row.empty - row.slack;
     enter(a, &row);
 }

@@ -1,15 +1,27 @@
 /* What statistics ask of the slabs themselves: the class's counters do not know which pages are empty. */
 #include "stores/movable_impl.h"
 
+static size_t end_of_slots(const tmi_class_info_t *c) { return c->start + (size_t)c->slots * c->size; }
+
+size_t tmi_movable_survey_empty(const tmi_movable_survey_t *survey, unsigned cls)
+{
+    return (size_t)survey->empty_pages[cls] << tmi_os_page_shift;
+}
+
+size_t tmi_movable_survey_slack(const tmi_movable_survey_t *survey, unsigned cls)
+{
+    size_t end = end_of_slots(&tmi_mclasses[cls]);
+    return survey->used_ends[cls] * (tmi_round_up(end, tmi_os_page_size) - end);
+}
+
 /* One slab, under its class's lock. */
 static TM_COLD void look_at(const tmi_mslab_t *slab, const tmi_class_info_t *c, tmi_movable_survey_t *out)
 {
     if (slab->emptying) // its pages are the mover's
         return;
-    size_t end = c->start + (size_t)c->slots * c->size, slack = tmi_round_up(end, tmi_os_page_size) - end;
     uint64_t empty = tmi_mslab_empty_pages(slab), used = slab->touched & ~empty;
-    out->empty[slab->cls] += (size_t)tmi_popcount(empty) << tmi_os_page_shift;
-    out->slack[slab->cls] += (used >> ((end - 1) >> tmi_os_page_shift) & 1) * slack;
+    out->empty_pages[slab->cls] += tmi_popcount(empty);
+    out->used_ends[slab->cls] += used >> ((end_of_slots(c) - 1) >> tmi_os_page_shift) & 1;
 }
 
 /* The units to go on from `unit`: a slab's, if one starts there, is known and is not locked by others. */

@@ -28,9 +28,9 @@ def tap(good, name, *why):
 class Work:
     """The program, with options; it answers questions."""
 
-    def __init__(self, options="", mode="", command=()):
+    def __init__(self, options="", mode="", command=(), program=WORK):
         env = dict(os.environ, TINYMEM=options)
-        self.process = subprocess.Popen([*command, WORK, mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*command, program, mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, env=env, text=True)
         self.pid = self.process.pid
         self.ready = self.process.stdout.readline() == "ready\n"
@@ -248,6 +248,18 @@ def info_has_the_same(w, figures):
     tap(same, "malloc_info: the rest", system)
 
 
+def movable_heap_alone(doc):
+    w = Work("compaction:manual", program=os.path.join(SCRATCH, "handles"))
+    tap(sum_faults(json.loads(w.ask("json"))) == [], "libtinymem-handles: before the first handle there are figures")
+    w.ask("work")
+    figures = json.loads(w.ask("json"))
+    faults = schema_faults(doc, figures) + sum_faults(figures)
+    heaps = figures["heaps"]
+    tap(faults == [] and heaps["raw"]["live"] == 0 and heaps["movable"]["live_blocks"] == 12500,
+        "libtinymem-handles: the same figures, of its own heap", *faults, heaps)
+    tap(w.end() == (0, ""), "libtinymem-handles: the program ends well")
+
+
 def at_exit(doc):
     path = os.path.join(SCRATCH, "exit-%p")
     w = Work("stats:json,stats_file:" + path, "fork")
@@ -339,6 +351,7 @@ def main():
     with open(MANPAGE, encoding="utf-8") as f:
         doc = documented(f.read())
     figures_as_text(doc)
+    movable_heap_alone(doc)
     at_exit(doc)
     on_a_signal()
     signals_of_others()
