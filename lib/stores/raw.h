@@ -50,7 +50,7 @@ typedef struct tmi_slabs {
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
     size_t used_pages;       // touched and not empty, in all slabs
-    size_t empty_pages;      // in all slabs
+    size_t touched_pages;    // in all slabs
     size_t used_ends;        // slabs whose last slot ends in a page in use
     uint32_t leaving_slots, leaving_pages; // taken out while the kernel is at them
     bool sparse;             // R7; caches look at this one and rests_until without the lock

@@ -41,11 +41,10 @@ static void fill_bits(uint64_t *bits, unsigned n)
 }
 
 /* Pages of a slab come into use; or, with -1, these are in use no more. */
-static void count_used(tmi_slabs_t *s, const tmi_class_info_t *c, uint64_t pages, size_t sign)
+static inline void count_used(tmi_slabs_t *s, const tmi_class_info_t *c, uint64_t pages, size_t sign)
 {
-    size_t last = ((size_t)c->slots * c->size - 1) >> tmi_os_page_shift;
     tmi_own_add(&s->used_pages, sign * tmi_popcount(pages)); // statistics read them without the lock
-    tmi_own_add(&s->used_ends, sign * (pages >> last & 1));
+    tmi_own_add(&s->used_ends, sign * (pages >> c->end_page & 1));
 }
 
 tmi_slab_t *tmi_slab_make(unsigned cls)
@@ -77,6 +76,7 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
         slab->touched = tmi_low_bits(pages_of_slab(c));
         tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
         count_used(&tmi_slabs[cls], c, slab->touched, 1);
+        tmi_own_add(&tmi_slabs[cls].touched_pages, pages_of_slab(c));
         tmi_slab_add_empty(slab, slab->touched);
     }
     tmi_own_add(&tmi_slabs[cls].nslabs, 1);
@@ -105,7 +105,7 @@ void tmi_slab_release(tmi_slab_t *slab)
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
     count_used(s, c, slab->touched & ~slab->empty, (size_t)-1);
-    tmi_own_add(&s->empty_pages, -(size_t)tmi_popcount(slab->empty));
+    tmi_own_add(&s->touched_pages, -(size_t)tmi_popcount(slab->touched));
     tmi_own_add(&s->nfree, -(size_t)c->slots);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
@@ -142,28 +142,24 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
         count_used(&tmi_slabs[slab->cls], &tmi_classes[slab->cls], fresh | refilled, 1);
     if (TM_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
+        tmi_own_add(&tmi_slabs[slab->cls].touched_pages, tmi_popcount(fresh));
         tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
         (void)tmi_debt_pay(&tmi_slabs[slab->cls].debt, tmi_popcount(fresh) * tmi_os_page_size);
     }
     if (TM_UNLIKELY(refilled != 0)) {
         slab->empty &= ~refilled;
-        tmi_own_add(&tmi_slabs[slab->cls].empty_pages, -(size_t)tmi_popcount(refilled));
         tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
         if (slab->empty == 0)
             tmi_dlist_remove(&slab->purge_link);
     }
 }
 
-void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
+void tmi_slab_note_empty(tmi_slab_t *slab, uint64_t pages)
 {
-    pages &= slab->touched & ~slab->empty;
-    if (pages == 0)
-        return;
     if (slab->empty == 0)
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
     slab->empty |= pages;
     count_used(&tmi_slabs[slab->cls], &tmi_classes[slab->cls], pages, (size_t)-1);
-    tmi_own_add(&tmi_slabs[slab->cls].empty_pages, tmi_popcount(pages));
     tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
 }
 
@@ -172,7 +168,7 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
     size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
     slab->empty &= ~pages;
     slab->touched &= ~pages;
-    tmi_own_add(&tmi_slabs[slab->cls].empty_pages, -(size_t)tmi_popcount(pages));
+    tmi_own_add(&tmi_slabs[slab->cls].touched_pages, -(size_t)tmi_popcount(pages));
     tmi_discount(slab_empty_bytes, bytes);
     tmi_discount(slab_bytes, bytes);
     if (slab->empty == 0)
@@ -213,14 +209,14 @@ tmi_raw_figures_t tmi_raw_figures(unsigned cls)
     const tmi_class_info_t *c = &tmi_classes[cls];
     size_t slots = tmi_load_relaxed(&s->nslabs) * c->slots, nfree = tmi_load_relaxed(&s->nfree);
     size_t used = tmi_load_relaxed(&s->used_pages), end = tmi_round_up((size_t)c->slots * c->size, tmi_os_page_size);
-    size_t pages = tmi_min(tmi_load_relaxed(&s->leaving_pages), used);
+    size_t pages = tmi_min(tmi_load_relaxed(&s->leaving_pages), used), touched = tmi_load_relaxed(&s->touched_pages);
     nfree = tmi_min(nfree + tmi_load_relaxed(&s->leaving_slots), slots);
     return (tmi_raw_figures_t){
         .slabs = tmi_load_relaxed(&s->nslabs),
         .taken = slots - nfree,
         .nfree = nfree,
         .used = (used - pages) << tmi_os_page_shift,
-        .empty = (tmi_load_relaxed(&s->empty_pages) + pages) << tmi_os_page_shift,
+        .empty = (touched > used ? touched - used + pages : pages) << tmi_os_page_shift,
         .slack = tmi_load_relaxed(&s->used_ends) * (end - (size_t)c->slots * c->size),
     };
 }

@@ -276,6 +276,7 @@ static void look_now_and_then(void)
 
 static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 {
+    tmi_request_poll();
     if (anything_to_do() && wake_helper()) {
         disarm(cache);
         return;
@@ -289,7 +290,6 @@ static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 
 void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
 {
-    tmi_request_poll();
     if (TM_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
         disarm(cache);
     else

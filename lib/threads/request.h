@@ -1,9 +1,9 @@
 /* request.h - work that somebody else asks for, done where the heap comes by anyway.
  *
  * Idea: whoever cannot do a piece of work where it is (a signal handler, a tool outside the process, a clock) leaves a
- * request, and the next slow path of malloc, free or a handle, or a helper thread at its rounds, serves it. With
- * nothing left a slow path pays one load and a branch; fast paths know nothing of it. A program that never takes a
- * slow path serves nothing, and its heap has not changed either.
+ * request. The next slow path of malloc or of a handle, or of free while pages are empty, serves it, or a helper thread
+ * at its rounds. With nothing left a slow path pays one load and a branch; fast paths know nothing of it. A program
+ * that never takes a slow path serves nothing, and its heap has not changed either.
  *
  *   tmi_requests    | STATS | TRIM | PROFILE | CLOCK |     one word, a byte each, lowest address first
  *
