@@ -10,7 +10,8 @@
  *
  *  "May be resident" is meant so: the pages have been handed out since the kernel gave them. Those that the program has
  *  not written to since then are in the figures but not in its resident set: of a large block, of a medium one (32 to
- *  256 KiB) that does not fill its slot, and of cached blocks.
+ *  256 KiB) that does not fill its slot, and of cached blocks. Where the kernel makes huge pages it is the other way
+ *  round too: all of such a page is resident, whatever of it has been handed out.
  *
  *  Each figure was true a moment ago; while other threads allocate they are no snapshot. None of these functions
  *  takes a lock that it would have to wait for, or allocates: all may be called from any thread, and from signal

@@ -35,17 +35,23 @@ void tmi_request_every(tmi_request_t which, uint32_t ms)
         tmi_request_leave(TMI_REQUEST_CLOCK);
 }
 
-/* The next time counts from now: what was missed is not made up for. */
+/* The next time counts from now: what was missed is not made up for. Of threads that find a request due one leaves it. */
 static void look_at_the_clock(uint32_t now)
 {
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
         client_t *c = &clients[which];
-        uint32_t every = tmi_load_relaxed(&c->every);
-        if (every == 0 || (int32_t)(now - tmi_load_relaxed(&c->due)) < 0)
-            continue;
-        tmi_store_relaxed(&c->due, now + every);
-        tmi_request_leave((tmi_request_t)which);
+        uint32_t every = tmi_load_relaxed(&c->every), due = tmi_load_relaxed(&c->due); // relaxed: they pace
+        if (every != 0 && (int32_t)(now - due) >= 0 && tmi_cas_relaxed(&c->due, &due, now + every))
+            tmi_request_leave((tmi_request_t)which);
     }
+}
+
+static bool any_left(void)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        if (tmi_load_relaxed(byte_of(which)) != 0) // relaxed: seen late, it is served late
+            return true;
+    return false;
 }
 
 static void on_signal(int number)
@@ -96,10 +102,10 @@ void tmi_request_serve(void)
 {
     uint32_t nobody = 0;
     int before = errno;
-    if (tmi_lock_forking_here() || !tmi_cas_acquire(&serving, &nobody, 1)) // pairs: the release below
-        return;
     if (tmi_load_relaxed(byte_of(TMI_REQUEST_CLOCK)) != 0)
         look_at_the_clock(tmi_os_now_ms());
+    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&serving, &nobody, 1)) // pairs: the release below
+        return;
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
         serve(which);
     tmi_store_release(&serving, 0);

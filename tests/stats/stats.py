@@ -52,7 +52,7 @@ class Work:
 
 def smaps_rss(pid):
     with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as f:
-        return sum(int(line.split()[1]) * 1024 for line in f if line.startswith("Rss:"))
+        return sum(int(line.split()[1]) * 1024 for line in f if line.startswith(("Rss:", "Swap:")))
 
 
 def wait_for(condition):

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { BLOCKS = 100000, OBJECTS = 50000, LARGE = 40 };
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     pthread_t t;
     static char out[1 << 12], in[1 << 12]; // a buffer of stdio's own would come from malloc
+    (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); // in a huge page more is resident than was handed out
     (void)setvbuf(stdout, out, _IOFBF, sizeof out);
     (void)setvbuf(stdin, in, _IOFBF, sizeof in);
     if (strcmp(mode, "handler") == 0)
