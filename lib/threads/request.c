@@ -35,7 +35,8 @@ void tmi_request_every(tmi_request_t which, uint32_t ms)
         tmi_request_leave(TMI_REQUEST_CLOCK);
 }
 
-/* The next time counts from now: what was missed is not made up for. Of threads that find a request due one leaves it. */
+/* The next time counts from now: what was missed is not made up for. Of threads that find a request due, one leaves
+ * it. */
 static void look_at_the_clock(uint32_t now)
 {
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {

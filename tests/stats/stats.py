@@ -302,6 +302,15 @@ def on_a_signal():
     tap((status, said, faults) == (0, "", []), "and each answer adds up", status, said, *faults[:3])
 
 
+def forks_meanwhile():
+    path = os.path.join(SCRATCH, "forks.json")
+    status, said = Work("stats:json,stats_signal:12,stats_interval:1,stats_file:" + path, "forks").end()
+    texts = [json.loads(line) for line in lines_of(path)]
+    faults = [f for text in texts for f in sum_faults(text)]
+    tap((status, said, faults) == (0, "", []), "forks and signals in a storm of allocations", status, said, *faults[:3])
+    tap(len({text["pid"] for text in texts}) == 61, "parent and children have written, each whole lines", len(texts))
+
+
 def signals_of_others():
     path = os.path.join(SCRATCH, "others.json")
     w = Work("stats_signal:12,stats_file:" + path, "handler")
@@ -354,6 +363,7 @@ def main():
     movable_heap_alone(doc)
     at_exit(doc)
     on_a_signal()
+    forks_meanwhile()
     signals_of_others()
     every_so_often()
     files_that_cannot_be_written()

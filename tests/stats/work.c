@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BLOCKS = 100000, OBJECTS = 50000, LARGE = 40 };
@@ -63,6 +64,38 @@ static void *churn(void *unused)
     return unused;
 }
 
+static void *send_signals(void *unused)
+{
+    for (;;) {
+        (void)kill(getpid(), SIGUSR2);
+        (void)usleep(300);
+    }
+    return unused;
+}
+
+/* Children that allocate and get signals too, of a process whose threads do. */
+static int fork_often(void)
+{
+    enum { FORKS = 60, CALLS = 50 };
+    pthread_t t;
+    (void)pthread_create(&t, NULL, churn, NULL);
+    (void)pthread_create(&t, NULL, send_signals, NULL);
+    for (int i = 0; i < FORKS; i++) {
+        int status;
+        pid_t child = fork();
+        for (size_t k = 0; child == 0 && k < CALLS; k++) {
+            void *p = malloc(k * 1000);
+            (void)kill(getpid(), SIGUSR2);
+            free(p);
+        }
+        if (child == 0)
+            exit(0);
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int answer(void)
 {
     static char line[64];
@@ -99,6 +132,8 @@ int main(int argc, char **argv)
         return free(malloc(100)), 0;
     if (strcmp(mode, "free") == 0)
         return free(malloc(100)), 0;
+    if (strcmp(mode, "forks") == 0)
+        return fork_often();
     (void)puts("ready");
     (void)fflush(stdout);
     int status = answer();
