@@ -45,9 +45,12 @@ class Work:
 
     def end(self):
         """Its exit status and stderr."""
-        self.process.stdin.close()
-        said = self.process.stderr.read()
-        return self.process.wait(PATIENCE), said
+        try:
+            said = self.process.communicate(timeout=PATIENCE)[1]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return "it hung", self.process.communicate()[1]
+        return self.process.returncode, said
 
 
 def smaps_rss(pid):
