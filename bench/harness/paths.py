@@ -14,6 +14,8 @@ RESULTS = os.path.join(BUILD, "results")
 
 MEASURE = os.path.join(BIN, "measure")
 PROBE = os.path.join(LIB, "probe.so")
+RECORDER = os.path.join(LIB, "recorder.so")
+REPLAY = os.path.join(BIN, "need-replay")
 SLOW = os.path.join(LIB, "slow_malloc.so")
 TINYMEM = os.path.join(ROOT, "build", "release", "libtinymem.so")
 

@@ -7,7 +7,7 @@ time-left line. A program whose output is 'compare' must print the same under ev
 import fnmatch
 from dataclasses import dataclass
 
-SUITES = ("programs", "startup", "frag", "need", "micro", "handles", "picture")
+SUITES = ("programs", "startup", "frag", "need", "replay", "micro", "handles", "picture")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Program:
     server: str = ""           # a workload of harness/servers.py instead of argv
     repeat: int = 1
     variants: tuple = ()       # what it is also built as: argv[0] with this ending
-    form: str = ""             # of the suites handles and need: benchmark | callgrind | figures
+    form: str = ""             # of the suites handles and need: benchmark | callgrind | figures; of replay: recorded
     seconds: float = 3.0
 
 
@@ -62,6 +62,14 @@ def need(name, what, program, *argv, **kw):
 
 def need_real(name, what, *argv, **kw):
     return Program("need-" + name, "need", "need", what, argv, form="figures", **kw)
+
+
+def made(name, what):
+    return Program("replay-" + name, "replay", "replay", what, ("{bin}/need-replay", name), seconds=1.0)
+
+
+def recorded(name, what, *argv, **kw):
+    return Program("replay-" + name, "replay", "replay", what, argv, form="recorded", **kw)
 
 
 def micro(name, what):
@@ -201,6 +209,35 @@ NEED = [
               server="postgres-sort", n=400, quick=40, needs=("setpriv", "psql"), seconds=9),
 ]
 
+REPLAY = [
+    made("first-burst", "256 MiB for a second, then asleep"),
+    made("first-burst-ticking", "the same, and the program runs on"),
+    *(made("bursts-%dms" % (150 << i), "64 MiB for 40 ms, each %d ms for 30 s, five times at least, then asleep" % (150 << i))
+      for i in range(8)),
+    made("sawtooth-500ms", "16 to 128 MiB within 500 ms, and down at once, for 30 s"),
+    made("sawtooth-3s", "the same within 3 s"),
+    made("growth", "4 MiB a second"),
+    made("phases-1s", "48 MiB of one size after another for a second each, a fiftieth survives"),
+    made("phases-6s", "the same for 6 s each"),
+    made("day", "a server's day in two minutes: sessions, and requests of 100 ms"),
+    made("cache", "200 MiB whose sizes wander"),
+    recorded("python", "python3, PYTHONMALLOC=malloc: dicts, JSON, sorting, classes", "/usr/bin/python3", "{scripts}/objects.py",
+             "{n}", n=25, quick=2, env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",), seconds=7),
+    recorded("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped", "/usr/bin/python3",
+             "{scripts}/frame.py", "{n}", n=100, quick=10, env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",),
+             seconds=5),
+    recorded("g++", "g++ -O1 on templates of ours: cc1plus", "g++", "-std=c++17", "-O1", "-DDEPTH={n}", "-c",
+             "{scripts}/templates.cpp", "-o", "{tmp}/out.o", n=9, quick=1, needs=("g++",), seconds=5),
+    recorded("ruby-threads", "ruby: sixteen threads write and read JSON, and end", "ruby", "{scripts}/json_threads.rb", "{n}", n=6,
+             quick=1, needs=("ruby",), seconds=8),
+    recorded("jq", "jq: builds, groups, sorts and prints JSON", "jq", "-n", "--argjson", "n", "{n}", "-f", "{scripts}/build.jq",
+             n=40, quick=3, needs=("jq",), seconds=3),
+    recorded("bursts", "need-bursts: 64 MiB each 150 ms", "{bin}/need-bursts", "{n}", "335", "200000", "150", "1", n=30, quick=4,
+             seconds=21),
+    recorded("redis", "redis-server: keys with values of 100 to 400 bytes, then FLUSHALL", server="redis-flush", n=400, quick=40,
+             needs=("redis-server", "redis-benchmark", "redis-cli"), seconds=9),
+]
+
 MICRO = [
     micro("malloc", "malloc, calloc, realloc, free by size and pattern; aligned; large"),
     micro("threads", "malloc and free in several threads, across threads, thread start and end"),
@@ -238,7 +275,7 @@ PICTURE = [
             n=100, quick=10, variants=("-handles",), seconds=12),
 ]
 
-PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + MICRO + HANDLES + PICTURE
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + PICTURE
 
 
 def valid_names():

@@ -15,10 +15,10 @@ import shutil
 import sys
 import time
 
-from . import fragrun, handlesrun, inputs, microrun, needrun, runner, servers
+from . import fragrun, handlesrun, inputs, microrun, needrun, replayrun, runner, servers
 
 RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles,
-           "need": needrun.run_need, "picture": fragrun.run_frag}
+           "need": needrun.run_need, "replay": replayrun.run_replay, "picture": fragrun.run_frag}
 
 
 @contextlib.contextmanager
@@ -44,7 +44,10 @@ def variant_of(allocator):
 
 
 def runs_under(program, allocator):
-    """Programs of the handles suite need handles; under an allocator with them others need to be built for it."""
+    """Programs of the handles suite need handles; under an allocator with them others need to be built for it. A replay
+    compares policies, not allocators, and runs once."""
+    if program.suite == "replay":
+        return getattr(allocator, "name", allocator) == "glibc"
     variant = variant_of(allocator)
     return variant in program.variants if variant else program.suite != "handles"
 

@@ -98,11 +98,13 @@ static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, un
     return p != NULL ? p : tmi_large_alloc(size, align, how & ZEROED);
 }
 
-/* A slot of at least a page, zeroed: of the thread's, or one whose untouched part is known. */
+/* A slot of at least a page, zeroed: one that threads have freed, or one whose untouched part is known. */
 static void *zeroed_slot(tmi_thread_t *t, unsigned cls, size_t size)
 {
-    if (t != NULL && t->cache.magazines[cls].top[-1] != NULL)
-        return memset(tmi_cache_alloc(&t->cache, cls), 0, size);
+    if (t != NULL && (t->cache.magazines[cls].top[-1] != NULL || tmi_depot_count(cls) > 0)) {
+        void *p = tmi_cache_alloc(&t->cache, cls);
+        return p != NULL ? memset(p, 0, size) : NULL;
+    }
     size_t zero_from = 0;
     void *p = tmi_raw_take_zeroed(cls, &zero_from);
     return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;

@@ -177,6 +177,7 @@ static tm_handle_t bound(size_t size, size_t align, bool zero)
     }
     note_rounding(size, tmi_object_usable(address_of(h)));
     tmi_compactor_poll();
+    tmi_pacer_allocated();
     return h;
 }
 
@@ -231,7 +232,9 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
 {
     unsigned cls = tmi_pagemap_movable(p);
     uint32_t index = tmi_handle_index(next);
+    size_t extent = 0;
     if (cls == TMI_MCLASS_LARGE) {
+        extent = tmi_object_usable(p);
         require_loose_at_put(&tmi_span_of(p)->attributes, next);
         put_extent(p, index, next & TMI_WORD_GENERATION, last);
     } else {
@@ -246,6 +249,7 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
         }
     }
     tmi_compactor_poll();
+    tmi_pacer_freed(NULL, extent);
 }
 
 void tmi_object_free(tm_handle_t h)

@@ -65,11 +65,20 @@ size_t tmi_mslab_bytes(const tmi_class_info_t *c, size_t n)
     return tmi_round_up(c->start + n * c->size, tmi_os_page_size);
 }
 
+/* Modulo 2^64. A statistic: purging counts without the lock. */
+static void count_touched(unsigned cls, size_t bytes)
+{
+    (void)tmi_add_relaxed(&tmi_mslabs[cls].touched_bytes, bytes);
+    tmi_count(movable_bytes, bytes);
+}
+
 void tmi_mslab_touch(tmi_mslab_t *slab, uint64_t pages)
 {
     uint64_t fresh = pages & ~slab->touched;
+    if (fresh == 0)
+        return;
     slab->touched |= fresh;
-    (void)tmi_add_relaxed(&tmi_mslabs[slab->cls].touched_bytes, (size_t)tmi_popcount(fresh) << tmi_os_page_shift);
+    count_touched(slab->cls, (size_t)tmi_popcount(fresh) << tmi_os_page_shift);
 }
 
 static void fill(tmi_mslab_t *slab, unsigned cls, char *span, bool dirty)
@@ -106,7 +115,7 @@ tmi_mslab_t *tmi_mslab_make(unsigned cls)
     fill(slab, cls, span, dirty);
     tmi_own_add(&s->nslabs, 1);
     tmi_own_add(&s->nfree, c->slots);
-    (void)tmi_add_relaxed(&s->touched_bytes, (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift);
+    count_touched(cls, (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift);
     tmi_mslab_relevel(slab);
     return slab;
 }
@@ -189,7 +198,7 @@ tmi_released_t tmi_mslab_release(tmi_mslab_t *slab)
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(&s->nslabs, -1);
     tmi_own_add(&s->nfree, -(size_t)c->slots);
-    (void)tmi_sub_relaxed(&s->touched_bytes, bytes);
+    count_touched(cls, -bytes);
     keep_attributes(cls, slab->attributes);
     if (!has_books_inside(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
@@ -279,7 +288,7 @@ size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
         slab->touched &= ~run;
         tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);
         tmi_count(purged_movable_bytes, (size_t)n << tmi_os_page_shift);
-        (void)tmi_sub_relaxed(&tmi_mslabs[slab->cls].touched_bytes, (size_t)n << tmi_os_page_shift); // a statistic, without the lock
+        count_touched(slab->cls, -((size_t)n << tmi_os_page_shift));
     }
     return done;
 }

@@ -35,12 +35,13 @@ tmi_slab_t *tmi_slab_make(unsigned cls);
 void tmi_slab_release(tmi_slab_t *slab);
 /* Put the slab into the list that its nfree asks for (R4). Whether it is there is told without a division. */
 void tmi_slab_change_level(tmi_slab_t *slab);
-static inline void tmi_slab_relevel(tmi_slab_t *slab)
+static inline void tmi_slab_relevel_of(tmi_slab_t *slab, const tmi_class_info_t *c)
 {
-    uint32_t slots = tmi_classes[slab->cls].slots, above = slab->nfree * TMI_RAW_LEVELS - slab->level * slots;
+    uint32_t slots = c->slots, above = slab->nfree * TMI_RAW_LEVELS - slab->level * slots;
     if (TM_UNLIKELY(slab->level >= TMI_RAW_LEVELS || slab->nfree == 0 || above >= slots))
         tmi_slab_change_level(slab);
 }
+static inline void tmi_slab_relevel(tmi_slab_t *slab) { tmi_slab_relevel_of(slab, &tmi_classes[slab->cls]); }
 /* Note pages in use again, or empty now; keeps R2, R5 and the counters. */
 void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages);
 void tmi_slab_note_empty(tmi_slab_t *slab, uint64_t pages); // touched, and not yet noted

@@ -2,7 +2,7 @@
 #include "host/report.h"
 #include "stores/raw_impl.h"
 
-/* n slots of the slab have come back, before its books follow. */
+/* n slots come back, the first of them to this slab, which stands for all: a sample. Before its nfree follows. */
 static void note_homing(tmi_slabs_t *s, const tmi_slab_t *slab, size_t n)
 {
     bool taken_from = s->nonempty != 0 && s->levels[tmi_lowest_bit(s->nonempty)].next == &slab->level_link;
@@ -90,7 +90,7 @@ static inline bool settle(tmi_slab_t *slab, const tmi_class_info_t *c, uint64_t 
     }
     if (TM_UNLIKELY(pages != 0))
         tmi_slab_add_empty(slab, tmi_slab_emptied(slab, pages));
-    tmi_slab_relevel(slab);
+    tmi_slab_relevel_of(slab, c);
     return true;
 }
 
@@ -136,8 +136,10 @@ static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *sla
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
     tmi_slabs_t *s = &tmi_slabs[cls];
-    bool loose = tmi_raw_loose(cls), there = true;
+    bool there = true;
     size_t k = 0;
+    if (slabs[0] != NULL && TM_UNLIKELY(tmi_raw_loose(cls)))
+        note_homing(s, slabs[0], n);
     while (k < n && there) {
         tmi_slab_t *slab = slabs[k];
         uint64_t pages;
@@ -146,8 +148,6 @@ static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *sla
             tmi_fatal(function, slots[k], "double free: its slab is gone");
         }
         size_t run = put_run(slab, c, slots + k, slabs + k, n - k, function, &pages);
-        if (TM_UNLIKELY(loose))
-            note_homing(s, slab, run);
         there = settle(slab, c, pages, (uint32_t)run);
         k += run;
     }

@@ -185,9 +185,26 @@ static bool bits_all_set(const uint64_t *bits, size_t from, size_t to)
     return true;
 }
 
+/* Those of a run of pages that no taken slot touches. A slot has a page or more. */
+static uint64_t emptied_run(const tmi_slab_t *slab, const tmi_class_info_t *c, uint64_t run)
+{
+    size_t start = (size_t)tmi_lowest_bit(run) << tmi_os_page_shift;
+    size_t end = ((size_t)tmi_log2(run) + 1) << tmi_os_page_shift;
+    for (size_t i = tmi_slot_index(c, start); i < c->slots && i * c->size < end; i++)
+        if ((slab->free[i / 64] >> (i % 64) & 1) == 0)
+            run &= ~tmi_slot_pages(c, i);
+    return run;
+}
+
 uint64_t tmi_slab_emptied(const tmi_slab_t *slab, uint64_t pages)
 {
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
     uint64_t result = 0;
+    if (c->size >= tmi_os_page_size)
+        for (uint64_t run; pages != 0; pages &= ~run) {
+            run = tmi_lowest_run(pages);
+            result |= emptied_run(slab, c, run);
+        }
     for (; pages != 0; pages &= pages - 1)
         if (tmi_slab_page_free(slab, tmi_lowest_bit(pages)))
             result |= pages & -pages;

@@ -13,7 +13,8 @@ _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks 
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
 static uint32_t unlocks;      // objects whose locks have ended so far. Relaxed: see seen_t
-static uint32_t asleep;       // futex: 1 while the thread sleeps without a clock
+enum { AWAKE, ASLEEP, CALLED, WATCHING };
+static uint32_t asleep;       // futex, not AWAKE while the thread sleeps; see wait_asleep
 static bool stepping;         // there is work, and no thread for it
 static uint64_t longest_step;
 
@@ -111,7 +112,7 @@ static bool background_batch(bool quiet)
         if (r == TMI_COMPACT_NOTHING)
             return false;
         if (idle) {
-            tmi_pacer_background_pass(quiet); // what was emptied just now a busy program may want for new slabs
+            tmi_pacer_background_pass(); // what was emptied just now a busy program may want for new slabs
             return true;
         }
     }
@@ -157,15 +158,57 @@ static seen_t what_is_seen(void) { return (seen_t){tmi_load_relaxed(&polls), tmi
 /* About to sleep. False: something has happened since. */
 static bool fall_asleep(seen_t seen)
 {
-    tmi_store_relaxed(&asleep, 1);
-    tmi_fence_full(); // pairs: wake_if_asleep
+    tmi_store_relaxed(&asleep, ASLEEP);
+    tmi_fence_full(); // pairs: wake_if_asleep, call_for_pacer
     seen_t now = what_is_seen();
     if (now.polls == seen.polls && now.unlocks == seen.unlocks)
         return true;
-    tmi_store_relaxed(&asleep, 0);
+    tmi_store_relaxed(&asleep, AWAKE);
     return false;
 }
 
+/* Called by the pacer. Awake or watching, the thread does a pass before long. */
+static void call_for_pacer(void)
+{
+    uint32_t state = ASLEEP;
+    if (tmi_load_relaxed(&asleep) == ASLEEP && tmi_cas_relaxed(&asleep, &state, CALLED)) // relaxed: after a full fence
+        tmi_os_futex_wake_one(&asleep);
+}
+
+/* From one state of sleep to another. False: the thread has been woken. */
+static bool sleep_as(uint32_t state)
+{
+    uint32_t now = tmi_load_relaxed(&asleep);
+    while (now != AWAKE)
+        if (tmi_cas_relaxed(&asleep, &now, state))
+            return true;
+    return false;
+}
+
+/* Wait for the pacer's next pass, or until something wakes the thread, or at most so long (0: without a clock); then see to
+ * the pass. A call finds ASLEEP only: while a pass is due anyway the state is WATCHING, and a call costs nobody anything.
+ * The state goes back to ASLEEP before the pass looks, with a full fence between: as in fall_asleep no work is lost. */
+static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
+{
+    uint32_t due = tmi_pacer_serve(idle_ms), ms = due;
+    if (due > 0 && !sleep_as(WATCHING))
+        return;
+    if (at_most > 0 && (ms == 0 || ms > at_most))
+        ms = at_most;
+    if (tmi_load_relaxed(&tmi_thread_main_left) && (ms == 0 || ms > TMI_HELPER_LOOK_MS))
+        ms = TMI_HELPER_LOOK_MS;
+    if (ms > 0)
+        (void)tmi_os_futex_wait_ms(&asleep, due > 0 ? WATCHING : ASLEEP, ms);
+    else
+        tmi_os_futex_wait(&asleep, ASLEEP);
+    if (tmi_load_relaxed(&asleep) == CALLED)
+        tmi_os_sleep_ms(TMI_PACER_SOON_MS); // more is to come
+    tmi_helper_look_around();
+    (void)sleep_as(ASLEEP);
+    tmi_fence_full(); // pairs: call_for_pacer
+}
+
+/* Passes of the pacer go on meanwhile, as long as there is something to watch. */
 static void sleep_until_polled(seen_t seen)
 {
     tmi_lock(&tmi_compact_lock);
@@ -173,17 +216,13 @@ static void sleep_until_polled(seen_t seen)
     tmi_unlock(&tmi_compact_lock);
     if (!fall_asleep(seen))
         return;
-    while (tmi_load_relaxed(&asleep) != 0) {
-        if (TM_LIKELY(!tmi_load_relaxed(&tmi_thread_main_left))) { // else main_leaves has stored 0, or will
-            tmi_os_futex_wait(&asleep, 1);
-        } else {
-            (void)tmi_os_futex_wait_ms(&asleep, 1, TMI_HELPER_LOOK_MS);
-            tmi_helper_look_around();
-        }
-    }
+    uint32_t begun = tmi_os_now_ms();
+    while (tmi_load_relaxed(&asleep) != AWAKE)
+        wait_asleep(tmi_os_now_ms() - begun, 0);
 }
 
-/* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or the program has taken a slow path. */
+/* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or the
+ * program has taken a slow path. */
 static void sleep_until_let_go(seen_t seen)
 {
     enum { LOOK_MS = 400 };
@@ -192,12 +231,12 @@ static void sleep_until_let_go(seen_t seen)
     if (!fall_asleep(seen))
         return;
     do {
-        while (tmi_load_relaxed(&asleep) != 0 && tmi_os_futex_wait_ms(&asleep, 1, LOOK_MS)) {
-        }
-        tmi_helper_look_around();
+        uint32_t begun = tmi_os_now_ms();
+        while (tmi_load_relaxed(&asleep) != AWAKE && tmi_os_now_ms() - begun < LOOK_MS)
+            wait_asleep(0, LOOK_MS);
         held &= tmi_pin_look(&now);
-    } while (tmi_load_relaxed(&asleep) != 0 && held && now == before);
-    tmi_store_relaxed(&asleep, 0);
+    } while (tmi_load_relaxed(&asleep) != AWAKE && held && now == before);
+    tmi_store_relaxed(&asleep, AWAKE);
 }
 
 /* How often objects could not be moved so far because they were in use, but for locks. */
@@ -251,19 +290,30 @@ static void settle(uint32_t seen)
     }
     while (tmi_load_relaxed(&polls) == seen && background_batch(true)) { // tidying, when little is worth moving
     }
-    tmi_pacer_background_pass(true);
 }
 
 /* Called by main. The mover sleeps without a clock no more. */
 static void main_leaves(void)
 {
-    tmi_store_relaxed(&asleep, 0);
+    tmi_store_relaxed(&asleep, AWAKE);
     tmi_os_futex_wake_one(&asleep);
+}
+
+/* Between two looks of the thread at its own work. */
+static void serve_pacer_when_due(void)
+{
+    static uint32_t served, due; // owner: the thread
+    uint32_t now = tmi_os_now_ms();
+    if (now - served < due)
+        return;
+    served = now;
+    due = tmi_max(tmi_pacer_serve(0), TMI_PACER_SOON_MS);
 }
 
 static void *work(void *unused)
 {
     tmi_store_release(&tmi_thread_main_watcher, main_leaves); // pairs: tell_that_main_leaves
+    tmi_pacer_serve_by(call_for_pacer);
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
     bool tried = false;
     for (;;) {
@@ -286,7 +336,7 @@ static void *work(void *unused)
         if (did) {
             rest(tmi_compact_figure(time_ns) - before);
         } else {
-            tmi_pacer_background_pass(false);
+            serve_pacer_when_due();
             nap();
         }
     }
@@ -299,9 +349,9 @@ static tmi_helper_t mover = {.work = work};
 static void wake_if_asleep(void)
 {
     tmi_fence_full(); // the count before the look; pairs: fall_asleep
-    if (TM_LIKELY(tmi_load_relaxed(&asleep) == 0))
+    if (TM_LIKELY(tmi_load_relaxed(&asleep) == AWAKE))
         return;
-    tmi_store_relaxed(&asleep, 0);
+    tmi_store_relaxed(&asleep, AWAKE);
     tmi_os_futex_wake_one(&asleep);
 }
 
@@ -441,7 +491,7 @@ void tmi_compactor_after_fork(void)
 {
     tmi_helper_after_fork(&mover);
     tmi_store_relaxed(&stepping, false);
-    tmi_store_relaxed(&asleep, 0);
+    tmi_store_relaxed(&asleep, AWAKE);
     tmi_pin_forget_others(tmi_self_);
     if (tmi_pin_asymmetric())
         (void)tmi_os_fence_register(); // inherited or not: asking twice does no harm

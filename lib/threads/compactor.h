@@ -1,10 +1,12 @@
 /* compactor.h - when compaction runs: by a thread of its own, by steps, or until nothing is left to gain.
  *
- * Idea: waste is measured, not guessed: what moving could free, from the books of the classes. The background thread is started when that first
- * exceeds what a busy program is left with (compact_churn), and works batch by batch, sleeping in proportion (compact_cpu). When the program
- * has been quiet for a moment it empties the caches of threads that sleep, goes down to compact_target, gives empty pages back, and
- * then sleeps without a clock until a slow path of the program wakes it. While pins or scopes keep it from what there is to gain it looks at them now and then,
- * so that a heap does not stay as it is because of a pin that outlived the last free.
+ * Idea: waste is measured, not guessed: what moving could free, from the counts of the classes. The background thread is
+ * started when that first exceeds what a busy program is left with (compact_churn), and works batch by batch, sleeping in
+ * proportion (compact_cpu). When the program has been quiet for a moment it empties the caches of threads that sleep, goes
+ * down to compact_target, and then sleeps until a slow path of the program wakes it. It is the pacer's helper as well
+ * (pacer.h): passes of the pacer go on while it sleeps, until the program has stopped and nearly all that is empty has gone
+ * back; from then on it has no clock. While pins or scopes keep it from what there is to gain it looks at them now and
+ * then, so that a heap does not stay as it is because of a pin that outlived the last free.
  *
  * Q1  The thread holds the mover's lock for one piece of a batch at a time, and not while membarrier(GLOBAL) waits.
  * Q2  A batch that another thread finds pending it may carry on.

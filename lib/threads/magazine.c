@@ -260,14 +260,23 @@ static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
 
 enum { LOOK_AT = 8, TAKES = 16, OFTEN = 8 };
 
-/* The budget is used up, for the sixteenth time. When every eighth exchange comes here, the classes rob each other, and the bound is too low. A thread
- * alone is left with it: its exchanges cost little, since what it gives away nobody else takes, and memory counts more. */
-static void raise_bound(tmi_cache_t *cache)
+/* For each class of 8 to 32 KiB to have a slot takes 300 KiB. Of smaller slots a thread alone needs no more: its
+ * exchanges cost little, since what it gives away nobody else takes, and memory counts more. */
+static size_t bound_max(unsigned cls)
+{
+    if (tmi_caches_in_use() >= 2)
+        return TMI_THREAD_CACHE_MAX;
+    return tmi_classes[cls].size > MAGAZINE_BYTES / 8 ? TMI_THREAD_CACHE_ALONE : TMI_THREAD_CACHE_FIRST;
+}
+
+/* The budget is used up, for the sixteenth time. When every eighth exchange comes here, the classes rob each other, and
+ * the bound is too low. */
+static void raise_bound(tmi_cache_t *cache, unsigned cls)
 {
     bool often = cache->exchanges - cache->exchanges_then < TAKES * OFTEN;
     cache->takes = 0;
     cache->exchanges_then = cache->exchanges;
-    if (!often || cache->bound == TMI_THREAD_CACHE_MAX || tmi_caches_in_use() < 2)
+    if (!often || cache->bound >= bound_max(cls))
         return;
     cache->bound += TMI_THREAD_CACHE_STEP;
     cache->budget += TMI_THREAD_CACHE_STEP;
@@ -277,7 +286,7 @@ static void raise_bound(tmi_cache_t *cache)
 static void take_budget(tmi_cache_t *cache, unsigned cls)
 {
     if (++cache->takes == TAKES)
-        raise_bound(cache);
+        raise_bound(cache, cls);
     for (unsigned tries = 0; tries < LOOK_AT; tries++) {
         unsigned v = cache->victim;
         tmi_magazine_books_t *b = &cache->books[v];

@@ -10,7 +10,7 @@ size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent)
     size_t peak = tmi_max(tmi_load_relaxed(&n->peak), tmi_load_relaxed(&n->last_peak)); // relaxed: estimates
     size_t least = tmi_need_floor(live, keep_percent), below = peak > live ? peak - live : 0;
     size_t misfits = tmi_min(tmi_load_relaxed(&n->spans), live / 4);
-    return tmi_min(least + tmi_load_relaxed(&n->keep), tmi_max(below + below / 8 + least + misfits, live / 28));
+    return tmi_min(least + tmi_load_relaxed(&n->keep), tmi_max(below + below / 8 + least + misfits, live / TMI_NEED_PAST_PEAK));
 }
 
 size_t tmi_need_payment(size_t empty, size_t growth)
@@ -20,7 +20,7 @@ size_t tmi_need_payment(size_t empty, size_t growth)
 
 size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty)
 {
-    return tmi_max(summit + growth / 8, live_and_empty);
+    return tmi_max(summit + growth / (summit < TMI_NEED_SMALL_HEAP ? 2 : 8), live_and_empty);
 }
 
 static void end_interval(tmi_need_t *n, size_t least)
@@ -29,7 +29,7 @@ static void end_interval(tmi_need_t *n, size_t least)
     size_t unused = lowest > least ? lowest - least : 0;
     keep = keep > unused ? keep - unused : 0;
     if (n->regrets == 0)
-        keep = tmi_min(keep, tmi_max(n->keep / 2, used));
+        keep = tmi_min(keep, tmi_max(n->keep / TMI_NEED_FADE, used));
     tmi_store_relaxed(&n->spans, n->spans / 2);
     n->regrets = 0;
     tmi_store_relaxed(&n->keep, keep);

@@ -24,13 +24,15 @@
  *
  *   growth   g = L + E - T, of at least GROWTH_MIN
  *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel
- *   summit   T := max(T + g/8, L + E after the payment)
+ *   summit   T := max(T + g/8, L + E after the payment), with g/2 for g/8 while T < SMALL_HEAP
  *
  * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
- * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak.
+ * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak. A
+ * small heap has little to save, and pays no more than twice its peak.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
- * interval (USENIX 2001). To feed regret back into what is kept is ours.
+ * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on traces,
+ * beside other policies and with other constants.
  *
  * While more than about the floor is kept, time in which the program did not come by does not count, but for `longest_gap` ms of
  * it: else a program would find that a long sleep has taken from it what it works with. A helper thread is there all the
@@ -46,6 +48,9 @@
 #define TMI_NEED_FLOOR_MIN ((size_t)2 << 20)
 #define TMI_NEED_GROWTH_MIN ((size_t)256 << 10)
 #define TMI_NEED_GROWTH_KEEP ((size_t)256 << 10)
+#define TMI_NEED_SMALL_HEAP ((size_t)8 << 20)
+#define TMI_NEED_FADE 2       // K falls to this part of itself in an interval without regret
+#define TMI_NEED_PAST_PEAK 28 // part of L that is kept in any case if it was regretted
 
 typedef struct tmi_need {
     size_t keep;        // K, bytes

@@ -26,7 +26,8 @@ static size_t empty_bytes(void)
 }
 static size_t live_bytes(void)
 {
-    return tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
+    size_t raw = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
+    return raw + tmi_counter(movable_bytes) + tmi_counter(extent_bytes);
 }
 static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_options.purge_keep); }
 static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_options.purge_keep); }
@@ -105,11 +106,10 @@ bool tmi_pacer_step(void)
     return n > 0;
 }
 
-void tmi_pacer_background_pass(bool quiet)
+void tmi_pacer_background_pass(void)
 {
-    size_t kept = quiet ? tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_options.purge_keep) : with_slack(kept_bytes());
-    if (empty_bytes() > kept)
-        purge_patiently(quiet ? kept : kept_bytes());
+    if (empty_bytes() > with_slack(kept_bytes()))
+        purge_patiently(kept_bytes());
 }
 
 size_t tmi_pacer_purge_all(void)
@@ -126,7 +126,7 @@ size_t tmi_pacer_purge_all(void)
 
 /* ---- the helper thread ------------------------------------------------------------------------------------------- */
 
-enum { SOON_MS = 20, WATCH_MS = 200, STOPPED_MS = 1500 };
+enum { WATCH_MS = 200, STOPPED_MS = 1500 };
 enum { LINGER_MS = 1000 }; // also how long a process may outlive its last thread
 
 static void *help(void *unused);
@@ -172,14 +172,15 @@ static uint32_t still; // 0 since the last allocation. Relaxed: a hint
 
 static bool has_stopped(uint32_t now)
 {
-    static uint32_t since; // owner: the helper; relaxed: the next one may take over from one that is leaving
+    static uint32_t since; // relaxed: it paces
     if (tmi_load_relaxed(&still) == 0)
         tmi_store_relaxed(&since, now);
     tmi_store_relaxed(&still, 1);
     return now - tmi_load_relaxed(&since) >= STOPPED_MS;
 }
 
-static void pass_of_helper(void)
+/* Returns whether the program has stopped. */
+static bool pass_of_helper(void)
 {
     uint32_t now = tmi_os_now_ms();
     bool stopped = has_stopped(now);
@@ -192,21 +193,45 @@ static void pass_of_helper(void)
     }
     if (empty_bytes() > with_slack(kept_bytes()))
         purge_patiently(kept_bytes());
+    return stopped;
 }
+
+static uint32_t until_next_pass(void) { return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS; }
 
 /* What is kept for bursts is watched until it has been let go. */
 static void *help(void *unused)
 {
     do {
         while (anything_to_do() || wait_for_work()) {
-            tmi_os_sleep_ms(patience(empty_bytes() > with_slack(kept_bytes()) ? SOON_MS : WATCH_MS));
+            tmi_os_sleep_ms(patience(until_next_pass()));
             tmi_helper_look_around();
             tmi_request_poll();
-            pass_of_helper();
+            (void)pass_of_helper();
         }
     } while (!tmi_helper_leave(&helper, anything_to_do));
     return unused;
 }
+
+/* ---- another thread in its place ---------------------------------------------------------------------------------- */
+
+static void (*server)(void); // calls it
+
+void tmi_pacer_serve_by(void (*call)(void)) { tmi_store_release(&server, call); } // pairs: wake_helper
+
+uint32_t tmi_pacer_serve(uint32_t idle_ms)
+{
+    bool stopped = pass_of_helper();
+    size_t kept = tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_options.purge_keep);
+    if (anything_to_do())
+        return until_next_pass();
+    if (empty_bytes() <= kept)
+        return 0;
+    if (stopped)
+        purge_patiently(kept);
+    return stopped || idle_ms > 2 * STOPPED_MS ? 0 : WATCH_MS;
+}
+
+/* ---- calling it ---------------------------------------------------------------------------------------------------- */
 
 /* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it.
  * It is alone until more caches are in use than right after the fork; 0 in other processes. */
@@ -230,7 +255,12 @@ static bool wake_helper(void)
 {
     if (!may_have_helper())
         return false;
-    tmi_fence_full(); // the counts before both looks; pairs: wait_for_work, tmi_helper_leave
+    tmi_fence_full(); // the counts before both looks; pairs: wait_for_work, tmi_helper_leave, and the server's own fence
+    void (*call)(void) = tmi_load_acquire(&server); // pairs: tmi_pacer_serve_by
+    if (call != NULL) {
+        call();
+        return true;
+    }
     if (!tmi_helper_run(&helper))
         return false;
     if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
@@ -349,5 +379,6 @@ void tmi_pacer_after_fork(void)
 {
     tmi_store_relaxed(&asleep, 0);
     tmi_store_relaxed(&caches_of_child, tmi_caches_in_use());
+    tmi_store_relaxed(&server, NULL);
     tmi_helper_after_fork(&helper);
 }

@@ -4,8 +4,8 @@
  * it, but for a free of a large block, which may take as long as the kernel needs for as many pages.
  *
  *   one thread          its frees do the work, on slow paths.
- *   more than one       a helper thread does (background:auto), some milliseconds later; it is started when there is
- *                       something to give back, lets go of what was kept for bursts when they have stopped (when
+ *   more than one       a helper thread does (background:auto), or the mover where it runs, some milliseconds later; it is
+ *                       started when there is something to give back, lets go of what was kept for bursts when they have stopped (when
  *                       nothing has been allocated for 1.5 s all of it), and ends when there is nothing left to do. A
  *                       program with one thread never gets a second one by it, nor does a child of fork before it has
  *                       made a thread of its own.
@@ -38,8 +38,18 @@ void tmi_pacer_armed_free(tmi_cache_t *cache);
 /* The program is about to wait: a slice of what is not needed, with all the time gone by since the last look. */
 void tmi_pacer_idle(void);
 
-/* All that is not needed, by a thread that has nothing else to do; of a quiet program nearly all that is empty. */
-void tmi_pacer_background_pass(bool quiet);
+/* All that is not needed, by a thread that has nothing else to do. */
+void tmi_pacer_background_pass(void);
+
+/* A thread that is there anyway, the mover, does what the helper would. `call` wakes it: on slow paths, by any thread, after
+ * a full fence; no helper is started from now on. In a child of fork there is no server any more. */
+void tmi_pacer_serve_by(void (*call)(void));
+
+/* A pass of it. Returns the milliseconds after which the next one is due; 0: none before a call. Unlike the helper's it goes
+ * below the floor when the program has stopped: with handles nearly all that is empty goes. It waits for that while the
+ * thread has not been idle for more than 3 s. */
+enum { TMI_PACER_SOON_MS = 20 };
+uint32_t tmi_pacer_serve(uint32_t idle_ms);
 
 /* 64 KiB of that, of a free span: for who must not take long. False: there is nothing to do. */
 bool tmi_pacer_step(void);

@@ -123,8 +123,8 @@ static void what_a_thread_holds_is_bounded(void **state)
     drop_cache();
 }
 
-/* Random use of so many classes, of blocks around half a kilobyte; returns the bound of the cache then. */
-static size_t bound_after(unsigned nclasses, size_t steps)
+/* Random use of so many classes, of blocks around a size; returns the bound of the cache then. */
+static size_t bound_after(size_t size, unsigned nclasses, size_t steps)
 {
     enum { LIVE = 4000 };
     static struct { void *p; unsigned cls; } live[LIVE];
@@ -134,7 +134,7 @@ static size_t bound_after(unsigned nclasses, size_t steps)
         size_t i = rng_below(&r, LIVE);
         if (live[i].p != NULL)
             give(live[i].cls, live[i].p);
-        live[i].cls = tmi_class_of(512) - nclasses / 2 + (unsigned)rng_below(&r, nclasses);
+        live[i].cls = tmi_class_of(size) - nclasses / 2 + (unsigned)rng_below(&r, nclasses);
         live[i].p = take(live[i].cls);
         assert_non_null(live[i].p);
     }
@@ -151,13 +151,14 @@ static size_t bound_after(unsigned nclasses, size_t steps)
 static void many_sizes_at_once_raise_the_bound(void **state)
 {
     (void)state;
-    assert_int_equal(bound_after(40, 200000), TMI_THREAD_CACHE_FIRST); // a thread alone
+    assert_int_equal(bound_after(512, 40, 200000), TMI_THREAD_CACHE_FIRST); // a thread alone
+    assert_int_equal(bound_after(14336, 18, 200000), TMI_THREAD_CACHE_ALONE);
     static tmi_cache_t another;
     tmi_cache_init(&another, false);
-    assert_int_equal(bound_after(4, 200000), TMI_THREAD_CACHE_FIRST); // control: few sizes have room enough
-    size_t bound = bound_after(40, 200000);
+    assert_int_equal(bound_after(512, 4, 200000), TMI_THREAD_CACHE_FIRST); // control: few sizes have room enough
+    size_t bound = bound_after(512, 40, 200000);
     print_message("bound %zu KiB\n", bound / TMI_KIB);
-    assert_true(bound > TMI_THREAD_CACHE_FIRST && bound <= TMI_THREAD_CACHE_MAX);
+    assert_true(bound > TMI_THREAD_CACHE_ALONE && bound <= TMI_THREAD_CACHE_MAX);
     tmi_cache_destroy(&another);
 }
 

@@ -200,10 +200,9 @@ static void a_steady_heap_keeps_little_however_much_it_regrets(void **state)
 }
 
 /* Two sizes in turn, of which each has to pay for the other's growth. Returns all that was paid. */
-static size_t paid_by_turns(bool raised)
+static size_t paid_by_turns(size_t wanted, bool raised)
 {
     enum { TURNS = 100000 };
-    const size_t wanted = 10 * MIB;
     size_t resident[2] = {0, 0}, summit = 0, paid = 0;
     for (unsigned t = 0; t < TURNS; t++) {
         size_t *mine = &resident[t % 2], *other = &resident[(t + 1) % 2];
@@ -226,8 +225,9 @@ static void growth_is_paid_for_but_not_for_ever(void **state)
     assert_int_equal(tmi_need_payment(TMI_NEED_GROWTH_KEEP, MIB), 0);
     assert_int_equal(tmi_need_payment(10 * MIB, MIB), MIB);
     assert_int_equal(tmi_need_payment(MIB, 10 * MIB), MIB - TMI_NEED_GROWTH_KEEP);
-    assert_in_range(paid_by_turns(true), 10 * MIB, 8 * 20 * MIB);
-    assert_true(paid_by_turns(false) > 1000 * 20 * MIB); // control
+    assert_in_range(paid_by_turns(10 * MIB, true), 10 * MIB, 8 * 20 * MIB);
+    assert_in_range(paid_by_turns(3 * MIB, true), 3 * MIB, 2 * 6 * MIB); // a small heap
+    assert_true(paid_by_turns(10 * MIB, false) > 1000 * 20 * MIB);       // control
 }
 
 int main(void)

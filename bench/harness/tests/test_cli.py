@@ -71,6 +71,7 @@ class Selection(unittest.TestCase):
         self.assertGreaterEqual(len(self.names("synthetic")), 14)
         self.assertGreaterEqual(len(self.names("frag")), 12)
         self.assertGreaterEqual(len(self.names("handles")), 11)
+        self.assertGreaterEqual(len(self.names("replay")), 24)
         self.assertEqual(self.names("picture"), ["shift"])
 
     def test_command_line_is_reported_without_directories(self):
