@@ -1,5 +1,7 @@
 /* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is 0. */
 #include "front/introspect.h"
+#include "front/stats.h"
+#include "host/os.h"
 #include "host/report.h"
 #include "preload.h"
 
@@ -57,30 +59,101 @@ TM_EXPORT void malloc_stats(void)
                f.live, f.live_blocks, f.large, f.large_blocks, f.cached, f.committed, f.empty, f.mapped, f.metadata, f.purged);
 }
 
-static void print_class(FILE *out, unsigned cls)
+static void print_class(FILE *out, const tm_heap_class_t *row)
 {
-    tmi_class_figures_t f;
-    tmi_figures_of_class(cls, &f);
-    if (f.slabs > 0)
-        (void)fprintf(out, "  <class size=\"%u\" slabs=\"%zu\" live=\"%zu\" cached=\"%zu\" free=\"%zu\"/>\n",
-                      tmi_classes[cls].size, f.slabs, f.live, f.cached, f.free);
+    static const char names[][8] = {"class", "medium", "large"};
+    if (row->kind == TM_CLASS_LARGE)
+        return;
+    (void)fprintf(out, "  <%s size=\"%zu\" slabs=\"%zu\" live=\"%zu\" cached=\"%zu\" free=\"%zu\"", names[row->kind],
+                  row->size, row->slabs, row->live_blocks, row->cached_blocks, row->free_blocks);
+    (void)fprintf(out, " stranded=\"%zu\" slack=\"%zu\" books=\"%zu\" empty=\"%zu\" resident=\"%zu\"/>\n",
+                  row->stranded, row->slack, row->books, row->empty, row->resident);
 }
 
+static void print_sum(FILE *out, const char *type, size_t bytes)
+{
+    (void)fprintf(out, "  <total type=\"%s\" size=\"%zu\"/>\n", type, bytes);
+}
+
+static void print_sums(FILE *out, const tm_heap_part_t *part)
+{
+    (void)fprintf(out, "  <total type=\"live\" count=\"%zu\" size=\"%zu\"/>\n", part->live_blocks, part->live);
+    (void)fprintf(out, "  <total type=\"cached\" count=\"%zu\" size=\"%zu\"/>\n", part->cached_blocks, part->cached);
+    print_sum(out, "stranded", part->stranded);
+    print_sum(out, "slack", part->slack);
+    print_sum(out, "books", part->books);
+    print_sum(out, "empty", part->empty);
+    print_sum(out, "resident", part->resident);
+}
+
+/* All blocks that are not slots of small classes are large ones here, as in mallinfo. */
+static void print_large(FILE *out, const tm_heap_stats_t *s, size_t heap)
+{
+    size_t count = 0, bytes = 0;
+    for (size_t i = 0; i < tmi_min(s->nclasses, s->max_classes); i++) {
+        const tm_heap_class_t *row = &s->classes[i];
+        if (row->heap != heap || row->kind == TM_CLASS_SMALL)
+            continue;
+        count += row->live_blocks;
+        bytes += row->live;
+    }
+    (void)fprintf(out, "  <large count=\"%zu\" size=\"%zu\"/>\n", count, bytes);
+}
+
+static void print_heap(FILE *out, const tm_heap_stats_t *s, size_t heap)
+{
+    (void)fprintf(out, " <heap nr=\"%zu\" type=\"%s\">\n", heap, tmi_stats_heap(heap));
+    for (size_t i = 0; i < tmi_min(s->nclasses, s->max_classes); i++)
+        if (s->classes[i].heap == heap)
+            print_class(out, &s->classes[i]);
+    print_large(out, s, heap);
+    print_sums(out, heap == TM_HEAP_RAW ? &s->raw : &s->movable);
+    (void)fprintf(out, " </heap>\n");
+}
+
+static void print_system(FILE *out, const char *type, size_t bytes)
+{
+    (void)fprintf(out, " <system type=\"%s\" size=\"%zu\"/>\n", type, bytes);
+}
+
+static void print_info(FILE *out, const tm_heap_stats_t *s)
+{
+    tmi_figures_t f;
+    tmi_figures_read(&f);
+    (void)fprintf(out, "<malloc version=\"tinymem-%s\">\n", TMI_VERSION);
+    print_heap(out, s, TM_HEAP_RAW);
+    print_heap(out, s, TM_HEAP_MOVABLE);
+    (void)fprintf(out, " <total type=\"live\" count=\"%zu\" size=\"%zu\"/>\n", s->raw.live_blocks, s->raw.live);
+    (void)fprintf(out, " <total type=\"cached\" count=\"%zu\" size=\"%zu\"/>\n", s->raw.cached_blocks, s->raw.cached);
+    print_system(out, "current", f.committed);
+    print_system(out, "mapped", s->mapped);
+    print_system(out, "metadata", s->metadata);
+    print_system(out, "spans", s->spans.empty);
+    print_system(out, "table", s->table);
+    print_system(out, "resident", s->resident);
+    print_system(out, "purged", s->purged);
+    print_system(out, "regretted", s->regretted);
+    print_system(out, "growth_paid", s->growth_paid);
+    (void)fprintf(out, "</malloc>\n");
+}
+
+/* The rows lie in pages of their own: printing may allocate. Without them the sums are printed. */
 TM_EXPORT int malloc_info(int options, FILE *out)
 {
+    void *rows = NULL;
+    size_t nbytes = tmi_round_up(TM_HEAP_CLASSES_MAX * sizeof(tm_heap_class_t), TMI_UNIT_SIZE);
     if (options != 0)
         return EINVAL;
-    tmi_figures_t f;
     tmi_heap_init();
-    tmi_figures_read(&f);
-    (void)fprintf(out, "<malloc version=\"tinymem-%s\">\n <heap nr=\"0\">\n", TMI_VERSION);
-    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        print_class(out, c);
-    (void)fprintf(out, "  <large count=\"%zu\" size=\"%zu\"/>\n </heap>\n", f.large_blocks, f.large);
-    (void)fprintf(out, " <total type=\"live\" count=\"%zu\" size=\"%zu\"/>\n", f.live_blocks, f.live);
-    (void)fprintf(out, " <total type=\"cached\" count=\"%zu\" size=\"%zu\"/>\n", f.cached_blocks, f.cached);
-    (void)fprintf(out, " <system type=\"current\" size=\"%zu\"/>\n <system type=\"mapped\" size=\"%zu\"/>\n", f.committed, f.mapped);
-    (void)fprintf(out, " <system type=\"metadata\" size=\"%zu\"/>\n</malloc>\n", f.metadata);
+    tm_heap_stats_t s = {.struct_size = sizeof s, .class_size = sizeof(tm_heap_class_t)};
+    if (tmi_os_map_records(nbytes, &rows) == 0) {
+        s.classes = rows;
+        s.max_classes = TM_HEAP_CLASSES_MAX;
+    }
+    tmi_account_read(&s);
+    print_info(out, &s);
+    if (rows != NULL)
+        (void)tmi_os_unmap(rows, nbytes);
     return 0;
 }
 

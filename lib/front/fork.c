@@ -8,6 +8,7 @@
 #include "stores/raw.h"
 #include "threads/compactor.h"
 #include "threads/pacer.h"
+#include "threads/request.h"
 
 #include <pthread.h>
 
@@ -103,6 +104,7 @@ void tmi_fork_parent(void)
 
 void tmi_fork_child(void)
 {
+    tmi_request_after_fork();
     if (alone) {
         tmi_thread_renumber();
         tmi_tally_after_fork();

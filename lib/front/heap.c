@@ -10,6 +10,7 @@
 #include "stores/medium.h"
 #include "stores/raw.h"
 #include "threads/pacer.h"
+#include "threads/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,15 @@ static uint32_t state; // 0, 1 while it is made ready, 2
 static uint32_t readying; // the thread that does so
 static bool full_check;
 
+/* Somebody outside wants the memory back. Caches go at the next free of their threads. */
+static void trim_by_request(void)
+{
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        tmi_cache_summon(&t->cache);
+    (void)tmi_pacer_purge_all();
+    (void)tmi_space_release();
+}
+
 static TM_COLD void ready_heap(void)
 {
     if (!tmi_os_init()) {
@@ -26,7 +36,7 @@ static TM_COLD void ready_heap(void)
         abort();
     }
     tmi_options_init();
-    tmi_thread_init(tmi_options.stats || tmi_options.check == TMI_CHECK_FULL);
+    tmi_thread_init(tmi_options.stats == TMI_STATS_ON || tmi_options.check == TMI_CHECK_FULL);
     full_check = tmi_raw_clean = tmi_options.check == TMI_CHECK_FULL;
     tmi_sizeclass_init();
     tmi_space_init();
@@ -34,6 +44,7 @@ static TM_COLD void ready_heap(void)
     tmi_medium_init();
     tmi_depot_init();
     tmi_pagemap_init();
+    tmi_request_handle(TMI_REQUEST_TRIM, trim_by_request);
 }
 
 void tmi_heap_init(void)
@@ -153,7 +164,7 @@ static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
         errno = ENOMEM;
         return NULL;
     }
-    if (TM_UNLIKELY(tmi_options.stats))
+    if (TM_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
         tmi_tally_alloc(t, tmi_heap_usable(p, "malloc"));
     tmi_pacer_allocated();
     return p;
@@ -267,7 +278,7 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
     if (TM_UNLIKELY((uintptr_t)p % 8 != 0))
         tmi_fatal(function, p, "not the start of a block");
     tmi_thread_t *t = tmi_thread_or_null();
-    if (TM_UNLIKELY(tmi_options.stats)) {
+    if (TM_UNLIKELY(tmi_options.stats == TMI_STATS_ON)) {
         if (cls <= TMI_CLASS_LAST)
             require_slot(p, cls, function);
         tmi_tally_free(t, tmi_heap_usable(p, function));
@@ -366,7 +377,7 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     if (!full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
         void *resized = tmi_large_resize(p, size);
         if (resized != NULL) {
-            if (TM_UNLIKELY(tmi_options.stats))
+            if (TM_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
                 tally_resize(usable, tmi_large_usable(resized));
             return resized;
         }

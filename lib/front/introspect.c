@@ -46,7 +46,7 @@ void tmi_figures_read(tmi_figures_t *out)
         .large_blocks = tmi_counter(large_count),
         .committed = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes) + empty,
         .empty = empty,
-        .metadata = tmi_meta_bytes(),
+        .metadata = tmi_meta_touched(),
         .purged = tmi_counter(purged_bytes),
     };
     take_off_shelves(out);
@@ -85,7 +85,7 @@ void tmi_introspect_handles(tm_stats_t *out)
         .live_bytes = extents,
         .live_objects = tmi_counter(extent_count),
         .committed_bytes = extents,
-        .metadata_bytes = tmi_meta_bytes(),
+        .metadata_bytes = tmi_meta_touched(),
         .table_bytes = tmi_handle_bytes(),
         .moved_objects = tmi_compact_figure(moved_objects),
         .moved_bytes = tmi_compact_figure(moved_bytes),

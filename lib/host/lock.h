@@ -100,6 +100,20 @@ static inline void tmi_unlock(tmi_lock_t *lock)
         tmi_unlock_wake(lock);
 }
 
+/* For a reader that may be a signal handler: no waiting, and no entry in the list of held locks, whose update the
+ * handler may have interrupted. Nothing else is locked meanwhile. */
+static inline bool tmi_trylock_untraced(tmi_lock_t *lock)
+{
+    uint32_t expected = 0;
+    return tmi_cas_acquire(&lock->word, &expected, 1); // pairs: tmi_unlock
+}
+
+static inline void tmi_unlock_untraced(tmi_lock_t *lock)
+{
+    if (TM_UNLIKELY(tmi_exchange_release(&lock->word, 0) == 2)) // pairs: tmi_lock, tmi_lock_slow
+        tmi_unlock_wake(lock);
+}
+
 /* After fork, in the child: the lock is free whatever it was, and so are all others with a rank, one after the other. */
 static inline void tmi_lock_reset(tmi_lock_t *lock)
 {

@@ -22,6 +22,7 @@ static char start[START_SIZE] TM_ALIGNED(TMI_CACHE_LINE);
 static char *bump = start, *bump_end = start + START_SIZE;
 static size_t taken = START_SIZE;
 static size_t permanent;
+static size_t unused = START_SIZE; // of `taken`: never handed out
 
 static unsigned list_of(size_t nbytes)
 {
@@ -45,6 +46,7 @@ static bool new_chunk(void)
     bump = p;
     bump_end = bump + CHUNK_SIZE;
     tmi_own_add(&taken, CHUNK_SIZE); // statistics read it without the lock
+    tmi_own_add(&unused, CHUNK_SIZE);
     return true;
 }
 
@@ -57,6 +59,7 @@ static void *bump_alloc(size_t size)
             return NULL;
         p = bump;
     }
+    tmi_own_add(&unused, -(size_t)(p + size - bump));
     bump = p + size;
     return p;
 }
@@ -148,6 +151,15 @@ void *tmi_meta_permanent(size_t nbytes)
         if (!new_run(r))
             return NULL;
     }
+}
+
+/* Of runs of permanent records only the last has room. */
+size_t tmi_meta_touched(void)
+{
+    const run_t *r = tmi_load_acquire(&current_run); // pairs: new_run
+    size_t rest = r == NULL ? 0 : RUN_SIZE - tmi_min(tmi_load_relaxed(&r->taken), RUN_SIZE);
+    size_t all = tmi_meta_bytes(), never = tmi_load_relaxed(&unused) + rest;
+    return all > never ? all - never : 0;
 }
 
 size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&taken) + tmi_load_relaxed(&permanent); } // statistics

@@ -26,6 +26,8 @@ void *tmi_meta_permanent(size_t nbytes);
 bool tmi_meta_permanent_ready(void);
 /* Bytes taken from the kernel or the static start so far. */
 size_t tmi_meta_bytes(void);
+/* Those of them that have been handed out at some time: about what is resident. */
+size_t tmi_meta_touched(void);
 
 extern tmi_lock_t tmi_meta_lock; // for fork
 

@@ -315,17 +315,18 @@ void tmi_os_sleep_ms(uint32_t ms)
 
 /* ---- files ---------------------------------------------------------------------------------------------------------------------- */
 
-void tmi_os_write(int fd, const char *bytes, size_t nbytes)
+bool tmi_os_write(int fd, const char *bytes, size_t nbytes)
 {
     while (nbytes > 0) {
         long n = tmi_call(SYS_write, fd, tmi_arg(bytes), (long)nbytes);
         if (n == -EINTR)
             continue;
         if (n <= 0)
-            break;
+            return false;
         bytes += n;
         nbytes -= (size_t)n;
     }
+    return true;
 }
 
 int tmi_os_open(const char *path, int flags, unsigned mode) { return (int)tmi_call(SYS_openat, -100 /* AT_FDCWD */, tmi_arg(path), flags, mode); }
@@ -340,6 +341,13 @@ long tmi_os_read(int fd, char *out, size_t nbytes)
 }
 
 void tmi_os_close(int fd) { (void)tmi_call(SYS_close, fd); }
+
+enum { HERE = -100 }; // AT_FDCWD
+int tmi_os_rename(const char *from, const char *to)
+{
+    return tmi_call_errno(tmi_call(SYS_renameat2, HERE, tmi_arg(from), HERE, tmi_arg(to), 0));
+}
+int tmi_os_remove(const char *path) { return tmi_call_errno(tmi_call(SYS_unlinkat, HERE, tmi_arg(path), 0)); }
 
 int tmi_os_duplicate(int fd, int lowest) { return (int)tmi_call(SYS_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, lowest); }
 

@@ -95,14 +95,20 @@ uint32_t tmi_os_gettid(void);
 /* Whether this process has a thread with that number. True when the kernel does not tell. */
 bool tmi_os_thread_exists(uint32_t thread);
 
-/* Write all of it, or give up silently: there is nobody to tell. */
-void tmi_os_write(int fd, const char *bytes, size_t nbytes);
+/* Write all of it. False: not all could be written. */
+bool tmi_os_write(int fd, const char *bytes, size_t nbytes);
 /* A file descriptor, a count, or minus an errno. None is a cancellation point. */
 int tmi_os_open(const char *path, int flags, unsigned mode);
 long tmi_os_read(int fd, char *out, size_t nbytes);
 void tmi_os_close(int fd);
+int tmi_os_rename(const char *from, const char *to);
+int tmi_os_remove(const char *path);
 /* A copy of fd, numbered `lowest` or higher, closed by exec. */
 int tmi_os_duplicate(int fd, int lowest);
+
+/* Run `handler` at a signal, on the alternate stack if there is one; calls that it interrupts go on. 0, or EBUSY: the
+ * program has a handler for the signal, or ignores it; EINVAL: it tells of a fault, or cannot be caught. Calls libc. */
+int tmi_os_on_signal(int number, void (*handler)(int)) TM_COLD;
 
 #if TMI_TEST_HOOKS
 /* The nth call from now (1 is the next) to a memory function above fails with ENOMEM; 0 switches it off. With `sticky`

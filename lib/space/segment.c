@@ -154,6 +154,7 @@ static size_t purge_one(tmi_span_t *span, size_t most_units)
     run.bytes -= bytes;
     tmi_bins_put(run);
     tmi_count(purged_bytes, bytes);
+    tmi_count(purged_span_bytes, bytes);
     tmi_debt_add(&debt, bytes);
     return bytes;
 }

@@ -33,6 +33,7 @@ typedef struct tmi_span {
     uint32_t nunits;   // S1
     uint32_t index;  // used by a movable extent: its handle's
     uint32_t attributes; // used by a movable extent: see movable.h
+    uint16_t slack;      // used by an extent: OS pages around the object that may be resident
     uint8_t state;       // S1
 } tmi_span_t;
 

@@ -1,4 +1,5 @@
 #include "space/sizeclass.h"
+#include "host/os.h"
 
 tmi_class_info_t tmi_classes[TMI_CLASS_COUNT];
 
@@ -22,11 +23,13 @@ void tmi_sizeclass_init(void)
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         size_t size = size_of(c);
         unsigned units = TMI_UNIT_SIZE / size >= SLOTS_MIN ? 1 : UNITS_OF_BIG_SLOTS;
+        size_t slots = units * TMI_UNIT_SIZE / size;
         tmi_classes[c] = (tmi_class_info_t){
             .reciprocal = (((uint64_t)1 << 40) + size - 1) / size,
             .size = (uint32_t)size,
-            .slots = (uint32_t)(units * TMI_UNIT_SIZE / size),
+            .slots = (uint32_t)slots,
             .units = (uint8_t)units,
+            .end_page = (uint8_t)((slots * size - 1) >> tmi_os_page_shift),
         };
     }
 }

@@ -33,10 +33,12 @@ typedef struct tmi_class_info {
     uint32_t slots;      // of a slab
     uint32_t start;      // bytes before the first slot
     uint8_t units;       // of a slab
+    uint8_t end_page;    // OS page of a slab in which its last slot ends
 } tmi_class_info_t;
 
 extern tmi_class_info_t tmi_classes[TMI_CLASS_COUNT];
 
+/* Needs the size of OS pages. */
 void tmi_sizeclass_init(void);
 
 /* Class of a request of at most TMI_SMALL_MAX bytes. */

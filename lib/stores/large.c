@@ -38,6 +38,27 @@ static void set_bytes(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
     tmi_store_relaxed(&span->bytes, bytes);
 }
 
+static size_t slack_of(const tmi_span_t *span) { return (size_t)span->slack << tmi_os_page_shift; }
+
+/* So many bytes of the span, beside the object, may be resident. */
+static void set_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
+{
+    size_t pages = tmi_min(bytes >> tmi_os_page_shift, UINT16_MAX), more = (pages - span->slack) << tmi_os_page_shift;
+    if (TM_LIKELY(more == 0))
+        return;
+    span->slack = (uint16_t)pages;
+    if (kind == TMI_EXTENT_RAW)
+        tmi_count(large_slack_bytes, more); // modulo 2^64: also downwards
+    else
+        tmi_count(extent_slack_bytes, more);
+}
+
+/* At most what the span has beside the object. */
+static void limit_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
+{
+    set_slack(kind, span, tmi_min(bytes, span->nunits * TMI_UNIT_SIZE - span->bytes));
+}
+
 /* Where in the slack the object starts: successive objects take successive pages. */
 static size_t next_shift(size_t slack)
 {
@@ -49,6 +70,7 @@ static size_t next_shift(size_t slack)
 static void *settle(tmi_extent_kind_t kind, char *base, size_t shift, size_t bytes)
 {
     tmi_span_t *span = tmi_span_of(base);
+    span->slack = 0;
     tmi_store_relaxed(&span->owner, (void *)(base + shift)); // relaxed: see set_bytes
     tmi_store_relaxed(&span->bytes, bytes);
     count(kind, bytes, 1);
@@ -57,10 +79,12 @@ static void *settle(tmi_extent_kind_t kind, char *base, size_t shift, size_t byt
     return base + shift;
 }
 
-/* The span goes back; so many of its bytes may be resident. */
+/* The span goes back; so many bytes of the object may be resident. */
 static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
 {
     tmi_span_t *span = tmi_span_of(p);
+    resident += slack_of(span);
+    set_slack(kind, span, 0);
     count(kind, -span->bytes, -(size_t)1);
     if (kind == TMI_EXTENT_MOVABLE)
         tmi_pagemap_set_movable(p, 1, TMI_MCLASS_NONE);
@@ -101,8 +125,8 @@ void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool z
     bool cut = kind == TMI_EXTENT_MOVABLE && dirty && slack >= TAIL_MIN; // a small extent, whose slack would count
     size_t shift = align > tmi_os_page_size || cut ? 0 : next_shift(slack);
     char *p = settle(kind, base, shift, bytes);
-    if (cut)
-        (void)tmi_space_purge_pages(p + bytes, slack); // if it is refused it stays
+    if (dirty && (!cut || tmi_space_purge_pages(p + bytes, slack) != 0)) // refused, it stays
+        set_slack(kind, tmi_span_of(p), slack);
     if (zero && dirty)
         clear(p, size, bytes);
     return p;
@@ -113,13 +137,16 @@ void tmi_extent_free(tmi_extent_kind_t kind, void *p) { give_back(kind, p, tmi_s
 static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t bytes)
 {
     char *base = tmi_unit_start(p);
-    size_t keep = units_of((size_t)((char *)p - base) + bytes), had = span->bytes;
+    size_t before = (size_t)((char *)p - base), keep = units_of(before + bytes), less = span->bytes - bytes;
+    size_t rest = keep * TMI_UNIT_SIZE - before - bytes, left = tmi_min(less, rest); // behind it; what it leaves there
     set_bytes(kind, span, bytes); // first: E2
     if (keep < span->nunits)
-        tmi_space_shorten(base, span->nunits, keep, had - bytes);
-    size_t rest = (size_t)(base + keep * TMI_UNIT_SIZE - (char *)p) - bytes;
-    if (had - bytes >= (kind == TMI_EXTENT_MOVABLE ? TAIL_MIN : TMI_UNIT_SIZE) && rest >= TAIL_MIN)
-        (void)tmi_space_purge_pages((char *)p + bytes, rest); // if it is refused it stays
+        tmi_space_shorten(base, span->nunits, keep, less > left ? less - left : tmi_min(less, tmi_os_page_size));
+    bool purge = less >= (kind == TMI_EXTENT_MOVABLE ? TAIL_MIN : TMI_UNIT_SIZE) && rest >= TAIL_MIN;
+    if (purge && tmi_space_purge_pages((char *)p + bytes, rest) == 0) // refused, it stays
+        limit_slack(kind, span, tmi_min(slack_of(span), before));
+    else
+        limit_slack(kind, span, slack_of(span) + left);
 }
 
 bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
@@ -138,6 +165,7 @@ bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
     if (longer)
         tmi_space_filled(base, wanted);
     set_bytes(kind, span, bytes); // last: E2
+    limit_slack(kind, span, longer && dirty ? SIZE_MAX : slack_of(span));
     return true;
 }
 

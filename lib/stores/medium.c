@@ -104,6 +104,8 @@ static tmi_medium_slab_t *make_slab(unsigned cls)
     slab->touched = dirty ? slab->free : 0;
     slab->dirty_rest = dirty && clear_rest(base, c);
     tmi_count(medium_empty_bytes, tmi_popcount(slab->touched) * c->size);
+    tmi_own_add(&tmi_medium_slabs[cls].nslabs, 1u);
+    tmi_own_add(&tmi_medium_slabs[cls].nempty, tmi_popcount(slab->touched));
     tmi_dlist_init(&slab->link);
     tmi_dlist_init(&slab->purge_link);
     ready_class(&tmi_medium_slabs[cls]);
@@ -119,6 +121,8 @@ void tmi_medium_drop(tmi_medium_slab_t *slab)
     tmi_dlist_remove(&slab->link);
     tmi_dlist_remove(&slab->purge_link);
     tmi_discount(medium_empty_bytes, bytes);
+    tmi_own_add(&tmi_medium_slabs[slab->cls].nslabs, -1u);
+    tmi_own_add(&tmi_medium_slabs[slab->cls].nempty, -tmi_popcount(slab->touched));
     tmi_space_free(slab->base, c->units, bytes + (slab->dirty_rest ? tmi_os_page_size : 0));
     tmi_meta_free(slab, sizeof *slab);
 }
@@ -163,6 +167,8 @@ static void *take(unsigned cls, bool resident, bool *dirty)
         if (slab->free == 0)
             tmi_space_filled(slab->base, c->units);
         p = slab->base + tmi_lowest_bit(bit) * (size_t)c->size;
+        tmi_own_add(&tmi_medium_slabs[cls].nempty, *dirty ? -1u : 0);
+        tmi_own_add(&tmi_medium_slabs[cls].ntaken, 1u);
         if (*dirty)
             tmi_discount(medium_empty_bytes, c->size);
         else
@@ -228,6 +234,8 @@ void tmi_medium_return(void *p, const char *function)
         tmi_fatal(function, p, wrong);
     }
     tmi_medium_set_free(slab, slab->free | (uint64_t)1 << slot_at(slab, p));
+    tmi_own_add(&s->nempty, 1u);
+    tmi_own_add(&s->ntaken, -1u);
     tmi_count(medium_empty_bytes, c->size);
     tmi_discount(large_bytes, c->size);
     tmi_discount(large_count, 1);
@@ -246,6 +254,17 @@ const char *tmi_medium_look(const void *p, unsigned *cls)
     const tmi_medium_slab_t *slab = tmi_medium_slab_of(p);
     *cls = slab->cls;
     return complaint(slab, p);
+}
+
+tmi_medium_figures_t tmi_medium_figures(unsigned cls)
+{
+    const tmi_medium_slabs_t *s = &tmi_medium_slabs[cls];
+    return (tmi_medium_figures_t){
+        .slabs = tmi_load_relaxed(&s->nslabs),
+        .slots = tmi_load_relaxed(&s->nslabs) * (size_t)tmi_medium_info[cls].slots,
+        .taken = tmi_load_relaxed(&s->ntaken),
+        .empty = tmi_load_relaxed(&s->nempty),
+    };
 }
 
 void tmi_medium_lock_all(void)

@@ -14,7 +14,8 @@
  * W2  A slab is in its class's purge queue exactly when it has an empty slot, and in `some` exactly when it has a free
  *     one.
  * W3  A free slot that is not touched reads as zero.
- * W4  medium_empty_bytes sums the empty slots, large_bytes and large_count (with those of extents) the taken ones.
+ * W4  medium_empty_bytes sums the empty slots, large_bytes and large_count (with those of extents) the taken ones; so
+ *     do nempty and ntaken for a class.
  * W5  A slab without a taken slot exists only as the class's last resort: when no other slab of it has a free slot.
  *
  * Empty slots are taken first, those emptied last before the others: their pages are there.
@@ -65,6 +66,12 @@ size_t tmi_medium_purge(size_t enough);
 
 /* Slabs without a taken slot become free spans: for who is out of memory, and before address space is given back. */
 void tmi_medium_release(void);
+
+/* A class as statistics see it. Slots: all, taken (or on a shelf), free and maybe resident. Any thread, no lock. */
+typedef struct tmi_medium_figures {
+    size_t slabs, slots, taken, empty;
+} tmi_medium_figures_t;
+tmi_medium_figures_t tmi_medium_figures(unsigned cls) TM_COLD;
 
 /* For fork; and the audit of W1-W5, with all of these locks. */
 void tmi_medium_lock_all(void);

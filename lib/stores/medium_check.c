@@ -5,6 +5,7 @@
 
 typedef struct sums {
     size_t empty, taken, some[TMI_MEDIUM_CLASSES], unused[TMI_MEDIUM_CLASSES];
+    uint32_t nslabs[TMI_MEDIUM_CLASSES], nempty[TMI_MEDIUM_CLASSES], ntaken[TMI_MEDIUM_CLASSES];
 } sums_t;
 
 static bool in_list(const tmi_dlist_t *head, const tmi_dlist_t *node)
@@ -28,6 +29,9 @@ static void check_slab(const tmi_medium_slab_t *slab, sums_t *sums)
     sums->taken += tmi_popcount(taken) * c->size;
     sums->some[slab->cls] += slab->free != 0;
     sums->unused[slab->cls] += taken == 0;
+    sums->nslabs[slab->cls]++;
+    sums->nempty[slab->cls] += tmi_popcount(tmi_medium_empty(slab));
+    sums->ntaken[slab->cls] += tmi_popcount(taken);
 }
 
 void tmi_medium_check(void)
@@ -42,6 +46,10 @@ void tmi_medium_check(void)
         }
     tmi_audit(sums.empty == tmi_counter(medium_empty_bytes), "W4 empty slots", NULL);
     tmi_audit(sums.taken <= tmi_counter(large_bytes), "W4 taken slots", NULL);
-    for (unsigned cls = 0; cls < TMI_MEDIUM_CLASSES; cls++)
+    for (unsigned cls = 0; cls < TMI_MEDIUM_CLASSES; cls++) {
+        const tmi_medium_slabs_t *s = &tmi_medium_slabs[cls];
+        bool same = sums.nslabs[cls] == s->nslabs && sums.nempty[cls] == s->nempty && sums.ntaken[cls] == s->ntaken;
+        tmi_audit(same, "W4 slabs and slots of a class", NULL);
         tmi_audit(sums.unused[cls] == 0 || sums.some[cls] == 1, "W5 an unused slab beside others with free slots", NULL);
+    }
 }

@@ -28,6 +28,7 @@ typedef struct tmi_medium_slabs {
     tmi_dlist_t purge_queue; // slabs with an empty one, oldest first
     tmi_debt_t debt;
     uint32_t nqueued;        // slabs in the purge queue; looked at without the lock
+    uint32_t nslabs, ntaken, nempty; // slabs, and slots of theirs, W4; statistics read them without the lock
 } TM_ALIGNED(TMI_CACHE_LINE) tmi_medium_slabs_t;
 
 extern tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];

@@ -57,6 +57,7 @@ static size_t purge_once(unsigned cls, size_t enough)
     tmi_medium_set_free(r.slab, r.slab->free | r.slots);
     r.slab->touched &= ~gone;
     tmi_discount(medium_empty_bytes, bytes);
+    tmi_own_add(&s->nempty, -tmi_popcount(gone));
     tmi_debt_add(&s->debt, bytes);
     tmi_medium_relist(r.slab);
     if (tmi_medium_unused(r.slab))

@@ -162,6 +162,17 @@ size_t tmi_movable_gain(unsigned cls);
 /* Free slots of a class, those of slabs that are being emptied included: a look. */
 size_t tmi_movable_unused(unsigned cls);
 
+/* By class: pages without a taken slot, and slabs whose last slot ends in another page. Walks all slabs, and takes the
+ * class's lock for each one. Leaves out those that are being emptied, and those whose lock is held for long.
+ * The movable heap is ready. Any thread, signal handlers too, whose stack may be small. */
+typedef struct tmi_movable_survey {
+    uint32_t empty_pages[TMI_MCLASS_COUNT], used_ends[TMI_MCLASS_COUNT];
+} tmi_movable_survey_t;
+void tmi_movable_survey(tmi_movable_survey_t *out) TM_COLD;
+/* The same as bytes: of empty pages, and behind the last slots in the others. */
+size_t tmi_movable_survey_empty(const tmi_movable_survey_t *survey, unsigned cls);
+size_t tmi_movable_survey_slack(const tmi_movable_survey_t *survey, unsigned cls);
+
 /* Verify V1, V2, V6 for a class, and V4 for its slots; the caller holds its lock. */
 void tmi_movable_check(unsigned cls);
 

@@ -212,6 +212,7 @@ void tmi_mslab_give_span(tmi_released_t r, bool purge)
     if (purge && r.bytes > 0 && tmi_space_purge_pages(r.span, r.units * TMI_UNIT_SIZE) == 0) {
         tmi_count(purge_calls, 1);
         tmi_count(purged_bytes, r.bytes);
+        tmi_count(purged_movable_bytes, r.bytes);
         r.bytes = 0;
     }
     tmi_space_free(r.span, r.units, r.bytes);
@@ -286,6 +287,7 @@ size_t tmi_mslab_purge(tmi_mslab_t *slab, uint64_t pages, size_t most)
             continue; // locked memory stays
         slab->touched &= ~run;
         tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);
+        tmi_count(purged_movable_bytes, (size_t)n << tmi_os_page_shift);
         count_touched(slab->cls, -((size_t)n << tmi_os_page_shift));
     }
     return done;

@@ -50,6 +50,9 @@ typedef struct tmi_slabs {
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
     size_t used_pages;       // touched and not empty, in all slabs
+    size_t touched_pages;    // in all slabs
+    size_t used_ends;        // slabs whose last slot ends in a page in use
+    uint32_t leaving_slots, leaving_pages; // taken out while the kernel is at them
     bool sparse;             // R7; caches look at this one and rests_until without the lock
     uint32_t rests_until;    // ms | 1, or 0
     uint32_t next_rest;      // ms
@@ -101,6 +104,13 @@ bool tmi_raw_has_before(unsigned cls, const void *p);
 
 /* Whether p is the start of a slot of the class whose slab it lies in: without the lock, and so true of freed slots. */
 bool tmi_raw_is_slot(unsigned cls, const void *p);
+
+/* A class as statistics see it: any thread, no lock; each number was true a moment ago. */
+typedef struct tmi_raw_figures {
+    size_t slabs, taken, nfree;  // slots: taken by programs and caches; free in slabs
+    size_t used, empty, slack;   // bytes: of pages in use, of empty ones, and behind the last slots in pages in use
+} tmi_raw_figures_t;
+tmi_raw_figures_t tmi_raw_figures(unsigned cls) TM_COLD;
 
 /* Purge empty pages, class by class, those of the slab first that has had some for longest, until `enough` bytes are given
  * back. Returns the bytes. One caller at a time (pacer lock). */

@@ -35,7 +35,8 @@ static void check_slab(const tmi_slab_t *slab, unsigned cls)
 /* Every slab of the class, found through the page map, since full ones are in no list. */
 void tmi_raw_check(unsigned cls)
 {
-    size_t nslabs = 0, nfree = 0, used = 0;
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    size_t nslabs = 0, nfree = 0, used = 0, touched = 0, ends = 0;
     uintptr_t end = TMI_PAGEMAP_SEGMENTS;
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
@@ -48,9 +49,12 @@ void tmi_raw_check(unsigned cls)
             nslabs++;
             nfree += slab->nfree;
             used += tmi_popcount(slab->touched & ~slab->empty);
+            touched += tmi_popcount(slab->touched);
+            ends += (slab->touched & ~slab->empty) >> c->end_page & 1;
         }
     tmi_audit(nslabs == tmi_slabs[cls].nslabs && nfree == tmi_slabs[cls].nfree, "R1 sums of a class", NULL);
-    tmi_audit(used == tmi_slabs[cls].used_pages, "R2 sum of used pages", NULL);
+    tmi_audit(used == tmi_slabs[cls].used_pages && ends == tmi_slabs[cls].used_ends, "R2 sum of used pages", NULL);
+    tmi_audit(touched == tmi_slabs[cls].touched_pages, "R2 sum of touched pages", NULL);
     tmi_audit(tmi_slabs[cls].sparse == tmi_raw_must_be_sparse(cls), "R7 a class is sparse when its pages hold little",
               NULL);
 }

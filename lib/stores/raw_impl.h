@@ -44,7 +44,13 @@ static inline void tmi_slab_relevel_of(tmi_slab_t *slab, const tmi_class_info_t 
 static inline void tmi_slab_relevel(tmi_slab_t *slab) { tmi_slab_relevel_of(slab, &tmi_classes[slab->cls]); }
 /* Note pages in use again, or empty now; keeps R2, R5 and the counters. */
 void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages);
-void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages);
+void tmi_slab_note_empty(tmi_slab_t *slab, uint64_t pages); // touched, and not yet noted
+static inline void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
+{
+    pages &= slab->touched & ~slab->empty;
+    if (pages != 0)
+        tmi_slab_note_empty(slab, pages);
+}
 /* Whether all slots that touch this page are free; those of `pages` of which that is true. */
 bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page);
 uint64_t tmi_slab_emptied(const tmi_slab_t *slab, uint64_t pages);

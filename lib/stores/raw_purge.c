@@ -53,8 +53,11 @@ static reserved_t reserve(tmi_slabs_t *s)
     tmi_slab_t *slab = TM_CONTAINER_OF(s->purge_queue.next, tmi_slab_t, purge_link);
     reserved_t r = {slab, slab->empty};
     slab->purging = true;
+    uint32_t before = slab->nfree;
     tmi_slab_use_pages(slab, r.pages);
     (void)mark_pages(slab, r.pages, false);
+    tmi_store_relaxed(&s->leaving_slots, before - slab->nfree); // statistics
+    tmi_store_relaxed(&s->leaving_pages, tmi_popcount(r.pages));
     return r;
 }
 
@@ -77,6 +80,8 @@ static uint64_t purge_pages(const reserved_t *r)
 static void put_back(const reserved_t *r, uint64_t gone)
 {
     tmi_slab_t *slab = r->slab;
+    tmi_store_relaxed(&tmi_slabs[slab->cls].leaving_slots, 0);
+    tmi_store_relaxed(&tmi_slabs[slab->cls].leaving_pages, 0);
     slab->purging = false;
     uint64_t touching = mark_pages(slab, r->pages, true);
     tmi_slab_add_empty(slab, tmi_slab_emptied(slab, touching));

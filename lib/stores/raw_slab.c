@@ -40,6 +40,13 @@ static void fill_bits(uint64_t *bits, unsigned n)
         *bits = tmi_low_bits(n);
 }
 
+/* Pages of a slab come into use; or, with -1, these are in use no more. */
+static inline void count_used(tmi_slabs_t *s, const tmi_class_info_t *c, uint64_t pages, size_t sign)
+{
+    tmi_own_add(&s->used_pages, sign * tmi_popcount(pages)); // statistics read them without the lock
+    tmi_own_add(&s->used_ends, sign * (pages >> c->end_page & 1));
+}
+
 tmi_slab_t *tmi_slab_make(unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
@@ -68,7 +75,8 @@ tmi_slab_t *tmi_slab_make(unsigned cls)
     if (dirty) {
         slab->touched = tmi_low_bits(pages_of_slab(c));
         tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
-        tmi_slabs[cls].used_pages += pages_of_slab(c);
+        count_used(&tmi_slabs[cls], c, slab->touched, 1);
+        tmi_own_add(&tmi_slabs[cls].touched_pages, pages_of_slab(c));
         tmi_slab_add_empty(slab, slab->touched);
     }
     tmi_own_add(&tmi_slabs[cls].nslabs, 1);
@@ -96,7 +104,8 @@ void tmi_slab_release(tmi_slab_t *slab)
     leave_level(slab);
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
-    s->used_pages -= tmi_popcount(slab->touched & ~slab->empty);
+    count_used(s, c, slab->touched & ~slab->empty, (size_t)-1);
+    tmi_own_add(&s->touched_pages, -(size_t)tmi_popcount(slab->touched));
     tmi_own_add(&s->nfree, -(size_t)c->slots);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
@@ -130,9 +139,10 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
 {
     uint64_t fresh = pages & ~slab->touched, refilled = pages & slab->empty;
     if (TM_UNLIKELY((fresh | refilled) != 0))
-        tmi_slabs[slab->cls].used_pages += tmi_popcount(fresh | refilled);
+        count_used(&tmi_slabs[slab->cls], &tmi_classes[slab->cls], fresh | refilled, 1);
     if (TM_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
+        tmi_own_add(&tmi_slabs[slab->cls].touched_pages, tmi_popcount(fresh));
         tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
         (void)tmi_debt_pay(&tmi_slabs[slab->cls].debt, tmi_popcount(fresh) * tmi_os_page_size);
     }
@@ -144,15 +154,12 @@ void tmi_slab_use_pages(tmi_slab_t *slab, uint64_t pages)
     }
 }
 
-void tmi_slab_add_empty(tmi_slab_t *slab, uint64_t pages)
+void tmi_slab_note_empty(tmi_slab_t *slab, uint64_t pages)
 {
-    pages &= slab->touched & ~slab->empty;
-    if (pages == 0)
-        return;
     if (slab->empty == 0)
         tmi_dlist_push_back(&tmi_slabs[slab->cls].purge_queue, &slab->purge_link);
     slab->empty |= pages;
-    tmi_slabs[slab->cls].used_pages -= tmi_popcount(pages);
+    count_used(&tmi_slabs[slab->cls], &tmi_classes[slab->cls], pages, (size_t)-1);
     tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
 }
 
@@ -161,6 +168,7 @@ void tmi_slab_forget_empty(tmi_slab_t *slab, uint64_t pages)
     size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
     slab->empty &= ~pages;
     slab->touched &= ~pages;
+    tmi_own_add(&tmi_slabs[slab->cls].touched_pages, -(size_t)tmi_popcount(pages));
     tmi_discount(slab_empty_bytes, bytes);
     tmi_discount(slab_bytes, bytes);
     if (slab->empty == 0)
@@ -209,4 +217,23 @@ bool tmi_slab_page_free(const tmi_slab_t *slab, unsigned page)
     size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
     size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
     return from > to || bits_all_set(slab->free, from, to);
+}
+
+/* What a purge has taken out is empty all the same. */
+tmi_raw_figures_t tmi_raw_figures(unsigned cls)
+{
+    const tmi_slabs_t *s = &tmi_slabs[cls];
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    size_t slots = tmi_load_relaxed(&s->nslabs) * c->slots, nfree = tmi_load_relaxed(&s->nfree);
+    size_t used = tmi_load_relaxed(&s->used_pages), end = tmi_round_up((size_t)c->slots * c->size, tmi_os_page_size);
+    size_t pages = tmi_min(tmi_load_relaxed(&s->leaving_pages), used), touched = tmi_load_relaxed(&s->touched_pages);
+    nfree = tmi_min(nfree + tmi_load_relaxed(&s->leaving_slots), slots);
+    return (tmi_raw_figures_t){
+        .slabs = tmi_load_relaxed(&s->nslabs),
+        .taken = slots - nfree,
+        .nfree = nfree,
+        .used = (used - pages) << tmi_os_page_shift,
+        .empty = (touched > used ? touched - used + pages : pages) << tmi_os_page_shift,
+        .slack = tmi_load_relaxed(&s->used_ends) * (end - (size_t)c->slots * c->size),
+    };
 }

@@ -4,6 +4,7 @@
 #include "stores/movable.h"
 #include "threads/helper.h"
 #include "threads/pacer.h"
+#include "threads/request.h"
 
 #define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
@@ -317,6 +318,7 @@ static void *work(void *unused)
     bool tried = false;
     for (;;) {
         tmi_helper_look_around();
+        tmi_request_poll();
         uint64_t before = tmi_compact_figure(time_ns);
         bool did = worth_it(tmi_options.compact_churn) && background_batch(false);
         uint32_t now = tmi_os_now_ms(), p = tmi_load_relaxed(&polls);
@@ -395,6 +397,7 @@ static TM_COLD void step_instead(void)
 
 void tmi_compactor_poll(void)
 {
+    tmi_request_poll();
     if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);

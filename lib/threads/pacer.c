@@ -7,6 +7,7 @@
 #include "stores/raw.h"
 #include "threads/helper.h"
 #include "threads/need.h"
+#include "threads/request.h"
 
 #define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
 #define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
@@ -161,6 +162,7 @@ static bool wait_for_work(void)
             break;
         }
     tmi_helper_look_around();
+    tmi_request_poll();
     tmi_store_relaxed(&asleep, 0);
     return anything_to_do();
 }
@@ -203,6 +205,7 @@ static void *help(void *unused)
         while (anything_to_do() || wait_for_work()) {
             tmi_os_sleep_ms(patience(until_next_pass()));
             tmi_helper_look_around();
+            tmi_request_poll();
             (void)pass_of_helper();
         }
     } while (!tmi_helper_leave(&helper, anything_to_do));
@@ -303,6 +306,7 @@ static void look_now_and_then(void)
 
 static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 {
+    tmi_request_poll();
     if (anything_to_do() && wake_helper()) {
         disarm(cache);
         return;
@@ -342,6 +346,7 @@ static TM_NOINLINE void work_while_idle(void)
 
 void tmi_pacer_idle(void)
 {
+    tmi_request_poll();
     if (TM_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
         work_while_idle();
 }
@@ -361,6 +366,7 @@ static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 
 void tmi_pacer_allocated(void)
 {
+    tmi_request_poll();
     size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
     if (TM_UNLIKELY(tmi_load_relaxed(&still) != 0))

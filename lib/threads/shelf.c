@@ -13,7 +13,7 @@ static void begin_change(tmi_shelf_t *shelf)
 
 static void end_change(tmi_shelf_t *shelf) { tmi_store_release(&shelf->busy, false); } // pairs: a child of fork
 
-/* Statistics of other threads read these two. */
+/* Statistics of other threads read these two, and the classes. */
 static void set_books(tmi_shelf_t *shelf, unsigned count, size_t bytes)
 {
     tmi_store_relaxed(&shelf->count, (uint8_t)count);
@@ -25,7 +25,8 @@ static TM_NOINLINE void close_gap(tmi_shelf_t *shelf, unsigned i)
 {
     size_t n = shelf->count - i;
     memmove(shelf->blocks + i, shelf->blocks + i + 1, n * sizeof *shelf->blocks);
-    memmove(shelf->classes + i, shelf->classes + i + 1, n * sizeof *shelf->classes);
+    for (; i < shelf->count; i++)
+        tmi_store_relaxed(&shelf->classes[i], shelf->classes[i + 1]);
 }
 
 /* Take out the i-th block. */
@@ -79,10 +80,18 @@ bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *functi
     if (full)
         make_room(shelf, size, function);
     shelf->blocks[shelf->count] = p;
-    shelf->classes[shelf->count] = (uint8_t)cls;
+    tmi_store_relaxed(&shelf->classes[shelf->count], (uint8_t)cls);
     set_books(shelf, shelf->count + 1u, shelf->bytes + size);
     end_change(shelf);
     return full;
+}
+
+size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls)
+{
+    size_t n = 0, count = tmi_min(tmi_load_relaxed(&shelf->count), TMI_SHELF_BLOCKS);
+    for (size_t i = 0; i < count; i++)
+        n += tmi_load_relaxed(&shelf->classes[i]) == cls;
+    return n;
 }
 
 void tmi_shelf_flush(tmi_shelf_t *shelf)

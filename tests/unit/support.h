@@ -60,7 +60,7 @@ bool all_zero(const void *p, size_t size);
 
 typedef struct outcome {
     int status;      // as from waitpid; -1 when it was killed for taking too long
-    char text[2048]; // what it wrote to stderr
+    char text[4096]; // what it wrote to stderr
 } outcome_t;
 
 /* Run body(arg) in a child of fork, which exits with the result; killed after `seconds`. */

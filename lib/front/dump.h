@@ -1,0 +1,27 @@
+/* dump.h - statistics written without a call of the program: at its end, on a signal, every so often.
+ *
+ * Idea: the options say in which form and where. At a signal the handler writes at once: reading the figures takes no
+ * lock and no memory of the heap, so it may have interrupted anything, and a program that sleeps in poll answers too,
+ * which no request left for a slow path would make it do. Only when a text is being written just then does the handler
+ * leave a request (request.h) instead. The interval is a request by the clock. A handler that the program has set, or
+ * sets later, is the program's.
+ *
+ * JSON is appended to the file, a line each time; Prometheus' text replaces it, by renaming, for who reads it
+ * meanwhile. "%p" in the file's name stands for the number of the process.
+ *
+ * Fails: a file that cannot be written is reported once, and the program goes on. Locks: none. */
+#ifndef TMI_FRONT_DUMP_H
+#define TMI_FRONT_DUMP_H
+
+#include "base/base.h"
+
+/* Once, at the start of a process with options. Keeps stderr, which many programs close before they end. */
+void tmi_dump_start(void) TM_COLD;
+
+/* Write the figures now. Async-signal-safe. */
+void tmi_dump_now(void) TM_COLD;
+
+/* Append a line to the file, or to stderr. */
+void tmi_dump_line(const char *line, size_t nbytes) TM_COLD;
+
+#endif

@@ -1,0 +1,81 @@
+#include "front/stats.h"
+#include "front/stats_impl.h"
+#include "host/os.h"
+#include "host/report.h"
+
+#include <string.h>
+
+#define GAUGE false
+#define COUNTER true
+
+static const tmi_figure_t of_part[] = {
+#define TMI_PART(name, series, type, help) {#name, series, help, offsetof(tm_heap_part_t, name), type},
+#define TMI_ROW(name, series, type, help)
+#define TMI_WHOLE(name, series, type, help)
+#include "front/stats.def"
+#undef TMI_PART
+#undef TMI_ROW
+};
+static const tmi_figure_t of_row[] = {
+#define TMI_PART(name, series, type, help)
+#define TMI_ROW(name, series, type, help) {#name, series, help, offsetof(tm_heap_class_t, name), type},
+#include "front/stats.def"
+#undef TMI_ROW
+#undef TMI_WHOLE
+};
+static const tmi_figure_t of_whole[] = {
+#define TMI_ROW(name, series, type, help)
+#define TMI_WHOLE(name, series, type, help) {#name, series, help, offsetof(tm_heap_stats_t, name), type},
+#include "front/stats.def"
+#undef TMI_PART
+#undef TMI_ROW
+#undef TMI_WHOLE
+};
+
+tmi_figure_list_t tmi_stats_of_part(void) { return (tmi_figure_list_t){of_part, TM_COUNT_OF(of_part)}; }
+tmi_figure_list_t tmi_stats_of_row(void) { return (tmi_figure_list_t){of_row, TM_COUNT_OF(of_row)}; }
+tmi_figure_list_t tmi_stats_of_whole(void) { return (tmi_figure_list_t){of_whole, TM_COUNT_OF(of_whole)}; }
+
+const char *tmi_stats_heap(size_t heap) { return heap == TM_HEAP_RAW ? "raw" : "movable"; }
+
+const char *tmi_stats_kind(size_t kind)
+{
+    return kind == TM_CLASS_SMALL ? "small" : kind == TM_CLASS_MEDIUM ? "medium" : "large";
+}
+
+void tmi_text_put(tmi_text_t *t, const char *format, ...)
+{
+    char piece[200];
+    va_list args;
+    va_start(args, format);
+    size_t n = tmi_vformat(piece, sizeof piece, format, args);
+    va_end(args);
+    if (t->length < t->size)
+        memcpy(t->buf + t->length, piece, tmi_min(n, t->size - t->length));
+    t->length += n;
+}
+
+static TM_COLD void note_row(void *context, const tm_heap_class_t *row)
+{
+    tmi_sheet_t *sheet = context;
+    if (sheet->all.nclasses <= TM_HEAP_CLASSES_MAX)
+        sheet->rows[sheet->all.nclasses - 1] = *row;
+}
+
+size_t tmi_stats_write(char *buf, size_t size, void (*write)(tmi_text_t *to, const tmi_sheet_t *from))
+{
+    void *p;
+    size_t nbytes = tmi_round_up(sizeof(tmi_sheet_t), TMI_UNIT_SIZE);
+    tmi_text_t text = {buf, size, 0};
+    if (tmi_os_page_size == 0 && !tmi_os_init()) // a handler may be the first to call us
+        return 0;
+    if (tmi_os_map_records(nbytes, &p) != 0)
+        return 0;
+    tmi_sheet_t *sheet = p;
+    tmi_account(&sheet->all, note_row, sheet);
+    write(&text, sheet);
+    (void)tmi_os_unmap(p, nbytes);
+    if (size > 0)
+        buf[tmi_min(text.length, size - 1)] = '\0';
+    return text.length;
+}

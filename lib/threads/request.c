@@ -1,0 +1,121 @@
+#include "threads/request.h"
+#include "host/lock.h"
+#include "host/os.h"
+
+#include <errno.h>
+
+uint32_t tmi_requests;
+extern uint32_t tm_requests_ __attribute__((alias("tmi_requests"), visibility("default")));
+
+typedef struct client {
+    void (*handler)(void);
+    uint32_t every, due; // ms; every is 0 without a clock
+    int signal;          // 0: none
+    void (*at_once)(void);
+} client_t;
+
+static client_t clients[TMI_REQUESTS];
+static uint32_t serving; // 1 while a thread is at it
+
+/* One of the four bytes: low address first, as a tool outside sees them. */
+static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + which; }
+
+void tmi_request_handle(tmi_request_t which, void (*handler)(void))
+{
+    tmi_store_release(&clients[which].handler, handler); // what it needs before it; pairs: serve
+}
+
+void tmi_request_leave(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
+
+void tmi_request_every(tmi_request_t which, uint32_t ms)
+{
+    tmi_store_relaxed(&clients[which].due, tmi_os_now_ms() + ms); // relaxed: it paces
+    tmi_store_relaxed(&clients[which].every, ms);
+    if (ms > 0)
+        tmi_request_leave(TMI_REQUEST_CLOCK);
+}
+
+/* The next time counts from now: what was missed is not made up for. Of threads that find a request due, one leaves
+ * it. */
+static void look_at_the_clock(uint32_t now)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
+        client_t *c = &clients[which];
+        uint32_t every = tmi_load_relaxed(&c->every), due = tmi_load_relaxed(&c->due); // relaxed: they pace
+        if (every != 0 && (int32_t)(now - due) >= 0 && tmi_cas_relaxed(&c->due, &due, now + every))
+            tmi_request_leave((tmi_request_t)which);
+    }
+}
+
+static bool any_left(void)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        if (tmi_load_relaxed(byte_of(which)) != 0) // relaxed: seen late, it is served late
+            return true;
+    return false;
+}
+
+static void on_signal(int number)
+{
+    int before = errno;
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
+        const client_t *c = &clients[which];
+        if (tmi_load_acquire(&c->signal) != number) // pairs: tmi_request_on_signal
+            continue;
+        if (c->at_once != NULL)
+            c->at_once();
+        else
+            tmi_request_leave((tmi_request_t)which);
+    }
+    errno = before;
+}
+
+static bool is_ours(int number)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        if (tmi_load_relaxed(&clients[which].signal) == number) // relaxed: written by this thread
+            return true;
+    return false;
+}
+
+int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void))
+{
+    int err = number <= 0 ? EINVAL : is_ours(number) ? 0 : tmi_os_on_signal(number, on_signal);
+    if (err != 0)
+        return err;
+    clients[which].at_once = at_once;
+    tmi_store_release(&clients[which].signal, number); // pairs: on_signal
+    return 0;
+}
+
+static void serve(unsigned which)
+{
+    if (tmi_load_relaxed(byte_of(which)) == 0 || tmi_exchange_acq_rel(byte_of(which), (uint8_t)0) == 0)
+        return;
+    void (*handler)(void) = tmi_load_acquire(&clients[which].handler);
+    if (handler != NULL)
+        handler();
+}
+
+/* Between the handlers of fork the forking thread holds every lock, and what it allocates there must not start
+ * anything. */
+void tmi_request_serve(void)
+{
+    uint32_t nobody = 0;
+    int before = errno;
+    if (tmi_load_relaxed(byte_of(TMI_REQUEST_CLOCK)) != 0)
+        look_at_the_clock(tmi_os_now_ms());
+    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&serving, &nobody, 1)) // pairs: the release below
+        return;
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        serve(which);
+    tmi_store_release(&serving, 0);
+    errno = before;
+}
+
+void tmi_request_after_fork(void)
+{
+    for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
+        tmi_store_relaxed(byte_of(which), (uint8_t)0); // relaxed: the child has one thread
+    tmi_store_relaxed(&serving, 0);
+}

@@ -1,0 +1,62 @@
+/* request.h - work that somebody else asks for, done where the heap comes by anyway.
+ *
+ * Idea: whoever cannot do a piece of work where it is (a signal handler, a tool outside the process, a clock) leaves a
+ * request. The next slow path of malloc or of a handle, or of free while pages are empty, serves it, or a helper thread
+ * at its rounds. With nothing left a slow path pays one load and a branch; fast paths know nothing of it. A program
+ * that never takes a slow path serves nothing, and its heap has not changed either.
+ *
+ *   tmi_requests    | STATS | TRIM | PROFILE | CLOCK |     one word, a byte each, lowest address first
+ *
+ * Each request has a byte, so that it can be left by one store of 1: a tool writes it with process_vm_writev, which
+ * has no read-modify-write. (tm_requests_ is the same word as an exported symbol.) CLOCK is set for good once a
+ * request is due by time: it sends slow paths to the clock.
+ *
+ * The layers above say what is done: they put a handler in the table. Nothing is called upwards. A handler runs in a
+ * thread of the program, in malloc or free, or in a helper thread: no lock of ours is held, errno is kept, one request
+ * is served at a time. It must not count on much stack (16 KiB threads exist).
+ *
+ * A request is dropped when it has no handler, and in a child of fork. Locks: none. */
+#ifndef TMI_THREADS_REQUEST_H
+#define TMI_THREADS_REQUEST_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+
+typedef enum tmi_request {
+    TMI_REQUEST_STATS,
+    TMI_REQUEST_TRIM,
+    TMI_REQUEST_PROFILE,
+    TMI_REQUEST_CLOCK,
+    TMI_REQUESTS,
+} tmi_request_t;
+
+extern uint32_t tmi_requests;
+_Static_assert(TMI_REQUESTS == sizeof(uint32_t), "a byte for each request");
+
+/* What serves the request from now on. Before other threads use the heap, or once. */
+void tmi_request_handle(tmi_request_t which, void (*handler)(void));
+
+/* Leave a request. Async-signal-safe, any thread; waits for nothing and wakes nobody. */
+void tmi_request_leave(tmi_request_t which);
+
+/* Leave it every so many milliseconds from now on, as far as slow paths and helpers come by. 0: no longer. */
+void tmi_request_every(tmi_request_t which, uint32_t ms) TM_COLD;
+
+/* Leave it at each signal of this number: 0, or an errno as of tmi_os_on_signal. Or, if `at_once` is not NULL, call
+ * that in the signal handler instead: it is async-signal-safe. Several requests may have one signal. A handler that
+ * the program sets later replaces ours. */
+int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void)) TM_COLD;
+
+/* Serve what has been left, without locks held. */
+void tmi_request_serve(void) TM_COLD;
+
+static inline void tmi_request_poll(void)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_requests) != 0)) // relaxed: seen late, it is served late
+        tmi_request_serve();
+}
+
+/* In a child of fork: what was left for the parent is not the child's. */
+void tmi_request_after_fork(void);
+
+#endif
