@@ -204,6 +204,7 @@ static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
     if (tmi_load_relaxed(&asleep) == CALLED)
         tmi_os_sleep_ms(TMI_PACER_SOON_MS); // more is to come
     tmi_helper_look_around();
+    tmi_request_poll();
     (void)sleep_as(ASLEEP);
     tmi_fence_full(); // pairs: call_for_pacer
 }
