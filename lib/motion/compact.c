@@ -171,8 +171,8 @@ static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *l
     return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;
 }
 
-/* Nothing can be moved: empty pages of partly used slabs, class after class, and pages of the handle table. When a whole round over the classes has
- * found nothing there is nothing. */
+/* Nothing can be moved: empty pages of partly used slabs, class after class, and pages of the handle table. When a whole
+ * round over the classes has found nothing there is nothing. */
 static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
 {
     static unsigned cls = TMI_MCLASS_FIRST, clean;
@@ -189,6 +189,8 @@ static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
             return TMI_COMPACT_MORE;
     }
     clean = 0;
+    if (!limits->purge_table)
+        return TMI_COMPACT_NOTHING;
     return tmi_handle_purge(0, tmi_min(limits->purge_pages, 32)) > 0 ? TMI_COMPACT_MORE : TMI_COMPACT_NOTHING;
 }
 

@@ -35,6 +35,7 @@ typedef struct tmi_compact_limits {
     size_t min_gain;        // bytes that a class must promise to be chosen
     size_t purge_pages;     // at a time
     bool tidy;              // give empty pages of partly used slabs back too
+    bool purge_table;       // and of the handle table; else the pacer does
 } tmi_compact_limits_t;
 
 typedef enum tmi_compact_result {

@@ -1,8 +1,10 @@
 #include "stores/handle.h"
 #include "base/dlist.h"
+#include "host/counters.h"
 #include "host/meta.h"
 #include "host/os.h"
 #include "host/report.h"
+#include "space/regret.h"
 
 #include <errno.h>
 
@@ -192,13 +194,17 @@ static group_t *open_group(uint32_t number, uint32_t ceiling)
     return g;
 }
 
+static tmi_debt_t debt; // pages of the table
+
 static group_t *group_given_back(void)
 {
     uint32_t number = free_groups;
     uint64_t book = books[number];
     group_t *g = number != 0 ? open_group(number, (uint32_t)(book >> 1) & (GENERATIONS - 1)) : NULL;
-    if (g != NULL)
-        free_groups = (uint32_t)(book >> 32);
+    if (g == NULL)
+        return NULL;
+    free_groups = (uint32_t)(book >> 32);
+    (void)tmi_debt_pay(&debt, group_bytes());
     return g;
 }
 
@@ -434,7 +440,10 @@ size_t tmi_handle_purge(size_t keep, size_t most)
         else
             attach(g);
     }
+    if (gone > 0)
+        tmi_debt_add(&debt, gone * group_bytes());
     tmi_unlock(&tmi_handle_lock);
+    tmi_count(purged_bytes, gone * group_bytes());
     return gone * group_bytes();
 }
 
@@ -442,6 +451,7 @@ size_t tmi_handle_purge(size_t keep, size_t most)
 
 size_t tmi_handle_bytes(void) { return tmi_load_relaxed(&bytes_in_use); } // statistics
 size_t tmi_handle_idle_groups(void) { return tmi_load_relaxed(&nidle); }
+size_t tmi_handle_idle_bytes(void) { return tmi_handle_idle_groups() * group_bytes(); }
 size_t tmi_handle_revived(void) { return tmi_load_relaxed(&nrevived); }
 
 static void audit_group(const group_t *g)

@@ -57,13 +57,14 @@ void tmi_handle_return(const uint32_t *indices, size_t n);
 /* An index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
-/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; one caller at a time. Returns the
- * bytes. */
+/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; with the mover's lock or the pacer's,
+ * so that fork loses none. Returns the bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
 size_t tmi_handle_bytes(void);
 size_t tmi_handle_idle_groups(void);
+size_t tmi_handle_idle_bytes(void);
 /* Indices revived so far, H5. */
 size_t tmi_handle_revived(void);
 

@@ -417,7 +417,7 @@ void tmi_compactor_poll(void)
 static void everything(const tm_pins_t_ *self)
 {
     tmi_compact_limits_t limits = background_limits(true);
-    limits.tidy = true;
+    limits.tidy = limits.purge_table = true;
     for (;;) {
         tmi_compact_result_t r = tmi_compact_ready() ? tmi_compact_piece(&limits) : TMI_COMPACT_NOTHING;
         if (r == TMI_COMPACT_FENCE)
@@ -462,6 +462,7 @@ static tmi_compact_limits_t step_limits(const tm_pins_t_ *self, uint64_t begun, 
         .min_gain = 1,
         .purge_pages = tmi_min(tmi_max(budget_us / 4, 1), 64),
         .tidy = true,
+        .purge_table = true,
     };
 }
 

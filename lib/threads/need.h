@@ -3,7 +3,8 @@
  * Idea: what is empty goes, unless the program has shown that it will want it. Age shows nothing: a page that has been
  * empty for long may be wanted by the next of the bursts it has served, and a young one by nobody. *Regret* does: bytes
  * that were purged and wanted again within seconds (regret.h) would better have been kept; and of what is kept, what was
- * never used for a whole interval is not needed. With E(t) empty bytes, L(t) live ones, and r regretted since the last look:
+ * never used for a whole interval is not needed. With E(t) empty bytes, L(t) live ones, of both heaps and the handle
+ * table, and r regretted since the last look:
  *
  *   floor    F = max(FLOOR_MIN, L * purge_keep / 100)
  *   regret   K := K + r

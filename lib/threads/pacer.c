@@ -3,6 +3,7 @@
 #include "host/options.h"
 #include "host/os.h"
 #include "space/regret.h"
+#include "stores/handle.h"
 #include "stores/medium.h"
 #include "stores/raw.h"
 #include "threads/helper.h"
@@ -22,12 +23,13 @@ static tmi_need_t need;
 
 static size_t empty_bytes(void)
 {
-    return tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes) + tmi_counter(dirty_bytes);
+    size_t slots = tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes);
+    return slots + tmi_counter(dirty_bytes) + tmi_handle_idle_bytes();
 }
 static size_t live_bytes(void)
 {
     size_t raw = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
-    return raw + tmi_counter(movable_bytes) + tmi_counter(extent_bytes);
+    return raw + tmi_counter(movable_bytes) + tmi_counter(extent_bytes) + tmi_handle_bytes() - tmi_handle_idle_bytes();
 }
 static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_options.purge_keep); }
 static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_options.purge_keep); }
@@ -45,13 +47,22 @@ static void look(uint32_t now, uint32_t longest_gap)
     tmi_need_look(&need, &sight, &rules);
 }
 
-/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs. */
+static size_t purge_table(size_t bytes)
+{
+    size_t pages = tmi_handle_idle_groups();
+    return pages > 0 ? tmi_handle_purge(0, tmi_min(pages, bytes / tmi_os_page_size + 1)) : 0;
+}
+
+/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs, before
+ * those of the handle table. */
 static size_t purge_some(size_t bytes)
 {
     size_t n = tmi_space_purge(tmi_min(bytes, SPANS_AT_ONCE));
     if (n == 0)
         n = tmi_medium_purge(tmi_min(bytes, SPANS_AT_ONCE));
-    return n > 0 ? n : tmi_raw_purge(tmi_min(bytes, PAGES_AT_ONCE));
+    if (n == 0)
+        n = tmi_raw_purge(tmi_min(bytes, PAGES_AT_ONCE));
+    return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
 /* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was something
@@ -117,7 +128,7 @@ size_t tmi_pacer_purge_all(void)
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_trim(true);
     tmi_medium_release();
-    size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX);
+    size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX) + purge_table(SIZE_MAX);
     tmi_need_forget(&need);
     (void)tmi_add_relaxed(&tmi_regret_epoch, 1);
     tmi_unlock(&tmi_pacer_lock);

@@ -65,10 +65,10 @@ static int all_freed_and_kept(size_t size)
     return 0;
 }
 
-/* Bursts from time to time. From the fifth on nearly all pages are there. */
+/* Bursts from time to time. From the seventh on nearly all pages are there. */
 static int bursts(size_t size)
 {
-    enum { TURNS = 12, LEARNED = 4, PAGE = 4096 };
+    enum { TURNS = 14, LEARNED = 6, PAGE = 4096 };
     size_t n = TOTAL / size;
     tm_handle_t *h = (tm_handle_t *)calloc(n, sizeof *h);
     long then = 0;
@@ -85,7 +85,7 @@ static int bursts(size_t size)
 
 int main(int argc, char **argv)
 {
-    static const char *const sizes[] = {"500", "20000", "100000", "4000000"};
+    static const char *const sizes[] = {"64", "500", "20000", "100000", "4000000"};
     char name[64];
     if (argc > 1) {
         char what[16];
