@@ -60,6 +60,10 @@ typedef struct tm_pins_ {
     struct tm_more_pins_ *more_;         /* a second stack, made when the first is full */
 } tm_pins_t_;
 
+/* Set in the word of a live object, and in each of its handles. */
+#define TM_WORD_LIVE_ ((uint64_t)2)
+#define TM_WORD_MOVING_ ((uint64_t)1)
+
 #define TM_PIN_GUARD_ ((tm_handle_t)1)
 
 extern __thread tm_pins_t_ *tm_self_ __attribute__((__tls_model__("initial-exec")));
@@ -78,12 +82,21 @@ void *tm_word_address_(uint64_t w);
 tm_pinned_t_ tm_pinned_begin_(tm_handle_t h);
 void tm_pinned_end_(tm_pinned_t_ *g);
 void *tm_pin(tm_handle_t h);
+void *tm_try_pin(tm_handle_t h);
+void *tm_pin_ref(tm_ref_t r);
+void tm_unpin_ref(tm_ref_t r);
+void *tm_deref_ref(tm_ref_t r);
+tm_handle_t tm_handle_of_ref_(tm_ref_t r);
 void tm_unpin(tm_handle_t h);
 void tm_scope_enter(void);
 void tm_scope_exit(void);
 void *tm_deref(tm_handle_t h);
 void *tm_pin_slow_(tm_handle_t h);
 void *tm_pin_marked_(tm_handle_t h);
+void *tm_try_pin_slow_(tm_handle_t h);
+void *tm_try_pin_marked_(tm_handle_t h);
+void *tm_pin_ref_slow_(tm_ref_t r);
+void *tm_deref_ref_slow_(tm_ref_t r);
 void tm_unpin_slow_(tm_handle_t h);
 void *tm_deref_slow_(tm_handle_t h);
 void tm_scope_enter_slow_(void);
@@ -114,6 +127,28 @@ TM_INLINE_ void *tm_pin(tm_handle_t h)
     uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_); /* [model: pin_read] the moved bytes are visible; pairs: mover_publish */
     if (TM_RARELY_(tm_word_differs_(w, h)))
         return tm_pin_marked_(h); /* being moved, or stale */
+    return tm_word_address_(w);
+}
+
+/** Pin an object if it is still alive, as a cache does that keeps handles of what others free.
+ *  @param h  TM_NULL, or a handle that was live once. Pins nest, also in signal handlers.
+ *  @return   as tm_pin; NULL for TM_NULL and for a stale handle, and then nothing is pinned: do not unpin. Also NULL,
+ *            with errno ENOMEM, when there is no memory for one more pin. errno is left alone otherwise.
+ *  @errors   none; never reports, whatever the option `stale` says.
+ *  @thread   any; unpin on the same thread. That the object is not freed while it is pinned is up to the program, as with tm_pin. */
+TM_INLINE_ void *tm_try_pin(tm_handle_t h)
+{
+    tm_pins_t_ *r = tm_self_;
+    uint32_t t = r->top;
+    if (TM_RARELY_(t >= r->limit))
+        return tm_try_pin_slow_(h);
+    __atomic_store_n(&r->top, t + 1, __ATOMIC_RELAXED); /* as in tm_pin, to the comparison */
+    TM_COMPILER_FENCE_();
+    __atomic_store_n(&r->slot[t + 1], h, __ATOMIC_RELEASE);
+    TM_COMPILER_FENCE_();
+    uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_);
+    if (TM_RARELY_(tm_word_differs_(w, h | TM_WORD_LIVE_))) /* TM_NULL differs too: its word is 0 */
+        return tm_try_pin_marked_(h);
     return tm_word_address_(w);
 }
 
@@ -166,6 +201,43 @@ TM_INLINE_ void *tm_deref(tm_handle_t h)
     uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_); /* [model: scope_read] pairs: mover_publish */
     if (TM_RARELY_(tm_word_differs_(w, h)))
         return tm_deref_slow_(h);
+    return tm_word_address_(w);
+}
+#endif
+
+/* ---- references: handles without their generation ------------------------------------------------------------------------------ */
+
+/* The handle that the index has if its object is live; otherwise one without the bit that says so. */
+TM_INLINE_ tm_handle_t tm_handle_of_ref_(tm_ref_t r)
+{
+    uint64_t w = __atomic_load_n(tm_words_ + r, __ATOMIC_RELAXED); /* relaxed: a value; whoever pins it reads the word again */
+    return (tm_handle_t)r << 32 | (uint16_t)(w & ~TM_WORD_MOVING_);
+}
+
+/** As tm_pin, by reference. A reference has no generation: that of a freed object is caught only while its index is not used
+ *  again. @errors  no object there: as for a stale handle; it then counts as a pin of TM_NULL. */
+TM_INLINE_ void *tm_pin_ref(tm_ref_t r)
+{
+    tm_handle_t h = tm_handle_of_ref_(r);
+    if (TM_RARELY_((h & TM_WORD_LIVE_) == 0))
+        return tm_pin_ref_slow_(r);
+    return tm_pin(h);
+}
+
+/** End a pin of the reference's object that this thread holds. As tm_unpin. */
+TM_INLINE_ void tm_unpin_ref(tm_ref_t r)
+{
+    tm_handle_t h = tm_handle_of_ref_(r);
+    tm_unpin(h & TM_WORD_LIVE_ ? h : TM_NULL);
+}
+
+/** As tm_deref, by reference: a load, a comparison of constants, a shift. 0: NULL. @errors  as tm_pin_ref. */
+#ifndef TM_DEREF_CHECKED
+TM_INLINE_ void *tm_deref_ref(tm_ref_t r)
+{
+    uint64_t w = __atomic_load_n(tm_words_ + r, TM_CONSUME_); /* as in tm_deref */
+    if (TM_RARELY_((w & (TM_WORD_LIVE_ | TM_WORD_MOVING_)) != TM_WORD_LIVE_))
+        return tm_deref_ref_slow_(r);
     return tm_word_address_(w);
 }
 #endif

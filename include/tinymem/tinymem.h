@@ -44,7 +44,8 @@ typedef uint64_t tm_handle_t;
 /** The handle of nothing. */
 #define TM_NULL ((tm_handle_t)0)
 
-/** A handle without its generation, 4 bytes, for programs that store millions: stale ones go unnoticed. */
+/** A handle without its generation, 4 bytes, for programs that store millions: a table of references costs 4 bytes a
+ *  link. The reference of a freed object goes unnoticed once its index has a new one. */
 typedef uint32_t tm_ref_t;
 
 #include <tinymem/pin.h>
@@ -94,6 +95,11 @@ tm_handle_t tm_handle_of(const void *pinned);
 tm_ref_t tm_ref(tm_handle_t h);
 /** The handle that the reference's index has now; TM_NULL when it is free. */
 tm_handle_t tm_from_ref(tm_ref_t r);
+
+/** As tm_ref(tm_alloc(size)): the reference, or 0 with errno ENOMEM. */
+tm_ref_t tm_alloc_ref(size_t size) __attribute__((__warn_unused_result__));
+/** As tm_free, by reference; 0: nothing happens. @errors  no object there: as for a stale handle. See tm_pin_ref and tm_deref_ref. */
+void tm_free_ref(tm_ref_t r);
 
 /** For longjmp: how many pins this thread holds, and back to that number; those above are ended.
  *  @errors  fewer pins are held than at the mark: reported, then abort. */

@@ -72,7 +72,8 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
 
 /* Whether h may stay as it is with `size` bytes: its object is of their class, and has no lock and no alignment of its
  * own. The object is pinned for the look at the page map, which without a pin might be that of a later slab. False also
- * where the answer takes more: the thread holds other pins, or the handle is marked or wrong. */
+ * where the answer takes more: the thread holds other pins, or the handle is marked or wrong.
+ * Written out, where tm_try_pin and tm_unpin would do: here the stack is empty, and two calls are 40 instructions more. */
 static inline bool stays(tm_handle_t h, size_t size)
 {
     tmi_thread_t *t = tmi_self();
@@ -146,6 +147,10 @@ tm_ref_t tm_ref(tm_handle_t h) { return tmi_handle_index(h); }
 
 tm_handle_t tm_from_ref(tm_ref_t r) { return tmi_object_ready() ? tmi_object_of_index(r) : TM_NULL; }
 
+tm_ref_t tm_alloc_ref(size_t size) { return tm_ref(tm_alloc(size)); }
+
+void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }
+
 unsigned tm_pin_mark(void) { return tmi_pin_mark(tmi_self_); }
 void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
 
@@ -165,10 +170,26 @@ void *tm_deref(tm_handle_t h)
 }
 #endif
 
+#ifdef TM_DEREF_CHECKED
+void *tm_deref_ref(tm_ref_t r)
+{
+    if ((tmi_self_->scope & 0xffff) == 0)
+        tmi_fatal("tm_deref_ref", (void *)(uintptr_t)r, "this thread is in no scope");
+    return tmi_object_touch_ref(r, "tm_deref_ref");
+}
+#endif
+
 /* ---- slow paths of pin.h ------------------------------------------------------------------------------------------------------ */
 
 void *tm_pin_slow_(tm_handle_t h) { return tmi_object_pin(h, "tm_pin"); }
 void *tm_pin_marked_(tm_handle_t h) { return tmi_object_touch(h, "tm_pin"); }
+void *tm_try_pin_slow_(tm_handle_t h) { return tmi_object_try_pin(h); }
+void *tm_try_pin_marked_(tm_handle_t h) { return tmi_object_try_touch(h); }
+void *tm_deref_ref_slow_(tm_ref_t r) { return tmi_object_touch_ref(r, "tm_deref_ref"); }
+
+/* No object there, or it has come this moment. */
+void *tm_pin_ref_slow_(tm_ref_t r) { return tmi_object_pin(tmi_object_of_ref(r, "tm_pin_ref"), "tm_pin_ref"); }
+
 void tm_unpin_slow_(tm_handle_t h) { tmi_object_unpin(h); }
 void *tm_deref_slow_(tm_handle_t h) { return tmi_object_touch(h, "tm_deref"); }
 void tm_scope_enter_slow_(void) { tmi_object_scope_enter(); }

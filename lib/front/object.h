@@ -25,6 +25,13 @@ void tmi_object_put(char *p, tm_handle_t next, bool last);
 
 /* Slow paths of the functions that pin.h inlines. */
 void *tmi_object_pin(tm_handle_t h, const char *function);
+/* As tmi_object_pin, but NULL leaves nothing pinned and nothing is reported. */
+void *tmi_object_try_pin(tm_handle_t h);
+/* The word of what this thread has just pinned was not what the handle says: as tmi_object_touch, or the pin ends. */
+void *tmi_object_try_touch(tm_handle_t h);
+void *tmi_object_touch_ref(tm_ref_t r, const char *function);
+/* The handle that the reference's index has now. TM_NULL when it is free, which is reported, and for 0. */
+tm_handle_t tmi_object_of_ref(tm_ref_t r, const char *function);
 void tmi_object_unpin(tm_handle_t h);
 void *tmi_object_touch(tm_handle_t h, const char *function);
 void tmi_object_scope_enter(void);

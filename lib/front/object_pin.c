@@ -32,6 +32,47 @@ void *tmi_object_touch(tm_handle_t h, const char *function)
     return p;
 }
 
+void *tmi_object_try_pin(tm_handle_t h)
+{
+    void *p = NULL;
+    if (h == TM_NULL)
+        return NULL;
+    tmi_object_try_init();
+    tmi_thread_t *t = tmi_thread_with_pins();
+    if (t != NULL && tmi_pin_slowly(&t->pins, h, &p))
+        return p;
+    if (t != NULL && p == NULL) // stale, and pinned all the same
+        (void)tmi_pin_remove(&t->pins, h);
+    else
+        errno = ENOMEM;
+    return NULL;
+}
+
+void *tmi_object_try_touch(tm_handle_t h)
+{
+    void *p;
+    if (h != TM_NULL && tmi_pin_touch(h, &p))
+        return p;
+    (void)tmi_pin_remove(&tmi_self()->pins, h);
+    return NULL;
+}
+
+void *tmi_object_touch_ref(tm_ref_t r, const char *function)
+{
+    tm_handle_t h = tmi_object_of_ref(r, function);
+    return h == TM_NULL ? NULL : tmi_object_touch(h, function);
+}
+
+tm_handle_t tmi_object_of_ref(tm_ref_t r, const char *function)
+{
+    if (r == 0)
+        return TM_NULL;
+    tm_handle_t h = tmi_object_ready() ? tmi_object_of_index(r) : TM_NULL;
+    if (h == TM_NULL)
+        tmi_object_stale(function, (tm_handle_t)r << 32);
+    return h;
+}
+
 void tmi_object_unpin(tm_handle_t h)
 {
     if (!tmi_pin_remove(&tmi_self()->pins, h) && h != TM_NULL)

@@ -2,6 +2,7 @@
  *   alloc   a handle of 48 bytes allocated and freed     idle    the same by functions that do nothing
  *   alloc-600, alloc-30000   the same of more bytes      calloc  of 48 zeroed ones
  *   realloc   an object made a byte larger and smaller, within its class
+ *   try-pin an object pinned by tm_try_pin and unpinned  ref    looked up by reference in a scope
  *   pin     an object pinned and unpinned                scope   looked up in a scope       empty   a loop alone
  * and as if the mover had just marked the object (`found`), beside the same where the mark is taken away again before anybody looks (`gone`):
  *   pin-found, pin-gone, scope-found, scope-gone, free-found, free-gone */
@@ -79,6 +80,29 @@ static void scope(long n)
     tm_scope_exit();
 }
 
+static void try_pin(long n)
+{
+    tm_handle_t h = tm_alloc(48);
+    for (long i = 0; i < n; i++) {
+        KEEP(h);
+        void *p = tm_try_pin(h);
+        KEEP(p);
+        tm_unpin(h);
+    }
+}
+
+static void ref(long n)
+{
+    tm_ref_t r = tm_alloc_ref(48);
+    tm_scope_enter();
+    for (long i = 0; i < n; i++) {
+        KEEP(r);
+        void *p = tm_deref_ref(r);
+        KEEP(p);
+    }
+    tm_scope_exit();
+}
+
 /* What the mover does to a word, and takes back. */
 static void mark(tm_handle_t h, int stays)
 {
@@ -142,6 +166,7 @@ int main(int argc, char **argv)
         void (*run)(long);
     } modes[] = {{"alloc", alloc_free}, {"alloc-600", alloc_600}, {"alloc-30000", alloc_30000}, {"calloc", calloc_free},
                  {"realloc", resize}, {"idle", idle}, {"pin", pin}, {"scope", scope}, {"empty", empty},
+                 {"try-pin", try_pin}, {"ref", ref},
                  {"pin-found", pin_found}, {"pin-gone", pin_gone}, {"scope-found", scope_found}, {"scope-gone", scope_gone},
                  {"free-found", free_found}, {"free-gone", free_gone}};
     for (size_t i = 0; argc == 3 && i < sizeof modes / sizeof *modes; i++)

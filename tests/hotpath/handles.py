@@ -10,7 +10,7 @@ import sys
 
 import hotpath
 
-MOST = {"alloc": 60, "alloc-600": 72, "alloc-30000": 72, "calloc": 110, "realloc": 60, "pin": 26, "scope": 10}
+MOST = {"alloc": 60, "alloc-600": 72, "alloc-30000": 72, "calloc": 110, "realloc": 60, "pin": 26, "scope": 10, "try-pin": 28, "ref": 11}
 MOST_FOR_MOVER = 200  # more in a call that finds the mover's mark; test_object_stress bounds the rounds
 
 
@@ -49,11 +49,12 @@ def main(tmp, library):
     pair, loop = per_round(tmp, library, "idle"), per_round(tmp, library, "empty")
     words = {"alloc": "tm_alloc and tm_free of 48 bytes", "alloc-600": "tm_alloc and tm_free of 600 bytes",
              "alloc-30000": "tm_alloc and tm_free of 30,000 bytes", "calloc": "tm_calloc and tm_free of 48 bytes",
-             "realloc": "tm_realloc within a class", "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope"}
+             "realloc": "tm_realloc within a class", "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope",
+             "try-pin": "tm_try_pin and tm_unpin", "ref": "tm_deref_ref in a scope"}
     for mode, most in MOST.items():
         n = per_round(tmp, library, mode) - (pair if "alloc" in mode and mode != "realloc" else loop)
         result(n <= most, f"{words[mode]}: {n:.1f} instructions, at most {most}")
-    for mode in ("pin", "scope"):
+    for mode in ("pin", "scope", "try-pin", "ref"):
         found = hot(tmp, library, mode, program, 0x400000)
         wrong = [f"{i} {hotpath.complaint(i)}" for i in found if hotpath.complaint(i)]
         result(bool(found) and not wrong, f"{words[mode]}: no lock, no xchg, no fence, no call ({len(found)} instructions, the loop included)", wrong or found)

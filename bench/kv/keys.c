@@ -1,0 +1,366 @@
+/* keys.c - finding keys, and the commands that every type of value obeys. */
+#include "commands.h"
+#include "evict.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+void reply_no_memory(const struct call *c) { reply_error(c->out, "OOM command not allowed: out of memory"); }
+
+place *key_find(const struct call *c, uint32_t i)
+{
+    place *p = table_find(c->db, arg(c, i), arg_len(c, i));
+    if (p == NULL)
+        return NULL;
+    struct entry *e = store_at(*p);
+    if (!e->expires || entry_expiry(e) > server.now)
+        return p;
+    table_remove(c->db, p);
+    server.expired++;
+    return NULL;
+}
+
+place *key_look(const struct call *c, uint32_t i)
+{
+    place *p = key_find(c, i);
+    if (p == NULL) {
+        server.misses++;
+        return NULL;
+    }
+    server.hits++;
+    evict_touch(store_at(*p));
+    return p;
+}
+
+bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size_t len, int64_t expiry)
+{
+    struct entry *e = NULL;
+    if (p == NULL) {
+        p = table_add(c->db, arg(c, i), arg_len(c, i), len, expiry);
+        if (p != NULL) {
+            e = store_at(*p);
+            evict_born(e);
+        }
+    } else if (table_resize(c->db, p, len) != NULL) {
+        e = table_expire(c->db, p, expiry);
+        if (e != NULL)
+            evict_touch(e);
+    }
+    if (e == NULL) {
+        reply_no_memory(c);
+        return false;
+    }
+    memcpy(entry_value(e), value, len);
+    return true;
+}
+
+void db_flush(struct table *db)
+{
+    if (evict_discard(db))
+        return;
+    while (!table_destroy(db, UINT32_MAX)) // more flushes are waiting than anybody sends
+        continue;
+}
+
+/* ---- patterns ---- */
+
+/* One character against the set that begins after '['. Returns where the set ends. */
+static const char *in_set(const char *p, const char *end, char ch, bool *is_in)
+{
+    bool negated = p < end && *p == '^', found = false;
+    p += negated;
+    for (; p < end && *p != ']'; p++) {
+        if (*p == '\\' && p + 1 < end) {
+            found |= *++p == ch;
+        } else if (p + 2 < end && p[1] == '-') {
+            unsigned char low = (unsigned char)p[0], high = (unsigned char)p[2], at = (unsigned char)ch;
+            found |= low <= high ? at >= low && at <= high : at >= high && at <= low;
+            p += 2;
+        } else {
+            found |= *p == ch;
+        }
+    }
+    *is_in = found != negated;
+    return p < end ? p + 1 : p;
+}
+
+/* Linear but for stars: only the last star is tried again, which is enough. */
+bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len)
+{
+    const char *p = pattern, *end = pattern + pattern_len, *t = text, *text_end = text + len, *star = NULL,
+               *star_text = t;
+    while (t < text_end || p < end) {
+        if (p < end && *p == '*') {
+            star = ++p;
+            star_text = t;
+            continue;
+        }
+        const char *next = p;
+        bool good = false;
+        if (p < end && t < text_end) {
+            next = p + 1;
+            good = *p == '?' || *p == *t;
+            if (*p == '[')
+                next = in_set(p + 1, end, *t, &good);
+            else if (*p == '\\' && p + 1 < end)
+                good = p[1] == *t, next = p + 2;
+        }
+        if (good) {
+            p = next;
+            t++;
+        } else if (star != NULL && star_text < text_end) {
+            p = star;
+            t = ++star_text;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- commands ---- */
+
+void cmd_del(const struct call *c)
+{
+    int64_t removed = 0;
+    for (uint32_t i = 1; i < c->argc; i++) {
+        place *p = key_find(c, i);
+        if (p != NULL) {
+            table_remove(c->db, p);
+            removed++;
+        }
+    }
+    reply_integer(c->out, removed);
+}
+
+void cmd_exists(const struct call *c)
+{
+    int64_t found = 0;
+    for (uint32_t i = 1; i < c->argc; i++)
+        found += key_look(c, i) != NULL;
+    reply_integer(c->out, found);
+}
+
+void cmd_type(const struct call *c) { reply_status(c->out, key_find(c, 1) == NULL ? "none" : "string"); }
+
+/* EXPIRE and its family: NX, XX, GT and LT say when. */
+void cmd_expire(const struct call *c)
+{
+    bool absolute = arg_is(c, 0, "expireat") || arg_is(c, 0, "pexpireat");
+    int64_t unit = tolower(arg(c, 0)[0]) == 'p' ? 1 : 1000, when;
+    bool nx = false, xx = false, gt = false, lt = false;
+    for (uint32_t i = 3; i < c->argc; i++) {
+        bool known = (arg_is(c, i, "nx") && (nx = true)) || (arg_is(c, i, "xx") && (xx = true)) ||
+                     (arg_is(c, i, "gt") && (gt = true)) || (arg_is(c, i, "lt") && (lt = true));
+        if (!known) {
+            reply_error(c->out, "ERR Unsupported option %.*s", (int)(arg_len(c, i) > 128 ? 128 : arg_len(c, i)),
+                        arg(c, i));
+            return;
+        }
+    }
+    if (nx && (xx || gt || lt)) {
+        reply_error(c->out, "ERR NX and XX, GT or LT options at the same time are not compatible");
+        return;
+    }
+    if (gt && lt) {
+        reply_error(c->out, "ERR GT and LT options at the same time are not compatible");
+        return;
+    }
+    if (!arg_integer(c, 2, &when))
+        return;
+    if (__builtin_mul_overflow(when, unit, &when) || __builtin_add_overflow(when, absolute ? 0 : server.now, &when)) {
+        reply_expire_error(c);
+        return;
+    }
+    place *p = key_find(c, 1);
+    int64_t is = p == NULL ? 0 : entry_expiry(store_at(*p));
+    if (p == NULL || (nx && is != 0) || (xx && is == 0) || (gt && (is == 0 || when <= is)) ||
+        (lt && is != 0 && when >= is)) {
+        reply_integer(c->out, 0);
+        return;
+    }
+    if (when <= server.now)
+        table_remove(c->db, p);
+    else if (table_expire(c->db, p, when) == NULL) {
+        reply_no_memory(c);
+        return;
+    }
+    reply_integer(c->out, 1);
+}
+
+void cmd_ttl(const struct call *c)
+{
+    bool fine = tolower(arg(c, 0)[0]) == 'p';
+    place *p = key_find(c, 1);
+    int64_t is = p == NULL ? 0 : entry_expiry(store_at(*p));
+    if (is == 0)
+        reply_integer(c->out, p == NULL ? -2 : -1);
+    else
+        reply_integer(c->out, fine ? is - server.now : (is - server.now + 500) / 1000);
+}
+
+void cmd_persist(const struct call *c)
+{
+    place *p = key_find(c, 1);
+    bool had = p != NULL && ((struct entry *)store_at(*p))->expires;
+    if (had)
+        (void)table_expire(c->db, p, 0);
+    reply_integer(c->out, had);
+}
+
+void cmd_rename(const struct call *c)
+{
+    bool nx = arg_is(c, 0, "renamenx");
+    place *p = key_find(c, 1), *there;
+    if (p == NULL) {
+        reply_error(c->out, "ERR no such key");
+        return;
+    }
+    bool same = arg_len(c, 1) == arg_len(c, 2) && memcmp(arg(c, 1), arg(c, 2), arg_len(c, 1)) == 0;
+    there = same ? p : key_find(c, 2);
+    if (nx && there != NULL) {
+        reply_integer(c->out, 0);
+        return;
+    }
+    if (!same) {
+        if (there != NULL)
+            table_remove(c->db, there);
+        if (!table_rename(c->db, key_find(c, 1), c->db, arg(c, 2),
+                          arg_len(c, 2))) { // found again: its place may have changed
+            reply_no_memory(c);
+            return;
+        }
+    }
+    if (nx)
+        reply_integer(c->out, 1);
+    else
+        reply_status(c->out, "OK");
+}
+
+void cmd_randomkey(const struct call *c)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        place *p = table_random(c->db);
+        struct entry *e = p == NULL ? NULL : store_at(*p);
+        if (e == NULL)
+            break;
+        if (!e->expires || entry_expiry(e) > server.now) {
+            reply_bulk(c->out, entry_key(e), e->key_len);
+            return;
+        }
+        table_remove(c->db, p);
+        server.expired++;
+    }
+    reply_null(c->out);
+}
+
+void cmd_dbsize(const struct call *c) { reply_integer(c->out, (int64_t)c->db->count); }
+
+/* What SCAN and KEYS look for, and what they have found: replies whose number is only known at the end are put into a
+ * buffer of their own. */
+struct search {
+    struct reply found;
+    const char *pattern, *type;
+    size_t pattern_len, type_len;
+    uint64_t n;
+};
+
+static void see(void *data, struct entry *e)
+{
+    struct search *s = data;
+    if (e->expires && entry_expiry(e) <= server.now)
+        return;
+    if (s->type != NULL && (s->type_len != 6 || strncasecmp(s->type, "string", 6) != 0))
+        return;
+    if (s->pattern != NULL && !glob_match(s->pattern, s->pattern_len, entry_key(e), e->key_len))
+        return;
+    reply_bulk(&s->found, entry_key(e), e->key_len);
+    s->n++;
+}
+
+static void reply_found(const struct call *c, struct search *s)
+{
+    reply_array(c->out, s->n);
+    reply_raw(c->out, s->found.bytes, s->found.len);
+    c->out->broken |= s->found.broken;
+    reply_free(&s->found);
+}
+
+void cmd_keys(const struct call *c)
+{
+    struct search s = {.pattern = arg(c, 1), .pattern_len = arg_len(c, 1)};
+    uint64_t cursor = 0;
+    do
+        cursor = table_scan(c->db, cursor, see, &s);
+    while (cursor != 0);
+    reply_found(c, &s);
+}
+
+static bool parse_cursor(const struct call *c, uint64_t *cursor)
+{
+    *cursor = 0;
+    for (size_t i = 0; i < arg_len(c, 1); i++) {
+        char ch = arg(c, 1)[i];
+        if (ch < '0' || ch > '9' || __builtin_mul_overflow(*cursor, (uint64_t)10, cursor) ||
+            __builtin_add_overflow(*cursor, (uint64_t)(ch - '0'), cursor)) {
+            reply_error(c->out, "ERR invalid cursor");
+            return false;
+        }
+    }
+    return true;
+}
+
+void cmd_scan(const struct call *c)
+{
+    struct search s = {0};
+    int64_t count = 10;
+    uint64_t cursor;
+    char text[24];
+    if (!parse_cursor(c, &cursor))
+        return;
+    for (uint32_t i = 2; i < c->argc; i += 2) {
+        bool more = i + 1 < c->argc;
+        if (more && arg_is(c, i, "count")) {
+            if (!arg_integer(c, i + 1, &count))
+                return;
+        } else if (more && arg_is(c, i, "match")) {
+            s.pattern = arg(c, i + 1);
+            s.pattern_len = arg_len(c, i + 1);
+        } else if (more && arg_is(c, i, "type")) {
+            s.type = arg(c, i + 1);
+            s.type_len = arg_len(c, i + 1);
+        } else {
+            count = 0;
+            break;
+        }
+        if (count < 1)
+            break;
+    }
+    if (count < 1) {
+        reply_error(c->out, "ERR syntax error");
+        return;
+    }
+    int64_t buckets = count > INT64_MAX / 10 ? INT64_MAX : count * 10; // as Redis: an empty table ends soon
+    do
+        cursor = table_scan(c->db, cursor, see, &s);
+    while (cursor != 0 && s.n < (uint64_t)count && --buckets > 0);
+    reply_array(c->out, 2);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
+    reply_text(c->out, text);
+    reply_found(c, &s);
+}
+
+void cmd_flush(const struct call *c)
+{
+    if (c->argc > 2 || (c->argc == 2 && !arg_is(c, 1, "async") && !arg_is(c, 1, "sync"))) {
+        reply_error(c->out, "ERR syntax error");
+        return;
+    }
+    bool all = arg_is(c, 0, "flushall");
+    for (unsigned d = 0; d < DATABASES; d++) {
+        if (all || &server.db[d] == c->db)
+            db_flush(&server.db[d]);
+    }
+    reply_status(c->out, "OK");
+}

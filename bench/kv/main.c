@@ -1,0 +1,72 @@
+/* main.c - kv: an in-memory cache server that speaks RESP, for measuring the store below it. See bench/README.md. */
+#include "commands.h"
+#include "hash.h"
+#include "net.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+struct server server = {.samples = 5, .maxclients = 10000, .stall = 60, .policy = NO_EVICTION};
+
+static int usage(void)
+{
+    fputs("usage: kv-" STORE_NAME " [--bind ADDRESS] [--port PORT] [--stall SECONDS] [--SETTING VALUE]...\n"
+          "  --port 0 takes any free port; the line on stdout says which. Settings are those of CONFIG SET.\n",
+          stderr);
+    return 2;
+}
+
+/* A descriptor for each client, and fewer clients where the system has fewer. */
+static void descriptors(void)
+{
+    enum { OWN = 32 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur < server.maxclients + OWN) {
+        rlim_t want = server.maxclients + OWN;
+        limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < server.maxclients + OWN)
+        server.maxclients = limit.rlim_cur > 2 * OWN ? (unsigned)limit.rlim_cur - OWN : OWN;
+}
+
+int main(int argc, char **argv)
+{
+    const char *address = "127.0.0.1";
+    int64_t port = 6380, stall = server.stall;
+    struct timespec t;
+    for (int i = 1; i < argc; i += 2) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (value == NULL || strncmp(name, "--", 2) != 0)
+            return usage();
+        if (strcmp(name, "--bind") == 0)
+            address = value;
+        else if (strcmp(name, "--port") == 0 ? !resp_integer(value, strlen(value), &port) || port < 0 || port > 65535
+                 : strcmp(name, "--stall") == 0
+                     ? !resp_integer(value, strlen(value), &stall) || stall < 1 || stall > 1000000
+                     : !server_configure(name + 2, value))
+            return usage();
+    }
+    server.stall = (unsigned)stall;
+    hash_seed();
+    commands_init();
+    descriptors();
+    clock_gettime(CLOCK_REALTIME, &t);
+    server.now = server.started = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    if (!net_listen(address, (int)port)) {
+        fprintf(stderr, "kv: cannot listen on %s, port %d: %s\n", address, (int)port, strerror(errno));
+        return 1;
+    }
+    printf("kv-" STORE_NAME ": ready on %s:%d\n", address, server.port);
+    fflush(stdout);
+    if (!net_serve()) {
+        perror("kv");
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,323 @@
+#define _GNU_SOURCE
+#include "net.h"
+#include "evict.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SHARED = 64 * 1024,         /* bytes that one read takes */
+    OUTPUT_PAUSE = 1024 * 1024, /* bytes of replies after which a batch is sent first */
+    OUTPUT_KEPT = 1024,         /* bytes of buffer that a client may keep */
+    EVENTS = 128,
+    TICK_MS = 100,
+};
+
+struct client {
+    struct session session;
+    struct client *next, **link;
+    int fd;
+    bool waits_to_send, gone; /* gone: closed in this round of events, freed at its end */
+    int64_t active;           /* when it last sent or took something */
+    struct resp resp;
+    char *bytes; /* the beginning of a request */
+    size_t len, room;
+};
+
+static struct client *all, *gone;
+static int poller = -1, listener = -1, signals = -1;
+static char shared[SHARED];
+
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool net_listen(const char *address, int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    socklen_t len = sizeof at;
+    int on = 1;
+    if (inet_pton(AF_INET, address, &at.sin_addr) != 1) {
+        errno = EINVAL;
+        return false;
+    }
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 511) != 0 ||
+        getsockname(listener, (struct sockaddr *)&at, &len) != 0)
+        return false;
+    server.port = ntohs(at.sin_port);
+    return true;
+}
+
+static bool watch(int op, int fd, uint32_t events, void *data)
+{
+    struct epoll_event e = {.events = events, .data.ptr = data};
+    return epoll_ctl(poller, op, fd, &e) == 0;
+}
+
+static void drop(struct client *c)
+{
+    if (c->gone)
+        return;
+    c->gone = true;
+    close(c->fd);
+    *c->link = c->next;
+    if (c->next != NULL)
+        c->next->link = c->link;
+    c->next = gone;
+    gone = c;
+    server.clients--;
+    free(c->bytes);
+    resp_free(&c->resp);
+    reply_free(&c->session.out);
+}
+
+static void free_gone(void)
+{
+    while (gone != NULL) {
+        struct client *c = gone;
+        gone = c->next;
+        free(c);
+    }
+}
+
+static void refuse(int fd)
+{
+    static const char text[] = "-ERR max number of clients reached\r\n";
+    server.rejected++;
+    (void)!write(fd, text, sizeof text - 1);
+    close(fd);
+}
+
+static void welcome(void)
+{
+    int on = 1;
+    for (int i = 0; i < EVENTS; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        struct client *c = server.clients < server.maxclients ? calloc(1, sizeof *c) : NULL;
+        if (c == NULL || !watch(EPOLL_CTL_ADD, fd, EPOLLIN, c)) {
+            free(c);
+            refuse(fd);
+            continue;
+        }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        c->fd = fd;
+        c->session.id = ++server.next_id;
+        c->active = server.now;
+        c->next = all;
+        c->link = &all;
+        if (all != NULL)
+            all->link = &c->next;
+        all = c;
+        server.clients++;
+        server.connections++;
+    }
+}
+
+/* Send what the socket takes. False: the client is gone. */
+static bool send_out(struct client *c)
+{
+    struct reply *o = &c->session.out;
+    while (o->sent < o->len) {
+        ssize_t n = send(c->fd, o->bytes + o->sent, o->len - o->sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN) {
+            drop(c);
+            return false;
+        }
+        if (n < 0)
+            break;
+        o->sent += (size_t)n;
+        c->active = server.now;
+    }
+    bool waits = o->sent < o->len;
+    if (!waits) {
+        o->len = o->sent = 0;
+        if (o->room > OUTPUT_KEPT) {
+            free(o->bytes);
+            o->bytes = NULL;
+            o->room = 0;
+        }
+    }
+    if ((!waits && c->session.close) || o->broken) {
+        drop(c);
+        return false;
+    }
+    if (waits != c->waits_to_send) {
+        c->waits_to_send = waits;
+        (void)watch(EPOLL_CTL_MOD, c->fd, waits ? EPOLLOUT : EPOLLIN, c);
+    }
+    return true;
+}
+
+/* Execute what has arrived whole, until replies pile up. Returns how many bytes that was. */
+static size_t execute(struct client *c, const char *bytes, size_t len)
+{
+    struct session *s = &c->session;
+    size_t done = 0;
+    store_begin();
+    while (done < len && !s->close && !s->out.broken && s->out.len < OUTPUT_PAUSE) {
+        enum resp_status status = resp_parse(&c->resp, bytes + done, len - done);
+        if (status == RESP_MORE)
+            break;
+        if (status == RESP_ERROR) {
+            reply_error(&s->out, "ERR %s", c->resp.error);
+            s->close = true;
+            break;
+        }
+        if (c->resp.argc > 0)
+            command_run(s, bytes + done, c->resp.argv, c->resp.argc);
+        done += c->resp.used;
+        resp_next(&c->resp);
+    }
+    store_end();
+    return done;
+}
+
+/* Keep len bytes in the client's own buffer. */
+static bool keep(struct client *c, const char *bytes, size_t len)
+{
+    if (c->len + len > c->room) {
+        size_t room = c->room == 0 ? 512 : c->room;
+        while (room < c->len + len)
+            room *= 2;
+        char *grown = realloc(c->bytes, room);
+        if (grown == NULL)
+            return false;
+        c->bytes = grown;
+        c->room = room;
+    }
+    memcpy(c->bytes + c->len, bytes, len);
+    c->len += len;
+    return true;
+}
+
+/* Execute from the client's own buffer, send, and go on while that makes progress. */
+static void go_on(struct client *c)
+{
+    for (;;) {
+        size_t done = c->len == 0 ? 0 : execute(c, c->bytes, c->len);
+        c->len -= done;
+        if (c->len == 0) {
+            free(c->bytes);
+            c->bytes = NULL;
+            c->room = 0;
+        } else if (done > 0) {
+            memmove(c->bytes, c->bytes + done, c->len);
+        }
+        if (!send_out(c) || c->waits_to_send || done == 0)
+            return;
+    }
+}
+
+static void receive(struct client *c)
+{
+    ssize_t n = recv(c->fd, shared, sizeof shared, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        drop(c);
+        return;
+    }
+    if (n < 0)
+        return;
+    c->active = server.now;
+    size_t done = c->len > 0 ? 0 : execute(c, shared, (size_t)n);
+    if (!c->session.close && done < (size_t)n && !keep(c, shared + done, (size_t)n - done)) {
+        drop(c);
+        return;
+    }
+    go_on(c);
+}
+
+/* Close who has been silent for too long. */
+static void time_out(void)
+{
+    for (struct client *c = all, *next; c != NULL; c = next) {
+        int64_t silent = server.now - c->active;
+        next = c->next;
+        bool stalls = c->len > 0 || c->waits_to_send;
+        if ((stalls && silent > (int64_t)server.stall * 1000) ||
+            (server.timeout > 0 && silent > (int64_t)server.timeout * 1000))
+            drop(c);
+    }
+}
+
+static bool begin(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return false;
+    signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    return signals >= 0 && poller >= 0 && watch(EPOLL_CTL_ADD, listener, EPOLLIN, &listener) &&
+           watch(EPOLL_CTL_ADD, signals, EPOLLIN, &signals);
+}
+
+static void handle(const struct epoll_event *e)
+{
+    struct client *c = e->data.ptr;
+    if (e->data.ptr == &listener)
+        welcome();
+    else if (e->data.ptr == &signals)
+        server.stop = true;
+    else if (c->gone)
+        return;
+    else if (e->events & EPOLLOUT) {
+        if (send_out(c) && !c->waits_to_send)
+            go_on(c);
+    } else {
+        receive(c);
+    }
+}
+
+bool net_serve(void)
+{
+    struct epoll_event events[EVENTS];
+    int64_t ticked = 0;
+    bool more = false;
+    if (!begin())
+        return false;
+    while (!server.stop) {
+        if (!more)
+            store_idle();
+        int n = epoll_wait(poller, events, EVENTS, more ? 0 : TICK_MS);
+        server.now = clock_ms();
+        for (int i = 0; i < n && !server.stop; i++)
+            handle(&events[i]);
+        if (server.now - ticked >= TICK_MS) {
+            ticked = server.now;
+            time_out();
+            more = true;
+        }
+        free_gone();
+        if (more) {
+            store_begin();
+            more = evict_step();
+            store_end();
+        }
+    }
+    while (all != NULL)
+        drop(all);
+    free_gone();
+    close(listener);
+    return true;
+}

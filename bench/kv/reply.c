@@ -1,0 +1,124 @@
+#include "reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for len bytes at the end, or NULL. */
+static char *room_for(struct reply *o, size_t len)
+{
+    if (o->broken || o->silent)
+        return NULL;
+    if (o->len - o->sent + len > REPLY_LIMIT) {
+        o->broken = true;
+        return NULL;
+    }
+    if (o->len + len > o->room) {
+        size_t room = o->room == 0 ? 256 : o->room;
+        while (room < o->len + len)
+            room *= 2;
+        char *bytes = realloc(o->bytes, room);
+        if (bytes == NULL) {
+            o->broken = true;
+            return NULL;
+        }
+        o->bytes = bytes;
+        o->room = room;
+    }
+    return o->bytes + o->len;
+}
+
+void reply_raw(struct reply *o, const void *bytes, size_t len)
+{
+    char *to = len == 0 ? NULL : room_for(o, len);
+    if (to == NULL)
+        return;
+    memcpy(to, bytes, len);
+    o->len += len;
+}
+
+/* A line that begins with a type and has a number. */
+static void header(struct reply *o, char type, int64_t value)
+{
+    char text[32], *p = text + sizeof text;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    *--p = '\n';
+    *--p = '\r';
+    do
+        *--p = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--p = '-';
+    *--p = type;
+    reply_raw(o, p, (size_t)(text + sizeof text - p));
+}
+
+void reply_status(struct reply *o, const char *text)
+{
+    reply_raw(o, "+", 1);
+    reply_raw(o, text, strlen(text));
+    reply_raw(o, "\r\n", 2);
+}
+
+/* Ends of line in a text that quotes the client become blanks. */
+void reply_error(struct reply *o, const char *format, ...)
+{
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    for (char *p = text; *p != 0; p++) {
+        if (*p == '\r' || *p == '\n')
+            *p = ' ';
+    }
+    reply_raw(o, "-", 1);
+    reply_raw(o, text, strlen(text));
+    reply_raw(o, "\r\n", 2);
+}
+
+void reply_integer(struct reply *o, int64_t value) { header(o, ':', value); }
+
+void reply_bulk(struct reply *o, const void *bytes, size_t len)
+{
+    header(o, '$', (int64_t)len);
+    reply_raw(o, bytes, len);
+    reply_raw(o, "\r\n", 2);
+}
+
+void reply_text(struct reply *o, const char *text) { reply_bulk(o, text, strlen(text)); }
+
+void reply_null(struct reply *o)
+{
+    if (o->resp3)
+        reply_raw(o, "_\r\n", 3);
+    else
+        reply_raw(o, "$-1\r\n", 5);
+}
+
+void reply_null_array(struct reply *o)
+{
+    if (o->resp3)
+        reply_raw(o, "_\r\n", 3);
+    else
+        reply_raw(o, "*-1\r\n", 5);
+}
+
+void reply_array(struct reply *o, size_t n) { header(o, '*', (int64_t)n); }
+
+void reply_map(struct reply *o, size_t pairs)
+{
+    if (o->resp3)
+        header(o, '%', (int64_t)pairs);
+    else
+        header(o, '*', (int64_t)pairs * 2);
+}
+
+void reply_set(struct reply *o, size_t n) { header(o, o->resp3 ? '~' : '*', (int64_t)n); }
+
+void reply_free(struct reply *o)
+{
+    free(o->bytes);
+    *o = (struct reply){0};
+}

@@ -1,0 +1,35 @@
+/* reply.h - the output buffer of a client, and replies in RESP2 or RESP3.
+ *
+ * Values are copied once, from the store to here. What has been sent is dropped from the front when all is sent, or
+ * half.
+ * Fails: without memory, or over the limit, `broken` is set, further replies are dropped, and the connection is
+ * closed. */
+#ifndef KV_REPLY_H
+#define KV_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { REPLY_LIMIT = 1024 * 1024 * 1024 }; /* bytes that one client may have waiting; twice the largest value */
+
+struct reply {
+    char *bytes;
+    size_t len, room, sent;
+    bool resp3, broken, silent; /* silent: nothing is added */
+};
+
+void reply_raw(struct reply *o, const void *bytes, size_t len);
+void reply_status(struct reply *o, const char *text);
+void reply_error(struct reply *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void reply_integer(struct reply *o, int64_t value);
+void reply_bulk(struct reply *o, const void *bytes, size_t len);
+void reply_text(struct reply *o, const char *text); /* a bulk */
+void reply_null(struct reply *o);
+void reply_null_array(struct reply *o);
+void reply_array(struct reply *o, size_t n);
+void reply_map(struct reply *o, size_t pairs);
+void reply_set(struct reply *o, size_t n);
+void reply_free(struct reply *o);
+
+#endif

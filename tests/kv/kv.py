@@ -1,0 +1,208 @@
+"""The tests of the cache server: python3 kv.py DIRECTORY, where kv-malloc, kv-handles and kv-asan are."""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import commands
+from wire import Error, Status, Wire
+
+TMP = sys.argv[1]
+SERVERS = ["kv-malloc", "kv-handles", "kv-asan"]
+FULL_SPEED = {"TINYMEM": "compact_cpu:100,compact_churn:1,compact_target:1"}
+
+
+def result(good, name, detail=""):
+    print("%s - %s" % ("ok" if good else "not ok", name))
+    if not good and detail:
+        print("# " + str(detail)[:2000].replace("\n", "\n# "))
+    sys.stdout.flush()
+    return good
+
+
+class Server:
+    """One of ours, on a free port of its own choice."""
+
+    def __init__(self, name, *options):
+        env = dict(os.environ, ASAN_OPTIONS="allocator_may_return_null=1")
+        if name == "kv-handles":
+            env.update(FULL_SPEED)
+        self.name = name
+        self.process = subprocess.Popen([os.path.join(TMP, name), "--port", "0"] + [str(o) for o in options], env=env,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = self.process.stdout.readline().decode()
+        assert "ready on" in line, line + self.process.stderr.read().decode()
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def __enter__(self):
+        return self
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        errors = self.process.communicate(timeout=60)[1].decode()
+        return self.process.returncode, errors
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+class Reference:
+    """redis-server on a free port. Another program may take the port in between: then another one is tried."""
+
+    def __init__(self):
+        for _ in range(10):
+            import socket
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                self.port = s.getsockname()[1]
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                 "--dir", TMP], stdout=subprocess.DEVNULL)
+            while self.process.poll() is None:
+                try:
+                    if Wire(self.port).call("PING") == Status("PONG"):
+                        return
+                except OSError:
+                    time.sleep(0.02)
+                except EOFError:
+                    break
+        raise RuntimeError("redis-server does not start")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def compare(server, reference, seed, n, doctor=None):
+    """The first command whose replies differ, or None."""
+    r = random.Random(seed)
+    ours, theirs = Wire(server.port), Wire(reference.port)
+    for wire in ours, theirs:
+        wire.call("FLUSHALL")
+    count = 0
+    while count < n:
+        batch = [commands.command(r) for _ in range(r.choice([1, 5, 50]))]
+        count += len(batch)
+        try:
+            replies = ours.pipeline(batch)
+        except EOFError:
+            return "the server is gone: %s" % (server.stop(),)
+        for c, a, b in zip(batch, replies, theirs.pipeline(batch)):
+            if doctor is not None:
+                a = doctor(c, a)
+            if not commands.alike(c, a, b):
+                return "%r: %r, and redis-server says %r" % (c, a, b)
+    return None
+
+
+def differential(reference):
+    for name in SERVERS:
+        with Server(name) as server:
+            seed = random.randrange(1 << 30)
+            wrong = compare(server, reference, seed, 4000)
+            result(wrong is None, "%s answers 4,000 random commands as redis-server does" % name,
+                   "seed %d: %s" % (seed, wrong))
+            code, errors = server.stop()
+            result(code == 0 and errors == "", "%s: SIGTERM ends it with status 0 and no word" % name,
+                   "%s: %s" % (code, errors))
+    with Server("kv-malloc") as server:
+        wrong = compare(server, reference, 1, 4000, lambda c, a: a + 1 if c[0] == b"STRLEN" and a > 100 else a)
+        result(wrong is not None and "STRLEN" in wrong, "control: a doctored reply is noticed", wrong)
+
+
+PROTOCOL = [b"*1\r\n+PING\r\n", b"*x\r\n", b"*1\r\n$-5\r\n", b"*1\r\n$600000000\r\n", b"*2000000\r\n",
+            b"*-1\r\nPING\r\n", b"*0\r\nPING\r\n",
+            b'SET a "b c"\r\nGET a\r\n', b'SET a "b\r\n', b"ping\n", b"\r\n\r\nPING\r\n",
+            b"*1\r\n$4\r\nPINGxxPING\r\n", b"*1 \r\n",
+            b"$4\r\nPING\r\n", b"*1\r\n\r\n", b"x" * 70000, b"*" + b"1" * 70000, b"*1\r\n$" + b"1" * 70000]
+
+
+def answers(port, data):
+    """All that the server says to these bytes, until it closes or we say that we are done."""
+    wire = Wire(port)
+    try:
+        wire.send(data)
+        wire.socket.shutdown(1)
+        return wire.file.read()
+    except ConnectionError: # what was sent was more than the server would read
+        return b""
+    finally:
+        wire.close()
+
+
+def protocol(reference):
+    for name in SERVERS:
+        with Server(name) as server:
+            wrong = []
+            for data in PROTOCOL:
+                a, b = answers(server.port, data), answers(reference.port, data)
+                if a != b and b"" not in (a, b):
+                    wrong.append("%r: %r, and redis-server says %r" % (data[:40], a, b))
+            result(not wrong, "%s answers bad input as redis-server does" % name, "\n".join(wrong))
+            result(Wire(server.port).call("PING") == Status("PONG"), "%s serves on after it" % name)
+
+
+def pieces():
+    with Server("kv-asan") as server:
+        wire = Wire(server.port)
+        data = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nget a\r\n"
+        for i in range(len(data)):
+            wire.send(data[i:i + 1])
+        result([wire.read(), wire.read()] == [Status("OK"), b"hello"], "a request may arrive byte by byte")
+        big = os.urandom(1 << 20) * 20
+        result(wire.call("SET", "big", big) == Status("OK") and wire.call("GET", "big") == big,
+               "20 MiB go in and come out")
+
+
+def scans():
+    """A scan beside growth and shrinking sees each key that stays, once."""
+    for name in SERVERS[:2]:
+        with Server(name) as server:
+            wire = Wire(server.port)
+            stay = [b"stay:%d" % i for i in range(2000)]
+            wire.pipeline([(b"SET", k, b"") for k in stay])
+            seen, cursor, turn = [], b"0", 0
+            while True:
+                cursor, keys = wire.call("SCAN", cursor, "COUNT", 100)
+                seen += [k for k in keys if k.startswith(b"stay")]
+                if cursor == b"0":
+                    break
+                turn += 1
+                kind = b"SET" if turn % 10 < 5 else b"DEL"
+                wire.pipeline([(kind, b"go:%d" % i) + ((b"",) if kind == b"SET" else ()) for i in range(3000)])
+            result(sorted(seen) == sorted(stay),
+                   "%s: SCAN finds what stays exactly once while the table grows and shrinks" % name,
+                   "%d of %d, %d distinct" % (len(seen), len(stay), len(set(seen))))
+
+
+def expiry():
+    for name in SERVERS:
+        with Server(name) as server:
+            wire = Wire(server.port)
+            wire.pipeline([("SET", "k%d" % i, "x", "PX", 1) for i in range(5000)] + [("SET", "stays", "x", "EX", 1000)])
+            for _ in range(600): # nobody asks for these keys: they go by themselves
+                if wire.call("DBSIZE") == 1:
+                    break
+                time.sleep(0.1)
+            result(wire.call("DBSIZE") == 1 and wire.call("EXISTS", "stays") == 1,
+                   "%s: keys expire unasked, and no others" % name)
+            wire.call("FLUSHALL")
+
+
+def main():
+    reference = Reference()
+    try:
+        differential(reference)
+        protocol(reference)
+    finally:
+        reference.stop()
+    pieces()
+    scans()
+    expiry()
+
+
+main()
