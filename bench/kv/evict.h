@@ -1,12 +1,10 @@
 /* evict.h - what leaves by itself: keys whose time is over, keys that must make room, and what was flushed.
  *
  * An entry's clock of 24 bits is the second of its last use or, under allkeys-lfu, 16 bits of minutes and a
- * logarithmic counter of 8 that
- * decays, as Redis counts. Eviction looks at `samples` random keys and removes the best of them, until the data fits.
- * Expiry goes round
- * the tables a few buckets at a time, and flushed tables are freed in pieces: evict_step takes at most a quarter of a
- * millisecond, and no
- * command pays for more than EVICT_MOST evictions. */
+ * logarithmic counter of 8 that decays, as Redis counts. Eviction looks at `samples` random keys and removes the best
+ * of them, until the data fits. Expiry goes round the tables a few buckets at a time, and flushed tables are freed in
+ * pieces: evict_step takes at most a quarter of a millisecond, and no command pays for more than EVICT_MOST evictions.
+ */
 #ifndef KV_EVICT_H
 #define KV_EVICT_H
 

@@ -1,6 +1,5 @@
 /* hash.h - SipHash-1-3 (Aumasson and Bernstein, 2012) of keys, keyed at random when the server starts, so that a
- * client cannot
- * choose keys that collide. hash_seed is called once, before the first hash_bytes. */
+ * client cannot choose keys that collide. hash_seed is called once, before the first hash_bytes. */
 #ifndef KV_HASH_H
 #define KV_HASH_H
 

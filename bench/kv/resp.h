@@ -1,15 +1,15 @@
 /* resp.h - the request parser: from bytes to the arguments of one command.
  *
  * Idea: the parser is a function of its state and the bytes received so far; it neither allocates for the bytes nor
- * copies
- * nor changes them. Arguments are slices of the client's buffer. Parsing goes on where it stopped, so a request that
- * arrives a
- * byte at a time costs no more than one that arrives whole, and gives the same result (the fuzzer's property).
+ * copies nor changes them. Arguments are slices of the client's buffer. Parsing goes on where it stopped, so a request
+ * that arrives a byte at a time costs no more than one that arrives whole, and gives the same result (the fuzzer's
+ * property).
  *
  * R1  Until resp_parse returns RESP_DONE, offsets count from the first byte of the request: the buffer may be moved.
  * R2  After RESP_DONE `used` bytes are the request. The caller drops them, then calls resp_next.
  * R3  No length that a client sends is believed: counts and lengths have limits, and the argument array grows with
  *     arguments that have arrived.
+ *
  * Fails: RESP_ERROR, with the text that Redis sends; the caller closes the connection. */
 #ifndef KV_RESP_H
 #define KV_RESP_H

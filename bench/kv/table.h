@@ -1,10 +1,8 @@
 /* table.h - keys and values: a hash table that grows and shrinks one bucket at a time (linear hashing, Litwin 1980).
  *
  * Idea: an insertion that makes the table fuller than one entry a bucket splits one bucket, a removal that makes it
- * emptier
- * than a quarter merges one. No call does more, so no request waits for a table of ten million keys to grow. Buckets
- * lie in
- * chunks of at most TABLE_CHUNK, the chunks' references in a directory.
+ * emptier than a quarter merges one. No call does more, so no request waits for a table of ten million keys to grow.
+ * Buckets lie in chunks of at most TABLE_CHUNK, the chunks' references in a directory.
  *
  *   dir ─→ [chunk][chunk]...     bucket b is slot b % TABLE_CHUNK of chunk b / TABLE_CHUNK
  *             └─→ [entry][entry]...  each the head of a list
@@ -12,15 +10,14 @@
  * An entry is one object: header, time of expiry if it has one, key, value.
  *
  * T1  Bucket of hash h: h mod 2^k, less its highest bit if that bucket is not there yet, where 2^(k-1) < buckets <=
- * 2^k.
+ *     2^k.
  * T2  Every bucket holds an interval of the bit-reversed hashes. A scan goes by these, and therefore sees each entry
- * that is there
- *     all the time exactly once, however much the table grows and shrinks meanwhile.
+ *     that is there all the time exactly once, however much the table grows and shrinks meanwhile.
  * T3  bytes is the sum of entry_size over all entries.
- * A *place* is the reference that leads to an entry (in its bucket or in the entry before it); it holds until the
- * table is changed
- * through another place. One thread; within a batch of the store. Failure: NULL or false, and the table is as it was.
- * */
+ *
+ * A *place* is the reference that leads to an entry (in its bucket or in the entry before it); it holds until the table
+ * is changed through another place. One thread; within a batch of the store. Failure: NULL or false, and the table is
+ * as it was. */
 #ifndef KV_TABLE_H
 #define KV_TABLE_H
 
@@ -89,8 +86,7 @@ bool table_destroy(struct table *t, size_t most);
 place *table_random(struct table *t);
 
 /* Call `see` for all entries of the bucket at `cursor`. Returns the next cursor; 0 is the first, and says that this
- * was the last. `see` must
- * not change the table. */
+ * was the last. `see` must not change the table. */
 uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, struct entry *e), void *data);
 
 /* Remove what `drop` says of the bucket at `cursor`; otherwise as table_scan. */
