@@ -13,6 +13,9 @@ _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks 
 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
 static uint32_t unlocks;      // objects whose locks have ended so far. Relaxed: see seen_t
+static void *work(void *unused);
+static tmi_helper_t mover = {.work = work};
+
 enum { AWAKE, ASLEEP, CALLED, WATCHING };
 static uint32_t asleep;       // futex, not AWAKE while the thread sleeps; see wait_asleep
 static bool stepping;         // there is work, and no thread for it
@@ -167,12 +170,15 @@ static bool fall_asleep(seen_t seen)
     return false;
 }
 
-/* Called by the pacer. Awake or watching, the thread does a pass before long. */
-static void call_for_pacer(void)
+/* Called by the pacer. Awake or watching, the thread does a pass before long. False: there is none. */
+static bool call_for_pacer(void)
 {
     uint32_t state = ASLEEP;
+    if (!tmi_helper_runs(&mover))
+        return false;
     if (tmi_load_relaxed(&asleep) == ASLEEP && tmi_cas_relaxed(&asleep, &state, CALLED)) // relaxed: after a full fence
         tmi_os_futex_wake_one(&asleep);
+    return true;
 }
 
 /* From one state of sleep to another. False: the thread has been woken. */
@@ -314,7 +320,6 @@ static void serve_pacer_when_due(void)
 static void *work(void *unused)
 {
     tmi_store_release(&tmi_thread_main_watcher, main_leaves); // pairs: tell_that_main_leaves
-    tmi_pacer_serve_by(call_for_pacer);
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
     bool tried = false;
     for (;;) {
@@ -343,8 +348,6 @@ static void *work(void *unused)
     }
     return unused;
 }
-
-static tmi_helper_t mover = {.work = work};
 
 /* After something was counted. */
 static void wake_if_asleep(void)
@@ -396,6 +399,15 @@ static TM_COLD void step_instead(void)
     tmi_store_relaxed(&next_ns, begun + ns + ns * (100 - share) / share);
 }
 
+/* Before it runs it may be called: the pacer needs no helper from now on. */
+static TM_COLD void start_mover(void)
+{
+    if (tmi_helper_run(&mover))
+        tmi_pacer_serve_by(call_for_pacer);
+    else
+        tmi_store_relaxed(&stepping, true); // relaxed: it paces
+}
+
 void tmi_compactor_poll(void)
 {
     tmi_request_poll();
@@ -405,8 +417,8 @@ void tmi_compactor_poll(void)
     wake_if_asleep();
     if (TM_LIKELY(tmi_helper_runs(&mover)))
         return;
-    if (look(n) && !tmi_helper_run(&mover))
-        tmi_store_relaxed(&stepping, true); // relaxed: it paces
+    if (look(n))
+        start_mover();
     if (tmi_load_relaxed(&stepping))
         step_instead();
 }

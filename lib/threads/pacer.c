@@ -225,9 +225,9 @@ static void *help(void *unused)
 
 /* ---- another thread in its place ---------------------------------------------------------------------------------- */
 
-static void (*server)(void); // calls it
+static bool (*server)(void); // calls it
 
-void tmi_pacer_serve_by(void (*call)(void)) { tmi_store_release(&server, call); } // pairs: wake_helper
+void tmi_pacer_serve_by(bool (*call)(void)) { tmi_store_release(&server, call); } // pairs: wake_helper
 
 uint32_t tmi_pacer_serve(uint32_t idle_ms)
 {
@@ -267,11 +267,9 @@ static bool wake_helper(void)
     if (!may_have_helper())
         return false;
     tmi_fence_full(); // the counts before both looks; pairs: wait_for_work, tmi_helper_leave, and the server's own fence
-    void (*call)(void) = tmi_load_acquire(&server); // pairs: tmi_pacer_serve_by
-    if (call != NULL) {
-        call();
+    bool (*call)(void) = tmi_load_acquire(&server); // pairs: tmi_pacer_serve_by
+    if (call != NULL && call())
         return true;
-    }
     if (!tmi_helper_run(&helper))
         return false;
     if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {

@@ -41,9 +41,9 @@ void tmi_pacer_idle(void);
 /* All that is not needed, by a thread that has nothing else to do. */
 void tmi_pacer_background_pass(void);
 
-/* A thread that is there anyway, the mover, does what the helper would. `call` wakes it: on slow paths, by any thread, after
- * a full fence; no helper is started from now on. In a child of fork there is no server any more. */
-void tmi_pacer_serve_by(void (*call)(void));
+/* A thread that is there anyway, the mover, does what the helper would. `call` wakes it, and returns false if it is not
+ * there after all: on slow paths, by any thread, after a full fence. In a child of fork there is no server any more. */
+void tmi_pacer_serve_by(bool (*call)(void));
 
 /* A pass of it. Returns the milliseconds after which the next one is due; 0: none before a call. Unlike the helper's it goes
  * below the floor when the program has stopped: with handles nearly all that is empty goes. It waits for that while the
