@@ -14,7 +14,8 @@ struct server server = {.samples = 5, .maxclients = 10000, .stall = 60, .policy 
 static int usage(void)
 {
     fputs("usage: kv-" STORE_NAME " [--bind ADDRESS] [--port PORT] [--stall SECONDS] [--SETTING VALUE]...\n"
-          "  --port 0 takes any free port; the line on stdout says which. Settings are those of CONFIG SET.\n",
+          "  --port 0 takes any free port; the line on stdout says which. Settings: maxmemory, maxmemory-policy,\n"
+          "  maxmemory-samples, timeout, maxclients. All but the last may be changed later by CONFIG SET.\n",
           stderr);
     return 2;
 }

@@ -1,4 +1,7 @@
-"""The tests of the cache server: python3 kv.py DIRECTORY, where kv-malloc, kv-handles and kv-asan are."""
+"""The tests of the cache server: python3 kv.py DIRECTORY, where its builds are.
+
+kv-asan is kv-malloc with sanitizers; kv-checked is kv-handles on a library with checks, where each look-up asks
+whether it is in a scope. Handles are compacted at full speed."""
 import os
 import random
 import signal
@@ -7,10 +10,10 @@ import sys
 import time
 
 import commands
-from wire import Error, Status, Wire
+from wire import Error, Status, Wire, encode
 
 TMP = sys.argv[1]
-SERVERS = ["kv-malloc", "kv-handles", "kv-asan"]
+SERVERS = ["kv-malloc", "kv-handles", "kv-asan", "kv-checked"]
 FULL_SPEED = {"TINYMEM": "compact_cpu:100,compact_churn:1,compact_target:1"}
 
 
@@ -27,7 +30,7 @@ class Server:
 
     def __init__(self, name, *options):
         env = dict(os.environ, ASAN_OPTIONS="allocator_may_return_null=1")
-        if name == "kv-handles":
+        if name in ("kv-handles", "kv-checked"):
             env.update(FULL_SPEED)
         self.name = name
         self.process = subprocess.Popen([os.path.join(TMP, name), "--port", "0"] + [str(o) for o in options], env=env,
@@ -193,6 +196,153 @@ def expiry():
             wire.call("FLUSHALL")
 
 
+def figure(wire, name):
+    for line in wire.call("INFO").decode().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split(":")[1])
+    raise KeyError(name)
+
+
+def evict_under(name, policy, limit):
+    """A hundred keys are wanted (used again, or last to expire) beside 6,000 that are not, and 3,000 more come."""
+    with Server(name, "--maxmemory", limit, "--maxmemory-policy", policy, "--maxmemory-samples", 10) as server:
+        wire = Wire(server.port)
+        timed = policy == "volatile-ttl"
+        wanted = ["keep:%d" % i for i in range(100)]
+
+        def put(keys, seconds):
+            wire.pipeline([["SET", k, "x" * 100] + (["EX", seconds] if timed else []) for k in keys])
+        put(["old:%d" % i for i in range(6000)], 1000)
+        put(wanted, 100000)
+        if policy == "allkeys-lru":
+            time.sleep(2.1)  # it counts seconds
+        for _ in range(20):
+            wire.pipeline([["GET", k] for k in wanted])
+        put(["new:%d" % i for i in range(3000)], 50000)
+        used, evicted, alive = figure(wire, "used_memory"), figure(wire, "evicted_keys"), wire.call("EXISTS", *wanted)
+        result(used <= limit + 4096 and evicted > 500 and alive >= 95,
+               "%s: maxmemory holds under %s, and what is wanted stays" % (name, policy),
+               "%d bytes, %d evicted, %d of 100 alive" % (used, evicted, alive))
+
+
+def eviction():
+    limit = 1 << 20
+    for name in SERVERS:
+        for policy in "allkeys-lru", "allkeys-lfu", "volatile-ttl":
+            evict_under(name, policy, limit)
+    with Server("kv-malloc", "--maxmemory", limit) as server:
+        wire = Wire(server.port)
+        replies = wire.pipeline([["SET", "k%d" % i, "x" * 1000] for i in range(2000)])
+        full = Error("OOM command not allowed when used memory > 'maxmemory'.")
+        result(full in replies and replies[0] == Status("OK") and wire.call("GET", "k0") == b"x" * 1000 and
+               wire.call("DEL", "k0") == 1, "noeviction: writes fail as redis-server's do, reads and deletions do not")
+
+
+def flush():
+    for name in SERVERS[:2]:
+        with Server(name) as server:
+            wire = Wire(server.port)
+            wire.pipeline([["SET", "first", "x"]])
+            empty = figure(wire, "used_memory_rss")
+            for batch in range(100):
+                wire.pipeline([["SET", "k%d:%d" % (batch, i), "x" * 200] for i in range(2000)])
+            full = figure(wire, "used_memory_rss")
+            wire.call("FLUSHALL")
+            result(wire.call("DBSIZE") == 0 and figure(wire, "used_memory") < 4096,
+                   "%s: FLUSHALL leaves nothing" % name)
+            if name == "kv-handles": # malloc's memory is malloc's matter
+                rss = full
+                for _ in range(600):
+                    rss = figure(wire, "used_memory_rss")
+                    if rss < empty + (8 << 20):
+                        break
+                    time.sleep(0.1)
+                result(full > empty + (40 << 20) and rss < empty + (8 << 20), "kv-handles: and the memory goes back",
+                       "empty %d, full %d, then %d" % (empty, full, rss))
+
+
+def hostile():
+    for name in SERVERS:
+        with Server(name, "--stall", 1, "--maxclients", 40) as server:
+            good = Wire(server.port)
+            big = b"x" * (8 << 20)
+            good.call("SET", "big", big)
+            # one stops in the middle, one leaves in the middle, one asks for 800 MiB and takes nothing
+            stalls, greedy = Wire(server.port), Wire(server.port)
+            stalls.send(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$536870912\r\nxxxx")
+            leaves = Wire(server.port)
+            leaves.send(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$100\r\nxx")
+            leaves.close()
+            greedy.send(encode(["GET", "big"]) * 100)
+            result(good.call("PING") == Status("PONG"), "%s serves beside clients that stall" % name)
+            rss = figure(good, "used_memory_rss")
+            if name in SERVERS[:2]: # what sanitizers and checks cost is not counted
+                result(rss < 100 << 20, "%s: what they cost is bounded" % name, rss)
+            closed = stalls.file.read() == b""
+            for _ in range(600):
+                if figure(good, "connected_clients") == 1:
+                    break
+                time.sleep(0.1)
+            result(closed and figure(good, "connected_clients") == 1 and good.call("EXISTS", "a") == 0,
+                   "%s closes them in time, and has set nothing" % name)
+            many = [Wire(server.port) for _ in range(45)]
+            said = b"".join(w.file.readline() for w in many[-3:])
+            refused = b"-ERR max number of clients reached\r\n"
+            result(said == refused * 3, "%s: clients beyond the limit are told" % name,
+                   said)
+            for w in many:
+                w.close()
+            greedy.close()
+            code, errors = server.stop()
+            result(code == 0 and errors == "", "%s ends cleanly after that" % name, errors)
+
+
+def idle_clients():
+    for name in SERVERS[:2]:
+        with Server(name) as server:
+            wire = Wire(server.port)
+            first = [Wire(server.port) for _ in range(50)]
+            before = figure(wire, "used_memory_rss")
+            many = [Wire(server.port) for _ in range(900)]
+            for w in many:
+                w.call("PING")
+            cost = (figure(wire, "used_memory_rss") - before) / len(many)
+            result(cost <= 4096, "%s: an idle client costs at most 4 KiB" % name, cost)
+            for w in many + first:
+                w.close()
+
+
+def run(*args):
+    return subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+
+
+def programs():
+    """Clients as people use them."""
+    for name in SERVERS[:2]:
+        with Server(name) as server:
+            cli = ["redis-cli", "-p", server.port]
+            words = (["set", "a", "1"], ["incr", "a"], ["-3", "get", "a"], ["info"])
+            said = [run(*cli, *w).stdout for w in words]
+            result(said[:3] == [b"OK\n", b"2\n", b"2\n"] and b"redis_version" in said[3], "%s serves redis-cli" % name,
+                   said)
+            bench = run("redis-benchmark", "-p", server.port, "-t", "ping,set,get,incr,mset", "-n", 2000, "-P", 8,
+                        "-r", 1000, "--csv")
+            result(bench.returncode == 0 and bench.stdout.count(b"\n") >= 6 and b"rror" not in bench.stdout,
+                   "%s serves redis-benchmark" % name, bench.stdout.decode())
+            try:
+                import redis
+            except ImportError:
+                print("ok - %s serves python3-redis # SKIP python3-redis is missing" % name)
+                continue
+            client = redis.Redis(port=server.port)
+            pipe = client.pipeline(transaction=False)
+            pipe.set("b", "x", ex=100).get("b").incrby("n", 5).expire("n", 50).ttl("n").mget("a", "b", "none")
+            result(pipe.execute() == [True, b"x", 5, True, 50, [b"2", b"x", None]] and
+                   sorted(client.scan_iter("*")) == sorted(client.keys("*")),
+                   "%s serves python3-redis" % name)
+            client.close()
+
+
 def main():
     reference = Reference()
     try:
@@ -203,6 +353,11 @@ def main():
     pieces()
     scans()
     expiry()
+    eviction()
+    flush()
+    hostile()
+    idle_clients()
+    programs()
 
 
 main()
