@@ -23,7 +23,7 @@ function names(Node $node): iterable
     }
 }
 $digest = '';
-for ($round = 0; $round < 40; $round++) {
+for ($round = 0; $round < 120; $round++) {
     $names = iterator_to_array(names(tree(8)), false);
     sort($names);
     $counts = array_count_values(array_map(fn($n) => preg_replace('/[0-9]+$/', '', $n), $names));
