@@ -61,7 +61,7 @@ TM_EXPORT void malloc_stats(void)
 
 static void print_class(FILE *out, const tm_heap_class_t *row)
 {
-    static const char names[][8] = {"class", "medium", "large"};
+    static const char names[][8] = {"class", "medium", "large", "mixed"};
     if (row->kind == TM_CLASS_LARGE)
         return;
     (void)fprintf(out, "  <%s size=\"%zu\" slabs=\"%zu\" live=\"%zu\" cached=\"%zu\" free=\"%zu\"", names[row->kind],

@@ -50,7 +50,8 @@ typedef struct tm_heap_part {
 enum {
     TM_CLASS_SMALL = 0,  /**< slots of slabs, several to a page or a few pages each */
     TM_CLASS_MEDIUM = 1, /**< raw heap: slots of whole pages, 32 to 256 KiB */
-    TM_CLASS_LARGE = 2   /**< all blocks that have address space of their own, of any size */
+    TM_CLASS_LARGE = 2,  /**< all blocks that have address space of their own, of any size */
+    TM_CLASS_MIXED = 3   /**< raw heap: what is left of slabs that blocks of several classes share */
 };
 enum { TM_HEAP_RAW = 0, TM_HEAP_MOVABLE = 1 };
 
@@ -58,7 +59,7 @@ enum { TM_HEAP_RAW = 0, TM_HEAP_MOVABLE = 1 };
 typedef struct tm_heap_class {
     size_t heap;          /**< TM_HEAP_RAW or TM_HEAP_MOVABLE */
     size_t kind;          /**< TM_CLASS_... */
-    size_t size;          /**< bytes of a slot; 0 for large */
+    size_t size;          /**< bytes of a slot; 0 for large and mixed */
     size_t slabs;         /**< count; 0 for large */
     size_t live_blocks;   /**< count */
     size_t cached_blocks; /**< count */

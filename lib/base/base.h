@@ -9,6 +9,7 @@
 #define TM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TM_COLD __attribute__((cold, noinline))
 #define TM_NOINLINE __attribute__((noinline))
+#define TM_INLINE static inline __attribute__((always_inline)) // where a call would cost a path that is counted
 #define TM_EXPORT __attribute__((visibility("default")))
 #define TM_ALIGNED(n) __attribute__((aligned(n)))
 #define TM_PRINTF(f, a) __attribute__((format(printf, f, a)))

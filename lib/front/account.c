@@ -3,6 +3,7 @@
 #include "host/counters.h"
 #include "host/meta.h"
 #include "stores/medium.h"
+#include "stores/mixed.h"
 #include "stores/raw.h"
 #include "threads/thread.h"
 
@@ -49,18 +50,32 @@ static TM_COLD void enter(account_t *a, tm_heap_class_t *row)
 static TM_COLD void enter_small(account_t *a, unsigned cls)
 {
     tmi_raw_figures_t f = tmi_raw_figures(cls);
-    size_t cached = tmi_depot_count(cls);
-    if (f.slabs == 0)
+    size_t cached = tmi_depot_count(cls), elsewhere = tmi_load_relaxed(&tmi_mixed.taken[cls]);
+    if (f.slabs == 0 && elsewhere == 0)
         return;
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         cached += tmi_cache_count(&t->cache, cls);
     size_t size = tmi_classes[cls].size;
     tm_heap_class_t row = {.heap = TM_HEAP_RAW, .kind = TM_CLASS_SMALL, .size = size, .slabs = f.slabs};
-    set_blocks(&row, f.taken, cached, f.nfree);
-    row.slack = tmi_min(f.slack, less(f.used, row.live + row.cached));
-    row.stranded = less(f.used, row.live + row.cached + row.slack);
+    set_blocks(&row, f.taken + elsewhere, cached, f.nfree);
+    size_t used = f.used + elsewhere * size;
+    row.slack = tmi_min(f.slack, less(used, row.live + row.cached));
+    row.stranded = less(used, row.live + row.cached + row.slack);
     row.empty = f.empty;
     enter(a, &row);
+}
+
+/* What blocks leave of mixed slabs; they themselves are in the rows of their classes. */
+static TM_COLD void enter_mixed(account_t *a)
+{
+    tmi_mixed_figures_t f = tmi_mixed_figures();
+    size_t blocks = 0;
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
+        blocks += tmi_load_relaxed(&tmi_mixed.taken[c]) * (size_t)tmi_classes[c].size;
+    tm_heap_class_t row = {.heap = TM_HEAP_RAW, .kind = TM_CLASS_MIXED, .slabs = f.slabs, .empty = f.empty};
+    row.stranded = less(f.used, blocks);
+    if (f.slabs > 0)
+        enter(a, &row);
 }
 
 /* Returns the bytes of its taken slots. */
@@ -92,6 +107,7 @@ static TM_COLD void enter_raw(account_t *a)
     size_t medium = 0;
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         enter_small(a, c);
+    enter_mixed(a);
     for (unsigned c = 0; c < TMI_MEDIUM_CLASSES; c++)
         medium += enter_medium(a, c);
     size_t medium_blocks = 0, bytes = tmi_counter(large_bytes), blocks = tmi_counter(large_count);

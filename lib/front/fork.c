@@ -4,6 +4,7 @@
 #include "host/meta.h"
 #include "host/os.h"
 #include "stores/medium.h"
+#include "stores/mixed.h"
 #include "stores/movable_large.h"
 #include "stores/raw.h"
 #include "threads/compactor.h"
@@ -22,6 +23,7 @@ static void lock_all_but_the_movers(void)
     tmi_depot_lock_all();
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock(&tmi_slabs[c].lock);
+    tmi_lock(&tmi_mixed.lock);
     tmi_medium_lock_all();
     movable_locked = tmi_movable_lock_all();
     tmi_lock(&tmi_handle_lock);
@@ -43,6 +45,7 @@ void tmi_fork_unlock_all(void)
     if (movable_locked)
         tmi_movable_unlock_all();
     tmi_medium_unlock_all();
+    tmi_unlock(&tmi_mixed.lock);
     for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
         tmi_unlock(&tmi_slabs[c].lock);
     tmi_depot_unlock_all();
@@ -60,6 +63,7 @@ static void reset_all_locks(void)
     if (movable_locked)
         tmi_movable_reset_locks();
     tmi_medium_reset_locks();
+    tmi_lock_reset(&tmi_mixed.lock);
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
         tmi_lock_reset(&tmi_slabs[c].lock);
     tmi_depot_reset_locks();

@@ -8,6 +8,7 @@
 #include "host/report.h"
 #include "stores/large.h"
 #include "stores/medium.h"
+#include "stores/mixed.h"
 #include "stores/raw.h"
 #include "threads/pacer.h"
 #include "threads/request.h"
@@ -202,6 +203,21 @@ void *tmi_heap_alloc_zeroed(size_t size)
     return p != NULL ? memset(p, 0, size) : allocate(size, 1, ZEROED);
 }
 
+static TM_NOINLINE unsigned class_in_mixed(const void *p, const char *function)
+{
+    unsigned cls = tmi_mixed_class_at(p);
+    if (TM_UNLIKELY(cls == TMI_CLASS_NONE))
+        tmi_fatal(function, p, tmi_mixed_complaint(p));
+    return cls;
+}
+
+/* The class of the slab or extent that holds p; in a mixed slab, of the block itself. */
+static inline unsigned class_of_block(const void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    return TM_LIKELY(cls != TMI_CLASS_MIXED) ? cls : class_in_mixed(p, function);
+}
+
 static void require_large(const void *p, unsigned cls, const char *function)
 {
     if (cls != TMI_CLASS_LARGE || !tmi_large_valid(p))
@@ -304,6 +320,14 @@ static TM_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
     return true;
 }
 
+/* A block of a mixed slab is freed as one of its class, once that is known. */
+static TM_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *function)
+{
+    unsigned cls = class_in_mixed(p, function);
+    return tmi_cache_push(&t->cache, cls * 2, p) || tmi_cache_push_detour(&t->cache, cls, p) ||
+           free_slowly(p, cls, function);
+}
+
 bool tmi_heap_free(void *p, const char *function)
 {
     if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
@@ -311,8 +335,11 @@ bool tmi_heap_free(void *p, const char *function)
     unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
     tmi_thread_t *t = tmi_self();
-    if (cls == TMI_CLASS_MEDIUM && t->ready && !t->cache.observed && !tmi_load_relaxed(&t->cache.summoned))
+    bool served = t->cache.codes[TMI_TINY_MAX] != 0; // a record that is ready, and whose calls nobody observes
+    if (cls == TMI_CLASS_MEDIUM && served && !tmi_load_relaxed(&t->cache.summoned))
         return free_medium(t, p, function);
+    if (TM_UNLIKELY(cls == TMI_CLASS_MIXED))
+        return free_mixed(t, p, function);
     return (TM_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 
@@ -326,7 +353,7 @@ static void require_usable(const void *p, unsigned cls, const char *function)
 
 size_t tmi_heap_usable(const void *p, const char *function)
 {
-    unsigned cls = tmi_pagemap_class(p);
+    unsigned cls = class_of_block(p, function);
     if (TM_UNLIKELY(full_check)) {
         require_block(p, cls, function);
         return tmi_guard_size(p, cls, function);
@@ -368,7 +395,7 @@ static bool fits(unsigned cls, size_t usable, size_t size)
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
     int before = errno;
-    unsigned cls = tmi_pagemap_class(p);
+    unsigned cls = class_of_block(p, function);
     size_t usable = tmi_heap_usable(p, function);
     if (cls <= TMI_CLASS_LAST && TM_UNLIKELY(!tmi_raw_is_slot(cls, p)))
         tmi_fatal(function, p, "not the start of a block");

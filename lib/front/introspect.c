@@ -4,6 +4,7 @@
 #include "host/counters.h"
 #include "host/meta.h"
 #include "stores/medium.h"
+#include "stores/mixed.h"
 #include "stores/raw.h"
 #include "threads/compactor.h"
 #include "threads/thread.h"
@@ -16,7 +17,7 @@ void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out)
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         cached += tmi_cache_count(&t->cache, cls);
     size_t slabs = tmi_load_relaxed(&tmi_slabs[cls].nslabs), nfree = tmi_load_relaxed(&tmi_slabs[cls].nfree);
-    size_t taken = slabs * tmi_classes[cls].slots - nfree;
+    size_t taken = slabs * tmi_classes[cls].slots - nfree + tmi_load_relaxed(&tmi_mixed.taken[cls]);
     *out = (tmi_class_figures_t){
         .live = taken > cached ? taken - cached : 0,
         .cached = cached,
@@ -119,6 +120,7 @@ void tmi_check_all(void)
     tmi_fork_lock_all();
     tmi_space_check();
     tmi_medium_check();
+    tmi_mixed_check();
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         tmi_raw_check(c);
     if (tmi_pagemap.movable != NULL) {

@@ -40,7 +40,8 @@ const char *tmi_stats_heap(size_t heap) { return heap == TM_HEAP_RAW ? "raw" : "
 
 const char *tmi_stats_kind(size_t kind)
 {
-    return kind == TM_CLASS_SMALL ? "small" : kind == TM_CLASS_MEDIUM ? "medium" : "large";
+    static const char *const names[] = {"small", "medium", "large", "mixed"};
+    return kind < TM_COUNT_OF(names) ? names[kind] : "unknown";
 }
 
 void tmi_text_put(tmi_text_t *t, const char *format, ...)

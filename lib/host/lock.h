@@ -24,6 +24,7 @@ typedef enum tmi_rank {
     TMI_RANK_PACER,
     TMI_RANK_DEPOT,
     TMI_RANK_SLABS,
+    TMI_RANK_MIXED,
     TMI_RANK_MEDIUM,
     TMI_RANK_MOVABLE,
     TMI_RANK_HANDLES,

@@ -162,7 +162,7 @@ void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls)
     while (u < end) {
         const tmi_window_t *w = tmi_window_of(u);
         for (; u < end && u - w->first < w->nunits; u++)
-            tmi_store_relaxed(&w->codes[u - w->first], (uint8_t)(cls * 2));
+            tmi_store_release(&w->codes[u - w->first], (uint8_t)(cls * 2)); // pairs: tmi_pagemap_class_of_owner
     }
 }
 

@@ -86,7 +86,16 @@ static inline unsigned tmi_pagemap_code(const void *p)
 
 static inline unsigned tmi_pagemap_class(const void *p) { return tmi_pagemap_code(p) / 2; }
 
-static inline tmi_segment_t *tmi_pagemap_segment(const void *p)
+/* The same for who looks at the owner's record next, of a unit that may have changed hands under a live block: a slab that
+ * became mixed. p is in a window. */
+static inline unsigned tmi_pagemap_class_of_owner(const void *p)
+{
+    uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
+    const tmi_window_t *w = tmi_window_of(u);
+    return tmi_load_acquire(&w->codes[u - w->first]) / 2; // pairs: tmi_pagemap_set_class
+}
+
+TM_INLINE tmi_segment_t *tmi_pagemap_segment(const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
     const tmi_window_t *w = tmi_window_of(u);

@@ -84,7 +84,7 @@ static inline void tmi_space_filled(void *addr, size_t nunits)
 size_t tmi_space_release(void);
 
 /* The record of the unit that holds p, which is in a mapped segment. */
-static inline tmi_span_t *tmi_span_of(const void *p)
+TM_INLINE tmi_span_t *tmi_span_of(const void *p)
 {
     return &tmi_pagemap_segment(p)->spans[((uintptr_t)p >> TMI_UNIT_SHIFT) % TMI_SEGMENT_UNITS];
 }

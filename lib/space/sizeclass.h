@@ -7,6 +7,7 @@
  *   class 98..113  eight to a doubling up to 32 KiB
  *   LARGE          first unit of an extent;  LARGE_TAIL: its other units
  *   MEDIUM         a unit of a slab of medium objects, see medium.h
+ *   MIXED          a unit of a slab of slots of several classes, see mixed.h
  *
  * C1  size(c) is the least class size >= every request that is mapped to c.
  * C2  size(c) is a multiple of 16 for c > 1, and the classes hold every power of two from 8 to 32 KiB, so that a slot of a
@@ -24,7 +25,8 @@ enum {
     TMI_CLASS_LARGE = 114,
     TMI_CLASS_LARGE_TAIL = 115,
     TMI_CLASS_MEDIUM = 116,
-    TMI_CLASS_COUNT = 117,
+    TMI_CLASS_MIXED = 117,
+    TMI_CLASS_COUNT = 118,
 };
 
 typedef struct tmi_class_info {

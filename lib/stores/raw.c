@@ -1,6 +1,7 @@
 #include "stores/raw.h"
 #include "host/counters.h"
 #include "host/report.h"
+#include "stores/mixed.h"
 #include "stores/raw_impl.h"
 
 #include <string.h>
@@ -14,14 +15,17 @@ static void note_full(const tmi_slab_t *slab)
         tmi_space_filled(slab->base, tmi_classes[slab->cls].units);
 }
 
-/* The slab to take from: the first of the fullest level, or a new one. */
+/* The first slab of the fullest level. The class has one with a free slot. */
+static tmi_slab_t *fullest_there(const tmi_slabs_t *s)
+{
+    const tmi_dlist_t *head = &s->levels[tmi_lowest_bit(s->nonempty)];
+    return TM_CONTAINER_OF(head->next, tmi_slab_t, level_link);
+}
+
+/* The slab to take from: that one, or a new one. */
 static tmi_slab_t *fullest(unsigned cls)
 {
-    tmi_slabs_t *s = &tmi_slabs[cls];
-    if (s->nonempty == 0)
-        return tmi_slab_make(cls);
-    tmi_dlist_t *head = &s->levels[tmi_lowest_bit(s->nonempty)];
-    return TM_CONTAINER_OF(head->next, tmi_slab_t, level_link);
+    return tmi_slabs[cls].nonempty == 0 ? tmi_slab_make(cls) : fullest_there(&tmi_slabs[cls]);
 }
 
 bool tmi_raw_must_be_sparse(unsigned cls)
@@ -112,18 +116,48 @@ static size_t take_lines_from(tmi_slab_t *slab, void **out, size_t n)
     return n - left;
 }
 
+/* How many free slots there are before the slab's first page that is not touched. */
+static size_t slots_before_fresh_page(const tmi_slab_t *slab)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    size_t end = slab->touched == ~(uint64_t)0 ? 64 : tmi_lowest_bit(~slab->touched), n = 0;
+    size_t bound = tmi_min((end << tmi_os_page_shift) / c->size, c->slots);
+    for (size_t w = slab->hint; w * 64 < bound; w++)
+        n += tmi_popcount(slab->free[w] & tmi_low_bits((unsigned)tmi_min(bound - w * 64, 64)));
+    return n;
+}
+
+/* Before fresh pages are touched, what lies free in mixed slabs is taken. Returns how many are from there; if none,
+ * *most is how many may come from the class's own slabs, where it has some. */
+static size_t take_before_fresh_pages(unsigned cls, void **out, size_t *most)
+{
+    const tmi_slabs_t *s = &tmi_slabs[cls];
+    if (TM_LIKELY(!tmi_mixed_may_have(cls)))
+        return 0;
+    size_t there = s->nonempty != 0 ? slots_before_fresh_page(fullest_there(s)) : 0;
+    if (there > 0) {
+        *most = tmi_min(*most, there);
+        return 0;
+    }
+    return tmi_mixed_take(cls, out, *most);
+}
+
 size_t tmi_raw_take(unsigned cls, void **out, size_t n)
 {
-    size_t left = n;
+    size_t left = n, others = 0;
     tmi_slabs_t *s = &tmi_slabs[cls];
     tmi_lock(&s->lock);
     while (left > 0) {
-        tmi_slab_t *slab = fullest(cls);
-        if (slab == NULL)
+        size_t most = left, mixed = take_before_fresh_pages(cls, out + left, &most);
+        left -= mixed;
+        others += mixed;
+        tmi_slab_t *slab = mixed > 0 ? NULL : fullest(cls);
+        if (mixed == 0 && slab == NULL)
             break;
-        left -= take_from(slab, out + left, left);
+        if (slab != NULL)
+            left -= take_from(slab, out + left, most);
     }
-    tmi_own_add(&s->nfree, left - n);
+    tmi_own_add(&s->nfree, left + others - n);
     tmi_raw_judge(cls);
     tmi_unlock(&s->lock);
     if (TM_UNLIKELY(left > 0))

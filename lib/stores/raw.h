@@ -116,6 +116,13 @@ tmi_raw_figures_t tmi_raw_figures(unsigned cls) TM_COLD;
  * back. Returns the bytes. One caller at a time (pacer lock). */
 size_t tmi_raw_purge(size_t enough);
 
+/* Bytes on the pages of slabs of one unit that no slot uses: what there might be to mix. Any thread, no lock. */
+size_t tmi_raw_room(void);
+
+/* Let others have the room in slabs that are three quarters free, until that comes to `enough` bytes: see mixed.h. A
+ * few looks at each class. Returns the bytes. Takes the locks of classes. */
+size_t tmi_raw_mix(size_t enough);
+
 /* Verify R1-R7 of one class; the caller holds its lock. */
 void tmi_raw_check(unsigned cls);
 

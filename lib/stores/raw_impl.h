@@ -31,6 +31,8 @@ void tmi_raw_judge(unsigned cls);
 
 /* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */
 tmi_slab_t *tmi_slab_make(unsigned cls);
+/* The slab leaves its class; what it holds is somebody else's. */
+void tmi_slab_drop(tmi_slab_t *slab);
 /* A slab whose slots are all free becomes a free span. */
 void tmi_slab_release(tmi_slab_t *slab);
 /* Put the slab into the list that its nfree asks for (R4). Whether it is there is told without a division. */

@@ -1,5 +1,6 @@
 /* Slots that come home to their slabs, and questions about single ones. */
 #include "host/report.h"
+#include "stores/mixed.h"
 #include "stores/raw_impl.h"
 
 /* n slots come back, the first of them to this slab, which stands for all: a sample. Before its nfree follows. */
@@ -10,10 +11,20 @@ static void note_homing(tmi_slabs_t *s, const tmi_slab_t *slab, size_t n)
     s->useful += taken_from || slab->nfree == 0 ? 0 : (uint32_t)n;
 }
 
+static bool in_mixed(const void *p) { return TM_UNLIKELY(tmi_pagemap_class(p) == TMI_CLASS_MIXED); }
+
+/* Where p lies in its slab. A slab of one unit may be mixed meanwhile, and its record be gone: that is not asked. */
+static size_t offset_in_slab(const tmi_class_info_t *c, const void *p)
+{
+    return c->units == 1 ? (uintptr_t)p % TMI_UNIT_SIZE : (size_t)((const char *)p - tmi_slab_of(p)->base);
+}
+
 bool tmi_raw_is_slot(unsigned cls, const void *p)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
-    size_t offset = (size_t)((const char *)p - tmi_slab_of(p)->base), i = tmi_slot_index(c, offset);
+    if (in_mixed(p))
+        return tmi_mixed_class_at(p) == cls;
+    size_t offset = offset_in_slab(c, p), i = tmi_slot_index(c, offset);
     return i * c->size == offset && i < c->slots;
 }
 
@@ -130,6 +141,17 @@ static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_slab_t **
     }
 }
 
+/* A slot that lies in no slab of its class. Caller holds the lock of the class. */
+static TM_COLD void return_elsewhere(tmi_slabs_t *s, unsigned cls, const void *p, const char *function)
+{
+    if (TM_LIKELY(in_mixed(p))) {
+        tmi_mixed_return(cls, p, function);
+        return;
+    }
+    tmi_unlock(&s->lock);
+    tmi_fatal(function, p, "double free: its slab is gone");
+}
+
 /* Put back n slots, whose slabs are these. Returns how many: it stops when a slab has been released, since others of
  * the slots may lie in it. */
 static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *slabs, size_t n, const char *function)
@@ -137,21 +159,22 @@ static size_t put_found(unsigned cls, void *const *slots, tmi_slab_t *const *sla
     const tmi_class_info_t *c = &tmi_classes[cls];
     tmi_slabs_t *s = &tmi_slabs[cls];
     bool there = true;
-    size_t k = 0;
+    size_t k = 0, others = 0;
     if (slabs[0] != NULL && TM_UNLIKELY(tmi_raw_loose(cls)))
         note_homing(s, slabs[0], n);
     while (k < n && there) {
         tmi_slab_t *slab = slabs[k];
         uint64_t pages;
         if (TM_UNLIKELY(slab == NULL)) {
-            tmi_unlock(&s->lock);
-            tmi_fatal(function, slots[k], "double free: its slab is gone");
+            return_elsewhere(s, cls, slots[k++], function);
+            others++;
+            continue;
         }
         size_t run = put_run(slab, c, slots + k, slabs + k, n - k, function, &pages);
         there = settle(slab, c, pages, (uint32_t)run);
         k += run;
     }
-    tmi_own_add(&s->nfree, k);
+    tmi_own_add(&s->nfree, k - others);
     return k;
 }
 
@@ -173,6 +196,8 @@ const char *tmi_raw_complaint(unsigned cls, const void *p)
     tmi_lock(&tmi_slabs[cls].lock);
     bool ours = tmi_pagemap_class(p) == cls;
     const char *wrong = ours ? complaint(tmi_slab_of(p), cls, p) : "not a block of this heap";
+    if (in_mixed(p))
+        wrong = tmi_mixed_complaint(p);
     tmi_unlock(&tmi_slabs[cls].lock);
     return wrong;
 }

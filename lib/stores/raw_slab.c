@@ -96,21 +96,28 @@ static void leave_level(tmi_slab_t *slab)
     slab->level = TMI_RAW_LEVELS;
 }
 
-void tmi_slab_release(tmi_slab_t *slab)
+void tmi_slab_drop(tmi_slab_t *slab)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
     tmi_slabs_t *s = &tmi_slabs[slab->cls];
-    size_t bytes = tmi_popcount(slab->touched) * tmi_os_page_size;
     leave_level(slab);
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
     count_used(s, c, slab->touched & ~slab->empty, (size_t)-1);
     tmi_own_add(&s->touched_pages, -(size_t)tmi_popcount(slab->touched));
-    tmi_own_add(&s->nfree, -(size_t)c->slots);
+    tmi_own_add(&s->nfree, -(size_t)slab->nfree);
+    tmi_meta_free(slab, record_size(c));
+}
+
+void tmi_slab_release(tmi_slab_t *slab)
+{
+    char *base = slab->base;
+    unsigned units = tmi_classes[slab->cls].units;
+    size_t bytes = tmi_popcount(slab->touched) * tmi_os_page_size;
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
-    tmi_space_free(slab->base, c->units, bytes);
-    tmi_meta_free(slab, record_size(c));
+    tmi_slab_drop(slab);
+    tmi_space_free(base, units, bytes);
 }
 
 /* Level 0 is the fullest eighth; a slab without a free slot has none. */

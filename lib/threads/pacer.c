@@ -5,6 +5,7 @@
 #include "space/regret.h"
 #include "stores/handle.h"
 #include "stores/medium.h"
+#include "stores/mixed.h"
 #include "stores/raw.h"
 #include "threads/helper.h"
 #include "threads/need.h"
@@ -16,6 +17,7 @@
 #define SPANS_AT_ONCE ((size_t)1 << 20)
 #define PAGES_AT_ONCE ((size_t)64 << 10)
 #define SLICE_NS UINT64_C(100000)
+enum { MIX_FROM = 4 }; // of a heap: a part that serves nothing
 enum { LOOK_MS = 50, GAP_MS = 100, REFUSED_MS = 1000, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
@@ -62,6 +64,8 @@ static size_t purge_some(size_t bytes)
         n = tmi_medium_purge(tmi_min(bytes, SPANS_AT_ONCE));
     if (n == 0)
         n = tmi_raw_purge(tmi_min(bytes, PAGES_AT_ONCE));
+    if (n == 0)
+        n = tmi_mixed_purge(tmi_min(bytes, PAGES_AT_ONCE));
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
@@ -128,7 +132,8 @@ size_t tmi_pacer_purge_all(void)
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_trim(true);
     tmi_medium_release();
-    size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX) + purge_table(SIZE_MAX);
+    size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX) +
+               tmi_mixed_purge(SIZE_MAX) + purge_table(SIZE_MAX);
     tmi_need_forget(&need);
     (void)tmi_add_relaxed(&tmi_regret_epoch, 1);
     tmi_unlock(&tmi_pacer_lock);
@@ -364,7 +369,10 @@ static size_t summit; // T of need.h. Relaxed: it paces
 
 static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
-    size_t empty = empty_bytes(), payment = tmi_need_payment(empty, growth);
+    if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
+        (void)tmi_raw_mix(growth * 2);
+    size_t empty = empty_bytes(), about_to_be_used = tmi_min(tmi_mixed_figures().empty, empty);
+    size_t payment = tmi_need_payment(empty - about_to_be_used, growth);
     if (payment > 0) {
         slice(empty - payment, SLICE_NS);
         size_t left = empty_bytes();

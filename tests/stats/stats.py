@@ -107,7 +107,7 @@ def schema_faults(doc, figures):
         compare(name, heap, doc["Of a heap"])
     for row in figures["classes"]:
         compare("class", row, doc["Of a size class"])
-        if row["kind"] not in ("small", "medium", "large") or row["heap"] not in ("raw", "movable"):
+        if row["kind"] not in ("small", "medium", "large", "mixed") or row["heap"] not in ("raw", "movable"):
             faults.append(f"class: {row}")
     return faults
 
@@ -241,8 +241,8 @@ def info_has_the_same(w, figures):
         sums = {t.get("type"): int(t.get("size")) for t in heap.findall("total")}
         wanted = {a: part[a] for a in ADDENDS + ["resident"]}
         tap(sums == wanted, f"malloc_info: the sums of {heap.get('type')}", sums, wanted)
-        rows = {(c.tag, int(c.get("size"))): int(c.get("resident")) for c in heap if c.tag in ("class", "medium")}
-        names = {"small": "class", "medium": "medium"}
+        rows = {(c.tag, int(c.get("size"))): int(c.get("resident")) for c in heap if c.tag in ("class", "medium", "mixed")}
+        names = {"small": "class", "medium": "medium", "mixed": "mixed"}
         same = {(names[r["kind"]], r["size"]): r["resident"] for r in figures["classes"]
                 if r["heap"] == heap.get("type") and r["kind"] != "large"}
         tap(rows == same, f"malloc_info: the classes of {heap.get('type')}")
