@@ -8,7 +8,7 @@ uint32_t tmi_requests;
 extern uint32_t tm_requests_ __attribute__((alias("tmi_requests"), visibility("default")));
 
 tmi_request_client_t tmi_request_clients[TMI_REQUESTS];
-static uint32_t serving; // 1 while a thread is at it
+uint32_t tmi_request_serving;
 
 /* One of the four bytes: low address first, as a tool outside sees them. */
 static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + which; }
@@ -98,11 +98,11 @@ void tmi_request_serve(void)
     int before = errno;
     if (tmi_load_relaxed(byte_of(TMI_REQUEST_CLOCK)) != 0)
         look_at_the_clock(tmi_os_now_ms());
-    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&serving, &nobody, 1)) // pairs: the release below
+    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&tmi_request_serving, &nobody, 1)) // pairs: the release below
         return;
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
         serve(which);
-    tmi_store_release(&serving, 0);
+    tmi_store_release(&tmi_request_serving, 0);
     errno = before;
 }
 
@@ -110,5 +110,5 @@ void tmi_request_after_fork(void)
 {
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
         tmi_store_relaxed(byte_of(which), (uint8_t)0); // relaxed: the child has one thread
-    tmi_store_relaxed(&serving, 0);
+    tmi_store_relaxed(&tmi_request_serving, 0);
 }

@@ -23,6 +23,22 @@ static const command_t commands[] = {
      "  --json           one line, as tm_stats_json, and how the look went (\"look\")\n"
      "  --all            all size classes, not only those that hold most\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
+    {"map", tool_map, "[--json] [--html FILE] [--ascii] [--color WHEN] [--library TEXT] PID", "every slab of a process, page by page",
+     "Shows all slabs, large objects and free spans: how full each page is, what is pinned, cached, purged and in huge pages.\n\n"
+     "  --json           a row for each, with its bytes divided as tm_heap_stats(3) does\n"
+     "  --html FILE      as a picture in a file that needs nothing else (- for the output)\n"
+     "  --ascii          without block characters\n"
+     "  --color WHEN     always, never or auto (on a terminal)\n"
+     "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
+    {"trim", tool_trim, "[--wait MS] [--library TEXT] PID", "ask a process to give memory back",
+     "Leaves a request that the process serves when it next takes a slow path of malloc or of handles, or by its helper thread:\n"
+     "as malloc_trim(0). Threads give back what they cache at their next free.\n\n"
+     "  --wait MS        wait so long for it to be served (1000)\n"
+     "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
+    {"profile", tool_profile, "[--wait MS] [--library TEXT] PID", "ask a process to write its heap profile",
+     "Leaves a request as `tinymem trim` does. The process must have been started with a profile (`tinymem options`).\n\n"
+     "  --wait MS        wait so long for it to be served (1000)\n"
+     "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"options", tool_options, "[--json]", "the options that TINYMEM takes",
      "Lists the options of this version's library, for TINYMEM=name:value,name:value, with their defaults.\n"},
     {"version", version, "", "the version of this tool", "Prints the version, and the layout of records that it reads.\n"},

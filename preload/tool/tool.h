@@ -18,6 +18,9 @@ enum { TOOL_FAILED = 1, TOOL_USAGE = 2, TOOL_NO_LIBRARY = 125, TOOL_NOT_EXECUTAB
 int tool_run(char **words);
 int tool_options(char **words);
 int tool_stat(char **words);
+int tool_map(char **words);
+int tool_trim(char **words);
+int tool_profile(char **words);
 
 /* "tinymem: ..." on stderr, and exit. */
 _Noreturn void tool_fail(const char *format, ...) TM_PRINTF(1, 2);
