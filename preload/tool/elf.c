@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 64, CHAIN_MAX = 4096, NAME_BYTES = 32 };
+enum { HEADERS_MAX = 64, CHAIN_MAX = 4096, NAME_BYTES = 32, DYNAMIC_MAX = 256 };
 
 typedef struct image {
     const target_t *t;
@@ -84,27 +84,38 @@ static uintptr_t value_of(const image_t *m, uint32_t i, const char *name)
     return m->bias + s.st_value;
 }
 
-uintptr_t elf_dynamic_symbol(const target_t *t, uintptr_t base, const char *name)
+static uintptr_t look_up(const image_t *m, const char *name)
 {
-    image_t m = {.t = t};
     struct {
         uint32_t nbuckets, first, words, shift;
     } table;
     uint32_t i, h, wanted = hash_of(name);
-    if (!read_image(&m, base) || !target_read(t, m.hash, &table, sizeof table) || table.nbuckets == 0)
+    if (!target_read(m->t, m->hash, &table, sizeof table) || table.nbuckets == 0)
         return 0;
-    uintptr_t buckets = m.hash + sizeof table + table.words * sizeof(uint64_t);
+    uintptr_t buckets = m->hash + sizeof table + table.words * sizeof(uint64_t);
     uintptr_t chains = buckets + table.nbuckets * sizeof(uint32_t);
-    if (!target_read(t, buckets + wanted % table.nbuckets * sizeof i, &i, sizeof i) || i < table.first)
+    if (!target_read(m->t, buckets + wanted % table.nbuckets * sizeof i, &i, sizeof i) || i < table.first)
         return 0;
     for (unsigned looks = 0; looks < CHAIN_MAX; looks++, i++) {
-        if (!target_read(t, chains + (i - table.first) * sizeof h, &h, sizeof h))
+        if (!target_read(m->t, chains + (i - table.first) * sizeof h, &h, sizeof h))
             return 0;
-        uintptr_t value = (h | 1) == (wanted | 1) ? value_of(&m, i, name) : 0;
+        uintptr_t value = (h | 1) == (wanted | 1) ? value_of(m, i, name) : 0;
         if (value != 0 || (h & 1) != 0) // the lowest bit ends the chain
             return value;
     }
     return 0;
+}
+
+uintptr_t elf_dynamic_symbol(const target_t *t, uintptr_t base, const char *name)
+{
+    image_t m = {.t = t};
+    return read_image(&m, base) ? look_up(&m, name) : 0;
+}
+
+uintptr_t elf_symbol_of(const target_t *t, uintptr_t bias, uintptr_t dynamic, const char *name)
+{
+    image_t m = {.t = t, .bias = bias};
+    return read_dynamic(&m, dynamic, DYNAMIC_MAX * sizeof(Elf64_Dyn)) ? look_up(&m, name) : 0;
 }
 
 /* ---- in a file ----------------------------------------------------------------------------------------------- */

@@ -23,6 +23,11 @@ static const command_t commands[] = {
      "  --json           one line, as tm_stats_json, and how the look went (\"look\")\n"
      "  --all            all size classes, not only those that hold most\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
+    {"top", tool_top, "[--interval S] [--count N] [--library TEXT] PID", "the same, live",
+     "Shows the figures of `tinymem stat` again and again, and what goes on: allocation, pages that go back, compaction. q ends it.\n\n"
+     "  --interval S     seconds between looks (1); fractions are allowed\n"
+     "  --count N        end after so many looks; without a terminal they follow each other\n"
+     "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"map", tool_map, "[--json] [--html FILE] [--ascii] [--color WHEN] [--library TEXT] PID", "every slab of a process, page by page",
      "Shows all slabs, large objects and free spans: how full each page is, what is pinned, cached, purged and in huge pages.\n\n"
      "  --json           a row for each, with its bytes divided as tm_heap_stats(3) does\n"
@@ -39,6 +44,10 @@ static const command_t commands[] = {
      "Leaves a request as `tinymem trim` does. The process must have been started with a profile (`tinymem options`).\n\n"
      "  --wait MS        wait so long for it to be served (1000)\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
+    {"doctor", tool_doctor, "[--json] [PID | -- CMD [ARG...]]", "what of a machine, process or program matters",
+     "Checks pages, huge pages, overcommit, limits, mappings and membarrier, and says what each means for tinymem; of a process also\n"
+     "who serves malloc, and which other allocators are in it; of a program (which is not run) whether a preload reaches it.\n\n"
+     "  --json           a list of findings\n"},
     {"options", tool_options, "[--json]", "the options that TINYMEM takes",
      "Lists the options of this version's library, for TINYMEM=name:value,name:value, with their defaults.\n"},
     {"version", version, "", "the version of this tool", "Prints the version, and the layout of records that it reads.\n"},

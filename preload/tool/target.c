@@ -319,17 +319,17 @@ static uintptr_t look_in(const target_t *t, const module_t *m)
     return found == 0 || fixed ? found : m->base + found;
 }
 
-static _Noreturn void no_library(const target_t *t, const modules_t *m, const char *which)
+static _Noreturn void no_library(const target_t *t, const char *which)
 {
     if (which != NULL)
         tool_fail("process %d (%s) has no tinymem in a file with \"%s\" in its path", (int)t->pid, t->name, which);
-    if (m->n > 0 && m->list[0].rank < 2)
-        tool_fail("%s in process %d (%s) says nothing of its records: it is older than this tool", m->list[0].path, (int)t->pid,
-                  t->name);
+    if (t->library[0] != '\0')
+        tool_fail("%s in process %d (%s) says nothing of its records: it is older than this tool", t->library, (int)t->pid, t->name);
     tool_fail("process %d (%s) does not run on tinymem: none of its libraries is tinymem, and its program has no symbol %s",
               (int)t->pid, t->name, SYMBOL);
 }
 
+/* 0: none; then `library` is one that has the name and not the symbol, if there is one. */
 static uintptr_t find_layout(target_t *t, const char *which)
 {
     modules_t m = find_modules(t);
@@ -345,38 +345,51 @@ static uintptr_t find_layout(target_t *t, const char *which)
             snprintf(t->library, sizeof t->library, "%s", m.list[i].path);
         layout = layout != 0 ? layout : found;
     }
-    if (layout == 0)
-        no_library(t, &m, which);
+    if (layout == 0 && m.n > 0 && m.list[0].rank < 2)
+        snprintf(t->library, sizeof t->library, "%s", m.list[0].path);
     for (size_t i = 0; i < m.n; i++)
         free(m.list[i].path);
     free(m.list);
     return layout;
 }
 
-static void read_layout(target_t *t, uintptr_t layout)
+/* NULL, or why its records cannot be read. */
+static const char *enter_layout(target_t *t, uintptr_t layout)
 {
+    static char why[160];
     struct {
         tmi_layout_head_t head;
         int32_t distances[TMI_PLACES];
     } said;
-    int pid = (int)t->pid;
     if (!target_read(t, layout, &said.head, sizeof said.head) || memcmp(said.head.mark, TMI_LAYOUT_MARK, 8) != 0)
-        tool_fail("%s in process %d: its constant %s is not one", t->library, pid, SYMBOL);
-    if (said.head.version != TMI_LAYOUT)
-        tool_fail("%s in process %d keeps its records in layout %u, this tool (version %s) reads layout %d: use the tool "
-                  "that came with that library", t->library, pid, said.head.version, TMI_VERSION, TMI_LAYOUT);
-    bool same = said.head.count == TMI_PLACES && target_read(t, layout, &said, sizeof said);
-    if (same && target_read(t, layout + (uintptr_t)(intptr_t)said.distances[0], &t->facts, sizeof t->facts))
-        same = t->facts.stamp == tmi_layout_facts.stamp && t->facts.check == tmi_layout_facts.check;
-    if (!same)
-        tool_fail("%s in process %d was built otherwise than this tool%s: use the tool that came with that library", t->library,
-                  pid, t->facts.check != tmi_layout_facts.check ? " (one of them for checking)" : "");
+        return "has a symbol " SYMBOL " that is something else";
+    if (said.head.version != TMI_LAYOUT) {
+        snprintf(why, sizeof why, "keeps its records in layout %u, this tool (version %s) reads layout %d", said.head.version,
+                 TMI_VERSION, TMI_LAYOUT);
+        return why;
+    }
+    if (said.head.count != TMI_PLACES || !target_read(t, layout, &said, sizeof said) ||
+        !target_read(t, layout + (uintptr_t)(intptr_t)said.distances[0], &t->facts, sizeof t->facts))
+        return "was built otherwise than this tool";
+    if (t->facts.check != tmi_layout_facts.check)
+        return "was built otherwise than this tool: one of them for checking";
+    if (t->facts.stamp != tmi_layout_facts.stamp)
+        return "was built otherwise than this tool: its records have other sizes";
     for (unsigned i = 0; i < TMI_PLACES; i++)
         t->place[i] = layout + (uintptr_t)(intptr_t)said.distances[i];
     t->facts.library[sizeof t->facts.library - 1] = '\0';
+    return NULL;
 }
 
-void target_open(target_t *t, const char *command, const char *number, const char *which)
+static void read_layout(target_t *t, uintptr_t layout)
+{
+    const char *why = enter_layout(t, layout);
+    if (why != NULL)
+        tool_fail("%s in process %d %s: use the tool that came with that library", t->library, (int)t->pid, why);
+}
+
+/* The process, and the right to look into it. */
+static void open_process(target_t *t, const char *command, const char *number)
 {
     char probe;
     *t = (target_t){.pid = (pid_t)tool_number(command, "a process number", number, INT_MAX), .pagemap = -1};
@@ -393,5 +406,20 @@ void target_open(target_t *t, const char *command, const char *number, const cha
             refuse(t);
     }
     t->pagemap = open_proc(t->pid, "pagemap");
-    read_layout(t, find_layout(t, which));
+}
+
+void target_open(target_t *t, const char *command, const char *number, const char *which)
+{
+    open_process(t, command, number);
+    uintptr_t layout = find_layout(t, which);
+    if (layout == 0)
+        no_library(t, which);
+    read_layout(t, layout);
+}
+
+bool target_open_any(target_t *t, const char *command, const char *number)
+{
+    open_process(t, command, number);
+    uintptr_t layout = find_layout(t, NULL);
+    return layout != 0 && enter_layout(t, layout) == NULL;
 }

@@ -31,6 +31,9 @@ typedef struct target {
 /* A process by its number, and in it the library whose path has `which` in it (NULL: the one that serves malloc). */
 void target_open(target_t *t, const char *command, const char *number, const char *which);
 
+/* The same without a library: false if there is none that this tool reads, and then only memory can be read. */
+bool target_open_any(target_t *t, const char *command, const char *number);
+
 /* Copy memory. False: it is not mapped, and zeroes are given. */
 bool target_read(const target_t *t, uintptr_t from, void *to, size_t nbytes);
 /* The same, but zeroes for pages that hold no memory. */
@@ -51,6 +54,8 @@ bool target_field(const char *text, const char *name, size_t *value);
 
 /* The address of a dynamic symbol in a file mapped at `base`, or 0. */
 uintptr_t elf_dynamic_symbol(const target_t *t, uintptr_t base, const char *name);
+/* The same in an object whose addresses are `bias` off, and whose dynamic section is there. */
+uintptr_t elf_symbol_of(const target_t *t, uintptr_t bias, uintptr_t dynamic, const char *name);
 /* The value of a symbol in a file's table, to which the caller adds where it is mapped, or 0; *fixed tells that it is
  * where it says. */
 uintptr_t elf_file_symbol(const char *path, const char *name, bool *fixed);

@@ -19,7 +19,9 @@ int tool_run(char **words);
 int tool_options(char **words);
 int tool_stat(char **words);
 int tool_map(char **words);
+int tool_top(char **words);
 int tool_trim(char **words);
+int tool_doctor(char **words);
 int tool_profile(char **words);
 
 /* "tinymem: ..." on stderr, and exit. */

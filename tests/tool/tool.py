@@ -2,12 +2,17 @@
 
 Each check has a control: a figure that is off by one, or a process that is none of ours, must be noticed.
 """
+import fcntl
 import html.parser
 import json
 import os
+import pty
+import select
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 SCRATCH = sys.argv[1]
@@ -288,6 +293,171 @@ def check_requests():
         tap(out.startswith(("left", "nothing to give back")), "a heap that is not used has nothing to give back", out)
 
 
+# ---- doctor, top ---------------------------------------------------------------------------------------------------------------
+
+
+def check_doctor():
+    def says(pid, found, what, text):
+        status, out, err = tool("doctor", pid)
+        return status == 0 and any(line.startswith(f"  {found:4}  {what:18} ") and text in line for line in out.splitlines())
+
+    for program in ("work", "archive"):
+        with Work(program, options="purge_keep:7" if program == "work" else "") as w:
+            w.ask("work")
+            tap(says(w.pid, "ok", "malloc", "serves malloc"), f"doctor: {program}: tinymem serves malloc", tool("doctor", w.pid))
+            if program == "work":
+                tap(says(w.pid, "ok", "options", "purge_keep:7 - "), "doctor: the options that are not the default", tool("doctor", w.pid))
+    with Work("static") as w:
+        tap(says(w.pid, "ok", "linking", "tinymem is linked in"), "doctor: a static program that has it", tool("doctor", w.pid))
+    with Work("handles") as w:
+        tap(says(w.pid, "warn", "malloc", "not tinymem"), "doctor: beside the movable heap alone malloc is libc's", tool("doctor", w.pid))
+    with Work(command=(sys.executable, "-c", SLEEPER)) as w:
+        tap(says(w.pid, "warn", "tinymem", "not there") and says(w.pid, "warn", "malloc", "libc.so.6"),
+            "doctor: a process without tinymem", tool("doctor", w.pid))
+
+
+def in_terminal(words, act, rows=30, columns=100):
+    """Run the tool on a terminal; act(write, read) talks to it. Its exit status, and all that it has written."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    before = termios.tcgetattr(child)
+    process = subprocess.Popen([TOOL, *map(str, words)], stdin=child, stdout=child, stderr=child, start_new_session=True)
+    seen = b""
+
+    def read(wanted):
+        nonlocal seen
+        end = time.monotonic() + 30
+        while wanted not in seen and time.monotonic() < end and select.select([parent], [], [], 1)[0]:
+            seen += os.read(parent, 65536)
+
+    act(lambda data: os.write(parent, data), read)
+    end = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < end:
+        if select.select([parent], [], [], 0.1)[0]:
+            seen += os.read(parent, 65536)
+    process.kill()
+    while select.select([parent], [], [], 0)[0]:
+        seen += os.read(parent, 65536)
+    same = termios.tcgetattr(child) == before
+    os.close(parent)
+    os.close(child)
+    return process.wait(), seen.decode(errors="replace"), same
+
+
+def check_top():
+    with Work("work", "churn") as w:
+        w.ask("work")
+        status, out, err = tool("top", "--count", 3, "--interval", 0.05, w.pid)
+        tap(status == 0 and out.count("compaction moved") == 3 and "\033" not in out, "top --count 3 without a terminal is three looks",
+            status, out, err)
+
+        def press_q(write, read):
+            read(b"compaction moved")
+            write(b"q")
+
+        status, seen, same = in_terminal(["top", "--interval", 5, w.pid], press_q)
+        screen = seen.split("\033[H", 1)[-1].split("\033[J", 1)[0]
+        tap(status == 0 and seen.endswith("\033[?1049l") and same, "top: q ends it, and the terminal is as it was", status, seen[-200:])
+        lines = [line.replace("\033[K", "").rstrip("\r") for line in screen.split("\n")]
+        tap(len(lines) <= 30 and all(len(line) <= 100 for line in lines), "top: a look fits the terminal", len(lines), *lines)
+
+        def end_the_process(write, read):
+            read(b"compaction moved")
+            w.process.kill()
+            w.process.wait()
+
+        status, seen, same = in_terminal(["top", "--interval", 0.1, w.pid], end_the_process)
+        tap(status == 1 and f"process {w.pid} has ended" in seen and "\033[?1049l" in seen and same,
+            "top: the end of the process is told on the terminal as it was", status, seen[-300:])
+    tap(tool("top", "--interval", "0", "1")[0] == 2, "top: no interval is wrong usage")
+
+
+# ---- real programs -------------------------------------------------------------------------------------------------------------
+
+
+def trace_of(pid):
+    """What a look could leave behind in a process that sleeps: time, switches, mappings, pages of its own."""
+    def read(name):
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    status = {line.split(":")[0]: line.split(":")[1].strip() for line in read("status").splitlines() if ":" in line}
+    return {"time": read("stat").rsplit(")", 1)[1].split()[11:13], "maps": read("maps"), "anonymous": smaps_sum(pid, "Anonymous"),
+            **{key: status[key] for key in ("RssAnon", "VmPTE", "VmSize", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")}}
+
+
+def check_no_trace():
+    looks = 100
+    for name, program in (("work", Work("work", command=("env", "TINYMEM=compaction:off"))), ("python3", Work(command=on_tinymem(sys.executable, "-c", SLEEPER)))):
+        with program as w:
+            if name == "work":
+                w.ask("work")
+            stat_of(w.pid)
+            before = trace_of(w.pid)
+            for _ in range(looks):
+                tool("stat", w.pid)
+            for _ in range(5):
+                tool("map", "--json", w.pid)
+            after = trace_of(w.pid)
+            tap(before == after, f"{looks} looks at a sleeping {name} leave no trace: time, switches, mappings, page tables, pages",
+                *[(k, before[k], after[k]) for k in before if before[k] != after[k] and k != "maps"])
+            w.ask("go on" if name == "python3" else "json")
+            tap(trace_of(w.pid) != after, f"control: {name} running for a moment is seen")
+
+
+def looks_at(pid, count, good, name, work=lambda: None):
+    wrong, unsteady, torn, slowest = [], 0, 0, 0
+    for i in range(count):
+        begun = time.monotonic()
+        if i % 20 == 19:
+            status, out, err = tool("map", "--json", pid)
+            faults = [] if status == 0 and json.loads(out)["rows"] else [err]
+        else:
+            figures = stat_of(pid)
+            faults = [figures["error"]] if "error" in figures else sum_faults(figures)
+            unsteady += "look" in figures and not figures["look"]["steady"]
+            torn += figures.get("look", {}).get("read_again", 0)
+        wrong += faults
+        slowest = max(slowest, time.monotonic() - begun)
+        work()
+    tap(wrong == [] and good(), f"{name}: {count} looks under load, all add up, and it lives ({unsteady} were no snapshot, {torn} records "
+        f"read again, the slowest took {slowest * 1000:.0f} ms)", *wrong)
+
+
+PYTHON_LOAD = """
+import json, random
+print("ready", flush=True)
+kept = {}
+while True:
+    for i in range(2000):
+        kept[random.randrange(50000)] = json.loads(json.dumps({"a": list(range(i % 60)), "b": "x" * (i % 700)}))
+    for key in list(kept)[::3]:
+        del kept[key]
+"""
+
+
+def check_real():
+    count = 1000 if FULL else 200
+    with Work(command=on_tinymem(sys.executable, "-c", PYTHON_LOAD)) as w:
+        looks_at(w.pid, count, lambda: w.process.poll() is None, "python3")
+    if not shutil.which("redis-server") or not shutil.which("redis-benchmark"):
+        skip("redis-server: looks under load", "redis-server is not installed")
+        return
+    path = os.path.join(SCRATCH, "redis.sock")
+    server = subprocess.Popen([*on_tinymem("redis-server"), "--port", "0", "--unixsocket", path, "--save", "", "--daemonize", "no"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 30
+    while not os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.05)
+    load = subprocess.Popen(["redis-benchmark", "-s", path, "-q", "-l", "-t", "set,lpush,sadd,hset", "-r", "100000", "-d", "300", "-n", "200000"],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    looks_at(server.pid, count, lambda: server.poll() is None and load.poll() is None, "redis-server")
+    load.kill()
+    load.wait()
+    server.kill()
+    server.wait()
+
+
 def check_refusals():
     def refused(name, status_wanted, text, *words, command=()):
         status, out, err = tool(*words, command=command)
@@ -373,6 +543,10 @@ def main():
     check_map("static", "a static program")
     check_pinned()
     check_requests()
+    check_doctor()
+    check_top()
+    check_no_trace()
+    check_real()
     check_busy()
     check_places()
     check_refusals()
