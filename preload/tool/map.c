@@ -31,12 +31,27 @@ static void put_text(const char *text, FILE *to)
         fputc((unsigned char)*text < ' ' || strchr("\"\\<>&", *text) != NULL ? '?' : *text, to);
 }
 
+/* What tmi_account says of the same look. */
+static void put_statistics(const map_t *m, FILE *to)
+{
+    static tmi_sheet_t sheet;
+    tmi_text_t text = {NULL, 0, 0};
+    replica_sheet(&m->look, &sheet);
+    tmi_stats_json_put(&text, &sheet);
+    text = (tmi_text_t){tool_alloc(text.length + 1), text.length, 0};
+    tmi_stats_json_put(&text, &sheet);
+    fprintf(to, "\"statistics\":%.*s,", (int)text.length - 1, text.buf);
+    free(text.buf);
+}
+
 void map_put_json(const map_t *m, FILE *to)
 {
     fprintf(to, "{\"tinymem\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":\"", m->t->facts.library, (int)m->t->pid);
     put_text(m->t->name, to);
-    fprintf(to, "\",\"page_size\":%zu,\"look\":{\"steady\":%s,\"looks\":%u,\"read_again\":%zu,\"left_out\":%zu},\"rows\":[",
+    fprintf(to, "\",\"page_size\":%zu,\"look\":{\"steady\":%s,\"looks\":%u,\"read_again\":%zu,\"left_out\":%zu},",
             m->t->page_size, m->look.steady ? "true" : "false", m->look.looks, m->look.retries, m->look.left_out);
+    put_statistics(m, to);
+    fputs("\"rows\":[", to);
     for (size_t i = 0; i < m->nrows; i++)
         put_row(&m->rows[i], i == 0, to);
     fputs("]}\n", to);

@@ -115,7 +115,7 @@ static void divide_medium(map_row_t *r, const tmi_medium_slab_t *s)
     r->empty = tmi_popcount(s->free & s->touched) * (size_t)c->size;
     r->stranded = r->taken * c->size;
     r->purged = r->bytes - r->empty - r->stranded;
-    for (unsigned i = 0; i < c->slots; i++)
+    for (unsigned i = 0; i < tmi_min(c->slots, MAP_CELLS); i++)
         r->cells[i] = !(s->free >> i & 1) ? 8 : s->touched >> i & 1 ? CELL_EMPTY : CELL_PURGED;
 }
 
@@ -211,10 +211,11 @@ static void find_huge(map_t *m)
         m->rows[i].huge = MAP_UNKNOWN;
 }
 
-void map_take(map_t *m, const target_t *t)
+/* Within a look. */
+static void make_rows(void *context)
 {
-    *m = (map_t){.t = t};
-    replica_take(&m->look, t, true, 4);
+    map_t *m = context;
+    free(m->rows);
     m->rows = tool_alloc(m->look.nparts * sizeof *m->rows);
     m->nrows = m->look.nparts;
     for (size_t i = 0; i < m->nrows; i++) {
@@ -227,5 +228,12 @@ void map_take(map_t *m, const target_t *t)
     map_count_pinned(m);
     for (size_t i = 0; i < m->nrows; i++)
         finish_row(&m->rows[i]);
+}
+
+void map_take(map_t *m, const target_t *t)
+{
+    enum { LOOKS = 4 };
+    *m = (map_t){.t = t};
+    replica_take_all(&m->look, t, LOOKS, make_rows, m);
     find_huge(m);
 }

@@ -94,19 +94,33 @@ static void read_variables(const target_t *t, char *to)
             tool_fail("process %d: its records cannot be read: it has ended, or runs another program now", (int)t->pid);
 }
 
-static void enter_variables(const char *from)
+static void let_go(tmi_lock_t *lock, bool *held)
 {
+    *held |= lock->word != 0;
+    *lock = (tmi_lock_t){0};
+}
+
+/* Returns whether somebody holds a lock: then a record may be half changed, however long that lasts. */
+static bool enter_variables(const char *from)
+{
+    bool held = false;
     for (unsigned i = 0; i < NVARIABLES; i++) {
         memcpy(variables[i].here, from, variables[i].size);
         from += variables[i].size;
     }
+    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
+        let_go(&tmi_slabs[c].lock, &held);
+        let_go(&tmi_depots[c].lock, &held);
+    }
+    for (unsigned c = 0; c < TMI_MEDIUM_CLASSES; c++)
+        let_go(&tmi_medium_slabs[c].lock, &held);
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
-        tmi_mslabs[c].lock = (tmi_lock_t){0}; // the survey takes it
+        let_go(&tmi_mslabs[c].lock, &held);
+    let_go(&tmi_space_lock, &held);
+    return held;
 }
 
 /* ---- threads ------------------------------------------------------------------------------------------------- */
-
-enum { THREADS_MAX = 100000 };
 
 /* Up to its pins, and of these what is in use. */
 static void read_thread(const target_t *t, uintptr_t from, tmi_thread_t *to)
@@ -130,8 +144,13 @@ static void copy_handles(const target_t *t, tmi_hcache_t *cache)
 static void copy_threads(const target_t *t)
 {
     tmi_thread_t **link = &tmi_thread_records;
-    for (unsigned n = 0; *link != NULL && n < THREADS_MAX; n++) {
+    uintptr_t mark = 0;
+    for (size_t n = 0; *link != NULL; n++) {
         uintptr_t there = (uintptr_t)*link;
+        if (there == mark)
+            tool_fail("process %d: its list of threads has no end: its records have been overwritten", (int)t->pid);
+        if (tmi_is_pow2(n))
+            mark = there;
         tmi_thread_t *copy = replica_alloc(sizeof *copy);
         read_thread(t, there, copy);
         copy->pins.more_ = (struct tm_more_pins_ *)there;
@@ -147,6 +166,8 @@ static bool same_threads(const target_t *t)
 {
     static tmi_thread_t again;
     for (const tmi_thread_t *c = tmi_thread_records; c != NULL; c = c->next) {
+        if (c->cache.busy || c->shelf.busy || c->handles.busy != 0)
+            return false;
         (void)target_read(t, (uintptr_t)c->pins.more_, &again, offsetof(tmi_thread_t, pins));
         if (memcmp(&again.cache, &c->cache, sizeof c->cache) != 0 || memcmp(&again.shelf, &c->shelf, sizeof c->shelf) != 0)
             return false;
@@ -171,37 +192,44 @@ static void copy_meta_run(const target_t *t)
 
 /* ---- a look -------------------------------------------------------------------------------------------------- */
 
-static void look(replica_t *r, bool all)
+static void look(replica_t *r, void (*inside)(void *context), void *context)
 {
     size_t nbytes = variables_bytes();
     forget_all();
     char *before = replica_alloc(nbytes), *after = replica_alloc(nbytes);
     read_variables(r->t, before);
-    enter_variables(before);
+    bool held = enter_variables(before);
     copy_threads(r->t);
     copy_meta_run(r->t);
     r->parts = NULL;
     r->nparts = r->left_out = 0;
     if (tmi_nwindows > 0) {
         replica_map(r->t);
-        replica_parts(r, all);
+        replica_parts(r, inside != NULL);
     }
+    if (inside != NULL)
+        inside(context);
     read_variables(r->t, after);
-    r->steady = r->left_out == 0 && memcmp(before, after, nbytes) == 0 && same_threads(r->t);
+    r->steady = !held && r->left_out == 0 && memcmp(before, after, nbytes) == 0 && same_threads(r->t);
 }
 
-void replica_take(replica_t *r, const target_t *t, bool all, unsigned looks)
+void replica_take_all(replica_t *r, const target_t *t, unsigned looks, void (*inside)(void *context), void *context)
 {
     *r = (replica_t){.t = t};
     tmi_os_page_size = t->page_size;
     tmi_os_page_shift = tmi_log2(t->page_size);
+    tmi_sizeclass_init(); // the tables of classes follow from that: they are the same there
+    tmi_movable_init();
+    tmi_medium_init();
     do {
         if (r->looks > 0)
             usleep(2000u << r->looks);
-        look(r, all);
+        look(r, inside, context);
         r->looks++;
     } while (!r->steady && r->looks < looks);
 }
+
+void replica_take(replica_t *r, const target_t *t, unsigned looks) { replica_take_all(r, t, looks, NULL, NULL); }
 
 void replica_sheet(const replica_t *r, tmi_sheet_t *sheet)
 {

@@ -8,7 +8,7 @@
  * Nobody stops while this goes on. A record that does not fit together (a slab whose bits do not sum up to its count,
  * or that is not where the page map says) was read while it changed, or its page has been purged and is zero: it is
  * read again, and left out if that does not help. A look is *steady* when all the records were the same before and
- * after: then it is a snapshot.
+ * after, and nobody held a lock or was changing a cache: then it is a snapshot.
  *
  * Locks that the copies hold are let go. Not for processes that use the library's heap. */
 #ifndef TMI_TOOL_REPLICA_H
@@ -45,8 +45,10 @@ typedef struct replica {
     size_t nparts;
 } replica_t;
 
-/* Take a look; `all`: with every slab, else with what tmi_account needs. Up to `looks` times, until one is steady. */
-void replica_take(replica_t *r, const target_t *t, bool all, unsigned looks);
+/* Take a look at what tmi_account needs. Up to `looks` times, until one is steady. */
+void replica_take(replica_t *r, const target_t *t, unsigned looks);
+/* The same with every part; `inside(context)` reads what else belongs to the look, each time. */
+void replica_take_all(replica_t *r, const target_t *t, unsigned looks, void (*inside)(void *context), void *context);
 
 /* The figures of the look. */
 void replica_sheet(const replica_t *r, tmi_sheet_t *sheet);

@@ -9,8 +9,9 @@ void *replica_alloc(size_t nbytes);
 
 /* Copy the page map and the segments that it leads to; tmi_pagemap and tmi_windows are ours afterwards. */
 void replica_map(const target_t *t);
-/* The record of a segment there and here, once more: false if there is none any more. */
-bool replica_segment_again(const target_t *t, uintptr_t address);
+/* The record of a span once more: false if there is none any more. */
+bool replica_span_again(const target_t *t, uintptr_t address);
+void replica_forget_owners(void);
 /* The same for the entries of a unit. */
 void replica_unit_again(const target_t *t, uintptr_t address);
 

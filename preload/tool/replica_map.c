@@ -17,6 +17,11 @@ typedef struct table {
 static table_t codes[TMI_WINDOWS_MAX], segments[TMI_WINDOWS_MAX], movable;
 static uintptr_t codes_there[TMI_WINDOWS_MAX], segments_there[TMI_WINDOWS_MAX], movable_there;
 
+static _Noreturn void no_sense(const target_t *t)
+{
+    tool_fail("process %d: its page map makes no sense: it has been overwritten", (int)t->pid);
+}
+
 static void *renew(table_t *t, size_t nbytes)
 {
     if (t->at != NULL)
@@ -55,8 +60,9 @@ static void copy_granule(const target_t *t, const tmi_window_t *w, unsigned i, u
 static void copy_window(const target_t *t, unsigned i)
 {
     tmi_window_t *w = &tmi_windows[i];
-    if (w->nunits == 0 || w->nunits > TMI_PAGEMAP_SEGMENTS * TMI_SEGMENT_UNITS || w->nunits % GRANULE != 0)
-        tool_fail("process %d: its page map makes no sense", (int)t->pid);
+    if (w->nunits == 0 || w->nunits > 32 * GRANULE || w->first % GRANULE != 0 ||
+        w->first >= TMI_PAGEMAP_SEGMENTS * TMI_SEGMENT_UNITS || w->nunits % GRANULE != 0)
+        no_sense(t);
     codes_there[i] = (uintptr_t)w->codes;
     segments_there[i] = (uintptr_t)w->segments;
     w->codes = renew(&codes[i], w->nunits);
@@ -66,12 +72,14 @@ static void copy_window(const target_t *t, unsigned i)
             copy_granule(t, w, i, g);
 }
 
-static void renew_movable(void)
+static void renew_movable(const target_t *t)
 {
-    size_t each = sizeof *tmi_pagemap.movable;
+    size_t each = sizeof *tmi_pagemap.movable, all = TMI_PAGEMAP_SEGMENTS * TMI_SEGMENT_UNITS;
     movable_there = (uintptr_t)tmi_pagemap.movable;
     if (movable_there == 0)
         return;
+    if (tmi_pagemap.movable_units == 0 || tmi_pagemap.movable_units > all || tmi_pagemap.movable_first > all)
+        no_sense(t);
     char *p = renew(&movable, tmi_pagemap.movable_units * each);
     tmi_pagemap.movable = (uint16_t *)((uintptr_t)p - tmi_pagemap.movable_first * each);
 }
@@ -109,19 +117,30 @@ static void copy_segments(const target_t *t)
 void replica_map(const target_t *t)
 {
     if (tmi_nwindows > TMI_WINDOWS_MAX)
-        tool_fail("process %d: its page map makes no sense", (int)t->pid);
-    renew_movable();
+        no_sense(t);
+    renew_movable(t);
     for (unsigned i = 0; i < tmi_nwindows; i++)
         copy_window(t, i);
     copy_segments(t);
 }
 
-bool replica_segment_again(const target_t *t, uintptr_t address)
+bool replica_span_again(const target_t *t, uintptr_t address)
 {
     uintptr_t there = 0, number = address >> TMI_SEGMENT_SHIFT;
-    tmi_segment_t *copy = *entry_of(number);
-    return target_read(t, entry_there(number), &there, sizeof there) && there != 0 && copy != NULL &&
-           target_read(t, there, copy, sizeof *copy);
+    tmi_span_t *copy = tmi_span_of((void *)address);
+    size_t at = (size_t)((char *)copy - (char *)*entry_of(number));
+    return target_read(t, entry_there(number), &there, sizeof there) && there != 0 && target_read(t, there + at, copy, sizeof *copy);
+}
+
+/* Until the records of slabs are here nobody may follow what the spans of movable ones say of them. */
+void replica_forget_owners(void)
+{
+    for (uintptr_t g = tmi_pagemap_next_segment(0); g < TMI_PAGEMAP_SEGMENTS; g = tmi_pagemap_next_segment(g + 1)) {
+        const char *start = (const char *)(g << TMI_SEGMENT_SHIFT);
+        for (const char *unit = start; unit < start + TMI_SEGMENT_SIZE; unit += TMI_UNIT_SIZE)
+            if (tmi_movable_class(unit) != TMI_MCLASS_NONE)
+                tmi_span_of(unit)->owner = NULL;
+    }
 }
 
 void replica_unit_again(const target_t *t, uintptr_t address)

@@ -134,15 +134,20 @@ static walk_t walk_spans(bool all)
 /* The record of one part once more, from the page map on. */
 static bool try_again(const target_t *t, part_t *p, void **record)
 {
-    if (!replica_segment_again(t, p->address))
+    uintptr_t owner = 0;
+    if (!replica_span_again(t, p->address))
         return false;
+    owner = (uintptr_t)p->span->owner;
+    p->span->owner = NULL;
     replica_unit_again(t, p->address);
+    if (length_of(p->address, p->span) != p->nunits)
+        return false;
     classify(p);
     size_t nbytes = record_bytes(p);
     if (nbytes == 0)
         return true; // it is no slab any more
     *record = replica_alloc(nbytes);
-    return target_read(t, (uintptr_t)p->span->owner, *record, nbytes) && fits(p, *record);
+    return target_read(t, owner, *record, nbytes) && fits(p, *record);
 }
 
 static void set_record(part_t *p, void *record)
@@ -190,6 +195,7 @@ void replica_parts(replica_t *r, bool all)
         pieces[n] = (struct iovec){w.parts[i].span->owner, nbytes};
         to[n++] = replica_alloc(nbytes);
     }
+    replica_forget_owners();
     target_read_many(r->t, pieces, to, ok, n);
     n = 0;
     for (size_t i = 0; i < w.n; i++) {

@@ -28,7 +28,7 @@ int tool_stat(char **words)
     target_t t;
     replica_t r;
     target_open(&t, "stat", pid, library);
-    replica_take(&r, &t, false, LOOKS);
+    replica_take(&r, &t, LOOKS);
     replica_sheet(&r, &sheet);
     if (json) {
         put_json(&r, &sheet);

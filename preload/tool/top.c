@@ -168,7 +168,7 @@ static void look(const target_t *t, moment_t *last, bool first)
     FILE *to = open_memstream(&text, &size);
     if (to == NULL)
         tool_fail("no memory");
-    replica_take(&r, t, false, LOOKS);
+    replica_take(&r, t, LOOKS);
     replica_sheet(&r, &sheet);
     moment_t this = now(&sheet);
     struct winsize w = window();

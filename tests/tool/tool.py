@@ -458,6 +458,42 @@ def check_real():
     server.wait()
 
 
+def check_moving():
+    """Slabs that are made, emptied and given back during the look: what is torn is read again, and what fits, fits."""
+    looks, steady, torn, left_out, wrong = 400 if FULL else 100, 0, 0, 0, []
+    with Work("moving") as w:
+        for _ in range(looks):
+            status, out, err = tool("map", "--json", w.pid)
+            seen = json.loads(out) if status == 0 else {}
+            torn += seen["look"]["read_again"] if seen else 0
+            left_out += seen["look"]["left_out"] if seen else 0
+            if status != 0:
+                wrong.append(err)
+            elif seen["look"]["steady"]:
+                steady += 1
+                wrong += map_faults(seen["rows"], seen["statistics"]["classes"])
+        alive = w.process.poll() is None
+    tap(wrong == [] and alive, f"{looks} maps of a heap that is compacted: the rows of each of the {steady} snapshots sum up "
+        f"({torn} records were read again, {left_out} left out)", *wrong)
+    tap(torn > 0 and steady > 0, "control: there were torn records, and snapshots", torn, steady)
+
+
+def check_garbage():
+    """Records that have been overwritten with nonsense: figures that are wrong, or one line that says so."""
+    seeds, bad, said = 150 if FULL else 12, [], 0
+    for seed in range(seeds):
+        with Work("garbage", str(seed), options="compaction:off") as w:
+            for words in (["stat"], ["map", "--json"]):
+                try:
+                    status, _, err = tool(*words, w.pid)
+                except subprocess.TimeoutExpired:
+                    status, err = "it hung", ""
+                said += status == 1
+                if status not in (0, 1) or (status == 1 and not (err.startswith("tinymem: ") and err.count("\n") == 1)):
+                    bad.append((seed, words, status, err))
+    tap(bad == [], f"{seeds} heaps whose records are overwritten: no look crashes or hangs ({said} were given up)", *bad)
+
+
 def check_refusals():
     def refused(name, status_wanted, text, *words, command=()):
         status, out, err = tool(*words, command=command)
@@ -547,6 +583,8 @@ def main():
     check_top()
     check_no_trace()
     check_real()
+    check_moving()
+    check_garbage()
     check_busy()
     check_places()
     check_refusals()
