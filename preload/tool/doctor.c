@@ -40,7 +40,8 @@ void doctor_say(finding_t found, const char *what, const char *value, const char
         any = true;
         return;
     }
-    const char *keys[] = {"about", "found", "what", "value", "meaning"}, *texts[] = {subject, words[found], what, value, meaning};
+    const char *keys[] = {"about", "found", "what", "value", "meaning"},
+               *texts[] = {subject, words[found], what, value, meaning};
     printf(any ? ",\n{" : "[{");
     for (size_t i = 0; i < TM_COUNT_OF(keys); i++) {
         printf("%s\"%s\":", i > 0 ? "," : "", keys[i]);
@@ -79,7 +80,8 @@ static void say_pages(void)
     long size = sysconf(_SC_PAGESIZE);
     bool fine = size > 0 && tmi_is_pow2((size_t)size) && (size_t)size <= TMI_UNIT_SIZE;
     doctor_sayf(fine ? FOUND_OK : FOUND_WARN, "OS pages",
-                fine ? "the grain in which memory goes back to the kernel" : "not supported: programs abort at their first allocation",
+                fine ? "the grain in which memory goes back to the kernel"
+                     : "not supported: programs abort at their first allocation",
                 "%ld bytes", size);
 }
 
@@ -90,12 +92,14 @@ static void say_huge_pages(void)
     if (text[0] == '\0')
         doctor_say(FOUND_OK, "huge pages", "this kernel has none", "option huge:on has no effect");
     else if (strstr(text, "[always]") != NULL)
-        doctor_say(FOUND_NOTE, "huge pages", "always", "the kernel makes them unasked: fewer TLB misses, and more memory is resident than was "
-                                                       "handed out; where pages have gone back tinymem forbids them");
+        doctor_say(FOUND_NOTE, "huge pages", "always",
+                   "the kernel makes them unasked: fewer TLB misses, and more memory is resident than was "
+                   "handed out; where pages have gone back tinymem forbids them");
     else if (strstr(text, "[never]") != NULL)
         doctor_say(FOUND_OK, "huge pages", "never", "option huge:on has no effect");
     else
-        doctor_say(FOUND_OK, "huge pages", "madvise", "none, unless option huge:on asks for them where the heap is dense");
+        doctor_say(FOUND_OK, "huge pages", "madvise",
+                   "none, unless option huge:on asks for them where the heap is dense");
 }
 
 static void say_overcommit(void)
@@ -104,7 +108,8 @@ static void say_overcommit(void)
     size_t limit = 0, used = 0;
     line_of("/proc/sys/vm/overcommit_memory", text, sizeof text);
     if (strcmp(text, "2") != 0) {
-        doctor_say(FOUND_OK, "overcommit", text[0] != '\0' ? text : "not known", "address space is free: only resident pages count");
+        doctor_say(FOUND_OK, "overcommit", text[0] != '\0' ? text : "not known",
+                   "address space is free: only resident pages count");
         return;
     }
     char *memory = target_file(getpid(), "../meminfo");
@@ -112,7 +117,8 @@ static void say_overcommit(void)
     (void)target_field(memory, "Committed_AS", &used);
     free(memory);
     doctor_sayf(used > limit / 10 * 9 ? FOUND_WARN : FOUND_NOTE, "overcommit",
-                "strict: the heap's address space is charged and stays so when its pages have gone back; near the limit malloc fails",
+                "strict: the heap's address space is charged and stays so when its pages have gone back; near the "
+                "limit malloc fails",
                 "2, %s of %s promised", tool_size(used), tool_size(limit));
 }
 
@@ -120,19 +126,26 @@ static void say_max_maps(void)
 {
     char text[32];
     line_of("/proc/sys/vm/max_map_count", text, sizeof text);
-    doctor_say(text[0] != '\0' && atol(text) < 65530 ? FOUND_NOTE : FOUND_OK, "max_map_count", text[0] != '\0' ? text : "not known",
-               "mappings a process may have; the heap takes one for each run of segments, and giving pages back takes none");
+    doctor_say(
+        text[0] != '\0' && atol(text) < 65530 ? FOUND_NOTE : FOUND_OK, "max_map_count",
+        text[0] != '\0' ? text : "not known",
+        "mappings a process may have; the heap takes one for each run of segments, and giving pages back takes none");
 }
 
 static void say_membarrier(void)
 {
     long known = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
-    bool global = known > 0 && (known & MEMBARRIER_CMD_GLOBAL), expedited = known > 0 && (known & MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    bool global = known > 0 && (known & MEMBARRIER_CMD_GLOBAL),
+         expedited = known > 0 && (known & MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     if (global || expedited)
-        doctor_say(FOUND_OK, "membarrier", global && expedited ? "global, expedited" : global ? "global" : "expedited",
+        doctor_say(FOUND_OK, "membarrier",
+                   global && expedited ? "global, expedited"
+                   : global            ? "global"
+                                       : "expedited",
                    "pins of the movable heap are two stores and a load");
     else
-        doctor_say(FOUND_WARN, "membarrier", "none", "each pin of the movable heap takes a fence of its own; malloc does not mind");
+        doctor_say(FOUND_WARN, "membarrier", "none",
+                   "each pin of the movable heap takes a fence of its own; malloc does not mind");
 }
 
 static void say_ptrace(void)

@@ -36,8 +36,9 @@ static void say_cgroup(pid_t pid)
         char *max = target_file(getpid(), path);
         max[strcspn(max, "\n")] = '\0';
         if (max[0] >= '0' && max[0] <= '9')
-            doctor_say(FOUND_NOTE, "cgroup memory.max", tool_size(strtoul(max, NULL, 10)),
-                       "the kernel kills what goes beyond; empty memory that tinymem keeps (purge_keep, purge_delay) counts");
+            doctor_say(
+                FOUND_NOTE, "cgroup memory.max", tool_size(strtoul(max, NULL, 10)),
+                "the kernel kills what goes beyond; empty memory that tinymem keeps (purge_keep, purge_delay) counts");
         free(max);
     }
     free(groups);
@@ -57,8 +58,9 @@ void doctor_limits(pid_t pid)
 
 const char *doctor_allocator_library(const char *path)
 {
-    static const char *const names[][2] = {{"libjemalloc", "jemalloc"}, {"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
-                                           {"libsnmalloc", "snmalloc"}, {"libhoard", "Hoard"},       {"librpmalloc", "rpmalloc"}};
+    static const char *const names[][2] = {{"libjemalloc", "jemalloc"}, {"libtcmalloc", "tcmalloc"},
+                                           {"libmimalloc", "mimalloc"}, {"libsnmalloc", "snmalloc"},
+                                           {"libhoard", "Hoard"},       {"librpmalloc", "rpmalloc"}};
     const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
     for (size_t i = 0; i < TM_COUNT_OF(names); i++)
         if (strncmp(file, names[i][0], strlen(names[i][0])) == 0)
@@ -68,8 +70,9 @@ const char *doctor_allocator_library(const char *path)
 
 const char *doctor_allocator(bool (*has)(void *context, const char *symbol), void *context)
 {
-    static const char *const names[][2] = {{"je_malloc", "jemalloc"},  {"mallocx", "jemalloc"},     {"tc_malloc", "tcmalloc"},
-                                           {"mi_malloc", "mimalloc"},  {"rpmalloc", "rpmalloc"}, {"sn_malloc", "snmalloc"}};
+    static const char *const names[][2] = {{"je_malloc", "jemalloc"}, {"mallocx", "jemalloc"},
+                                           {"tc_malloc", "tcmalloc"}, {"mi_malloc", "mimalloc"},
+                                           {"rpmalloc", "rpmalloc"},  {"sn_malloc", "snmalloc"}};
     for (size_t i = 0; i < TM_COUNT_OF(names); i++)
         if (has(context, names[i][0]))
             return names[i][1];
@@ -176,8 +179,9 @@ static void say_server(const target_t *t, const objects_t *o, bool linked)
         else if (linked && p.object->path[0] == '\0')
             doctor_say(FOUND_OK, "malloc", name_of(p.object), "tinymem, linked in, serves malloc");
         else
-            doctor_say(FOUND_WARN, "malloc", name_of(p.object),
-                       "not tinymem: start the program with `tinymem run`; if it was, something stands before the preload");
+            doctor_say(
+                FOUND_WARN, "malloc", name_of(p.object),
+                "not tinymem: start the program with `tinymem run`; if it was, something stands before the preload");
         return;
     }
 }
@@ -190,8 +194,8 @@ static void say_others(const target_t *t, const objects_t *o)
         if (name == NULL)
             name = doctor_allocator(object_has, &p);
         if (name != NULL)
-            doctor_sayf(FOUND_NOTE, "other allocator", "blocks that it is asked for by its own names are not tinymem's", "%s in %s", name,
-                        name_of(p.object));
+            doctor_sayf(FOUND_NOTE, "other allocator", "blocks that it is asked for by its own names are not tinymem's",
+                        "%s in %s", name, name_of(p.object));
     }
 }
 
@@ -203,7 +207,8 @@ static void keep_changed(char *text)
     char changed[1024] = "", *save = NULL;
     tmi_option_text_t o;
     size_t row = 0;
-    for (char *item = strtok_r(text, ",", &save); item != NULL && tmi_options_row(row, &o); item = strtok_r(NULL, ",", &save), row++) {
+    for (char *item = strtok_r(text, ",", &save); item != NULL && tmi_options_row(row, &o);
+         item = strtok_r(NULL, ",", &save), row++) {
         size_t n = strlen(changed), name = strlen(o.name);
         if (strncmp(item, o.name, name) == 0 && strcmp(item + name + 1, o.value) != 0)
             snprintf(changed + n, sizeof changed - n, "%s%s", n > 0 ? "," : "", item);
@@ -229,7 +234,8 @@ static void say_options(target_t *t)
 
 static void say_status(const target_t *t)
 {
-    char *status = target_file(t->pid, "status"), *maps = target_file(t->pid, "maps"), *max = target_file(getpid(), "../sys/vm/max_map_count");
+    char *status = target_file(t->pid, "status"), *maps = target_file(t->pid, "maps"),
+         *max = target_file(getpid(), "../sys/vm/max_map_count");
     size_t locked = 0, threads = 0, thp = 1, mappings = 0, most = strtoul(max, NULL, 10);
     for (const char *c = maps; *c != '\0'; c++)
         mappings += *c == '\n';
@@ -238,12 +244,15 @@ static void say_status(const target_t *t)
     if (target_field(status, "THP_enabled", &thp) && thp == 0)
         doctor_say(FOUND_OK, "huge pages", "off in this process", "option huge:on has no effect");
     if (target_field(status, "Threads", &threads))
-        doctor_sayf(FOUND_OK, "threads", threads > 1 ? "memory goes back by a helper thread, unless option background says otherwise"
-                                                     : "memory goes back by frees; there is no helper thread unless option background asks for it",
+        doctor_sayf(FOUND_OK, "threads",
+                    threads > 1
+                        ? "memory goes back by a helper thread, unless option background says otherwise"
+                        : "memory goes back by frees; there is no helper thread unless option background asks for it",
                     "%zu", threads);
     doctor_sayf(most > 0 && mappings > most / 10 * 8 ? FOUND_WARN : FOUND_OK, "mappings",
-                most > 0 && mappings > most / 10 * 8 ? "near the limit: mmap, and with it malloc, will fail" : "far from the limit", "%zu of %zu",
-                mappings, most);
+                most > 0 && mappings > most / 10 * 8 ? "near the limit: mmap, and with it malloc, will fail"
+                                                     : "far from the limit",
+                "%zu of %zu", mappings, most);
     free(status);
     free(maps);
     free(max);
@@ -254,7 +263,8 @@ static void say_program(const target_t *t, const program_t *p, const objects_t *
     bool linked = found && strstr(t->library, "libtinymem") == NULL;
     char interpreter[256] = "";
     if (p->secure != 0)
-        doctor_say(FOUND_WARN, "privileges", "set-user-ID or the like", "the dynamic linker ignores LD_PRELOAD with a path, tinymem its options");
+        doctor_say(FOUND_WARN, "privileges", "set-user-ID or the like",
+                   "the dynamic linker ignores LD_PRELOAD with a path, tinymem its options");
     if (p->interpreter == 0 && linked) {
         doctor_say(FOUND_OK, "linking", "static", "tinymem is linked in");
         return;
@@ -265,7 +275,8 @@ static void say_program(const target_t *t, const program_t *p, const objects_t *
     }
     (void)read_text(t, p->bias + p->interpreter, interpreter, sizeof interpreter);
     if (strstr(interpreter, "ld-musl") != NULL)
-        doctor_say(FOUND_WARN, "linking", "dynamic, musl", "libtinymem.so needs glibc; the movable heap alone works (libtinymem-handles)");
+        doctor_say(FOUND_WARN, "linking", "dynamic, musl",
+                   "libtinymem.so needs glibc; the movable heap alone works (libtinymem-handles)");
     else
         doctor_say(FOUND_OK, "linking", "dynamic", "a preload reaches it");
     say_server(t, o, linked);
@@ -286,7 +297,8 @@ void doctor_process(const char *number)
     if (found)
         doctor_sayf(FOUND_OK, "tinymem", "it can be looked into", "version %s in %s", t.facts.library, t.library);
     else
-        doctor_say(FOUND_WARN, "tinymem", "not there", "the process does not run on tinymem, or on another version than this tool's");
+        doctor_say(FOUND_WARN, "tinymem", "not there",
+                   "the process does not run on tinymem, or on another version than this tool's");
     say_program(&t, &p, &objects, found);
     if (found)
         say_options(&t);

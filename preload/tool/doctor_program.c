@@ -125,7 +125,8 @@ static void say_libraries(const file_t *f)
         line[strcspn(line, "\n")] = '\0';
         const char *allocator = doctor_allocator_library(name);
         if (allocator != NULL)
-            doctor_say(FOUND_NOTE, "other allocator", allocator, "a library that it needs; a preload comes before it, and serves malloc");
+            doctor_say(FOUND_NOTE, "other allocator", allocator,
+                       "a library that it needs; a preload comes before it, and serves malloc");
         if (strncmp(name, "libtinymem", 10) == 0)
             doctor_say(FOUND_OK, "tinymem", name, "it is linked with it");
     }
@@ -138,12 +139,13 @@ static void say_libraries(const file_t *f)
 static void say_symbols(const file_t *f)
 {
     const char *allocator = doctor_allocator(file_has, (void *)(uintptr_t)f->path);
-    bool own = file_has((void *)(uintptr_t)f->path, "malloc"), ours = file_has((void *)(uintptr_t)f->path, "tm_layout_");
+    bool own = file_has((void *)(uintptr_t)f->path, "malloc"),
+         ours = file_has((void *)(uintptr_t)f->path, "tm_layout_");
     if (ours)
         doctor_say(FOUND_OK, "tinymem", "linked in", "it runs on tinymem without a preload");
     else if (allocator != NULL)
-        doctor_sayf(FOUND_WARN, "other allocator", "what it allocates by that is not tinymem's", "%s%s, linked in", allocator,
-                    own ? " as malloc" : "");
+        doctor_sayf(FOUND_WARN, "other allocator", "what it allocates by that is not tinymem's", "%s%s, linked in",
+                    allocator, own ? " as malloc" : "");
     else if (own && f->interpreter[0] != '\0')
         doctor_say(FOUND_WARN, "malloc", "of its own", "calls inside the program may not reach tinymem");
 }
@@ -158,7 +160,8 @@ static void say_elf(const file_t *f)
     if (f->interpreter[0] == '\0')
         doctor_say(FOUND_WARN, "linking", "static", "a preload does not reach it: link libtinymem.a into it");
     else if (strstr(f->interpreter, "ld-musl") != NULL)
-        doctor_say(FOUND_WARN, "linking", "dynamic, musl", "libtinymem.so needs glibc; the movable heap alone works (libtinymem-handles)");
+        doctor_say(FOUND_WARN, "linking", "dynamic, musl",
+                   "libtinymem.so needs glibc; the movable heap alone works (libtinymem-handles)");
     else
         doctor_say(FOUND_OK, "linking", "dynamic", "a preload reaches it");
     say_symbols(f);

@@ -163,7 +163,8 @@ static uintptr_t in_file(const file_t *f, const char *name, bool *fixed)
     const Elf64_Shdr *s = part(f, e->e_shoff, e->e_shnum * sizeof *s);
     *fixed = e->e_type == ET_EXEC;
     for (unsigned i = 0; s != NULL && i < e->e_shnum; i++) {
-        uintptr_t value = s[i].sh_type == SHT_SYMTAB && s[i].sh_link < e->e_shnum ? in_table(f, &s[i], &s[s[i].sh_link], name) : 0;
+        uintptr_t value =
+            s[i].sh_type == SHT_SYMTAB && s[i].sh_link < e->e_shnum ? in_table(f, &s[i], &s[s[i].sh_link], name) : 0;
         if (value != 0)
             return *fixed ? value : value - first_address(f, e);
     }

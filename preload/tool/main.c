@@ -16,7 +16,8 @@ static const command_t commands[] = {
     {"run", tool_run, "[--stats] [--] CMD [ARG...]", "run a program on tinymem",
      "Runs CMD with tinymem as its malloc. CMD's input, output, exit status and signals are its own.\n\n"
      "  --stats   print a line of statistics to stderr when each process ends\n\n"
-     "Exit status: that of CMD; 127 CMD was not found, 126 it cannot be executed, 125 the library was not found, 2 wrong usage.\n"
+     "Exit status: that of CMD; 127 CMD was not found, 126 it cannot be executed, 125 the library was not found,\n"
+     "2 wrong usage.\n"
      "Options for the library itself go into the environment variable TINYMEM; `tinymem options` lists them.\n"},
     {"stat", tool_stat, "[--json] [--all] [--library TEXT] PID", "where the memory of a process is",
      "Reads the figures of tm_heap_stats(3) from outside: nothing runs in the process, and nothing stops it.\n\n"
@@ -24,33 +25,39 @@ static const command_t commands[] = {
      "  --all            all size classes, not only those that hold most\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"top", tool_top, "[--interval S] [--count N] [--library TEXT] PID", "the same, live",
-     "Shows the figures of `tinymem stat` again and again, and what goes on: allocation, pages that go back, compaction. q ends it.\n\n"
+     "Shows the figures of `tinymem stat` again and again, and what goes on: allocation, pages that go back,\n"
+     "compaction. q ends it.\n\n"
      "  --interval S     seconds between looks (1); fractions are allowed\n"
      "  --count N        end after so many looks; without a terminal they follow each other\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
-    {"map", tool_map, "[--json] [--html FILE] [--ascii] [--color WHEN] [--library TEXT] PID", "every slab of a process, page by page",
-     "Shows all slabs, large objects and free spans: how full each page is, what is pinned, cached, purged and in huge pages.\n\n"
+    {"map", tool_map, "[--json] [--html FILE] [--ascii] [--color WHEN] [--library TEXT] PID",
+     "every slab of a process, page by page",
+     "Shows all slabs, large objects and free spans: how full each page is, what is pinned, cached, purged and\n"
+     "in huge pages.\n\n"
      "  --json           a row for each, with its bytes divided as tm_heap_stats(3) does\n"
      "  --html FILE      as a picture in a file that needs nothing else (- for the output)\n"
      "  --ascii          without block characters\n"
      "  --color WHEN     always, never or auto (on a terminal)\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"trim", tool_trim, "[--wait MS] [--library TEXT] PID", "ask a process to give memory back",
-     "Leaves a request that the process serves when it next takes a slow path of malloc or of handles, or by its helper thread:\n"
-     "as malloc_trim(0). Threads give back what they cache at their next free.\n\n"
+     "Leaves a request that the process serves when it next takes a slow path of malloc or of handles, or by its\n"
+     "helper thread, as malloc_trim(0). Threads give back what they cache at their next free.\n\n"
      "  --wait MS        wait so long for it to be served (1000)\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"profile", tool_profile, "[--wait MS] [--library TEXT] PID", "ask a process to write its heap profile",
-     "Leaves a request as `tinymem trim` does. The process must have been started with a profile (`tinymem options`).\n\n"
+     "Leaves a request as `tinymem trim` does. The process must have been started with a profile\n"
+     "(`tinymem options`).\n\n"
      "  --wait MS        wait so long for it to be served (1000)\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"doctor", tool_doctor, "[--json] [PID | -- CMD [ARG...]]", "what of a machine, process or program matters",
-     "Checks pages, huge pages, overcommit, limits, mappings and membarrier, and says what each means for tinymem; of a process also\n"
-     "who serves malloc, and which other allocators are in it; of a program (which is not run) whether a preload reaches it.\n\n"
+     "Checks pages, huge pages, overcommit, limits, mappings and membarrier, and says what each means for tinymem;\n"
+     "of a process also who serves malloc, and which other allocators are in it; of a program (which is not run)\n"
+     "whether a preload reaches it.\n\n"
      "  --json           a list of findings\n"},
     {"options", tool_options, "[--json]", "the options that TINYMEM takes",
      "Lists the options of this version's library, for TINYMEM=name:value,name:value, with their defaults.\n"},
-    {"version", version, "", "the version of this tool", "Prints the version, and the layout of records that it reads.\n"},
+    {"version", version, "", "the version of this tool",
+     "Prints the version.\n"},
     {"help", help, "[COMMAND]", "how a command is used", "Tells how a command is used, or which there are.\n"},
 };
 
@@ -68,7 +75,8 @@ static void list(FILE *to)
     for (size_t i = 0; i < TM_COUNT_OF(commands); i++)
         fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`tinymem help COMMAND` tells more of one.\n"
-          "Exit status: 0; 1 it could not be done, for the reason given; 2 wrong usage; of run that of the program.\n", to);
+          "Exit status: 0; 1 it could not be done, for the reason given; 2 wrong usage; of run that of the program.\n",
+          to);
 }
 
 static void explain(const command_t *c, FILE *to)
@@ -102,7 +110,10 @@ static int version(char **words)
 }
 
 /* Whether the first of the command's own words asks for help. */
-static bool wants_help(const char *word) { return word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0); }
+static bool wants_help(const char *word)
+{
+    return word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
+}
 
 static int finished(int status)
 {

@@ -13,9 +13,13 @@
 
 static void put_row(const map_row_t *r, bool first, FILE *to)
 {
-    fprintf(to, "%s\n{\"address\":\"0x%lx\",\"heap\":\"%s\",\"kind\":\"%s\",\"size\":%zu,\"slots\":%zu,\"live_blocks\":%zu,", first ? "" : ",",
-            r->part->address, map_heap(r), map_kind(r), r->size, r->slots, map_live_blocks(r));
-    fprintf(to, "\"cached_blocks\":%zu,\"pinned\":%zu,\"bytes\":%zu,\"live\":%zu,\"cached\":%zu,\"stranded\":%zu,\"slack\":%zu,",
+    fprintf(
+        to,
+        "%s\n{\"address\":\"0x%lx\",\"heap\":\"%s\",\"kind\":\"%s\",\"size\":%zu,\"slots\":%zu,\"live_blocks\":%zu,",
+        first ? "" : ",", r->part->address, map_heap(r), map_kind(r), r->size, r->slots, map_live_blocks(r));
+    fprintf(to,
+            "\"cached_blocks\":%zu,\"pinned\":%zu,\"bytes\":%zu,\"live\":%zu,\"cached\":%zu,\"stranded\":%zu,\"slack\":"
+            "%zu,",
             r->cached_blocks, r->pinned, r->bytes, r->live, r->cached, r->stranded, r->slack);
     fprintf(to, "\"books\":%zu,\"empty\":%zu,\"purged\":%zu,\"huge\":", r->books, r->empty, r->purged);
     if (r->huge == MAP_UNKNOWN)
@@ -86,8 +90,9 @@ static void put_group(const map_row_t *const *rows, size_t n)
     printf("\n%s %s", map_heap(rows[0]), map_kind(rows[0]));
     if (rows[0]->slots > 1)
         printf(" %zu", rows[0]->size);
-    printf(": %zu row%s, %s live block%s, %s of %s live (%.0f %%)\n", n, n == 1 ? "" : "s", tool_count(blocks), blocks == 1 ? "" : "s",
-           tool_size(live), tool_size(resident), resident > 0 ? 100.0 * (double)live / (double)resident : 0);
+    printf(": %zu row%s, %s live block%s, %s of %s live (%.0f %%)\n", n, n == 1 ? "" : "s", tool_count(blocks),
+           blocks == 1 ? "" : "s", tool_size(live), tool_size(resident),
+           resident > 0 ? 100.0 * (double)live / (double)resident : 0);
 }
 
 static void set_color(int wanted)
@@ -164,8 +169,8 @@ void map_put_text(const map_t *m, bool color, bool plain)
             put_line(sorted[i + k], color, plain);
     }
     if (!m->look.steady)
-        printf("\nthe program was at work: this is no snapshot; %zu records were read again, %zu left out\n", m->look.retries,
-               m->look.left_out);
+        printf("\nthe program was at work: this is no snapshot; %zu records were read again, %zu left out\n",
+               m->look.retries, m->look.left_out);
     free(sorted);
 }
 
@@ -196,7 +201,7 @@ int tool_map(char **words)
 {
     bool json = false, plain = false;
     const char *library = NULL, *html = NULL, *color = NULL;
-    const tool_option_t options[] = {{"--json", &json, NULL},         {"--ascii", &plain, NULL}, {"--html", NULL, &html},
+    const tool_option_t options[] = {{"--json", &json, NULL},       {"--ascii", &plain, NULL}, {"--html", NULL, &html},
                                      {"--library", NULL, &library}, {"--color", NULL, &color}, {NULL, NULL, NULL}};
     const char *pid = tool_only_word("map", words, tool_take_options("map", words, options), "a process number");
     bool colored = wants_color(color);

@@ -3,7 +3,7 @@
  * Idea: a row's bytes are divided as tmi_account divides a class's, so that the rows of a class sum up to the class in
  * a steady look. What lies in magazines, depots and on shelves, and what is pinned, is found by address.
  *
- *   bytes = live + cached + stranded + slack + books + empty + purged          of a slab; purged: pages that hold nothing
+ *   bytes = live + cached + stranded + slack + books + empty + purged     of a slab; purged: pages that hold nothing
  *
  * Of large objects purged is what is left of their units; of a free span empty is the estimate of what is resident. */
 #ifndef TMI_TOOL_MAP_H
@@ -23,7 +23,7 @@ typedef struct map_row {
     const part_t *part;
     size_t size, slots, taken, cached_blocks, pinned; // size of a slot; counts
     size_t bytes, live, cached, stranded, slack, books, empty, purged;
-    size_t huge;              // bytes in huge pages, or MAP_UNKNOWN
+    size_t huge;               // bytes in huge pages, or MAP_UNKNOWN
     char cells[MAP_CELLS + 1]; // pages of a slab, ended by 0
 } map_row_t;
 
@@ -38,7 +38,10 @@ typedef struct map {
 /* Take a look and divide it. */
 void map_take(map_t *m, const target_t *t);
 
-static inline bool map_is_free(const map_row_t *r) { return r->part->kind == PART_DIRTY || r->part->kind == PART_CLEAN; }
+static inline bool map_is_free(const map_row_t *r)
+{
+    return r->part->kind == PART_DIRTY || r->part->kind == PART_CLEAN;
+}
 static inline size_t map_live_blocks(const map_row_t *r) { return r->taken - r->cached_blocks; }
 
 /* "raw", "movable" or "spans"; "small", "medium", "large" or "free": as in statistics. */

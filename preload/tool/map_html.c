@@ -10,11 +10,15 @@ enum { BAR = 256, PITCH_X = 320, PITCH_Y = 9, HEIGHT = 7, PER_COLUMN = 120 };
 
 static const char style[] =
     "body{font:14px/1.4 system-ui,sans-serif;margin:1.5em;color:#222;background:#fff}"
-    "table{border-collapse:collapse;margin:1em 0}td,th{padding:.1em .8em;text-align:right}td:first-child,th:first-child{text-align:left}"
-    "svg{display:block}.live{fill:#2a9d3a}.cached{fill:#3b82d6}.stranded{fill:#e2702d}.slack{fill:#b9a642}.books{fill:#8a63b8}"
-    ".empty{fill:#c9c9c9}.purged{fill:#f2f2f2;stroke:#ddd;stroke-width:.5}.pinned{fill:#c1121f}.huge{fill:none;stroke:#111;stroke-width:1}"
+    "table{border-collapse:collapse;margin:1em 0}td,th{padding:.1em "
+    ".8em;text-align:right}td:first-child,th:first-child{text-align:left}"
+    "svg{display:block}.live{fill:#2a9d3a}.cached{fill:#3b82d6}.stranded{fill:#e2702d}.slack{fill:#b9a642}.books{fill:#"
+    "8a63b8}"
+    ".empty{fill:#c9c9c9}.purged{fill:#f2f2f2;stroke:#ddd;stroke-width:.5}.pinned{fill:#c1121f}.huge{fill:none;stroke:#"
+    "111;stroke-width:1}"
     "text{font:8px monospace;fill:#444}.key{display:inline-block;width:1em;height:.8em;margin:0 .3em 0 1em}"
-    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.purged{fill:#262626;stroke:#333}.empty{fill:#555}"
+    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.purged{fill:#262626;stroke:#333}.empty{fill:"
+    "#555}"
     ".huge{stroke:#eee}text{fill:#aaa}}";
 
 static void put_escaped(const char *text, FILE *to)
@@ -34,12 +38,16 @@ typedef struct share {
 } share_t;
 
 static const share_t shares[] = {
-    {"live", offsetof(map_row_t, live)},       {"cached", offsetof(map_row_t, cached)}, {"stranded", offsetof(map_row_t, stranded)},
-    {"slack", offsetof(map_row_t, slack)},     {"books", offsetof(map_row_t, books)},   {"empty", offsetof(map_row_t, empty)},
+    {"live", offsetof(map_row_t, live)},         {"cached", offsetof(map_row_t, cached)},
+    {"stranded", offsetof(map_row_t, stranded)}, {"slack", offsetof(map_row_t, slack)},
+    {"books", offsetof(map_row_t, books)},       {"empty", offsetof(map_row_t, empty)},
     {"purged", offsetof(map_row_t, purged)},
 };
 
-static size_t share_of(const map_row_t *r, size_t i) { return *(const size_t *)(const void *)((const char *)r + shares[i].offset); }
+static size_t share_of(const map_row_t *r, size_t i)
+{
+    return *(const size_t *)(const void *)((const char *)r + shares[i].offset);
+}
 
 static void put_title(const map_row_t *r, FILE *to)
 {
@@ -107,10 +115,12 @@ static void put_key(FILE *to)
 {
     fputs("<p>Each bar is a slab, a large object or a free span, in the order of addresses:", to);
     for (size_t i = 0; i < TM_COUNT_OF(shares); i++)
-        fprintf(to, "<svg class=\"key\" viewBox=\"0 0 8 8\"><rect class=\"%s\" width=\"8\" height=\"8\"/></svg>%s", shares[i].name,
-                shares[i].name);
-    fputs("<svg class=\"key\" viewBox=\"0 0 8 8\"><circle class=\"pinned\" cx=\"4\" cy=\"4\" r=\"3\"/></svg>pinned or locked"
-          "<svg class=\"key\" viewBox=\"0 0 8 8\"><rect class=\"huge\" x=\"1\" y=\"1\" width=\"6\" height=\"6\"/></svg>huge pages. "
+        fprintf(to, "<svg class=\"key\" viewBox=\"0 0 8 8\"><rect class=\"%s\" width=\"8\" height=\"8\"/></svg>%s",
+                shares[i].name, shares[i].name);
+    fputs("<svg class=\"key\" viewBox=\"0 0 8 8\"><circle class=\"pinned\" cx=\"4\" cy=\"4\" r=\"3\"/></svg>pinned or "
+          "locked"
+          "<svg class=\"key\" viewBox=\"0 0 8 8\"><rect class=\"huge\" x=\"1\" y=\"1\" width=\"6\" "
+          "height=\"6\"/></svg>huge pages. "
           "The number is the size of its slots.</p>\n",
           to);
 }
@@ -129,7 +139,8 @@ void map_put_html(const map_t *m, FILE *to)
                 m->look.retries, m->look.left_out);
     put_totals(m, to);
     put_key(to);
-    fprintf(to, "<svg id=\"map\" width=\"%zu\" height=\"%zu\" xmlns=\"http://www.w3.org/2000/svg\">\n", columns * PITCH_X, height);
+    fprintf(to, "<svg id=\"map\" width=\"%zu\" height=\"%zu\" xmlns=\"http://www.w3.org/2000/svg\">\n",
+            columns * PITCH_X, height);
     for (size_t i = 0; i < m->nrows; i++)
         put_bar(&m->rows[i], i, to);
     fputs("</svg>\n<script type=\"application/json\" id=\"data\">", to);

@@ -14,14 +14,16 @@
 const char *map_heap(const map_row_t *r)
 {
     part_kind_t k = r->part->kind;
-    return k == PART_MOVABLE || k == PART_MOVABLE_LARGE ? "movable" : map_is_free(r) || k == PART_UNKNOWN ? "spans" : "raw";
+    return k == PART_MOVABLE || k == PART_MOVABLE_LARGE ? "movable"
+           : map_is_free(r) || k == PART_UNKNOWN        ? "spans"
+                                                        : "raw";
 }
 
 const char *map_kind(const map_row_t *r)
 {
     static const char *const names[] = {
-        [PART_RAW] = "small", [PART_MEDIUM] = "medium", [PART_LARGE] = "large", [PART_MOVABLE] = "small",
-        [PART_MOVABLE_LARGE] = "large", [PART_DIRTY] = "free", [PART_CLEAN] = "free", [PART_UNKNOWN] = "unknown"};
+        [PART_RAW] = "small",           [PART_MEDIUM] = "medium", [PART_LARGE] = "large", [PART_MOVABLE] = "small",
+        [PART_MOVABLE_LARGE] = "large", [PART_DIRTY] = "free",    [PART_CLEAN] = "free",  [PART_UNKNOWN] = "unknown"};
     return names[r->part->kind];
 }
 
@@ -185,8 +187,13 @@ static bool scan_range(map_t *m, uintptr_t from, uintptr_t to)
 {
     page_range_t found[64];
     while (from < to) {
-        scan_t s = {.size = sizeof s, .start = from, .end = to, .vec = (uintptr_t)found, .vec_len = TM_COUNT_OF(found),
-                    .category_mask = SCAN_HUGE, .return_mask = SCAN_HUGE};
+        scan_t s = {.size = sizeof s,
+                    .start = from,
+                    .end = to,
+                    .vec = (uintptr_t)found,
+                    .vec_len = TM_COUNT_OF(found),
+                    .category_mask = SCAN_HUGE,
+                    .return_mask = SCAN_HUGE};
         int n = ioctl(m->t->pagemap, SCAN, &s);
         if (n < 0)
             return false;

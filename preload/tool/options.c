@@ -4,7 +4,8 @@
 
 static void put_json(const tmi_option_text_t *o, bool first)
 {
-    const char *texts[] = {o->kind, o->name, o->value, o->choices, o->help}, *keys[] = {"kind", "name", "default", "choices", "help"};
+    const char *texts[] = {o->kind, o->name, o->value, o->choices, o->help},
+               *keys[] = {"kind", "name", "default", "choices", "help"};
     printf("%s{", first ? "" : ",");
     for (size_t i = 0; i < TM_COUNT_OF(texts); i++) {
         printf("%s\"%s\":\"", i > 0 ? "," : "", keys[i]);

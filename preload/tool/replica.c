@@ -169,7 +169,8 @@ static bool same_threads(const target_t *t)
         if (c->cache.busy || c->shelf.busy || c->handles.busy != 0)
             return false;
         (void)target_read(t, (uintptr_t)c->pins.more_, &again, offsetof(tmi_thread_t, pins));
-        if (memcmp(&again.cache, &c->cache, sizeof c->cache) != 0 || memcmp(&again.shelf, &c->shelf, sizeof c->shelf) != 0)
+        if (memcmp(&again.cache, &c->cache, sizeof c->cache) != 0 ||
+            memcmp(&again.shelf, &c->shelf, sizeof c->shelf) != 0)
             return false;
         if (c->handles.own == NULL)
             continue;

@@ -24,14 +24,22 @@
 
 /* What a span of the page map is used for. */
 typedef enum part_kind {
-    PART_RAW, PART_MEDIUM, PART_LARGE, PART_MOVABLE, PART_MOVABLE_LARGE, PART_DIRTY, PART_CLEAN, PART_UNKNOWN,
+    PART_RAW,
+    PART_MEDIUM,
+    PART_LARGE,
+    PART_MOVABLE,
+    PART_MOVABLE_LARGE,
+    PART_DIRTY,
+    PART_CLEAN,
+    PART_UNKNOWN,
 } part_kind_t;
 
 typedef struct part {
     uintptr_t address;
     size_t nunits;
     tmi_span_t *span; // of its first unit
-    const void *record; // of a slab: tmi_slab_t, tmi_medium_slab_t or tmi_mslab_t; NULL of others, and when it was left out
+    const void
+        *record; // of a slab: tmi_slab_t, tmi_medium_slab_t or tmi_mslab_t; NULL of others, and when it was left out
     part_kind_t kind;
     unsigned cls;
 } part_t;

@@ -38,7 +38,8 @@ static void fill(const target_t *t, uintptr_t from, char *to, size_t nbytes)
     if (mprotect(to, nbytes, PROT_READ | PROT_WRITE) != 0)
         tool_fail("no memory for a copy of the page map: %s", tool_size(nbytes));
     char *piece = replica_alloc(TMI_UNIT_SIZE);
-    for (size_t at = 0; at < nbytes; at += TMI_UNIT_SIZE) { // through a buffer, so that what is zero costs nothing here either
+    for (size_t at = 0; at < nbytes;
+         at += TMI_UNIT_SIZE) { // through a buffer, so that what is zero costs nothing here either
         size_t n = tmi_min(TMI_UNIT_SIZE, nbytes - at);
         target_read_present(t, from + at, piece, n);
         for (size_t i = 0; i < n; i += sizeof(uint64_t))
@@ -107,7 +108,8 @@ static void copy_segments(const target_t *t)
     struct iovec *pieces = replica_alloc(n * sizeof *pieces);
     void **to = replica_alloc(n * sizeof *to);
     bool *ok = replica_alloc(n * sizeof *ok);
-    for (uintptr_t g = tmi_pagemap_next_segment(0); g < TMI_PAGEMAP_SEGMENTS; g = tmi_pagemap_next_segment(g + 1), i++) {
+    for (uintptr_t g = tmi_pagemap_next_segment(0); g < TMI_PAGEMAP_SEGMENTS;
+         g = tmi_pagemap_next_segment(g + 1), i++) {
         pieces[i] = (struct iovec){*entry_of(g), sizeof(tmi_segment_t)};
         to[i] = *entry_of(g) = replica_alloc(sizeof(tmi_segment_t));
     }
@@ -129,7 +131,8 @@ bool replica_span_again(const target_t *t, uintptr_t address)
     uintptr_t there = 0, number = address >> TMI_SEGMENT_SHIFT;
     tmi_span_t *copy = tmi_span_of((void *)address);
     size_t at = (size_t)((char *)copy - (char *)*entry_of(number));
-    return target_read(t, entry_there(number), &there, sizeof there) && there != 0 && target_read(t, there + at, copy, sizeof *copy);
+    return target_read(t, entry_there(number), &there, sizeof there) && there != 0 &&
+           target_read(t, there + at, copy, sizeof *copy);
 }
 
 /* Until the records of slabs are here nobody may follow what the spans of movable ones say of them. */

@@ -52,8 +52,8 @@ static bool leave(const target_t *t, tmi_request_t which, unsigned long wait_ms)
 
 static void say_left(const target_t *t, unsigned long wait_ms)
 {
-    printf("left, and not served within %lu ms: process %d (%s) serves it when it next allocates or frees\n", wait_ms, (int)t->pid,
-           t->name);
+    printf("left, and not served within %lu ms: process %d (%s) serves it when it next allocates or frees\n", wait_ms,
+           (int)t->pid, t->name);
 }
 
 static size_t resident(const target_t *t)
@@ -78,7 +78,8 @@ static unsigned long open_words(target_t *t, const char *command, char **words)
     const char *wait = NULL, *library = NULL;
     const tool_option_t options[] = {{"--wait", NULL, &wait}, {"--library", NULL, &library}, {NULL, NULL, NULL}};
     const char *pid = tool_only_word(command, words, tool_take_options(command, words, options), "a process number");
-    unsigned long wait_ms = wait == NULL ? WAIT_MS : tool_number(command, "a number of milliseconds", wait, WAIT_MAX_MS);
+    unsigned long wait_ms =
+        wait == NULL ? WAIT_MS : tool_number(command, "a number of milliseconds", wait, WAIT_MAX_MS);
     target_open(t, command, pid, library);
     return wait_ms;
 }
@@ -105,10 +106,12 @@ int tool_profile(char **words)
     target_t t;
     unsigned long wait_ms = open_words(&t, "profile", words);
     if (!has_handler(&t, TMI_REQUEST_PROFILE))
-        tool_fail("process %d (%s) keeps no profile: it must be started with one, see `tinymem options`, and with a library that can",
+        tool_fail("process %d (%s) keeps no profile: it must be started with one, see `tinymem options`, and with a "
+                  "library that can",
                   (int)t.pid, t.name);
     if (leave(&t, TMI_REQUEST_PROFILE, wait_ms))
-        printf("served: process %d (%s) has written its profile where its option profile_file says\n", (int)t.pid, t.name);
+        printf("served: process %d (%s) has written its profile where its option profile_file says\n", (int)t.pid,
+               t.name);
     else
         say_left(&t, wait_ms);
     return 0;

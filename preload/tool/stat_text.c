@@ -31,7 +31,8 @@ void stat_put_heaps(FILE *to, const tmi_sheet_t *s)
 static int by_resident(const void *a, const void *b)
 {
     const tm_heap_class_t *x = a, *y = b;
-    return x->resident != y->resident ? (x->resident < y->resident ? 1 : -1) : (x->size > y->size) - (x->size < y->size);
+    return x->resident != y->resident ? (x->resident < y->resident ? 1 : -1)
+                                      : (x->size > y->size) - (x->size < y->size);
 }
 
 static void put_class(FILE *to, const tm_heap_class_t *c)
@@ -41,9 +42,9 @@ static void put_class(FILE *to, const tm_heap_class_t *c)
         snprintf(name, sizeof name, "%s large", tmi_stats_heap(c->heap));
     else
         snprintf(name, sizeof name, "%s %zu", tmi_stats_heap(c->heap), c->size);
-    fprintf(to, "  %-16s %9zu %10s %10s %10s %10s %10s %5.0f %%\n", name, c->slabs, tool_count(c->live_blocks), tool_size(c->live),
-           tool_size(c->cached), tool_size(c->stranded), tool_size(c->resident),
-           c->resident > 0 ? 100.0 * (double)c->live / (double)c->resident : 100.0);
+    fprintf(to, "  %-16s %9zu %10s %10s %10s %10s %10s %5.0f %%\n", name, c->slabs, tool_count(c->live_blocks),
+            tool_size(c->live), tool_size(c->cached), tool_size(c->stranded), tool_size(c->resident),
+            c->resident > 0 ? 100.0 * (double)c->live / (double)c->resident : 100.0);
 }
 
 void stat_put_classes(FILE *to, tmi_sheet_t *s, size_t most)
@@ -52,8 +53,8 @@ void stat_put_classes(FILE *to, tmi_sheet_t *s, size_t most)
     if (n == 0)
         return;
     qsort(s->rows, n, sizeof s->rows[0], by_resident);
-    fprintf(to, "\n  %-16s %9s %10s %10s %10s %10s %10s %7s\n", "class", "slabs", "blocks", "live", "cached", "stranded", "resident",
-           "live");
+    fprintf(to, "\n  %-16s %9s %10s %10s %10s %10s %10s %7s\n", "class", "slabs", "blocks", "live", "cached",
+            "stranded", "resident", "live");
     for (size_t i = 0; i < shown; i++)
         put_class(to, &s->rows[i]);
     if (shown < n)
@@ -71,19 +72,22 @@ void stat_put_head(FILE *to, const target_t *t, const tmi_sheet_t *s)
     fprintf(to, "  resident set %s", tool_size(rss));
     if (swap > 0)
         fprintf(to, " and %s in swap", tool_size(swap));
-    fprintf(to, " (kernel); %s of it may be the heap's; %zu thread%s\n\n", tool_size(s->all.resident), threads, threads == 1 ? "" : "s");
+    fprintf(to, " (kernel); %s of it may be the heap's; %zu thread%s\n\n", tool_size(s->all.resident), threads,
+            threads == 1 ? "" : "s");
     free(status);
 }
 
 void stat_put_foot(FILE *to, const replica_t *r, const tmi_sheet_t *s)
 {
-    fprintf(to, "\n  records %s, handle table %s, address space %s, requests that failed %zu\n", tool_size(s->all.metadata),
-           tool_size(s->all.table), tool_size(s->all.mapped), s->all.failures);
+    fprintf(to, "\n  records %s, handle table %s, address space %s, requests that failed %zu\n",
+            tool_size(s->all.metadata), tool_size(s->all.table), tool_size(s->all.mapped), s->all.failures);
     if (r->t->libraries > 1)
-        fprintf(to, "  there are %u tinymem libraries in this process: --library TEXT chooses another\n", r->t->libraries);
+        fprintf(to, "  there are %u tinymem libraries in this process: --library TEXT chooses another\n",
+                r->t->libraries);
     if (!r->steady)
-        fprintf(to, "  the program was at work: each figure was true at some moment of the look, together they are no snapshot\n");
+        fprintf(to, "  the program was at work: each figure was true at some moment of the look, together they are no "
+                    "snapshot\n");
     if (r->retries > 0)
-        fprintf(to, "  %zu record%s changed while read, and read again; %zu left out\n", r->retries, r->retries == 1 ? "" : "s",
-               r->left_out);
+        fprintf(to, "  %zu record%s changed while read, and read again; %zu left out\n", r->retries,
+                r->retries == 1 ? "" : "s", r->left_out);
 }

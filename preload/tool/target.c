@@ -208,22 +208,34 @@ static int ptrace_scope(void)
     return n > 0 ? atoi(text) : 0;
 }
 
+/* Whose it is: /proc/PID itself belongs to root when the process has privileges. */
+static uid_t owner_of(const target_t *t)
+{
+    char *status = target_file(t->pid, "status");
+    size_t uid = geteuid();
+    (void)target_field(status, "Uid", &uid);
+    free(status);
+    return (uid_t)uid;
+}
+
 static _Noreturn void refuse(const target_t *t)
 {
-    char path[64];
-    struct stat st;
     int pid = (int)t->pid, scope = ptrace_scope();
-    snprintf(path, sizeof path, "/proc/%d", pid);
-    if (stat(path, &st) != 0)
-        tool_fail("process %d has ended", pid);
-    if (st.st_uid != geteuid() && geteuid() != 0)
-        tool_fail("no right to look into process %d: it runs as %s; do so as that user, or as root", pid, user_name(st.st_uid));
+    uid_t owner = owner_of(t);
+    require_alive(t);
+    if (owner != geteuid() && geteuid() != 0)
+        tool_fail("no right to look into process %d: it runs as %s; do so as that user, or as root", pid,
+                  user_name(owner));
     if (scope >= 3)
-        tool_fail("no right to look into process %d: the kernel forbids it to all (kernel.yama.ptrace_scope is %d)", pid, scope);
+        tool_fail("no right to look into process %d: the kernel forbids it to all (kernel.yama.ptrace_scope is %d)",
+                  pid, scope);
     if (scope > 0 && geteuid() != 0)
-        tool_fail("no right to look into process %d: the kernel allows it to root only (kernel.yama.ptrace_scope is %d)", pid, scope);
+        tool_fail(
+            "no right to look into process %d: the kernel allows it to root only (kernel.yama.ptrace_scope is %d)", pid,
+            scope);
     tool_fail("no right to look into process %d: it has other privileges than this one, or the container forbids it "
-              "(it takes CAP_SYS_PTRACE)", pid);
+              "(it takes CAP_SYS_PTRACE)",
+              pid);
 }
 
 static void find_process(target_t *t)
@@ -301,7 +313,8 @@ static modules_t find_modules(const target_t *t)
         add_module(&m, line, program);
     free(text);
     if (m.n == 0 && program[0] == '\0')
-        tool_fail("process %d (%s) has no memory of its own: it is a thread of the kernel, or is ending", (int)t->pid, t->name);
+        tool_fail("process %d (%s) has no memory of its own: it is a thread of the kernel, or is ending", (int)t->pid,
+                  t->name);
     if (m.n > 0)
         qsort(m.list, m.n, sizeof *m.list, by_rank);
     return m;
@@ -324,9 +337,11 @@ static _Noreturn void no_library(const target_t *t, const char *which)
     if (which != NULL)
         tool_fail("process %d (%s) has no tinymem in a file with \"%s\" in its path", (int)t->pid, t->name, which);
     if (t->library[0] != '\0')
-        tool_fail("%s in process %d (%s) says nothing of its records: it is older than this tool", t->library, (int)t->pid, t->name);
-    tool_fail("process %d (%s) does not run on tinymem: none of its libraries is tinymem, and its program has no symbol %s",
-              (int)t->pid, t->name, SYMBOL);
+        tool_fail("%s in process %d (%s) says nothing of its records: it is older than this tool", t->library,
+                  (int)t->pid, t->name);
+    tool_fail(
+        "process %d (%s) does not run on tinymem: none of its libraries is tinymem, and its program has no symbol %s",
+        (int)t->pid, t->name, SYMBOL);
 }
 
 /* 0: none; then `library` is one that has the name and not the symbol, if there is one. */
@@ -364,8 +379,8 @@ static const char *enter_layout(target_t *t, uintptr_t layout)
     if (!target_read(t, layout, &said.head, sizeof said.head) || memcmp(said.head.mark, TMI_LAYOUT_MARK, 8) != 0)
         return "has a symbol " SYMBOL " that is something else";
     if (said.head.version != TMI_LAYOUT) {
-        snprintf(why, sizeof why, "keeps its records in layout %u, this tool (version %s) reads layout %d", said.head.version,
-                 TMI_VERSION, TMI_LAYOUT);
+        snprintf(why, sizeof why, "keeps its records in layout %u, this tool (version %s) reads layout %d",
+                 said.head.version, TMI_VERSION, TMI_LAYOUT);
         return why;
     }
     if (said.head.count != TMI_PLACES || !target_read(t, layout, &said, sizeof said) ||
@@ -397,7 +412,8 @@ static void open_process(target_t *t, const char *command, const char *number)
     if (t->pid == 0)
         tool_misused(command, "0 is not a process number");
     find_process(t);
-    struct iovec here = {&probe, 1}, there = {(void *)t->page_size, 1}; // an address that nothing has: EFAULT with the right
+    struct iovec here = {&probe, 1},
+                 there = {(void *)t->page_size, 1}; // an address that nothing has: EFAULT with the right
     if (process_vm_readv(t->pid, &here, 1, &there, 1, 0) < 0 && errno != EFAULT) {
         if (errno == ENOSYS)
             tool_fail("this kernel has no process_vm_readv: no process can be looked at");

@@ -126,8 +126,9 @@ static void put_rates(FILE *to, const moment_t *a, const moment_t *b)
     put_change(to, "resident", a->resident, b->resident, seconds);
     put_change(to, "given back", a->purged, b->purged, seconds);
     put_change(to, "of it regretted", a->regretted, b->regretted, seconds);
-    fprintf(to, "\n  compaction moved %s/s in %.1f batches/s, %.1f %% of a processor\n", tool_size((size_t)((double)(b->moved - a->moved) / seconds)),
-            (double)(b->batches - a->batches) / seconds, (double)(b->time_ns - a->time_ns) / seconds / 1e7);
+    fprintf(to, "\n  compaction moved %s/s in %.1f batches/s, %.1f %% of a processor\n",
+            tool_size((size_t)((double)(b->moved - a->moved) / seconds)), (double)(b->batches - a->batches) / seconds,
+            (double)(b->time_ns - a->time_ns) / seconds / 1e7);
 }
 
 /* Of the memory that may be resident: live, cached, stranded, the rest of slabs, empty. */

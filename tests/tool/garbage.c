@@ -1,6 +1,6 @@
-/* garbage SEED - a program that works for a while and then writes nonsense over the library's records, as far as they can
- * be found by layout-> Then it says so, touches nothing any more, and waits for the end of its input. A tool that
- * looks at it must not believe it. */
+/* garbage SEED - a program that works for a while and then writes nonsense over the library's records, as far as
+ * they can be found by tm_layout_. Then it says so, touches nothing any more, and waits for the end of its input. A
+ * tool that looks at it must not believe it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@ static const struct layout {
     char mark[8];
     uint32_t version, count;
     int32_t distances[];
-} *layout; // not linked with, which would copy it
+} * layout; // not linked with, which would copy it
 
 enum { BLOCKS = 20000, OBJECTS = 5000, BLOWS = 40, AHEAD = 4096 };
 

@@ -1,5 +1,5 @@
-/* moving - threads that allocate and free objects of the movable heap in waves, beside the mover: slabs are made, filled,
- * emptied and given back all the time. Ends with its input. */
+/* moving - threads that allocate and free objects of the movable heap in waves, beside the mover: slabs are made,
+ * filled, emptied and given back all the time. Ends with its input. */
 #include <tinymem/tinymem.h>
 
 #include <pthread.h>

@@ -41,8 +41,14 @@ class Work:
 
     def __init__(self, program=None, mode="", options="", command=()):
         env = dict(os.environ, TINYMEM=options)
-        self.process = subprocess.Popen([*command, *([os.path.join(SCRATCH, program), mode] if program else [])], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+        self.process = subprocess.Popen(
+            [*command, *([os.path.join(SCRATCH, program), mode] if program else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            text=True,
+        )
         self.pid = self.process.pid
         self.process.stdout.readline()
 
@@ -62,8 +68,12 @@ class Work:
 def differences(theirs, ours, path=""):
     """Where two JSON values differ, but for the clock."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        return [d for k in sorted(set(theirs) | set(ours)) if k != "clock_ms"
-                for d in differences(theirs.get(k), ours.get(k), f"{path}.{k}")]
+        return [
+            d
+            for k in sorted(set(theirs) | set(ours))
+            if k != "clock_ms"
+            for d in differences(theirs.get(k), ours.get(k), f"{path}.{k}")
+        ]
     if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
         return [d for i, pair in enumerate(zip(theirs, ours)) for d in differences(*pair, f"{path}[{i}]")]
     return [] if theirs == ours else [f"{path}: {theirs} there, {ours} here"]
@@ -81,7 +91,7 @@ def sum_faults(figures):
     return faults
 
 
-# ---- stat --------------------------------------------------------------------------------------------------------------------
+# ---- stat ------------------------------------------------------------------------------------------------------------
 
 
 def stat_of(pid, *words):
@@ -108,11 +118,20 @@ def quiet(w):
 def check_quiet(program, name):
     with Work(program) as w:
         theirs, ours, look = quiet(w)
-        tap(differences(theirs, ours) == [], f"{name}: before any work the figures are equal", *differences(theirs, ours))
+        tap(
+            differences(theirs, ours) == [],
+            f"{name}: before any work the figures are equal",
+            *differences(theirs, ours),
+        )
         w.ask("work")
         theirs, ours, look = quiet(w)
         wrong = differences(theirs, ours)
-        tap(wrong == [] and look.get("steady"), f"{name}: all {len(theirs['classes'])} classes and sums are equal", look, *wrong)
+        tap(
+            wrong == [] and look.get("steady"),
+            f"{name}: all {len(theirs['classes'])} classes and sums are equal",
+            look,
+            *wrong,
+        )
         tap(sum_faults(ours) == [], f"{name}: sums are those of the rows", *sum_faults(ours))
         ours["heaps"]["raw"]["live"] += 1
         tap(len(differences(theirs, ours)) == 1, f"control: {name}: a byte more is noticed")
@@ -133,12 +152,16 @@ def check_busy():
             unsteady += not figures["look"]["steady"]
             wrong += sum_faults(figures)
         alive = w.process.poll() is None and w.ask("json") != ""
-    tap(wrong == [] and alive, f"{looks} looks at two busy threads: all add up, the program lives "
-        f"({repeated} were repeated, {unsteady} were no snapshot all the same, {torn} records read again)", *wrong)
+    tap(
+        wrong == [] and alive,
+        f"{looks} looks at two busy threads: all add up, the program lives "
+        f"({repeated} were repeated, {unsteady} were no snapshot all the same, {torn} records read again)",
+        *wrong,
+    )
     tap(repeated > 0, "control: not every look at a busy program is taken for a snapshot")
 
 
-# ---- map ---------------------------------------------------------------------------------------------------------------------
+# ---- map -------------------------------------------------------------------------------------------------------------
 
 
 def map_faults(rows, classes):
@@ -176,14 +199,24 @@ def check_map(program, name):
         wrong = map_faults(seen["rows"], figures["classes"])
         tap(wrong == [], f"{name}: {len(seen['rows'])} rows of the map sum up to the statistics", *wrong)
         spans = sum(r["empty"] for r in seen["rows"] if r["heap"] == "spans")
-        tap(spans == figures["heaps"]["spans"]["resident"] and sum(r["bytes"] for r in seen["rows"]) == figures["mapped"],
-            f"{name}: so do free spans, and all of it is the address space", spans, figures["heaps"]["spans"], figures["mapped"])
+        tap(
+            spans == figures["heaps"]["spans"]["resident"]
+            and sum(r["bytes"] for r in seen["rows"]) == figures["mapped"],
+            f"{name}: so do free spans, and all of it is the address space",
+            spans,
+            figures["heaps"]["spans"],
+            figures["mapped"],
+        )
         next(r for r in seen["rows"] if r["kind"] == "small")["live"] += 16
         tap(map_faults(seen["rows"], figures["classes"]) != [], f"control: {name}: a slot more is noticed")
         text = tool("map", w.pid)[1]
         lines = [line for line in text.splitlines() if line.startswith("  ")]
-        tap(len(lines) == len(seen["rows"]) and "\033" not in text, f"{name}: the text has a line for each row, without colours",
-            len(lines), len(seen["rows"]))
+        tap(
+            len(lines) == len(seen["rows"]) and "\033" not in text,
+            f"{name}: the text has a line for each row, without colours",
+            len(lines),
+            len(seen["rows"]),
+        )
         tap("\033[38;5;" in tool("map", "--color", "always", w.pid)[1], f"{name}: colours when asked for")
         check_html(w, name)
 
@@ -203,8 +236,11 @@ def html_counts(text):
 
 def html_faults(text, rows):
     counts, keys = html_counts(text), ADDENDS + ["purged"]
-    wanted = {("g", "row"): len(rows), ("circle", "pinned"): sum(r["pinned"] > 0 for r in rows) + 1,
-              ("rect", "huge"): sum((r["huge"] or 0) > 0 for r in rows) + 1}
+    wanted = {
+        ("g", "row"): len(rows),
+        ("circle", "pinned"): sum(r["pinned"] > 0 for r in rows) + 1,
+        ("rect", "huge"): sum((r["huge"] or 0) > 0 for r in rows) + 1,
+    }
     wanted.update({("rect", key): sum(r[key] > 0 for r in rows) + 1 for key in keys})  # one more in the legend
     for kind in ("small", "medium", "large", "free"):
         wanted["g", kind] = sum(r["kind"] == kind for r in rows)
@@ -217,17 +253,40 @@ def check_html(w, name):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     data = json.loads(text.split('id="data">', 1)[1].split("</script>", 1)[0])
-    tap(status == 0 and html_faults(text, data["rows"]) == [], f"{name}: the elements of the HTML are those of its JSON",
-        err, *html_faults(text, data["rows"]))
-    tap(html_faults(text.replace('<g class="row', '<g class="now', 1), data["rows"]) != [], f"control: {name}: a bar less is noticed")
+    tap(
+        status == 0 and html_faults(text, data["rows"]) == [],
+        f"{name}: the elements of the HTML are those of its JSON",
+        err,
+        *html_faults(text, data["rows"]),
+    )
+    tap(
+        html_faults(text.replace('<g class="row', '<g class="now', 1), data["rows"]) != [],
+        f"control: {name}: a bar less is noticed",
+    )
     tap(not any(mark in text for mark in ("src=", "href=", "@import", "url(")), f"{name}: the HTML needs no other file")
     chromium = shutil.which("chromium")
     if not chromium:
         skip(f"{name}: so does Chromium count", "chromium is not installed")
         return
-    done = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + SCRATCH + "/chromium",
-                           "--dump-dom", "file://" + path], capture_output=True, text=True, timeout=120)
-    tap(html_faults(done.stdout, data["rows"]) == [], f"{name}: so does Chromium count", *html_faults(done.stdout, data["rows"]))
+    done = subprocess.run(
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--user-data-dir=" + SCRATCH + "/chromium",
+            "--dump-dom",
+            "file://" + path,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    tap(
+        html_faults(done.stdout, data["rows"]) == [],
+        f"{name}: so does Chromium count",
+        *html_faults(done.stdout, data["rows"]),
+    )
 
 
 def smaps_sum(pid, key):
@@ -236,12 +295,21 @@ def smaps_sum(pid, key):
 
 
 def check_pinned():
-    w = subprocess.Popen([os.path.join(SCRATCH, "pinned")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                         env=dict(os.environ, TINYMEM="huge:on"))
+    w = subprocess.Popen(
+        [os.path.join(SCRATCH, "pinned")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, TINYMEM="huge:on"),
+    )
     wanted = int(w.stdout.readline())
     rows = json.loads(tool("map", "--json", w.pid)[1])["rows"]
-    tap(sum(r["pinned"] for r in rows) == wanted, "the map counts each pinned or locked object once",
-        sum(r["pinned"] for r in rows), wanted)
+    tap(
+        sum(r["pinned"] for r in rows) == wanted,
+        "the map counts each pinned or locked object once",
+        sum(r["pinned"] for r in rows),
+        wanted,
+    )
     tap(any(r["kind"] == "large" and r["pinned"] for r in rows), "a locked large one among them")
     tap(sum(r["cached_blocks"] for r in rows if r["kind"] == "medium") == 1, "a block on a thread's shelf is cached")
     there = smaps_sum(w.pid, "AnonHugePages")
@@ -256,7 +324,7 @@ def check_pinned():
     w.communicate("")
 
 
-# ---- requests ----------------------------------------------------------------------------------------------------------------
+# ---- requests --------------------------------------------------------------------------------------------------------
 
 
 SLEEPER = """
@@ -276,7 +344,11 @@ def on_tinymem(*words):
 def check_requests():
     with Work(command=on_tinymem(sys.executable, "-c", SLEEPER)) as w:
         status, out, _ = tool("trim", "--wait", "20", w.pid)
-        tap(status == 0 and out.startswith("left, and not served within 20 ms"), "a program that sleeps serves a request later", out)
+        tap(
+            status == 0 and out.startswith("left, and not served within 20 ms"),
+            "a program that sleeps serves a request later",
+            out,
+        )
         before = stat_of(w.pid)
         w.ask("go on")
         after = stat_of(w.pid)
@@ -286,34 +358,60 @@ def check_requests():
         status, out, err = tool("trim", w.pid)
         tap(status == 0 and out.startswith("served: "), "a busy program serves it at once", out, err)
         status, out, err = tool("profile", w.pid)
-        tap((status == 1 and "keeps no profile" in err) or out.startswith("served: "), "a profile is asked for in the same way, or refused in a line",
-            status, out, err)
+        tap(
+            (status == 1 and "keeps no profile" in err) or out.startswith("served: "),
+            "a profile is asked for in the same way, or refused in a line",
+            status,
+            out,
+            err,
+        )
     with Work("handles") as w:
         out = tool("trim", "--wait", "0", w.pid)[1]
         tap(out.startswith(("left", "nothing to give back")), "a heap that is not used has nothing to give back", out)
 
 
-# ---- doctor, top ---------------------------------------------------------------------------------------------------------------
+# ---- doctor, top -----------------------------------------------------------------------------------------------------
 
 
 def check_doctor():
     def says(pid, found, what, text):
         status, out, err = tool("doctor", pid)
-        return status == 0 and any(line.startswith(f"  {found:4}  {what:18} ") and text in line for line in out.splitlines())
+        return status == 0 and any(
+            line.startswith(f"  {found:4}  {what:18} ") and text in line for line in out.splitlines()
+        )
 
     for program in ("work", "archive"):
         with Work(program, options="purge_keep:7" if program == "work" else "") as w:
             w.ask("work")
-            tap(says(w.pid, "ok", "malloc", "serves malloc"), f"doctor: {program}: tinymem serves malloc", tool("doctor", w.pid))
+            tap(
+                says(w.pid, "ok", "malloc", "serves malloc"),
+                f"doctor: {program}: tinymem serves malloc",
+                tool("doctor", w.pid),
+            )
             if program == "work":
-                tap(says(w.pid, "ok", "options", "purge_keep:7 - "), "doctor: the options that are not the default", tool("doctor", w.pid))
+                tap(
+                    says(w.pid, "ok", "options", "purge_keep:7 - "),
+                    "doctor: the options that are not the default",
+                    tool("doctor", w.pid),
+                )
     with Work("static") as w:
-        tap(says(w.pid, "ok", "linking", "tinymem is linked in"), "doctor: a static program that has it", tool("doctor", w.pid))
+        tap(
+            says(w.pid, "ok", "linking", "tinymem is linked in"),
+            "doctor: a static program that has it",
+            tool("doctor", w.pid),
+        )
     with Work("handles") as w:
-        tap(says(w.pid, "warn", "malloc", "not tinymem"), "doctor: beside the movable heap alone malloc is libc's", tool("doctor", w.pid))
+        tap(
+            says(w.pid, "warn", "malloc", "not tinymem"),
+            "doctor: beside the movable heap alone malloc is libc's",
+            tool("doctor", w.pid),
+        )
     with Work(command=(sys.executable, "-c", SLEEPER)) as w:
-        tap(says(w.pid, "warn", "tinymem", "not there") and says(w.pid, "warn", "malloc", "libc.so.6"),
-            "doctor: a process without tinymem", tool("doctor", w.pid))
+        tap(
+            says(w.pid, "warn", "tinymem", "not there") and says(w.pid, "warn", "malloc", "libc.so.6"),
+            "doctor: a process without tinymem",
+            tool("doctor", w.pid),
+        )
 
 
 def in_terminal(words, act, rows=30, columns=100):
@@ -321,7 +419,9 @@ def in_terminal(words, act, rows=30, columns=100):
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     before = termios.tcgetattr(child)
-    process = subprocess.Popen([TOOL, *map(str, words)], stdin=child, stdout=child, stderr=child, start_new_session=True)
+    process = subprocess.Popen(
+        [TOOL, *map(str, words)], stdin=child, stdout=child, stderr=child, start_new_session=True
+    )
     seen = b""
 
     def read(wanted):
@@ -348,8 +448,13 @@ def check_top():
     with Work("work", "churn") as w:
         w.ask("work")
         status, out, err = tool("top", "--count", 3, "--interval", 0.05, w.pid)
-        tap(status == 0 and out.count("compaction moved") == 3 and "\033" not in out, "top --count 3 without a terminal is three looks",
-            status, out, err)
+        tap(
+            status == 0 and out.count("compaction moved") == 3 and "\033" not in out,
+            "top --count 3 without a terminal is three looks",
+            status,
+            out,
+            err,
+        )
 
         def press_q(write, read):
             read(b"compaction moved")
@@ -357,9 +462,19 @@ def check_top():
 
         status, seen, same = in_terminal(["top", "--interval", 5, w.pid], press_q)
         screen = seen.split("\033[H", 1)[-1].split("\033[J", 1)[0]
-        tap(status == 0 and seen.endswith("\033[?1049l") and same, "top: q ends it, and the terminal is as it was", status, seen[-200:])
+        tap(
+            status == 0 and seen.endswith("\033[?1049l") and same,
+            "top: q ends it, and the terminal is as it was",
+            status,
+            seen[-200:],
+        )
         lines = [line.replace("\033[K", "").rstrip("\r") for line in screen.split("\n")]
-        tap(len(lines) <= 30 and all(len(line) <= 100 for line in lines), "top: a look fits the terminal", len(lines), *lines)
+        tap(
+            len(lines) <= 30 and all(len(line) <= 100 for line in lines),
+            "top: a look fits the terminal",
+            len(lines),
+            *lines,
+        )
 
         def end_the_process(write, read):
             read(b"compaction moved")
@@ -367,28 +482,43 @@ def check_top():
             w.process.wait()
 
         status, seen, same = in_terminal(["top", "--interval", 0.1, w.pid], end_the_process)
-        tap(status == 1 and f"process {w.pid} has ended" in seen and "\033[?1049l" in seen and same,
-            "top: the end of the process is told on the terminal as it was", status, seen[-300:])
+        tap(
+            status == 1 and f"process {w.pid} has ended" in seen and "\033[?1049l" in seen and same,
+            "top: the end of the process is told on the terminal as it was",
+            status,
+            seen[-300:],
+        )
     tap(tool("top", "--interval", "0", "1")[0] == 2, "top: no interval is wrong usage")
 
 
-# ---- real programs -------------------------------------------------------------------------------------------------------------
+# ---- real programs ---------------------------------------------------------------------------------------------------
 
 
 def trace_of(pid):
     """What a look could leave behind in a process that sleeps: time, switches, mappings, pages of its own."""
+
     def read(name):
         with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as f:
             return f.read()
 
     status = {line.split(":")[0]: line.split(":")[1].strip() for line in read("status").splitlines() if ":" in line}
-    return {"time": read("stat").rsplit(")", 1)[1].split()[11:13], "maps": read("maps"), "anonymous": smaps_sum(pid, "Anonymous"),
-            **{key: status[key] for key in ("RssAnon", "VmPTE", "VmSize", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")}}
+    return {
+        "time": read("stat").rsplit(")", 1)[1].split()[11:13],
+        "maps": read("maps"),
+        "anonymous": smaps_sum(pid, "Anonymous"),
+        **{
+            key: status[key]
+            for key in ("RssAnon", "VmPTE", "VmSize", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+        },
+    }
 
 
 def check_no_trace():
     looks = 100
-    for name, program in (("work", Work("work", command=("env", "TINYMEM=compaction:off"))), ("python3", Work(command=on_tinymem(sys.executable, "-c", SLEEPER)))):
+    for name, program in (
+        ("work", Work("work", command=("env", "TINYMEM=compaction:off"))),
+        ("python3", Work(command=on_tinymem(sys.executable, "-c", SLEEPER))),
+    ):
         with program as w:
             if name == "work":
                 w.ask("work")
@@ -399,8 +529,11 @@ def check_no_trace():
             for _ in range(5):
                 tool("map", "--json", w.pid)
             after = trace_of(w.pid)
-            tap(before == after, f"{looks} looks at a sleeping {name} leave no trace: time, switches, mappings, page tables, pages",
-                *[(k, before[k], after[k]) for k in before if before[k] != after[k] and k != "maps"])
+            tap(
+                before == after,
+                f"{looks} looks at a sleeping {name} leave no trace: time, switches, mappings, page tables, pages",
+                *[(k, before[k], after[k]) for k in before if before[k] != after[k] and k != "maps"],
+            )
             w.ask("go on" if name == "python3" else "json")
             tap(trace_of(w.pid) != after, f"control: {name} running for a moment is seen")
 
@@ -420,8 +553,12 @@ def looks_at(pid, count, good, name, work=lambda: None):
         wrong += faults
         slowest = max(slowest, time.monotonic() - begun)
         work()
-    tap(wrong == [] and good(), f"{name}: {count} looks under load, all add up, and it lives ({unsteady} were no snapshot, {torn} records "
-        f"read again, the slowest took {slowest * 1000:.0f} ms)", *wrong)
+    tap(
+        wrong == [] and good(),
+        f"{name}: {count} looks under load, all add up, and it lives ({unsteady} were no snapshot, {torn} records "
+        f"read again, the slowest took {slowest * 1000:.0f} ms)",
+        *wrong,
+    )
 
 
 PYTHON_LOAD = """
@@ -444,13 +581,33 @@ def check_real():
         skip("redis-server: looks under load", "redis-server is not installed")
         return
     path = os.path.join(SCRATCH, "redis.sock")
-    server = subprocess.Popen([*on_tinymem("redis-server"), "--port", "0", "--unixsocket", path, "--save", "", "--daemonize", "no"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*on_tinymem("redis-server"), "--port", "0", "--unixsocket", path, "--save", "", "--daemonize", "no"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     end = time.monotonic() + 30
     while not os.path.exists(path) and time.monotonic() < end:
         time.sleep(0.05)
-    load = subprocess.Popen(["redis-benchmark", "-s", path, "-q", "-l", "-t", "set,lpush,sadd,hset", "-r", "100000", "-d", "300", "-n", "200000"],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    load = subprocess.Popen(
+        [
+            "redis-benchmark",
+            "-s",
+            path,
+            "-q",
+            "-l",
+            "-t",
+            "set,lpush,sadd,hset",
+            "-r",
+            "100000",
+            "-d",
+            "300",
+            "-n",
+            "200000",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     looks_at(server.pid, count, lambda: server.poll() is None and load.poll() is None, "redis-server")
     load.kill()
     load.wait()
@@ -473,8 +630,12 @@ def check_moving():
                 steady += 1
                 wrong += map_faults(seen["rows"], seen["statistics"]["classes"])
         alive = w.process.poll() is None
-    tap(wrong == [] and alive, f"{looks} maps of a heap that is compacted: the rows of each of the {steady} snapshots sum up "
-        f"({torn} records were read again, {left_out} left out)", *wrong)
+    tap(
+        wrong == [] and alive,
+        f"{looks} maps of a heap that is compacted: the rows of each of the {steady} snapshots sum up "
+        f"({torn} records were read again, {left_out} left out)",
+        *wrong,
+    )
     tap(torn > 0 and steady > 0, "control: there were torn records, and snapshots", torn, steady)
 
 
@@ -491,13 +652,17 @@ def check_garbage():
                 said += status == 1
                 if status not in (0, 1) or (status == 1 and not (err.startswith("tinymem: ") and err.count("\n") == 1)):
                     bad.append((seed, words, status, err))
-    tap(bad == [], f"{seeds} heaps whose records are overwritten: no look crashes or hangs ({said} were given up)", *bad)
+    tap(
+        bad == [], f"{seeds} heaps whose records are overwritten: no look crashes or hangs ({said} were given up)", *bad
+    )
 
 
 def check_refusals():
     def refused(name, status_wanted, text, *words, command=()):
         status, out, err = tool(*words, command=command)
-        good = status == status_wanted and out == "" and text in err and err.count("\n") == 1 and err.startswith("tinymem")
+        good = (
+            status == status_wanted and out == "" and text in err and err.count("\n") == 1 and err.startswith("tinymem")
+        )
         tap(good, "refused in one line: " + name, status, out, err)
 
     gone = subprocess.Popen(["true"])
@@ -516,8 +681,15 @@ def check_refusals():
     with Work("stripped") as w:
         refused("a stripped static program", 1, "does not run on tinymem", "stat", w.pid)
     with Work("work") as w:
-        refused("a library that is not there", 1, 'no tinymem in a file with "/no/such/" in its path', "stat", "--library",
-                "/no/such/", w.pid)
+        refused(
+            "a library that is not there",
+            1,
+            'no tinymem in a file with "/no/such/" in its path',
+            "stat",
+            "--library",
+            "/no/such/",
+            w.pid,
+        )
         if os.geteuid() == 0:
             user = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
             os.chmod(SCRATCH, 0o755)
@@ -533,12 +705,15 @@ def check_layout(refused):
     with open(library, "rb") as f:
         whole = f.read()
     at = whole.index(b"tinymem\0\1\0\0\0")
-    for name, offset, text in (("another layout", 8, "in layout 2"), ("records of other sizes", None, "was built otherwise")):
+    for name, offset, text in (
+        ("another layout", 8, "in layout 2"),
+        ("records of other sizes", None, "was built otherwise"),
+    ):
         changed = bytearray(whole)
         if offset is not None:
             changed[at + offset] = 2
         else:
-            facts = at + int.from_bytes(whole[at + 16:at + 20], "little", signed=True)
+            facts = at + int.from_bytes(whole[at + 16 : at + 20], "little", signed=True)
             changed[facts] ^= 1
         folder = os.path.join(SCRATCH, "changed" + str(offset))
         os.mkdir(folder)
@@ -564,10 +739,52 @@ def check_places():
     with Work("handles", command=("env", "LD_PRELOAD=" + both)) as w:
         w.ask("work")
         first, second = stat_of(w.pid), stat_of(w.pid, "--library", "tinymem-handles")
-        tap(first["heaps"]["raw"]["live"] > 1 << 20 and second["heaps"]["raw"]["live"] == 0,
-            "of two libraries the one that serves malloc is looked at, and the other when asked for", first, second)
+        tap(
+            first["heaps"]["raw"]["live"] > 1 << 20 and second["heaps"]["raw"]["live"] == 0,
+            "of two libraries the one that serves malloc is looked at, and the other when asked for",
+            first,
+            second,
+        )
         text = tool("stat", w.pid)[1]
         tap("there are 2 tinymem libraries" in text, "and the text says that there are two", text)
+
+
+def check_namespaces():
+    """A library that only the process's own mount namespace has; a process that hides; a kernel that restricts."""
+    if os.geteuid() != 0:
+        skip("a library in another mount namespace", "only root can make one")
+        return
+    folder = os.path.join(SCRATCH, "mounted")
+    os.mkdir(folder)
+    library = os.path.join(os.path.dirname(TOOL), "libtinymem.so")
+    script = f'mount -t tmpfs none {folder} && cp {library} {folder} && LD_PRELOAD={folder}/libtinymem.so exec "$@"'
+    made = ("unshare", "--mount", "sh", "-c", script, "-")
+    if subprocess.run([*made, "true"], capture_output=True).returncode != 0:
+        skip("a library in another mount namespace", "none can be made here")
+    else:
+        with Work(command=(*made, sys.executable, "-c", SLEEPER)) as w:
+            figures = stat_of(w.pid)
+            seen = not os.path.exists(folder + "/libtinymem.so") and figures.get("pid") == w.pid
+            tap(seen, "a library in another mount namespace is found", figures)
+    user = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    hide = "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + SLEEPER
+    os.chmod(SCRATCH, 0o755)
+    copy = os.path.join(SCRATCH, "for-all")
+    shutil.copy(TOOL, copy)
+    with Work(command=(*user, sys.executable, "-c", hide)) as w:
+        done = subprocess.run([*user, copy, "stat", str(w.pid)], capture_output=True, text=True)
+        good = done.returncode == 1 and "it has other privileges" in done.stderr and done.stderr.count("\n") == 1
+        tap(good, "refused in one line: a process of one's own that hides", done)
+        tap("does not run on tinymem" in tool("stat", w.pid)[2], "control: root may look into it")
+    with Work(command=(*user, sys.executable, "-c", SLEEPER)) as w:
+        done = subprocess.run([*user, copy, "stat", str(w.pid)], capture_output=True, text=True)
+        name = "control: a user may look into one's own process"
+        try:
+            with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as f:
+                restricted = f.read().strip() != "0"
+        except OSError:
+            restricted = False
+        tap(("ptrace_scope" if restricted else "does not run on tinymem") in done.stderr, name, done)
 
 
 def main():
@@ -587,6 +804,7 @@ def main():
     check_garbage()
     check_busy()
     check_places()
+    check_namespaces()
     check_refusals()
 
 
