@@ -288,7 +288,8 @@ void doctor_process(const char *number)
     static objects_t objects;
     target_t t;
     char about[160];
-    bool found = target_open_any(&t, "doctor", number);
+    const char *why = target_open_any(&t, "doctor", number);
+    bool found = why == NULL;
     snprintf(about, sizeof about, "process %d (%s)", (int)t.pid, t.name);
     doctor_about(about);
     program_t p = read_program(&t);
@@ -296,9 +297,10 @@ void doctor_process(const char *number)
         read_objects(&t, p.bias + p.dynamic, &objects);
     if (found)
         doctor_sayf(FOUND_OK, "tinymem", "it can be looked into", "version %s in %s", t.facts.library, t.library);
+    else if (why[0] == '\0')
+        doctor_say(FOUND_WARN, "tinymem", "not there", "the process does not run on tinymem");
     else
-        doctor_say(FOUND_WARN, "tinymem", "not there",
-                   "the process does not run on tinymem, or on another version than this tool's");
+        doctor_sayf(FOUND_WARN, "tinymem", "use the tool that came with it", "%s %s", t.library, why);
     say_program(&t, &p, &objects, found);
     if (found)
         say_options(&t);

@@ -205,6 +205,8 @@ int tool_map(char **words)
                                      {"--library", NULL, &library}, {"--color", NULL, &color}, {NULL, NULL, NULL}};
     const char *pid = tool_only_word("map", words, tool_take_options("map", words, options), "a process number");
     bool colored = wants_color(color);
+    if (json && html != NULL && strcmp(html, "-") == 0)
+        tool_misused("map", "--json and --html - both want the output");
     target_t t;
     map_t m;
     (void)setlocale(LC_CTYPE, "");

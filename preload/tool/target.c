@@ -433,9 +433,11 @@ void target_open(target_t *t, const char *command, const char *number, const cha
     read_layout(t, layout);
 }
 
-bool target_open_any(target_t *t, const char *command, const char *number)
+const char *target_open_any(target_t *t, const char *command, const char *number)
 {
     open_process(t, command, number);
     uintptr_t layout = find_layout(t, NULL);
-    return layout != 0 && enter_layout(t, layout) == NULL;
+    if (layout != 0)
+        return enter_layout(t, layout);
+    return t->library[0] != '\0' ? "is older than this tool" : "";
 }

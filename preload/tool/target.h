@@ -31,8 +31,9 @@ typedef struct target {
 /* A process by its number, and in it the library whose path has `which` in it (NULL: the one that serves malloc). */
 void target_open(target_t *t, const char *command, const char *number, const char *which);
 
-/* The same without a library: false if there is none that this tool reads, and then only memory can be read. */
-bool target_open_any(target_t *t, const char *command, const char *number);
+/* The same with a library or without: NULL, or why there is none that this tool reads ("": there is none at all); then
+ * only memory can be read. */
+const char *target_open_any(target_t *t, const char *command, const char *number);
 
 /* Copy memory. False: it is not mapped, and zeroes are given. */
 bool target_read(const target_t *t, uintptr_t from, void *to, size_t nbytes);

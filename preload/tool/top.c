@@ -44,6 +44,7 @@ static void enter_terminal(void)
     on_terminal = isatty(STDOUT_FILENO);
     if (!on_terminal)
         return;
+    (void)signal(SIGTSTP, SIG_IGN); // the terminal would be left as it is now
     keys = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
     if (keys) {
         struct termios raw = before;
@@ -196,6 +197,8 @@ int tool_top(char **words)
     unsigned long count = times == NULL ? 0 : tool_number("top", "a number of looks", times, 1000000000);
     moment_t last = {0};
     target_t t;
+    if (times != NULL && count == 0)
+        tool_misused("top", "--count takes 1 or more");
     target_open(&t, "top", pid, library);
     enter_terminal();
     for (unsigned long i = 0; count == 0 || i < count; i++) {

@@ -678,6 +678,9 @@ def check_refusals():
     refused("a program of another malloc", 1, "does not run on tinymem", "stat", os.getpid())
     if os.geteuid() == 0 and os.path.exists("/proc/2/comm"):
         refused("a thread of the kernel", 1, "a thread of the kernel", "stat", 2)
+    refused("a count of none", 2, "--count takes 1 or more", "top", "--count", "0", os.getpid())
+    refused("two texts for one output", 2, "both want the output", "map", "--json", "--html", "-", os.getpid())
+    refused("a colour that is none", 2, "--color takes", "map", "--color", "red", os.getpid())
     with Work("stripped") as w:
         refused("a stripped static program", 1, "does not run on tinymem", "stat", w.pid)
     with Work("work") as w:
