@@ -752,6 +752,36 @@ def check_places():
         tap("there are 2 tinymem libraries" in text, "and the text says that there are two", text)
 
 
+def check_files():
+    """Programs linked in every way, whose file is gone; a library under another name; processes that end meanwhile."""
+    for program in ("archive", "static", "static-pie", "fixed"):
+        copy = os.path.join(SCRATCH, "gone")
+        shutil.copy(os.path.join(SCRATCH, program), copy)
+        with Work("gone") as w:
+            w.ask("work")
+            os.unlink(copy)
+            figures = stat_of(w.pid)
+            good = figures.get("heaps", {}).get("raw", {}).get("live", 0) > 1 << 20
+            tap(good, f"{program}: a program whose file was deleted is looked into", figures)
+    other = os.path.join(SCRATCH, "another-name.so")
+    shutil.copy(os.path.join(os.path.dirname(TOOL), "libtinymem.so"), other)
+    with Work(command=("env", "LD_PRELOAD=" + other, sys.executable, "-c", SLEEPER)) as w:
+        figures = stat_of(w.pid)
+        tap(figures.get("pid") == w.pid, "a library under another name is found", figures)
+    bad = []
+    for i in range(30):
+        with Work("work", "churn") as w:
+            looks = [subprocess.Popen([TOOL, *words, str(w.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                      text=True) for words in (["stat"], ["map"], ["trim"], ["doctor"])]
+            time.sleep(i * 0.0003)
+            w.process.kill()
+            for look in looks:
+                err = look.communicate(timeout=60)[1]
+                if look.returncode not in (0, 1) or (look.returncode == 1) != (err.count("\n") == 1):
+                    bad.append((i, look.args, look.returncode, err))
+    tap(bad == [], "120 looks at processes that end meanwhile: each succeeds, or says why not", *bad)
+
+
 def check_namespaces():
     """A library that only the process's own mount namespace has; a process that hides; a kernel that restricts."""
     if os.geteuid() != 0:
@@ -807,6 +837,7 @@ def main():
     check_garbage()
     check_busy()
     check_places()
+    check_files()
     check_namespaces()
     check_refusals()
 
