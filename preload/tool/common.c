@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 void tool_fail(const char *format, ...)
 {
@@ -86,6 +88,22 @@ unsigned long tool_number(const char *command, const char *what, const char *tex
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || strlen(text) > 18 || n > max)
         tool_misused(command, "%s is not %s (a number up to %lu)", text, what, max);
     return n;
+}
+
+bool tool_in_path(const char *name, char *to, size_t size)
+{
+    const char *search = getenv("PATH");
+    struct stat st;
+    for (const char *at = search != NULL ? search : "/bin:/usr/bin"; name[0] != '\0';) {
+        size_t n = strcspn(at, ":");
+        bool fits = (size_t)snprintf(to, size, "%.*s%s%s", (int)n, at, n > 0 ? "/" : "", name) < size;
+        if (fits && stat(to, &st) == 0 && S_ISREG(st.st_mode) && access(to, X_OK) == 0)
+            return true;
+        if (at[n] == '\0')
+            return false;
+        at += n + 1;
+    }
+    return false;
 }
 
 void *tool_alloc(size_t nbytes)

@@ -21,20 +21,12 @@ typedef struct file {
     bool elf, elf64, executable;
 } file_t;
 
-static bool in_path(const char *name, char *to, size_t size)
+static bool find_file(const char *name, char *to, size_t size)
 {
-    const char *search = getenv("PATH");
     struct stat st;
-    if (strchr(name, '/') != NULL)
-        return (size_t)snprintf(to, size, "%s", name) < size && stat(to, &st) == 0 && !S_ISDIR(st.st_mode);
-    for (const char *at = search != NULL ? search : "/bin:/usr/bin"; *at != '\0'; at += *at == ':') {
-        size_t n = strcspn(at, ":");
-        bool fits = (size_t)snprintf(to, size, "%.*s%s%s", (int)n, at, n > 0 ? "/" : "", name) < size;
-        if (fits && stat(to, &st) == 0 && !S_ISDIR(st.st_mode) && access(to, X_OK) == 0)
-            return true;
-        at += n;
-    }
-    return false;
+    if (strchr(name, '/') == NULL)
+        return tool_in_path(name, to, size);
+    return (size_t)snprintf(to, size, "%s", name) < size && stat(to, &st) == 0 && !S_ISDIR(st.st_mode);
 }
 
 static void read_headers(file_t *f, int fd)
@@ -51,7 +43,7 @@ static void read_headers(file_t *f, int fd)
 
 static bool open_file(file_t *f, const char *name)
 {
-    if (!in_path(name, f->path, sizeof f->path))
+    if (!find_file(name, f->path, sizeof f->path))
         return false;
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     f->executable = access(f->path, X_OK) == 0;

@@ -1,11 +1,14 @@
 /* Requests left in a process: a byte is set there, and goes back to 0 when somebody in the process takes it. */
 #include "host/counters.h"
+#include "host/options.h"
 #include "target.h"
 #include "threads/request.h"
 #include "tool.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { WAIT_MS = 1000, WAIT_MAX_MS = 3600 * 1000 };
 
@@ -101,6 +104,35 @@ int tool_trim(char **words)
     return 0;
 }
 
+/* Where the process writes it, as far as its options say so: by name, since a library without profiles has none. */
+static void say_profile(target_t *t)
+{
+    char text[4096], folder[512] = "", link[64];
+    const char *item = NULL;
+    if (target_read(t, t->place[TMI_PLACE_tmi_options], &tmi_options, sizeof tmi_options)) {
+        (void)tmi_options_describe(text, sizeof text);
+        item = strstr(text, "profile_file:");
+    }
+    printf("served: process %d (%s) has written its profile", (int)t->pid, t->name);
+    if (item != NULL) {
+        item += strlen("profile_file:");
+        snprintf(link, sizeof link, "/proc/%d/cwd", (int)t->pid);
+        if (item[0] != '/' && readlink(link, folder, sizeof folder - 2) > 0)
+            strcat(folder, "/");
+        printf(": %s", folder);
+        for (size_t n = strcspn(item, ","); n > 0; n--, item++) {
+            if (n > 1 && item[0] == '%' && item[1] == 'p') {
+                printf("%d", (int)t->pid);
+                n--;
+                item++;
+            } else {
+                putchar(*item);
+            }
+        }
+    }
+    putchar('\n');
+}
+
 int tool_profile(char **words)
 {
     target_t t;
@@ -110,8 +142,7 @@ int tool_profile(char **words)
                   "library that can",
                   (int)t.pid, t.name);
     if (leave(&t, TMI_REQUEST_PROFILE, wait_ms))
-        printf("served: process %d (%s) has written its profile where its option profile_file says\n", (int)t.pid,
-               t.name);
+        say_profile(&t);
     else
         say_left(&t, wait_ms);
     return 0;

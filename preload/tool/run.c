@@ -48,25 +48,14 @@ static bool find_library(char *out, size_t size)
 static void require_program(const char *name)
 {
     char path[2 * PATH_MAX];
-    const char *search = getenv("PATH");
-    bool found = false;
-    if (strchr(name, '/') != NULL) {
-        if (access(name, F_OK) != 0)
+    if (strchr(name, '/') == NULL) {
+        if (!tool_in_path(name, path, sizeof path))
             stop(TOOL_NOT_FOUND, name, "command not found");
-        if (!is_file(name, X_OK))
-            stop(TOOL_NOT_EXECUTABLE, name, "cannot be executed");
-        return;
-    }
-    for (const char *at = search != NULL ? search : "/bin:/usr/bin"; !found && *name != '\0'; at++) {
-        size_t n = strcspn(at, ":");
-        snprintf(path, sizeof path, "%.*s%s%s", (int)n, at, n > 0 ? "/" : "", name);
-        found = is_file(path, X_OK);
-        at += n;
-        if (*at == '\0')
-            break;
-    }
-    if (!found)
+    } else if (access(name, F_OK) != 0) {
         stop(TOOL_NOT_FOUND, name, "command not found");
+    } else if (!is_file(name, X_OK)) {
+        stop(TOOL_NOT_EXECUTABLE, name, "cannot be executed");
+    }
 }
 
 /* NAME=VALUE, then SEPARATOR and what the variable held. Or that first, with `behind`. */

@@ -45,6 +45,9 @@ const char *tool_only_word(const char *command, char **words, size_t n, const ch
 /* A number in a range; wrong usage otherwise. */
 unsigned long tool_number(const char *command, const char *what, const char *text, unsigned long max);
 
+/* The file that a shell would run for a name without a slash. False: there is none. */
+bool tool_in_path(const char *name, char *to, size_t size);
+
 /* Memory or the end. */
 void *tool_alloc(size_t nbytes);
 
