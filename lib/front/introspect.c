@@ -1,5 +1,6 @@
 #include "front/introspect.h"
 #include "front/fork.h"
+#include "front/layout.h"
 #include "front/object.h"
 #include "host/counters.h"
 #include "host/meta.h"
@@ -79,6 +80,7 @@ static void sum_classes(tm_stats_t *s)
 
 void tmi_introspect_handles(tm_stats_t *out)
 {
+    tmi_layout_keep();
     uint64_t oldest = tmi_pin_oldest();
     size_t extents = tmi_counter(extent_bytes);
     tm_stats_t s = {

@@ -13,19 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t ready; // 1 when the tables are there
+uint32_t tmi_object_tables;
 
-bool tmi_object_ready(void) { return tmi_load_acquire(&ready) != 0; } // pairs: make_ready
+bool tmi_object_ready(void) { return tmi_load_acquire(&tmi_object_tables) != 0; } // pairs: make_ready
 
 /* The lock is of all that is taken here the outermost. */
 static void make_tables(void)
 {
-    if (ready || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
+    if (tmi_object_tables || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
         return;
     tmi_movable_init();
     bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
     tmi_pin_set_asymmetric(fence);
-    tmi_store_release(&ready, 1); // pairs: tmi_object_ready
+    tmi_store_release(&tmi_object_tables, 1); // pairs: tmi_object_ready
 }
 
 bool tmi_object_init(void)
@@ -144,17 +144,17 @@ static tm_handle_t from_stores(tmi_thread_t *t, size_t size, size_t align, bool 
     return tmi_object_is_large(size, align) ? large(size, align, zero) : small(t, size, align);
 }
 
-static size_t asked, given; // of requests that came here. Relaxed: statistics
+size_t tmi_object_asked, tmi_object_given;
 
 static void note_rounding(size_t size, size_t usable)
 {
-    (void)tmi_add_relaxed(&asked, size);
-    (void)tmi_add_relaxed(&given, usable);
+    (void)tmi_add_relaxed(&tmi_object_asked, size);
+    (void)tmi_add_relaxed(&tmi_object_given, usable);
 }
 
 double tmi_object_rounding(void)
 {
-    double a = (double)tmi_load_relaxed(&asked), g = (double)tmi_load_relaxed(&given);
+    double a = (double)tmi_load_relaxed(&tmi_object_asked), g = (double)tmi_load_relaxed(&tmi_object_given);
     return g > a ? (g - a) / g : 0;
 }
 

@@ -57,4 +57,8 @@ double tmi_object_rounding(void);
 /* The movable heap has been used: its table and maps are there. */
 bool tmi_object_ready(void);
 
+/* For the two functions above; layout.h tells tools where they lie. */
+extern size_t tmi_object_asked, tmi_object_given; // bytes of requests that took the slow path. Relaxed: statistics
+extern uint32_t tmi_object_tables;                // 1 when the tables are there
+
 #endif

@@ -56,7 +56,7 @@ void tmi_text_put(tmi_text_t *t, const char *format, ...)
     t->length += n;
 }
 
-static TM_COLD void note_row(void *context, const tm_heap_class_t *row)
+void tmi_sheet_add(void *context, const tm_heap_class_t *row)
 {
     tmi_sheet_t *sheet = context;
     if (sheet->all.nclasses <= TM_HEAP_CLASSES_MAX)
@@ -73,7 +73,10 @@ size_t tmi_stats_write(char *buf, size_t size, void (*write)(tmi_text_t *to, con
     if (tmi_os_map_records(nbytes, &p) != 0)
         return 0;
     tmi_sheet_t *sheet = p;
-    tmi_account(&sheet->all, note_row, sheet);
+    tmi_account(&sheet->all, tmi_sheet_add, sheet);
+    sheet->version = TMI_VERSION;
+    sheet->pid = tmi_os_getpid();
+    sheet->clock_ms = tmi_os_now_ms();
     write(&text, sheet);
     (void)tmi_os_unmap(p, nbytes);
     if (size > 0)

@@ -33,13 +33,21 @@ typedef struct tmi_text {
 /* As tmi_format, at most 200 bytes at a time. */
 void tmi_text_put(tmi_text_t *t, const char *format, ...) TM_PRINTF(2, 3) TM_COLD;
 
-/* The figures, and all rows. */
+/* The figures, and all rows, of a process. */
 typedef struct tmi_sheet {
+    const char *version;
+    uint32_t pid, clock_ms;
     tm_heap_stats_t all;
     tm_heap_class_t rows[TM_HEAP_CLASSES_MAX];
 } tmi_sheet_t;
 
 /* Fill a sheet and write it into buf; returns the length, or 0. */
 size_t tmi_stats_write(char *buf, size_t size, void (*write)(tmi_text_t *to, const tmi_sheet_t *from)) TM_COLD;
+
+/* A sheet as one line of JSON, whoever has filled it. */
+void tmi_stats_json_put(tmi_text_t *to, const tmi_sheet_t *from) TM_COLD;
+
+/* For tmi_account, whose result is sheet->all and whose context is the sheet: keep a row. */
+void tmi_sheet_add(void *sheet, const tm_heap_class_t *row) TM_COLD;
 
 #endif

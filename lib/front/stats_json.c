@@ -1,6 +1,5 @@
 /* One object on one line. Unknown figures are null. */
 #include "front/stats_impl.h"
-#include "host/os.h"
 
 enum { SCHEMA = 1 }; // of the documented names; new ones may come without a new number
 
@@ -31,10 +30,10 @@ static TM_COLD void put_row(tmi_text_t *t, const tm_heap_class_t *row)
     tmi_text_put(t, "}");
 }
 
-static TM_COLD void write_json(tmi_text_t *t, const tmi_sheet_t *s)
+void tmi_stats_json_put(tmi_text_t *t, const tmi_sheet_t *s)
 {
-    tmi_text_put(t, "{\"tinymem\":\"%s\",\"schema\":%d,\"pid\":%u,\"clock_ms\":%u,", TMI_VERSION, SCHEMA,
-                 tmi_os_getpid(), tmi_os_now_ms());
+    tmi_text_put(t, "{\"tinymem\":\"%s\",\"schema\":%d,\"pid\":%u,\"clock_ms\":%u,", s->version, SCHEMA,
+                 s->pid, s->clock_ms);
     put_figures(t, tmi_stats_of_whole(), &s->all);
     tmi_text_put(t, ",\"heaps\":{");
     put_part(t, "raw", &s->all.raw);
@@ -50,4 +49,4 @@ static TM_COLD void write_json(tmi_text_t *t, const tmi_sheet_t *s)
     tmi_text_put(t, "]}\n");
 }
 
-size_t tmi_stats_json(char *buf, size_t size) { return tmi_stats_write(buf, size, write_json); }
+size_t tmi_stats_json(char *buf, size_t size) { return tmi_stats_write(buf, size, tmi_stats_json_put); }

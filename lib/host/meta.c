@@ -20,9 +20,7 @@ tmi_lock_t tmi_meta_lock = TMI_LOCK_OF(TMI_RANK_META);
 static free_block_t *lists[FINE_LISTS + COARSE_LISTS];
 static char start[START_SIZE] TM_ALIGNED(TMI_CACHE_LINE);
 static char *bump = start, *bump_end = start + START_SIZE;
-static size_t taken = START_SIZE;
-static size_t permanent;
-static size_t unused = START_SIZE; // of `taken`: never handed out
+tmi_meta_use_t tmi_meta_use = {.taken = START_SIZE, .unused = START_SIZE};
 
 static unsigned list_of(size_t nbytes)
 {
@@ -45,8 +43,8 @@ static bool new_chunk(void)
         return false;
     bump = p;
     bump_end = bump + CHUNK_SIZE;
-    tmi_own_add(&taken, CHUNK_SIZE); // statistics read it without the lock
-    tmi_own_add(&unused, CHUNK_SIZE);
+    tmi_own_add(&tmi_meta_use.taken, CHUNK_SIZE); // statistics read it without the lock
+    tmi_own_add(&tmi_meta_use.unused, CHUNK_SIZE);
     return true;
 }
 
@@ -59,7 +57,7 @@ static void *bump_alloc(size_t size)
             return NULL;
         p = bump;
     }
-    tmi_own_add(&unused, -(size_t)(p + size - bump));
+    tmi_own_add(&tmi_meta_use.unused, -(size_t)(p + size - bump));
     bump = p + size;
     return p;
 }
@@ -99,7 +97,7 @@ void *tmi_meta_pages(size_t nbytes)
     if (tmi_os_map_records(nbytes, &p) != 0)
         return NULL;
     tmi_lock(&tmi_meta_lock);
-    tmi_own_add(&taken, nbytes);
+    tmi_own_add(&tmi_meta_use.taken, nbytes);
     tmi_unlock(&tmi_meta_lock);
     return p;
 }
@@ -110,31 +108,24 @@ void tmi_meta_rest(void *pages, size_t nbytes)
         (void)tmi_os_purge(pages, tmi_round_up(nbytes, tmi_os_page_size));
 }
 
-/* A mapping that permanent records are cut from, first to last. */
-typedef struct run {
-    size_t taken; // bytes, this header included; beyond the size of the run when it is used up
-} run_t;
-
 enum { RUN_SIZE = 256 << 10, PERMANENT_MAX = 64 << 10 };
 
-static run_t *current_run;
-
-static bool new_run(run_t *full)
+static bool new_run(tmi_meta_run_t *full)
 {
     void *p;
     if (tmi_os_map_records(RUN_SIZE, &p) != 0)
         return false;
-    run_t *fresh = p;
+    tmi_meta_run_t *fresh = p;
     fresh->taken = TMI_CACHE_LINE;
-    if (!tmi_cas_acq_rel(&current_run, &full, fresh)) { // the header before the run is seen; pairs: tmi_meta_permanent
+    if (!tmi_cas_acq_rel(&tmi_meta_use.run, &full, fresh)) { // the header before the run is seen; pairs: tmi_meta_permanent
         (void)tmi_os_unmap(fresh, RUN_SIZE); // another thread, or a signal handler on this one, was first
         return true;
     }
-    (void)tmi_add_relaxed(&permanent, RUN_SIZE); // a statistic
+    (void)tmi_add_relaxed(&tmi_meta_use.permanent, RUN_SIZE); // a statistic
     return true;
 }
 
-bool tmi_meta_permanent_ready(void) { return tmi_load_relaxed(&current_run) != NULL || new_run(NULL); } // relaxed: new_run asks again
+bool tmi_meta_permanent_ready(void) { return tmi_load_relaxed(&tmi_meta_use.run) != NULL || new_run(NULL); } // relaxed: new_run asks again
 
 void *tmi_meta_permanent(size_t nbytes)
 {
@@ -142,7 +133,7 @@ void *tmi_meta_permanent(size_t nbytes)
     if (size > PERMANENT_MAX || (tmi_os_page_size == 0 && !tmi_os_init())) // a handler may be the first to call us
         return NULL;
     for (;;) {
-        run_t *r = tmi_load_acquire(&current_run); // pairs: new_run
+        tmi_meta_run_t *r = tmi_load_acquire(&tmi_meta_use.run); // pairs: new_run
         if (r != NULL) {
             size_t at = tmi_add_relaxed(&r->taken, size); // relaxed: whoever adds owns what lies between the two values
             if (at + size <= RUN_SIZE)
@@ -156,10 +147,10 @@ void *tmi_meta_permanent(size_t nbytes)
 /* Of runs of permanent records only the last has room. */
 size_t tmi_meta_touched(void)
 {
-    const run_t *r = tmi_load_acquire(&current_run); // pairs: new_run
+    const tmi_meta_run_t *r = tmi_load_acquire(&tmi_meta_use.run); // pairs: new_run
     size_t rest = r == NULL ? 0 : RUN_SIZE - tmi_min(tmi_load_relaxed(&r->taken), RUN_SIZE);
-    size_t all = tmi_meta_bytes(), never = tmi_load_relaxed(&unused) + rest;
+    size_t all = tmi_meta_bytes(), never = tmi_load_relaxed(&tmi_meta_use.unused) + rest;
     return all > never ? all - never : 0;
 }
 
-size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&taken) + tmi_load_relaxed(&permanent); } // statistics
+size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&tmi_meta_use.taken) + tmi_load_relaxed(&tmi_meta_use.permanent); } // statistics

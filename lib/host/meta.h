@@ -24,6 +24,20 @@ void tmi_meta_rest(void *pages, size_t nbytes);
 void *tmi_meta_permanent(size_t nbytes);
 /* Address space for the first ones (256 KiB) now, so that it is there when there is none. False: no memory. */
 bool tmi_meta_permanent_ready(void);
+/* A mapping that permanent records are cut from, first to last. */
+typedef struct tmi_meta_run {
+    size_t taken; // bytes, this header included; beyond the size of the run when it is used up
+} tmi_meta_run_t;
+
+/* For the statistics below; layout.h tells tools where it lies. */
+typedef struct tmi_meta_use {
+    size_t taken, permanent; // bytes, for records that come back and for the others
+    size_t unused;           // of `taken`: never handed out
+    tmi_meta_run_t *run;     // the one that is in use
+} tmi_meta_use_t;
+
+extern tmi_meta_use_t tmi_meta_use;
+
 /* Bytes taken from the kernel or the static start so far. */
 size_t tmi_meta_bytes(void);
 /* Those of them that have been handed out at some time: about what is resident. */

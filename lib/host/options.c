@@ -135,6 +135,16 @@ static void set(const option_row_t *row, slice_t value)
     }
 }
 
+bool tmi_options_row(size_t i, tmi_option_text_t *out)
+{
+    static const char kinds[][8] = {[KIND_flag] = "flag", [KIND_number] = "number", [KIND_choice] = "choice", [KIND_path] = "path"};
+    if (i >= TM_COUNT_OF(rows))
+        return false;
+    const option_row_t *r = &rows[i];
+    *out = (tmi_option_text_t){kinds[r->kind], r->name, r->value, r->choices, r->help};
+    return true;
+}
+
 static void help(void)
 {
     tmi_report("version %s; set options with TINYMEM=key:value,key:value", TMI_VERSION);

@@ -33,6 +33,12 @@ void tmi_options_parse(const char *text);
 bool tmi_options_given(void);
 /* Find TINYMEM in the process's initial environment and parse it. Works before libc has set `environ`. */
 void tmi_options_init(void);
+/* A row of the table: as options.def has it. The kind is "flag", "number", "choice" or "path". */
+typedef struct tmi_option_text {
+    const char *kind, *name, *value, *choices, *help;
+} tmi_option_text_t;
+/* The i-th row; false from the end of the table on. */
+bool tmi_options_row(size_t i, tmi_option_text_t *out);
 /* "key:value,key:value" of all options, terminated. Returns the length. */
 size_t tmi_options_describe(char *buf, size_t size);
 

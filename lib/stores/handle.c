@@ -44,7 +44,8 @@ static uint32_t free_groups; // number of the first, 0 none (group 0 always hold
 static uint32_t spent_first, spent_last; // H5; 0 none
 static uint32_t group_words, group_shift;
 static uint32_t retirements;             // modulo 2^31
-static size_t nidle, nrevived, bytes_in_use, committed_words, committed_books;
+static size_t nidle, nrevived, committed_words, committed_books;
+size_t tmi_handle_bytes_in_use;
 
 static uint32_t index_of(uint32_t number, uint32_t i) { return tmi_handle_first + (number << group_shift) + i; }
 static size_t group_bytes(void) { return (size_t)group_words * sizeof(uint64_t); }
@@ -189,7 +190,7 @@ static group_t *open_group(uint32_t number, uint32_t ceiling)
         g->nfree--;
     }
     books[number] = (uint64_t)(uintptr_t)g;
-    tmi_own_add(&bytes_in_use, group_bytes()); // statistics read it
+    tmi_own_add(&tmi_handle_bytes_in_use, group_bytes()); // statistics read it
     place(g);
     return g;
 }
@@ -410,7 +411,7 @@ static void forget(group_t *g)
         spent_last = number;
     }
     tmi_own_add(&nidle, -(size_t)1);
-    tmi_own_add(&bytes_in_use, -group_bytes());
+    tmi_own_add(&tmi_handle_bytes_in_use, -group_bytes());
     tmi_meta_free(g, record_bytes());
 }
 
@@ -449,7 +450,7 @@ size_t tmi_handle_purge(size_t keep, size_t most)
 
 /* ---- figures, audit ------------------------------------------------------------------------------------------ */
 
-size_t tmi_handle_bytes(void) { return tmi_load_relaxed(&bytes_in_use); } // statistics
+size_t tmi_handle_bytes(void) { return tmi_load_relaxed(&tmi_handle_bytes_in_use); } // statistics
 size_t tmi_handle_idle_groups(void) { return tmi_load_relaxed(&nidle); }
 size_t tmi_handle_idle_bytes(void) { return tmi_handle_idle_groups() * group_bytes(); }
 size_t tmi_handle_revived(void) { return tmi_load_relaxed(&nrevived); }
@@ -494,7 +495,7 @@ void tmi_handle_check(void)
             n += group_bytes();
         }
     audit_spent();
-    tmi_audit(n == bytes_in_use, "H3 groups in use are counted", books);
+    tmi_audit(n == tmi_handle_bytes_in_use, "H3 groups in use are counted", books);
     tmi_audit(*tmi_word(0) == 0, "H4 word 0 is 0", tm_words_);
 }
 

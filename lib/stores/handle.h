@@ -62,6 +62,7 @@ void tmi_handle_retire(uint32_t index);
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
+extern size_t tmi_handle_bytes_in_use; // by tmi_handle_bytes; layout.h tells tools where it lies
 size_t tmi_handle_bytes(void);
 size_t tmi_handle_idle_groups(void);
 size_t tmi_handle_idle_bytes(void);

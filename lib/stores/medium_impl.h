@@ -2,37 +2,8 @@
 #ifndef TMI_STORES_MEDIUM_IMPL_H
 #define TMI_STORES_MEDIUM_IMPL_H
 
-#include "space/regret.h"
 #include "space/segment.h"
 #include "stores/medium.h"
-
-typedef struct tmi_medium_info {
-    uint64_t reciprocal; // ceil(2^48 / size)
-    uint32_t size;       // bytes of a slot
-    uint16_t units;      // of a slab
-    uint8_t slots;       // of a slab
-} tmi_medium_info_t;
-
-typedef struct tmi_medium_slab {
-    tmi_dlist_t link;       // in `some`
-    tmi_dlist_t purge_link; // in the purge queue
-    char *base;
-    uint64_t free, touched; // a bit a slot
-    uint8_t cls;
-    bool dirty_rest;        // after its last slot there may be something
-} tmi_medium_slab_t;
-
-typedef struct tmi_medium_slabs {
-    tmi_lock_t lock;
-    tmi_dlist_t some;        // slabs with a free slot
-    tmi_dlist_t purge_queue; // slabs with an empty one, oldest first
-    tmi_debt_t debt;
-    uint32_t nqueued;        // slabs in the purge queue; looked at without the lock
-    uint32_t nslabs, ntaken, nempty; // slabs, and slots of theirs, W4; statistics read them without the lock
-} TM_ALIGNED(TMI_CACHE_LINE) tmi_medium_slabs_t;
-
-extern tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];
-extern tmi_medium_slabs_t tmi_medium_slabs[TMI_MEDIUM_CLASSES];
 
 /* Exact for every offset inside a slab: off < 2^21, so that off * ceil(2^48 / size) >> 48 errs by less than 2^-27, and
  * size < 2^19. */

@@ -95,15 +95,7 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
     return true;
 }
 
-/* The depot: slots between magazines and slabs.
- * D1: count <= capacity <= depot_capacity; low <= count is the least count since the last trim. */
-typedef struct depot {
-    tmi_lock_t lock;
-    uint32_t count, capacity, low;
-    void **slots;
-} TM_ALIGNED(TMI_CACHE_LINE) depot_t;
-
-static depot_t depots[TMI_CLASS_COUNT];
+tmi_depot_t tmi_depots[TMI_CLASS_COUNT];
 
 enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4, ALONE_MAX = 256 }; // halves of largest magazines: twice this
 
@@ -118,7 +110,7 @@ static size_t depot_capacity(unsigned cls)
 /* Up to n slots from the depot. */
 static size_t depot_take(unsigned cls, void **out, size_t n)
 {
-    depot_t *d = &depots[cls];
+    tmi_depot_t *d = &tmi_depots[cls];
     if (tmi_load_relaxed(&d->count) == 0) // unlocked look: a miss costs a refill from slabs
         return 0;
     tmi_lock(&d->lock);
@@ -132,8 +124,8 @@ static size_t depot_take(unsigned cls, void **out, size_t n)
     return got;
 }
 
-/* Make the array hold n slots, if it may. Most depots stay small, and a whole array would be a page for each class. */
-static bool depot_reserve(depot_t *d, unsigned cls, size_t n)
+/* Make the array hold n slots, if it may. Most tmi_depots stay small, and a whole array would be a page for each class. */
+static bool depot_reserve(tmi_depot_t *d, unsigned cls, size_t n)
 {
     if (n <= d->capacity)
         return true;
@@ -154,7 +146,7 @@ static bool depot_reserve(depot_t *d, unsigned cls, size_t n)
 /* Whether the depot took the n slots: all or none. */
 static bool depot_put(unsigned cls, void *const *slots, size_t n)
 {
-    depot_t *d = &depots[cls];
+    tmi_depot_t *d = &tmi_depots[cls];
     tmi_lock(&d->lock);
     bool fits = depot_reserve(d, cls, d->count + n);
     if (fits) {
@@ -168,7 +160,7 @@ static bool depot_put(unsigned cls, void *const *slots, size_t n)
 static void trim_one(unsigned cls, bool all)
 {
     enum { BATCH = 64 };
-    depot_t *d = &depots[cls];
+    tmi_depot_t *d = &tmi_depots[cls];
     void *batch[BATCH];
     tmi_lock(&d->lock);
     size_t left = all ? (size_t)-1 : d->low, n;
@@ -186,34 +178,34 @@ static void trim_one(unsigned cls, bool all)
 void tmi_depot_trim(bool all)
 {
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        if (tmi_load_relaxed(&depots[c].count) > 0)
+        if (tmi_load_relaxed(&tmi_depots[c].count) > 0)
             trim_one(c, all);
 }
 
 void tmi_depot_init(void)
 {
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        tmi_lock_set_place(&depots[c].lock, TMI_RANK_DEPOT, c);
+        tmi_lock_set_place(&tmi_depots[c].lock, TMI_RANK_DEPOT, c);
 }
 
-size_t tmi_depot_count(unsigned cls) { return tmi_load_relaxed(&depots[cls].count); }
+size_t tmi_depot_count(unsigned cls) { return tmi_load_relaxed(&tmi_depots[cls].count); }
 
 void tmi_depot_lock_all(void)
 {
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        tmi_lock(&depots[c].lock);
+        tmi_lock(&tmi_depots[c].lock);
 }
 
 void tmi_depot_unlock_all(void)
 {
     for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
-        tmi_unlock(&depots[c].lock);
+        tmi_unlock(&tmi_depots[c].lock);
 }
 
 void tmi_depot_reset_locks(void)
 {
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        tmi_lock_reset(&depots[c].lock);
+        tmi_lock_reset(&tmi_depots[c].lock);
 }
 
 /* Take the n oldest slots out of a magazine and give them to the depot, or to the slabs. */
@@ -403,7 +395,7 @@ static bool among(void *const *from, void *const *to, const void *p)
 
 static bool in_depot(unsigned cls, const void *p)
 {
-    depot_t *d = &depots[cls];
+    tmi_depot_t *d = &tmi_depots[cls];
     tmi_lock(&d->lock);
     bool found = among(d->slots, d->slots + d->count, p);
     tmi_unlock(&d->lock);

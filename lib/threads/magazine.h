@@ -156,6 +156,16 @@ uint32_t tmi_caches_in_use(void);
 /* Slots of a class in this cache; any thread may ask, the answer is then recent. */
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
 
+/* The depot: slots between magazines and slabs. Private to this module; layout.h tells tools where it lies.
+ * D1: count <= capacity <= depot_capacity; low <= count is the least count since the last trim. */
+typedef struct tmi_depot {
+    tmi_lock_t lock;
+    uint32_t count, capacity, low;
+    void **slots;
+} TM_ALIGNED(TMI_CACHE_LINE) tmi_depot_t;
+
+extern tmi_depot_t tmi_depots[TMI_CLASS_COUNT];
+
 /* Once, before any cache is used. */
 void tmi_depot_init(void);
 size_t tmi_depot_count(unsigned cls);

@@ -7,30 +7,23 @@
 uint32_t tmi_requests;
 extern uint32_t tm_requests_ __attribute__((alias("tmi_requests"), visibility("default")));
 
-typedef struct client {
-    void (*handler)(void);
-    uint32_t every, due; // ms; every is 0 without a clock
-    int signal;          // 0: none
-    void (*at_once)(void);
-} client_t;
-
-static client_t clients[TMI_REQUESTS];
-static uint32_t serving; // 1 while a thread is at it
+tmi_request_client_t tmi_request_clients[TMI_REQUESTS];
+uint32_t tmi_request_serving;
 
 /* One of the four bytes: low address first, as a tool outside sees them. */
 static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + which; }
 
 void tmi_request_handle(tmi_request_t which, void (*handler)(void))
 {
-    tmi_store_release(&clients[which].handler, handler); // what it needs before it; pairs: serve
+    tmi_store_release(&tmi_request_clients[which].handler, handler); // what it needs before it; pairs: serve
 }
 
 void tmi_request_leave(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
 
 void tmi_request_every(tmi_request_t which, uint32_t ms)
 {
-    tmi_store_relaxed(&clients[which].due, tmi_os_now_ms() + ms); // relaxed: it paces
-    tmi_store_relaxed(&clients[which].every, ms);
+    tmi_store_relaxed(&tmi_request_clients[which].due, tmi_os_now_ms() + ms); // relaxed: it paces
+    tmi_store_relaxed(&tmi_request_clients[which].every, ms);
     if (ms > 0)
         tmi_request_leave(TMI_REQUEST_CLOCK);
 }
@@ -40,7 +33,7 @@ void tmi_request_every(tmi_request_t which, uint32_t ms)
 static void look_at_the_clock(uint32_t now)
 {
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
-        client_t *c = &clients[which];
+        tmi_request_client_t *c = &tmi_request_clients[which];
         uint32_t every = tmi_load_relaxed(&c->every), due = tmi_load_relaxed(&c->due); // relaxed: they pace
         if (every != 0 && (int32_t)(now - due) >= 0 && tmi_cas_relaxed(&c->due, &due, now + every))
             tmi_request_leave((tmi_request_t)which);
@@ -59,7 +52,7 @@ static void on_signal(int number)
 {
     int before = errno;
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++) {
-        const client_t *c = &clients[which];
+        const tmi_request_client_t *c = &tmi_request_clients[which];
         if (tmi_load_acquire(&c->signal) != number) // pairs: tmi_request_on_signal
             continue;
         if (c->at_once != NULL)
@@ -73,7 +66,7 @@ static void on_signal(int number)
 static bool is_ours(int number)
 {
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
-        if (tmi_load_relaxed(&clients[which].signal) == number) // relaxed: written by this thread
+        if (tmi_load_relaxed(&tmi_request_clients[which].signal) == number) // relaxed: written by this thread
             return true;
     return false;
 }
@@ -83,8 +76,8 @@ int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void)
     int err = number <= 0 ? EINVAL : is_ours(number) ? 0 : tmi_os_on_signal(number, on_signal);
     if (err != 0)
         return err;
-    clients[which].at_once = at_once;
-    tmi_store_release(&clients[which].signal, number); // pairs: on_signal
+    tmi_request_clients[which].at_once = at_once;
+    tmi_store_release(&tmi_request_clients[which].signal, number); // pairs: on_signal
     return 0;
 }
 
@@ -92,7 +85,7 @@ static void serve(unsigned which)
 {
     if (tmi_load_relaxed(byte_of(which)) == 0 || tmi_exchange_acq_rel(byte_of(which), (uint8_t)0) == 0)
         return;
-    void (*handler)(void) = tmi_load_acquire(&clients[which].handler);
+    void (*handler)(void) = tmi_load_acquire(&tmi_request_clients[which].handler);
     if (handler != NULL)
         handler();
 }
@@ -105,11 +98,11 @@ void tmi_request_serve(void)
     int before = errno;
     if (tmi_load_relaxed(byte_of(TMI_REQUEST_CLOCK)) != 0)
         look_at_the_clock(tmi_os_now_ms());
-    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&serving, &nobody, 1)) // pairs: the release below
+    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&tmi_request_serving, &nobody, 1)) // pairs: the release below
         return;
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
         serve(which);
-    tmi_store_release(&serving, 0);
+    tmi_store_release(&tmi_request_serving, 0);
     errno = before;
 }
 
@@ -117,5 +110,5 @@ void tmi_request_after_fork(void)
 {
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
         tmi_store_relaxed(byte_of(which), (uint8_t)0); // relaxed: the child has one thread
-    tmi_store_relaxed(&serving, 0);
+    tmi_store_relaxed(&tmi_request_serving, 0);
 }

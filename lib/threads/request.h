@@ -33,6 +33,17 @@ typedef enum tmi_request {
 extern uint32_t tmi_requests;
 _Static_assert(TMI_REQUESTS == sizeof(uint32_t), "a byte for each request");
 
+typedef struct tmi_request_client {
+    void (*handler)(void);
+    uint32_t every, due; // ms; every is 0 without a clock
+    int signal;          // 0: none
+    void (*at_once)(void);
+} tmi_request_client_t;
+
+/* Private to this module; layout.h tells tools where they lie. */
+extern tmi_request_client_t tmi_request_clients[TMI_REQUESTS];
+extern uint32_t tmi_request_serving; // 1 while a thread is at it
+
 /* What serves the request from now on. Before other threads use the heap, or once. */
 void tmi_request_handle(tmi_request_t which, void (*handler)(void));
 

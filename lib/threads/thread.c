@@ -17,7 +17,7 @@ __thread tm_pins_t_ *tmi_self_ = &tmi_nobody.pins;
 extern __thread tm_pins_t_ *tm_self_ __attribute__((alias("tmi_self_"), visibility("default")));
 
 static tmi_thread_t first; // the record of a process's first thread costs no mapping
-static tmi_thread_t *records;
+tmi_thread_t *tmi_thread_records;
 static bool observe;
 
 /* Made by a constructor, in processes that never call us too: so it lies where the dynamic linker has written a page already, beside an address. */
@@ -75,10 +75,10 @@ static void list(tmi_thread_t *t)
 {
     make_inert(t);
     tmi_pin_list(&t->pins);
-    tmi_thread_t *head = tmi_load_relaxed(&records); // relaxed: the compare-and-swap decides
+    tmi_thread_t *head = tmi_load_relaxed(&tmi_thread_records); // relaxed: the compare-and-swap decides
     do
         t->next = head;
-    while (!tmi_cas_release(&records, &head, t)); // the record before it is seen; pairs: tmi_thread_list
+    while (!tmi_cas_release(&tmi_thread_records, &head, t)); // the record before it is seen; pairs: tmi_thread_list
 }
 
 static tmi_thread_t *claim_record(void)
@@ -253,7 +253,7 @@ tmi_thread_t *tmi_thread_with_handles(void)
     return t;
 }
 
-tmi_thread_t *tmi_thread_list(void) { return tmi_load_acquire(&records); } // pairs: list
+tmi_thread_t *tmi_thread_list(void) { return tmi_load_acquire(&tmi_thread_records); } // pairs: list
 
 void tmi_thread_flush(tmi_thread_t *t)
 {
@@ -270,7 +270,7 @@ static bool in_exchange(const tmi_thread_t *t)
 void tmi_thread_reap_others(void)
 {
     tmi_store_relaxed(&tmi_thread_main_left, 0); // the thread that has forked is the child's first
-    for (tmi_thread_t *t = records; t != NULL; t = t->next) {
+    for (tmi_thread_t *t = tmi_thread_records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
         if (t == tmi_self())
             note_owner(t); // the child has numbers of its own

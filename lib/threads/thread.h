@@ -76,6 +76,7 @@ tmi_thread_t *tmi_thread_with_pins(void);
 tmi_thread_t *tmi_thread_with_handles(void);
 
 /* All records, newest first; following `next` needs no lock. */
+extern tmi_thread_t *tmi_thread_records; // by tmi_thread_list; layout.h tells tools where it lies
 tmi_thread_t *tmi_thread_list(void);
 
 /* Empty the handle caches of all threads that are not inside them just now; none without the asymmetric fence. One

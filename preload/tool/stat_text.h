@@ -1,0 +1,16 @@
+/* stat_text.h - a look as text, for tinymem stat and tinymem top. */
+#ifndef TMI_TOOL_STAT_TEXT_H
+#define TMI_TOOL_STAT_TEXT_H
+
+#include "replica.h"
+
+#include <stdio.h>
+
+/* The process and the library; what each heap holds; the classes that hold most, `most` at most, of a sheet whose rows
+ * get sorted; the rest. */
+void stat_put_head(FILE *to, const target_t *t, const tmi_sheet_t *s);
+void stat_put_heaps(FILE *to, const tmi_sheet_t *s);
+void stat_put_classes(FILE *to, tmi_sheet_t *s, size_t most);
+void stat_put_foot(FILE *to, const replica_t *r, const tmi_sheet_t *s);
+
+#endif

@@ -1,0 +1,264 @@
+"""tool.py SCRATCH - looks of the tool into processes: what it says must be what they say of themselves.
+
+Each check has a control: a figure that is off by one, or a process that is none of ours, must be noticed.
+"""
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from kit import SCRATCH, SLEEPER, TOOL, Work, on_tinymem, skip, stat_of, tap, tool
+from figures import check_busy, check_map, check_moving, check_pinned, check_quiet
+from processes import check_files, check_garbage, check_namespaces, check_no_trace, check_places, check_real
+
+
+# ---- requests --------------------------------------------------------------------------------------------------------
+
+
+def check_requests():
+    with Work(command=on_tinymem(sys.executable, "-c", SLEEPER)) as w:
+        status, out, _ = tool("trim", "--wait", "20", w.pid)
+        tap(
+            status == 0 and out.startswith("left, and not served within 20 ms"),
+            "a program that sleeps serves a request later",
+            out,
+        )
+        before = stat_of(w.pid)
+        w.ask("go on")
+        after = stat_of(w.pid)
+        tap(after["purged"] - before["purged"] > before["heaps"]["raw"]["empty"] // 2, "and then it has", before, after)
+    with Work("work", "churn") as w:
+        w.ask("work")
+        status, out, err = tool("trim", w.pid)
+        tap(status == 0 and out.startswith("served: "), "a busy program serves it at once", out, err)
+        status, out, err = tool("profile", w.pid)
+        tap(
+            (status == 1 and "keeps no profile" in err) or out.startswith("served: "),
+            "a profile is asked for in the same way, or refused in a line",
+            status,
+            out,
+            err,
+        )
+    with Work("handles") as w:
+        out = tool("trim", "--wait", "0", w.pid)[1]
+        tap(out.startswith(("left", "nothing to give back")), "a heap that is not used has nothing to give back", out)
+
+
+# ---- doctor, top -----------------------------------------------------------------------------------------------------
+
+
+def check_doctor():
+    def says(pid, found, what, text):
+        status, out, err = tool("doctor", pid)
+        return status == 0 and any(
+            line.startswith(f"  {found:4}  {what:18} ") and text in line for line in out.splitlines()
+        )
+
+    for program in ("work", "archive"):
+        with Work(program, options="purge_keep:7" if program == "work" else "") as w:
+            w.ask("work")
+            tap(
+                says(w.pid, "ok", "malloc", "serves malloc"),
+                f"doctor: {program}: tinymem serves malloc",
+                tool("doctor", w.pid),
+            )
+            if program == "work":
+                tap(
+                    says(w.pid, "ok", "options", "purge_keep:7 - "),
+                    "doctor: the options that are not the default",
+                    tool("doctor", w.pid),
+                )
+    with Work("static") as w:
+        tap(
+            says(w.pid, "ok", "linking", "tinymem is linked in"),
+            "doctor: a static program that has it",
+            tool("doctor", w.pid),
+        )
+    with Work("handles") as w:
+        tap(
+            says(w.pid, "warn", "malloc", "not tinymem"),
+            "doctor: beside the movable heap alone malloc is libc's",
+            tool("doctor", w.pid),
+        )
+    with Work(command=(sys.executable, "-c", SLEEPER)) as w:
+        tap(
+            says(w.pid, "warn", "tinymem", "not there") and says(w.pid, "warn", "malloc", "libc.so.6"),
+            "doctor: a process without tinymem",
+            tool("doctor", w.pid),
+        )
+
+
+def in_terminal(words, act, rows=30, columns=100):
+    """Run the tool on a terminal; act(write, read) talks to it. Its exit status, and all that it has written."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    before = termios.tcgetattr(child)
+    process = subprocess.Popen(
+        [TOOL, *map(str, words)], stdin=child, stdout=child, stderr=child, start_new_session=True
+    )
+    seen = b""
+
+    def read(wanted):
+        nonlocal seen
+        end = time.monotonic() + 30
+        while wanted not in seen and time.monotonic() < end and select.select([parent], [], [], 1)[0]:
+            seen += os.read(parent, 65536)
+
+    act(lambda data: os.write(parent, data), read)
+    end = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < end:
+        if select.select([parent], [], [], 0.1)[0]:
+            seen += os.read(parent, 65536)
+    process.kill()
+    while select.select([parent], [], [], 0)[0]:
+        seen += os.read(parent, 65536)
+    same = termios.tcgetattr(child) == before
+    os.close(parent)
+    os.close(child)
+    return process.wait(), seen.decode(errors="replace"), same
+
+
+def check_top():
+    with Work("work", "churn") as w:
+        w.ask("work")
+        status, out, err = tool("top", "--count", 3, "--interval", 0.05, w.pid)
+        tap(
+            status == 0 and out.count("compaction moved") == 3 and "\033" not in out,
+            "top --count 3 without a terminal is three looks",
+            status,
+            out,
+            err,
+        )
+
+        def press_q(write, read):
+            read(b"compaction moved")
+            write(b"q")
+
+        status, seen, same = in_terminal(["top", "--interval", 5, w.pid], press_q)
+        screen = seen.split("\033[H", 1)[-1].split("\033[J", 1)[0]
+        tap(
+            status == 0 and seen.endswith("\033[?1049l") and same,
+            "top: q ends it, and the terminal is as it was",
+            status,
+            seen[-200:],
+        )
+        lines = [line.replace("\033[K", "").rstrip("\r") for line in screen.split("\n")]
+        tap(
+            len(lines) <= 30 and all(len(line) <= 100 for line in lines),
+            "top: a look fits the terminal",
+            len(lines),
+            *lines,
+        )
+
+        def end_the_process(write, read):
+            read(b"compaction moved")
+            w.process.kill()
+            w.process.wait()
+
+        status, seen, same = in_terminal(["top", "--interval", 0.1, w.pid], end_the_process)
+        tap(
+            status == 1 and f"process {w.pid} has ended" in seen and "\033[?1049l" in seen and same,
+            "top: the end of the process is told on the terminal as it was",
+            status,
+            seen[-300:],
+        )
+    tap(tool("top", "--interval", "0", "1")[0] == 2, "top: no interval is wrong usage")
+
+
+def check_refusals():
+    def refused(name, status_wanted, text, *words, command=()):
+        status, out, err = tool(*words, command=command)
+        good = (
+            status == status_wanted and out == "" and text in err and err.count("\n") == 1 and err.startswith("tinymem")
+        )
+        tap(good, "refused in one line: " + name, status, out, err)
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    refused("no such process", 1, f"there is no process {gone.pid}", "stat", gone.pid)
+    zombie = subprocess.Popen(["true"])
+    time.sleep(0.2)
+    refused("a process that has ended", 1, f"process {zombie.pid} has ended", "stat", zombie.pid)
+    zombie.wait()
+    refused("a number that is none", 2, "is not a process number", "stat", "12x")
+    refused("no number", 2, "a process number is missing", "stat")
+    refused("a word too many", 2, "one word too many", "stat", "1", "2")
+    refused("a program of another malloc", 1, "does not run on tinymem", "stat", os.getpid())
+    if os.geteuid() == 0 and os.path.exists("/proc/2/comm"):
+        refused("a thread of the kernel", 1, "a thread of the kernel", "stat", 2)
+    refused("a count of none", 2, "--count takes 1 or more", "top", "--count", "0", os.getpid())
+    refused("two texts for one output", 2, "both want the output", "map", "--json", "--html", "-", os.getpid())
+    refused("a colour that is none", 2, "--color takes", "map", "--color", "red", os.getpid())
+    with Work("stripped") as w:
+        refused("a stripped static program", 1, "does not run on tinymem", "stat", w.pid)
+    with Work("work") as w:
+        refused(
+            "a library that is not there",
+            1,
+            'no tinymem in a file with "/no/such/" in its path',
+            "stat",
+            "--library",
+            "/no/such/",
+            w.pid,
+        )
+        if os.geteuid() == 0:
+            user = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+            os.chmod(SCRATCH, 0o755)
+            refused("another user's process", 1, "no right to look into process", "stat", w.pid, command=user)
+        else:
+            skip("refused in one line: another user's process", "only root can become another user")
+    check_layout(refused)
+
+
+def check_layout(refused):
+    """The same library with one number changed, the version or the stamp, is not read."""
+    library = os.path.join(SCRATCH, "libtinymem.so.0")
+    with open(library, "rb") as f:
+        whole = f.read()
+    at = whole.index(b"tinymem\0\1\0\0\0")
+    for name, offset, text in (
+        ("another layout", 8, "in layout 2"),
+        ("records of other sizes", None, "was built otherwise"),
+    ):
+        changed = bytearray(whole)
+        if offset is not None:
+            changed[at + offset] = 2
+        else:
+            facts = at + int.from_bytes(whole[at + 16 : at + 20], "little", signed=True)
+            changed[facts] ^= 1
+        folder = os.path.join(SCRATCH, "changed" + str(offset))
+        os.mkdir(folder)
+        with open(os.path.join(folder, "libtinymem.so.0"), "wb") as f:
+            f.write(changed)
+        with Work("work", command=("env", "LD_LIBRARY_PATH=" + folder)) as w:
+            refused(name, 1, text, "stat", w.pid)
+
+
+def main():
+    check_quiet("work", "libtinymem.so")
+    check_quiet("handles", "libtinymem-handles.so")
+    check_quiet("archive", "libtinymem.a")
+    check_quiet("static", "libtinymem.a in a static program")
+    check_map("work", "libtinymem.so")
+    check_map("static", "a static program")
+    check_pinned()
+    check_requests()
+    check_doctor()
+    check_top()
+    check_no_trace()
+    check_real()
+    check_moving()
+    check_garbage()
+    check_busy()
+    check_places()
+    check_files()
+    check_namespaces()
+    check_refusals()
+
+
+main()
