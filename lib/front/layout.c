@@ -8,6 +8,7 @@
 #include "host/os.h"
 #include "motion/compact.h"
 #include "stores/medium.h"
+#include "stores/mixed.h"
 #include "stores/movable.h"
 #include "stores/raw.h"
 #include "threads/request.h"

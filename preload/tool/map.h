@@ -21,7 +21,7 @@ enum { CELL_PURGED = 'p', CELL_EMPTY = 'e', CELL_BOOKS = 'b' };
 
 typedef struct map_row {
     const part_t *part;
-    size_t size, slots, taken, cached_blocks, pinned; // size of a slot; counts
+    size_t size, slots, taken, cached_blocks, pinned; // size of a slot (mixed: 0, and blocks of several); counts
     size_t bytes, live, cached, stranded, slack, books, empty, purged;
     size_t huge;               // bytes in huge pages, or MAP_UNKNOWN
     char cells[MAP_CELLS + 1]; // pages of a slab, ended by 0

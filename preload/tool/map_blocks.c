@@ -7,6 +7,16 @@
 
 enum { AT_ONCE = 4096 };
 
+static void count_block(map_t *m, uintptr_t p)
+{
+    map_row_t *r = map_row_at(m, p);
+    if (r == NULL)
+        return;
+    r->cached_blocks++;
+    if (r->part->kind == PART_MIXED)
+        r->cached += tmi_mixed_length(r->part->record, tmi_mixed_index((const void *)p)) << TMI_MIXED_SHIFT;
+}
+
 /* Pointers that lie in the process, one after the other. */
 static void count_pointers(map_t *m, uintptr_t from, size_t n)
 {
@@ -14,11 +24,8 @@ static void count_pointers(map_t *m, uintptr_t from, size_t n)
     for (size_t done = 0; done < n; done += AT_ONCE) {
         size_t some = tmi_min(AT_ONCE, n - done);
         (void)target_read(m->t, from + done * sizeof(uintptr_t), pointers, some * sizeof(uintptr_t));
-        for (size_t i = 0; i < some; i++) {
-            map_row_t *r = map_row_at(m, pointers[i]);
-            if (r != NULL)
-                r->cached_blocks++;
-        }
+        for (size_t i = 0; i < some; i++)
+            count_block(m, pointers[i]);
     }
 }
 

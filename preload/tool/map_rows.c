@@ -22,8 +22,9 @@ const char *map_heap(const map_row_t *r)
 const char *map_kind(const map_row_t *r)
 {
     static const char *const names[] = {
-        [PART_RAW] = "small",           [PART_MEDIUM] = "medium", [PART_LARGE] = "large", [PART_MOVABLE] = "small",
-        [PART_MOVABLE_LARGE] = "large", [PART_DIRTY] = "free",    [PART_CLEAN] = "free",  [PART_UNKNOWN] = "unknown"};
+        [PART_RAW] = "small",     [PART_MEDIUM] = "medium",       [PART_MIXED] = "mixed", [PART_LARGE] = "large",
+        [PART_MOVABLE] = "small", [PART_MOVABLE_LARGE] = "large", [PART_DIRTY] = "free",  [PART_CLEAN] = "free",
+        [PART_UNKNOWN] = "unknown"};
     return names[r->part->kind];
 }
 
@@ -121,6 +122,25 @@ static void divide_medium(map_row_t *r, const tmi_medium_slab_t *s)
         r->cells[i] = !(s->free >> i & 1) ? 8 : s->touched >> i & 1 ? CELL_EMPTY : CELL_PURGED;
 }
 
+/* Blocks of any size: bytes count, not slots. */
+static void divide_mixed(map_row_t *r, const tmi_mixed_slab_t *s)
+{
+    size_t n = tmi_granules_of_page(), page = tmi_os_page_size;
+    r->taken = s->nblocks;
+    r->empty = tmi_popcount(s->touched & s->empty) * page;
+    r->purged = r->bytes - tmi_popcount(s->touched) * page;
+    r->live = r->bytes - r->purged - ((size_t)s->nfree << TMI_MIXED_SHIFT); // cached blocks, too, until they are known
+    r->stranded = tmi_popcount(s->touched & ~s->empty) * page;
+    for (unsigned i = 0; i < tmi_min(r->bytes >> tmi_os_page_shift, MAP_CELLS); i++) {
+        size_t taken = 0;
+        for (size_t g = i * n; g < (i + 1) * n; g++)
+            taken += tmi_granule(s->used, g);
+        bool there = s->touched >> i & 1, empty = s->empty >> i & 1;
+        char full = (char)tmi_max((taken * 8 + n / 2) / n, 1);
+        r->cells[i] = (char)(!there ? CELL_PURGED : empty ? CELL_EMPTY : full);
+    }
+}
+
 static void divide_large(map_row_t *r)
 {
     size_t slack = (size_t)r->part->span->slack << tmi_os_page_shift;
@@ -139,6 +159,7 @@ static void divide_row(map_row_t *r)
     case PART_RAW: divide_raw(r, p->record); break;
     case PART_MOVABLE: divide_movable(r, p->record); break;
     case PART_MEDIUM: divide_medium(r, p->record); break;
+    case PART_MIXED: divide_mixed(r, p->record); break;
     case PART_LARGE:
     case PART_MOVABLE_LARGE: divide_large(r); break;
     case PART_DIRTY: r->empty = tmi_min(p->span->bytes, r->bytes); // fall through
@@ -152,8 +173,13 @@ static void finish_row(map_row_t *r)
     bool large = r->part->kind == PART_LARGE || r->part->kind == PART_MOVABLE_LARGE;
     size_t used = r->stranded;
     r->cached_blocks = tmi_min(r->cached_blocks, r->taken);
-    r->cached = r->cached_blocks * r->size;
-    r->live = large ? used : map_live_blocks(r) * r->size;
+    if (r->part->kind == PART_MIXED) {
+        r->cached = tmi_min(r->cached, r->live);
+        r->live -= r->cached;
+    } else {
+        r->cached = r->cached_blocks * r->size;
+        r->live = large ? used : map_live_blocks(r) * r->size;
+    }
     size_t known = r->live + r->cached + r->books + (large ? 0 : r->slack);
     r->stranded = used > known ? used - known : 0;
 }

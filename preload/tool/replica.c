@@ -116,6 +116,7 @@ static bool enter_variables(const char *from)
         let_go(&tmi_medium_slabs[c].lock, &held);
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
         let_go(&tmi_mslabs[c].lock, &held);
+    let_go(&tmi_mixed.lock, &held);
     let_go(&tmi_space_lock, &held);
     return held;
 }

@@ -17,6 +17,7 @@
 #include "front/stats_impl.h"
 #include "space/segment.h"
 #include "stores/medium_impl.h"
+#include "stores/mixed_impl.h"
 #include "stores/movable.h"
 #include "stores/raw.h"
 #include "target.h"
@@ -26,6 +27,7 @@
 typedef enum part_kind {
     PART_RAW,
     PART_MEDIUM,
+    PART_MIXED,
     PART_LARGE,
     PART_MOVABLE,
     PART_MOVABLE_LARGE,
@@ -38,8 +40,7 @@ typedef struct part {
     uintptr_t address;
     size_t nunits;
     tmi_span_t *span; // of its first unit
-    const void
-        *record; // of a slab: tmi_slab_t, tmi_medium_slab_t or tmi_mslab_t; NULL of others, and when it was left out
+    const void *record; // of a slab, of the type of its kind; NULL of others, and when it was left out
     part_kind_t kind;
     unsigned cls;
 } part_t;

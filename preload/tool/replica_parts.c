@@ -34,6 +34,8 @@ static void classify(part_t *p)
         p->cls = mcls;
     } else if (cls == TMI_CLASS_MEDIUM) {
         p->kind = PART_MEDIUM;
+    } else if (cls == TMI_CLASS_MIXED) {
+        p->kind = PART_MIXED;
     } else if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST) {
         p->kind = PART_RAW;
         p->cls = cls;
@@ -47,6 +49,7 @@ static size_t record_bytes(const part_t *p)
     case PART_RAW: return sizeof(tmi_slab_t) + tmi_slab_words(&tmi_classes[p->cls]) * sizeof(uint64_t);
     case PART_MOVABLE: return sizeof(tmi_mslab_t) + tmi_mslab_words(&tmi_mclasses[p->cls]) * sizeof(uint64_t);
     case PART_MEDIUM: return sizeof(tmi_medium_slab_t);
+    case PART_MIXED: return sizeof(tmi_mixed_slab_t);
     default: return 0;
     }
 }
@@ -70,12 +73,18 @@ static bool medium_fits(const part_t *p, const tmi_medium_slab_t *s)
            ((s->free | s->touched) & ~tmi_low_bits(tmi_medium_info[s->cls].slots)) == 0;
 }
 
+static bool mixed_fits(const part_t *p, const tmi_mixed_slab_t *s)
+{
+    return (uintptr_t)s->base == p->address && popcount_of(s->used, TMI_MIXED_WORDS) + s->nfree == TMI_MIXED_GRANULES;
+}
+
 static bool fits(const part_t *p, const void *record)
 {
     switch (p->kind) {
     case PART_RAW: return raw_fits(p, record);
     case PART_MOVABLE: return movable_fits(p, record);
     case PART_MEDIUM: return medium_fits(p, record);
+    case PART_MIXED: return mixed_fits(p, record);
     default: return false;
     }
 }

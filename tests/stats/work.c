@@ -50,6 +50,22 @@ static void work(void)
             tm_free(object[i]);
 }
 
+/* Phases of other sizes, of which one block in fifty survives: blocks between survivors, in mixed slabs. */
+static void mix(void)
+{
+    enum { SURVIVORS_ONE_IN = 50 };
+    static void *phase[(24 << 20) / 32];
+    static const size_t sizes[] = {32, 192, 1024, 64};
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        size_t n = sizeof phase / sizeof phase[0] * 32 / sizes[k];
+        for (size_t i = 0; i < n; i++)
+            phase[i] = written(sizes[k]);
+        for (size_t i = 0; i < n; i++)
+            if (i * 7919 % SURVIVORS_ONE_IN != 0)
+                free(phase[i]);
+    }
+}
+
 /* Slow paths without an end. */
 static void *churn(void *unused)
 {
@@ -108,6 +124,8 @@ static int answer(void)
             (void)malloc_info(0, stdout), (void)fflush(stdout);
         else if (strcmp(line, "work\n") == 0)
             work(), (void)puts("done"), (void)fflush(stdout);
+        else if (strcmp(line, "mix\n") == 0)
+            mix(), (void)puts("done"), (void)fflush(stdout);
     }
     return 0;
 }

@@ -46,6 +46,27 @@ def check_quiet(program, name):
         tap(status == 0 and err == "" and len(out.splitlines()) <= 30, f"{name}: the text is one screen", out, err)
 
 
+def check_mixed():
+    """Slabs that blocks of several sizes share: their rows hold what statistics count with the sizes."""
+    with Work("work") as w:
+        w.ask("mix")
+        theirs, ours, look = quiet(w)
+        wrong = differences(theirs, ours)
+        mixed = [c for c in theirs["classes"] if c["kind"] == "mixed"]
+        tap(wrong == [] and look.get("steady"), "mixed slabs: all classes and sums are equal", look, *wrong)
+        tap(len(mixed) == 1 and mixed[0]["slabs"] > 10, "control: there are some", mixed)
+        figures, seen = quiet_map(w)
+        rows = [r for r in seen["rows"] if r["heap"] == "raw"]
+        sums = {a: sum(r[a] for r in rows) for a in ADDENDS + ["live_blocks", "cached_blocks"]}
+        raw = figures["heaps"]["raw"]
+        tap(sums == {a: raw[a] for a in sums}, "mixed slabs: the rows of the map sum up to the heap", sums, raw)
+        mixed = [r for r in rows if r["kind"] == "mixed"]
+        whole = all(sum(r[a] for a in ADDENDS) + r["purged"] == r["bytes"] and r["live_blocks"] > 0 for r in mixed)
+        tap(whole and len(mixed) > 10, f"and each of {len(mixed)} to its bytes", *mixed)
+        head = next((line for line in tool("map", w.pid)[1].splitlines() if line.startswith("raw mixed: ")), "")
+        tap(head.startswith(f"raw mixed: {len(mixed)} rows, "), "the text counts them", head)
+
+
 def check_busy():
     looks, torn, repeated, unsteady, wrong = 400 if FULL else 150, 0, 0, 0, []
     with Work("work", "churn") as w:
@@ -69,11 +90,19 @@ def check_busy():
 
 
 def map_faults(rows, classes):
-    """How the sums of rows differ from the classes of statistics."""
+    """How the sums of rows differ from the classes of statistics. Blocks in mixed slabs are in rows of these, and in
+    statistics with the others of their sizes: then blocks are compared in the sum."""
     faults = []
+    blocks = ["live_blocks", "cached_blocks", "live", "cached"]
+    shared = {("raw", "small"), ("raw", "mixed")} if any(c["kind"] == "mixed" for c in classes) else set()
+    for figure in blocks:
+        of = [sum(x[figure] for x in xs if (x["heap"], x["kind"]) in shared) for xs in (rows, classes)]
+        if of[0] != of[1]:
+            faults.append(("small and mixed", figure, *of))
     for c in classes:
         mine = [r for r in rows if (r["heap"], r["kind"]) == (c["heap"], c["kind"]) and c["size"] in (0, r["size"])]
-        for figure in ["live_blocks", "cached_blocks"] + ADDENDS:
+        here = (c["heap"], c["kind"]) in shared
+        for figure in ["stranded", "slack", "books", "empty"] + ([] if here else blocks):
             if sum(r[figure] for r in mine) != c[figure]:
                 faults.append((c["heap"], c["kind"], c["size"], figure, sum(r[figure] for r in mine), c[figure]))
         if c["kind"] != "large" and len(mine) != c["slabs"]:
@@ -113,8 +142,11 @@ def check_map(program, name):
         )
         next(r for r in seen["rows"] if r["kind"] == "small")["live"] += 16
         tap(map_faults(seen["rows"], figures["classes"]) != [], f"control: {name}: a slot more is noticed")
-        text = tool("map", w.pid)[1]
-        lines = [line for line in text.splitlines() if line.startswith("  ")]
+        for _ in range(20):  # what is free may go meanwhile
+            text, seen = tool("map", w.pid)[1], quiet_map(w)[1]
+            lines = [line for line in text.splitlines() if line.startswith("  ")]
+            if len(lines) == len(seen["rows"]):
+                break
         tap(
             len(lines) == len(seen["rows"]) and "\033" not in text,
             f"{name}: the text has a line for each row, without colours",

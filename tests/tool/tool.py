@@ -13,7 +13,7 @@ import termios
 import time
 
 from kit import SCRATCH, SLEEPER, TOOL, Work, on_tinymem, skip, stat_of, tap, tool
-from figures import check_busy, check_map, check_moving, check_pinned, check_quiet
+from figures import check_busy, check_map, check_mixed, check_moving, check_pinned, check_quiet
 from processes import check_files, check_garbage, check_namespaces, check_no_trace, check_places, check_real
 
 
@@ -246,6 +246,7 @@ def main():
     check_quiet("static", "libtinymem.a in a static program")
     check_map("work", "libtinymem.so")
     check_map("static", "a static program")
+    check_mixed()
     check_pinned()
     check_requests()
     check_doctor()
