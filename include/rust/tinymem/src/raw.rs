@@ -1,0 +1,78 @@
+//! Handles as numbers, and what must be undone when a frame is left, by a panic too.
+
+use crate::error::AllocError;
+use crate::sys;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// The largest alignment that objects may have: 2 MiB.
+pub const MAX_ALIGN: usize = 2 << 20;
+
+/// What the library aligns every object to.
+const EASY_ALIGN: usize = 16;
+
+/// A new object, contents undefined.
+pub(crate) fn allocate(align: usize, size: usize) -> Result<u64, AllocError> {
+    if align > MAX_ALIGN {
+        return Err(AllocError::Alignment);
+    }
+    // SAFETY: neither call has demands; align is a power of two.
+    let bits = unsafe {
+        if align <= EASY_ALIGN {
+            sys::tm_alloc(size)
+        } else {
+            sys::tm_alloc_aligned(align, size)
+        }
+    };
+    if bits == 0 {
+        Err(AllocError::OutOfMemory)
+    } else {
+        Ok(bits)
+    }
+}
+
+/// A pin that ends with the frame. It must end on the thread that began it, so it is neither `Send` nor `Sync`.
+pub(crate) struct RawPin {
+    bits: u64,
+    _thread: PhantomData<*mut ()>,
+}
+
+impl RawPin {
+    /// # Safety
+    /// The handle is live, and stays so until the pin ends.
+    #[inline]
+    pub unsafe fn new(bits: u64) -> (RawPin, NonNull<u8>) {
+        let address = sys::tm_pin(bits);
+        (RawPin { bits, _thread: PhantomData }, NonNull::new_unchecked(address.cast()))
+    }
+}
+
+impl Drop for RawPin {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: `new` has pinned it, on this thread.
+        unsafe { sys::tm_unpin(self.bits) }
+    }
+}
+
+/// Frees an object when the frame is left. The value in it is not dropped.
+pub(crate) struct FreeAtEnd(pub u64);
+
+impl Drop for FreeAtEnd {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: whoever makes one owns the object, and lets nobody else free it.
+        unsafe { sys::tm_free(self.0) }
+    }
+}
+
+/// `p` with another address; the length or the table of functions that it may carry stay.
+#[inline]
+pub(crate) fn with_address<T: ?Sized>(p: NonNull<T>, address: NonNull<u8>) -> NonNull<T> {
+    let mut p = p.as_ptr();
+    // SAFETY: a pointer begins with its address, whatever else it has. The address is not null.
+    unsafe {
+        *(&mut p as *mut *mut T).cast::<*mut u8>() = address.as_ptr();
+        NonNull::new_unchecked(p)
+    }
+}
