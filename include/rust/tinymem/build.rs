@@ -1,6 +1,9 @@
-//! Finds the library: in `TINYMEM_LIB_DIR`, or where pkg-config says that it is installed.
+//! Finds the library: in `TINYMEM_LIB_DIR`, in the checkout that this crate is part of, or where pkg-config says that
+//! it is installed.
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,8 +18,13 @@ fn main() {
     let name = if feature("MALLOC") { "tinymem" } else { "tinymem-handles" };
     let suffix = if feature("STATIC") { "a" } else { "so" };
     let file = format!("lib{}.{}", name, suffix);
-    let dir = from_environment(&file).unwrap_or_else(|| from_pkg_config(name, &file));
+    let dir = from_environment(&file)
+        .or_else(|| from_checkout(&file))
+        .unwrap_or_else(|| from_pkg_config(name, &file));
     println!("cargo:rerun-if-changed={}", dir.join(&file).display());
+    if !feature("STATIC") {
+        link_beside(&dir, &file);
+    }
     println!("cargo:rustc-link-search=native={}", dir.display());
     println!("cargo:libdir={}", dir.display());
     if feature("STATIC") {
@@ -41,6 +49,34 @@ fn from_environment(file: &str) -> Option<PathBuf> {
         fail(&format!("TINYMEM_LIB_DIR is {}, and there is no {} in it", dir.display(), file));
     }
     Some(dir.to_path_buf())
+}
+
+/// In a checkout, the library that was built there.
+fn from_checkout(file: &str) -> Option<PathBuf> {
+    let crate_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?);
+    let dir = crate_dir.ancestors().nth(3)?.join("build/release");
+    let ours = crate_dir.ends_with("include/rust/tinymem") && dir.join(file).exists();
+    ours.then(|| dir)
+}
+
+/// Links to the shared library in cargo's directory, which `cargo run` and `cargo test` show to the loader. A program
+/// that is started in another way finds the library where the loader looks, or in LD_LIBRARY_PATH.
+fn link_beside(dir: &Path, file: &str) {
+    let out = match env::var_os("OUT_DIR") {
+        Some(out) => PathBuf::from(out),
+        None => return,
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for name in entries.map(|entry| entry.file_name()) {
+        if name.to_string_lossy().starts_with(file) {
+            let link = out.join(&name);
+            let _ = fs::remove_file(&link);
+            if symlink(dir.join(&name), &link).is_err() {
+                return; // then LD_LIBRARY_PATH must say it
+            }
+        }
+    }
+    println!("cargo:rustc-link-search=native={}", out.display());
 }
 
 fn from_pkg_config(name: &str, file: &str) -> PathBuf {

@@ -51,10 +51,10 @@
 //!
 //! # Linking
 //!
-//! The build script looks in `TINYMEM_LIB_DIR`, an absolute path, and then asks pkg-config. Features: `static` links
-//! the archive. `malloc` (default) links libtinymem, which serves `malloc` too, and has the global allocator; without
-//! it libtinymem-handles is linked, and malloc stays as it is. `std` (default) adds what needs the standard library;
-//! without it the crate needs `core` only.
+//! The build script looks in `TINYMEM_LIB_DIR`, an absolute path, then in the checkout that the crate is part of, and
+//! then asks pkg-config. Features: `static` links the archive. `malloc` (default) links libtinymem, which serves
+//! `malloc` too, and has the global allocator; without it libtinymem-handles is linked, and malloc stays as it is.
+//! `std` (default) adds what needs the standard library; without it the crate needs `core` only.
 
 #![no_std]
 #![deny(missing_docs)]

@@ -58,7 +58,8 @@ fn in_a_constructor_of_a_slice() {
 
 #[test]
 fn in_an_iterator() {
-    panics(|| drop((0..100).map(|i| if i == 70 { panic!("next") } else { Value::new(false) }).collect::<Handle<[_]>>()));
+    let next = |i| if i == 70 { panic!("next") } else { Value::new(false) };
+    panics(|| drop((0..100).map(next).collect::<Handle<[_]>>()));
 }
 
 #[test]
