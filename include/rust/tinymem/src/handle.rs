@@ -262,8 +262,6 @@ macro_rules! unsize {
         let raw = $crate::Handle::into_raw($handle);
         let raw: *mut $type = raw;
         // SAFETY: a coercion of a pointer keeps its address, and the type of the value that it is to.
-        unsafe {
-            $crate::Handle::<$type>::from_raw(raw)
-        }
+        unsafe { $crate::Handle::from_raw(raw) }
     }};
 }

@@ -8,6 +8,7 @@ use crate::scope::Scope;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::num::NonZeroU32;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A [`Handle`] of 4 bytes, for lists and trees of many small nodes. `Option<Handle32<T>>` is 4 bytes too.
@@ -24,7 +25,7 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 /// assert_eq!(list.pin().value, 2);
 /// ```
 pub struct Handle32<T> {
-    name: Ref<T>,
+    index: NonZeroU32,
     _owns: PhantomData<T>,
 }
 
@@ -57,21 +58,21 @@ impl<T> Handle32<T> {
     #[inline]
     fn handle(&self) -> ManuallyDrop<Handle<T>> {
         // SAFETY: live, since this owns it, and not dropped twice.
-        unsafe { ManuallyDrop::new(self.name.into_handle()) }
+        unsafe { ManuallyDrop::new(self.to_ref().into_handle()) }
     }
 
     /// As [`Handle::pin`].
     #[inline]
     pub fn pin(&self) -> Pinned<'_, T> {
         // SAFETY: the guard borrows the owner.
-        unsafe { self.name.pin() }
+        unsafe { self.to_ref().pin() }
     }
 
     /// As [`Handle::pin_mut`].
     #[inline]
     pub fn pin_mut(&mut self) -> PinnedMut<'_, T> {
         // SAFETY: the guard borrows the owner mutably.
-        unsafe { self.name.pin_mut() }
+        unsafe { self.to_ref().pin_mut() }
     }
 
     /// As [`Handle::with`].
@@ -90,7 +91,7 @@ impl<T> Handle32<T> {
     #[inline]
     pub fn get_in<'s>(&'s self, scope: &'s Scope) -> &'s T {
         // SAFETY: alive and not borrowed mutably for 's, since this is borrowed.
-        unsafe { scope.get_ref(self.name) }
+        unsafe { scope.get_ref(self.to_ref()) }
     }
 
     /// Moves the value out and frees the object.
@@ -101,7 +102,7 @@ impl<T> Handle32<T> {
     /// A copyable name of the object, which does not keep it alive.
     #[inline]
     pub fn to_ref(&self) -> Ref<T> {
-        self.name
+        Ref::new(self.index)
     }
 }
 
@@ -115,7 +116,7 @@ impl<T> Drop for Handle32<T> {
 impl<T> From<Handle<T>> for Handle32<T> {
     #[inline]
     fn from(handle: Handle<T>) -> Self {
-        Handle32 { name: ManuallyDrop::new(handle).to_ref(), _owns: PhantomData }
+        Handle32 { index: ManuallyDrop::new(handle).to_ref().index(), _owns: PhantomData }
     }
 }
 

@@ -46,8 +46,9 @@
 //! # Panics and leaks
 //!
 //! A constructor or a destructor that panics leaves no pin behind, and its memory is freed. A guard that is forgotten
-//! (`mem::forget`) leaves its object pinned: to drop the handle then on the same thread ends the program with a
-//! message, and so does the end of the thread, unless it is the program's first.
+//! (`mem::forget`, or a thread-local variable) leaves its object pinned: to drop the handle then on the same thread
+//! ends the program with a message, and so does the end of the thread, unless it is the program's first. This keeps
+//! references good that were taken from the guard and that other threads may still use.
 //!
 //! # Linking
 //!

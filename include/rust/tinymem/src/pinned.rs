@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 /// A pinned object, from [`Handle::pin`](crate::Handle::pin). It can be moved again when the guard is dropped.
 ///
 /// Pins should be short: what is pinned cannot make room. A guard is not `Send`, since a pin ends on the thread that
-/// began it; [`Locked`] is the guard that may go to another thread.
+/// began it; [`Locked`] is the guard that may go to another thread, or into a thread-local variable.
 pub struct Pinned<'a, T: ?Sized> {
     value: NonNull<T>,
     pin: RawPin,

@@ -1,6 +1,6 @@
 //! Handles as numbers, and what must be undone when a frame is left, by a panic too.
 
-use crate::error::AllocError;
+use crate::error::{failed, AllocError};
 use crate::sys;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -40,10 +40,15 @@ pub(crate) struct RawPin {
 impl RawPin {
     /// # Safety
     /// The handle is live, and stays so until the pin ends.
+    ///
+    /// # Panics
+    /// Without memory to note the pin: the thread's first one, or one of thousands at a time.
     #[inline]
     pub unsafe fn new(bits: u64) -> (RawPin, NonNull<u8>) {
-        let address = sys::tm_pin(bits);
-        (RawPin { bits, _thread: PhantomData }, NonNull::new_unchecked(address.cast()))
+        match NonNull::new(sys::tm_pin(bits).cast()) {
+            Some(address) => (RawPin { bits, _thread: PhantomData }, address),
+            None => failed(AllocError::OutOfMemory), // and nothing is pinned
+        }
     }
 }
 

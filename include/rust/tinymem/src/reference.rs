@@ -28,7 +28,8 @@ use core::num::NonZeroU32;
 /// ```
 pub struct Ref<T> {
     index: NonZeroU32,
-    _names: PhantomData<*const T>,
+    /// Invariant: a value may be replaced through a reference.
+    _names: PhantomData<*mut T>,
 }
 
 // SAFETY: a reference is a number. To follow it is unsafe, and the caller then answers for the thread on which it is
@@ -43,11 +44,17 @@ impl<T> Ref<T> {
         Ref { index, _names: PhantomData }
     }
 
+    #[inline]
+    pub(crate) fn index(self) -> NonZeroU32 {
+        self.index
+    }
+
     /// Pins the object.
     ///
     /// # Safety
-    /// The object that the reference was made from is alive and stays so for `'a`, its value is borrowed mutably by
-    /// nobody for `'a`, and the thread may have a `&T` of it: it is the owner's thread, or `T` is `Sync`.
+    /// The object that the reference was made from is alive and stays so for `'a`, and its value is borrowed mutably by
+    /// nobody for `'a`. The thread may have a `&T` of it: it is the owner's thread, or `T` is `Sync` and whatever
+    /// handed the reference over has ordered the threads (a channel, a lock, a release that was acquired).
     #[inline]
     pub unsafe fn pin<'a>(self) -> Pinned<'a, T> {
         let (pin, address) = RawPin::new(sys::tm_from_ref(self.to_bits()));
@@ -57,8 +64,9 @@ impl<T> Ref<T> {
     /// As [`pin`](Ref::pin), for changes.
     ///
     /// # Safety
-    /// The object that the reference was made from is alive and stays so for `'a`, its value is borrowed by nobody else
-    /// for `'a`, and the thread may have a `&mut T` of it: it is the owner's thread, or `T` is `Send`.
+    /// The object that the reference was made from is alive and stays so for `'a`, and its value is borrowed by nobody
+    /// else for `'a`. The thread may have a `&mut T` of it: it is the owner's thread, or `T` is `Send` and whatever
+    /// handed the reference over has ordered the threads.
     #[inline]
     pub unsafe fn pin_mut<'a>(self) -> PinnedMut<'a, T> {
         let (pin, address) = RawPin::new(sys::tm_from_ref(self.to_bits()));
