@@ -18,9 +18,7 @@ fn main() {
     let name = if feature("MALLOC") { "tinymem" } else { "tinymem-handles" };
     let suffix = if feature("STATIC") { "a" } else { "so" };
     let file = format!("lib{}.{}", name, suffix);
-    let dir = from_environment(&file)
-        .or_else(|| from_checkout(&file))
-        .unwrap_or_else(|| from_pkg_config(name, &file));
+    let dir = from_environment(&file).or_else(|| from_checkout(&file)).unwrap_or_else(|| from_pkg_config(name, &file));
     println!("cargo:rerun-if-changed={}", dir.join(&file).display());
     if !feature("STATIC") {
         link_beside(&dir, &file);
@@ -56,7 +54,7 @@ fn from_checkout(file: &str) -> Option<PathBuf> {
     let crate_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?);
     let dir = crate_dir.ancestors().nth(3)?.join("build/release");
     let ours = crate_dir.ends_with("include/rust/tinymem") && dir.join(file).exists();
-    ours.then(|| dir)
+    ours.then_some(dir)
 }
 
 /// Links to the shared library in cargo's directory, which `cargo run` and `cargo test` show to the loader. A program

@@ -3,11 +3,13 @@
 use crate::error::AllocError;
 use crate::handle::Handle;
 use crate::pinned::{Pinned, PinnedMut};
+use crate::raw::RawPin;
 use crate::reference::Ref;
 use crate::scope::Scope;
+use crate::sys;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
+use core::mem::{needs_drop, ManuallyDrop};
 use core::num::NonZeroU32;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -54,13 +56,6 @@ impl<T> Handle32<T> {
         Handle::try_new(value).map(Into::into)
     }
 
-    /// The same object's handle of 8 bytes, which must not be dropped.
-    #[inline]
-    fn handle(&self) -> ManuallyDrop<Handle<T>> {
-        // SAFETY: live, since this owns it, and not dropped twice.
-        unsafe { ManuallyDrop::new(self.to_ref().into_handle()) }
-    }
-
     /// As [`Handle::pin`].
     #[inline]
     pub fn pin(&self) -> Pinned<'_, T> {
@@ -78,13 +73,21 @@ impl<T> Handle32<T> {
     /// As [`Handle::with`].
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        self.handle().with(f)
+        // SAFETY: as in Handle::with.
+        unsafe {
+            let (_pin, address) = RawPin::of_ref(self.index.get());
+            f(address.cast().as_ref())
+        }
     }
 
     /// As [`Handle::with_mut`].
     #[inline]
     pub fn with_mut<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.handle().with_mut(f)
+        // SAFETY: as in Handle::with_mut.
+        unsafe {
+            let (_pin, address) = RawPin::of_ref(self.index.get());
+            f(address.cast().as_mut())
+        }
     }
 
     /// The value, for the rest of a scope.
@@ -106,10 +109,28 @@ impl<T> Handle32<T> {
     }
 }
 
+/// Frees an object when the frame is left. The value in it is not dropped.
+struct FreeRefAtEnd(u32);
+
+impl Drop for FreeRefAtEnd {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: whoever makes one owns the object.
+        unsafe { sys::tm_free_ref(self.0) }
+    }
+}
+
 impl<T> Drop for Handle32<T> {
     #[inline]
     fn drop(&mut self) {
-        drop(ManuallyDrop::into_inner(self.handle()));
+        let _free = FreeRefAtEnd(self.index.get()); // as in Handle's drop
+        if needs_drop::<T>() {
+            // SAFETY: as in Handle's drop.
+            unsafe {
+                let (_pin, address) = RawPin::of_ref(self.index.get());
+                address.as_ptr().cast::<T>().drop_in_place();
+            }
+        }
     }
 }
 
@@ -123,7 +144,8 @@ impl<T> From<Handle<T>> for Handle32<T> {
 impl<T> From<Handle32<T>> for Handle<T> {
     #[inline]
     fn from(handle: Handle32<T>) -> Self {
-        ManuallyDrop::into_inner(ManuallyDrop::new(handle).handle())
+        // SAFETY: live, and given up by the owner, which is not dropped.
+        unsafe { ManuallyDrop::new(handle).to_ref().into_handle() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{failed, AllocError};
 use crate::sys;
+use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -33,6 +34,7 @@ pub(crate) fn allocate(align: usize, size: usize) -> Result<u64, AllocError> {
 
 /// A pin that ends with the frame. It must end on the thread that began it, so it is neither `Send` nor `Sync`.
 pub(crate) struct RawPin {
+    /// A handle, or a reference: then the upper half is 0, in which each handle has a bit set.
     bits: u64,
     _thread: PhantomData<*mut ()>,
 }
@@ -45,7 +47,21 @@ impl RawPin {
     /// Without memory to note the pin: the thread's first one, or one of thousands at a time.
     #[inline]
     pub unsafe fn new(bits: u64) -> (RawPin, NonNull<u8>) {
-        match NonNull::new(sys::tm_pin(bits).cast()) {
+        RawPin::begun(bits, sys::tm_pin(bits))
+    }
+
+    /// As `new`, by reference.
+    ///
+    /// # Safety
+    /// The reference's object is live, and stays so until the pin ends.
+    #[inline]
+    pub unsafe fn of_ref(index: u32) -> (RawPin, NonNull<u8>) {
+        RawPin::begun(u64::from(index), sys::tm_pin_ref(index))
+    }
+
+    #[inline]
+    fn begun(bits: u64, address: *mut c_void) -> (RawPin, NonNull<u8>) {
+        match NonNull::new(address.cast()) {
             Some(address) => (RawPin { bits, _thread: PhantomData }, address),
             None => failed(AllocError::OutOfMemory), // and nothing is pinned
         }
@@ -55,8 +71,14 @@ impl RawPin {
 impl Drop for RawPin {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `new` has pinned it, on this thread.
-        unsafe { sys::tm_unpin(self.bits) }
+        // SAFETY: pinned on this thread, when this was made.
+        unsafe {
+            if self.bits >> 32 != 0 {
+                sys::tm_unpin(self.bits)
+            } else {
+                sys::tm_unpin_ref(self.bits as u32)
+            }
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl<T> Ref<T> {
     /// handed the reference over has ordered the threads (a channel, a lock, a release that was acquired).
     #[inline]
     pub unsafe fn pin<'a>(self) -> Pinned<'a, T> {
-        let (pin, address) = RawPin::new(sys::tm_from_ref(self.to_bits()));
+        let (pin, address) = RawPin::of_ref(self.to_bits());
         Pinned::new(pin, address.cast())
     }
 
@@ -69,7 +69,7 @@ impl<T> Ref<T> {
     /// handed the reference over has ordered the threads.
     #[inline]
     pub unsafe fn pin_mut<'a>(self) -> PinnedMut<'a, T> {
-        let (pin, address) = RawPin::new(sys::tm_from_ref(self.to_bits()));
+        let (pin, address) = RawPin::of_ref(self.to_bits());
         PinnedMut::new(pin, address.cast())
     }
 

@@ -63,7 +63,8 @@ impl<T> Builder<T> {
 
     /// Drops the values behind the first `len`.
     fn truncate(&mut self, len: usize) {
-        let old = core::mem::replace(&mut self.len, len); // first: should a drop panic, none is dropped again
+        // First: should a drop panic, none is dropped again.
+        let old = core::mem::replace(&mut self.len, len);
         // SAFETY: these values are there, and nobody has them any more.
         unsafe {
             let (_pin, address) = RawPin::new(self.bits);

@@ -28,6 +28,9 @@ extern "C" {
     pub fn tm_sizeof(h: u64) -> usize;
     pub fn tm_ref(h: u64) -> u32;
     pub fn tm_from_ref(r: u32) -> u64;
+    pub fn tm_pin_ref(r: u32) -> *mut c_void;
+    pub fn tm_unpin_ref(r: u32);
+    pub fn tm_free_ref(r: u32);
     pub fn tm_deref_ref(r: u32) -> *mut c_void;
     pub fn tm_compact() -> usize;
     pub fn tm_compact_step(budget_us: c_uint) -> bool;

@@ -29,7 +29,13 @@ unsafe impl Send for Block {}
 impl Block {
     fn new(layout: Layout, fill: u8, zeroed: bool) -> Block {
         // SAFETY: the size is not 0.
-        let p = unsafe { if zeroed { HEAP.alloc_zeroed(layout) } else { HEAP.alloc(layout) } };
+        let p = unsafe {
+            if zeroed {
+                HEAP.alloc_zeroed(layout)
+            } else {
+                HEAP.alloc(layout)
+            }
+        };
         assert!(!p.is_null());
         assert_eq!(p as usize % layout.align(), 0, "{:?}", layout);
         let block = Block(p, layout, if zeroed { 0 } else { fill });
@@ -79,7 +85,7 @@ fn stress(seed: u64, send: &mpsc::Sender<Block>, receive: &mpsc::Receiver<Block>
         let r = next(&mut state);
         let i = (r >> 8) as usize % blocks.len().max(1);
         match r % 8 {
-            0 | 1 | 2 => blocks.push(Block::new(random_layout(&mut state), r as u8, r & 64 != 0)),
+            0..=2 => blocks.push(Block::new(random_layout(&mut state), r as u8, r & 64 != 0)),
             3 | 4 if !blocks.is_empty() => blocks.swap_remove(i).free(),
             5 if !blocks.is_empty() => drop(send.send(blocks.swap_remove(i)).map_err(|e| e.0.free())),
             6 if !blocks.is_empty() => {

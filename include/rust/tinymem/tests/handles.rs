@@ -111,7 +111,7 @@ fn values_without_size_work() {
     struct Empty;
     let empty = Handle::new(Empty);
     assert_eq!(Pinned::as_ptr(&empty.pin()) as usize % 64, 0);
-    thread_local!(static DROPS: Cell<u32> = Cell::new(0));
+    thread_local!(static DROPS: Cell<u32> = const { Cell::new(0) });
     struct Zero;
     impl Drop for Zero {
         fn drop(&mut self) {

@@ -3,7 +3,7 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::sync::Mutex;
-use tinymem::{scope, Handle};
+use tinymem::{scope, Handle, Handle32};
 
 /// Figures are of the whole process: one test at a time.
 static ONE: Mutex<()> = Mutex::new(());
@@ -65,6 +65,11 @@ fn in_an_iterator() {
 #[test]
 fn in_a_drop() {
     panics(|| drop(Handle::new(Value::new(true))));
+}
+
+#[test]
+fn in_a_drop_of_a_small_owner() {
+    panics(|| drop(Handle32::new(Value::new(true))));
 }
 
 #[test]
