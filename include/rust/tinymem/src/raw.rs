@@ -1,0 +1,105 @@
+//! Handles as numbers, and what must be undone when a frame is left, by a panic too.
+
+use crate::error::{failed, AllocError};
+use crate::sys;
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// The largest alignment that objects may have: 2 MiB.
+pub const MAX_ALIGN: usize = 2 << 20;
+
+/// What the library aligns every object to.
+const EASY_ALIGN: usize = 16;
+
+/// A new object, contents undefined.
+pub(crate) fn allocate(align: usize, size: usize) -> Result<u64, AllocError> {
+    if align > MAX_ALIGN {
+        return Err(AllocError::Alignment);
+    }
+    // SAFETY: neither call has demands; align is a power of two.
+    let bits = unsafe {
+        if align <= EASY_ALIGN {
+            sys::tm_alloc(size)
+        } else {
+            sys::tm_alloc_aligned(align, size)
+        }
+    };
+    if bits == 0 {
+        Err(AllocError::OutOfMemory)
+    } else {
+        Ok(bits)
+    }
+}
+
+/// A pin that ends with the frame. It must end on the thread that began it, so it is neither `Send` nor `Sync`.
+pub(crate) struct RawPin {
+    /// A handle, or a reference: then the upper half is 0, in which each handle has a bit set.
+    bits: u64,
+    _thread: PhantomData<*mut ()>,
+}
+
+impl RawPin {
+    /// # Safety
+    /// The handle is live, and stays so until the pin ends.
+    ///
+    /// # Panics
+    /// Without memory to note the pin: the thread's first one, or one of thousands at a time.
+    #[inline]
+    pub unsafe fn new(bits: u64) -> (RawPin, NonNull<u8>) {
+        RawPin::begun(bits, sys::tm_pin(bits))
+    }
+
+    /// As `new`, by reference.
+    ///
+    /// # Safety
+    /// The reference's object is live, and stays so until the pin ends.
+    #[inline]
+    pub unsafe fn of_ref(index: u32) -> (RawPin, NonNull<u8>) {
+        RawPin::begun(u64::from(index), sys::tm_pin_ref(index))
+    }
+
+    #[inline]
+    fn begun(bits: u64, address: *mut c_void) -> (RawPin, NonNull<u8>) {
+        match NonNull::new(address.cast()) {
+            Some(address) => (RawPin { bits, _thread: PhantomData }, address),
+            None => failed(AllocError::OutOfMemory), // and nothing is pinned
+        }
+    }
+}
+
+impl Drop for RawPin {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: pinned on this thread, when this was made.
+        unsafe {
+            if self.bits >> 32 != 0 {
+                sys::tm_unpin(self.bits)
+            } else {
+                sys::tm_unpin_ref(self.bits as u32)
+            }
+        }
+    }
+}
+
+/// Frees an object when the frame is left. The value in it is not dropped.
+pub(crate) struct FreeAtEnd(pub u64);
+
+impl Drop for FreeAtEnd {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: whoever makes one owns the object, and lets nobody else free it.
+        unsafe { sys::tm_free(self.0) }
+    }
+}
+
+/// `p` with another address; the length or the table of functions that it may carry stay.
+#[inline]
+pub(crate) fn with_address<T: ?Sized>(p: NonNull<T>, address: NonNull<u8>) -> NonNull<T> {
+    let mut p = p.as_ptr();
+    // SAFETY: a pointer begins with its address, whatever else it has. The address is not null.
+    unsafe {
+        *(&mut p as *mut *mut T).cast::<*mut u8>() = address.as_ptr();
+        NonNull::new_unchecked(p)
+    }
+}
