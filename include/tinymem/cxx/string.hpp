@@ -257,6 +257,13 @@ public:
         std::swap(capacity_, other.capacity_);
     }
     friend void swap(string &a, string &b) noexcept { a.swap(b); }
+    /** For any stream that takes a std::string_view, so that <ostream> need not be included. */
+    template <class Stream>
+    friend auto operator<<(Stream &out, const string &s) -> decltype(out << std::string_view())
+    {
+        scope open;
+        return out << s.view_();
+    }
 
 private:
     friend class detail::text;
@@ -345,14 +352,6 @@ inline string operator+(string a, char b)
 {
     a.push_back(b);
     return a;
-}
-
-/** For streams of characters; named loosely so that <ostream> need not be included. */
-template <class Stream>
-auto operator<<(Stream &out, const string &s) -> decltype(out << std::string_view())
-{
-    scope open;
-    return out << s.view(open);
 }
 
 } // namespace tinymem

@@ -140,8 +140,9 @@ public:
         over_ = true;
         if (thread_.joinable())
             thread_.join();
-        return stats_now().moved_objects - moved_;
+        return moved();
     }
+    std::size_t moved() const { return stats_now().moved_objects - moved_; }
 
 private:
     void run()
