@@ -76,11 +76,17 @@ public:
     ~held_scope() { tm_scope_exit(); }
 };
 
-/* The address in an open scope, or null: of TM_NULL, and of a stale handle, without a report. */
+/* The address in an open scope. TM_NULL is not looked up: the table's address may be set by another thread just now,
+ * and only a handle comes with the order that makes it safe to read. */
+inline void *address_of(tm_handle_t h) noexcept { return h == null_handle ? nullptr : tm_deref(h); }
+
+/* The same, and null without a report for a stale handle. */
 inline void *try_deref(tm_handle_t h) noexcept
 {
+    if (h == null_handle)
+        return nullptr;
     const std::uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_);
-    if (h != null_handle && !tm_word_differs_(w, h))
+    if (!tm_word_differs_(w, h))
         return tm_word_address_(w);
     return tm_valid(h) ? tm_deref(h) : nullptr;
 }

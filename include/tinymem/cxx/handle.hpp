@@ -38,7 +38,7 @@ public:
     /** h->member: pinned until the end of the full expression. There is no operator*: `*h.pin()` says how long. */
     pinned<T> operator->() const noexcept { return pin(); }
     /** The address for as long as the scope is open; null if there is no object. */
-    T *in(const scope &) const noexcept { return static_cast<T *>(tm_deref(h_)); }
+    T *in(const scope &) const noexcept { return static_cast<T *>(detail::address_of(h_)); }
     /** The C interface's handle: still owned here. */
     tm_handle_t id() const noexcept { return h_; }
     /** As id(), and no longer owned here. */
@@ -92,7 +92,7 @@ public:
     }
 
     pinned<T[]> pin() const noexcept { return pinned<T[]>(detail::pin_guard::live(h_), n_); }
-    T *in(const scope &) const noexcept { return static_cast<T *>(tm_deref(h_)); }
+    T *in(const scope &) const noexcept { return static_cast<T *>(detail::address_of(h_)); }
     std::size_t size() const noexcept { return n_; }
     bool empty() const noexcept { return n_ == 0; }
     tm_handle_t id() const noexcept { return h_; }

@@ -41,7 +41,7 @@ struct table {
     Slot *slots;
     std::uint32_t *words;
     table(tm_handle_t h, std::size_t capacity) noexcept
-        : slots(static_cast<Slot *>(tm_deref(h))), words(reinterpret_cast<std::uint32_t *>(slots + capacity))
+        : slots(static_cast<Slot *>(address_of(h))), words(reinterpret_cast<std::uint32_t *>(slots + capacity))
     {
     }
 };

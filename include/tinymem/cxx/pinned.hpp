@@ -22,7 +22,7 @@ public:
     }
     static pin_guard maybe(tm_handle_t h) noexcept
     {
-        void *p = tm_try_pin(h);
+        void *p = h == null_handle ? nullptr : tm_try_pin(h);
         return p == nullptr ? pin_guard() : pin_guard(h, p);
     }
     pin_guard(pin_guard &&other) noexcept

@@ -268,7 +268,7 @@ public:
 private:
     friend class detail::text;
     /* These are called in a scope: of the caller, or of a text. */
-    char *storage() const noexcept { return static_cast<char *>(tm_deref(h_)); }
+    char *storage() const noexcept { return static_cast<char *>(detail::address_of(h_)); }
     std::string_view view_() const noexcept
     {
         return h_ == detail::null_handle ? std::string_view("", 0) : std::string_view(storage(), size_);

@@ -258,7 +258,7 @@ private:
     };
 
     /* In a scope. */
-    T *storage() const noexcept { return static_cast<T *>(tm_deref(h_)); }
+    T *storage() const noexcept { return static_cast<T *>(detail::address_of(h_)); }
 
     void check(size_type i) const noexcept
     {
