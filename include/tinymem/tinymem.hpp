@@ -13,8 +13,9 @@
  *  Header-only, but link with -ltinymem or -ltinymem-handles. The parts are in <tinymem/cxx/>; include this file only.
  *
  *  Rules that hold for everything here:
- *   - An address is good while something holds it: a tinymem::pinned, a tinymem::scope, an iterator, or an element such as v[i].
- *     All of these belong to the thread that made them and end on it. Keep them short: they delay compaction.
+ *   - An address is good while something holds it: a tinymem::pinned, a tinymem::scope, an iterator, or an element
+ *     such as v[i]. All of these belong to the thread that made them and end on it. Keep them short: they delay
+ *     compaction.
  *   - Objects move by copying their bytes. Only types for which tinymem::is_relocatable is true are accepted.
  *   - Out of memory throws std::bad_alloc; nothing else is thrown but what the program's own types throw. Without
  *     exceptions (-fno-exceptions) it prints a line and aborts. The try_ functions return null or false in both cases.

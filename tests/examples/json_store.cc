@@ -153,10 +153,12 @@ void print(const json &v, std::string &out)
 
 std::string document(std::size_t n)
 {
-    std::string s = "{\"id\":" + std::to_string(n) + ",\"name\":\"the \\\"" + std::to_string(n * 7) + "\\\" one\",\"tags\":[";
+    std::string s = "{\"id\":" + std::to_string(n);
+    s += ",\"name\":\"the \\\"" + std::to_string(n * 7) + "\\\" one\",\"tags\":[";
     for (std::size_t i = 0; i < n % 7; i++)
         s += (i == 0 ? "\"" : ",\"") + std::string(10 + n * 31 % 90, static_cast<char>('a' + i)) + '"';
-    return s + "],\"size\":{\"width\":" + std::to_string(n % 100) + ".5,\"deep\":null},\"sold\":" + (n % 2 ? "true}" : "false}");
+    s += "],\"size\":{\"width\":" + std::to_string(n % 100) + ".5,\"deep\":null},\"sold\":";
+    return s + (n % 2 ? "true}" : "false}");
 }
 
 } // namespace

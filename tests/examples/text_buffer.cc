@@ -2,9 +2,9 @@
 //
 //     c++ -std=c++17 -O2 text_buffer.cc -ltinymem && ./a.out [LINES]
 //
-// A long session leaves an editor's heap full of holes: lines grow, shrink and go, and each has another length. Here the
-// lines that remain move together. Nothing in this file says so: the containers hold what they look at still for as long
-// as they look at it.
+// A long session leaves an editor's heap full of holes: lines grow, shrink and go, and each has another length. Here
+// the lines that remain move together. Nothing in this file says so: the containers hold what they look at still for
+// as long as they look at it.
 #include "memory.hpp"
 
 #include <cstdlib>

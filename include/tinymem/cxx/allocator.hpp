@@ -1,13 +1,14 @@
-/** allocator.hpp - the raw heap for containers of the standard library: tinymem::allocator<T> and tinymem::raw_resource.
+/** allocator.hpp - the raw heap for containers of the standard library: tinymem::allocator<T> and
+ *  tinymem::raw_resource.
  *
  *  The raw heap is malloc: tinymem's when the program runs on libtinymem, the C library's when it is linked with
  *  libtinymem-handles only. Addresses from it are fixed.
  *
- *  Why neither can give movable memory: an allocator's, and a std::pmr::memory_resource's, whole answer is an address, and
- *  the container keeps it, stores it in nodes and hands out references, and never says when it is not looking. There is no moment
- *  at which the bytes may go elsewhere. An allocator's pointer type may be a class, but std:: containers convert it to
- *  T & at each use, and a reference has nothing that could hold a pin. So memory that moves needs containers that know
- *  when they look: tinymem::vector, tinymem::string, tinymem::hash_map. */
+ *  Why neither can give movable memory: an allocator's, and a std::pmr::memory_resource's, whole answer is an
+ *  address, and the container keeps it, stores it in nodes and hands out references, and never says when it is not
+ *  looking. There is no moment at which the bytes may go elsewhere. An allocator's pointer type may be a class, but
+ *  std:: containers convert it to T & at each use, and a reference has nothing that could hold a pin. So memory that
+ *  moves needs containers that know when they look: tinymem::vector, tinymem::string, tinymem::hash_map. */
 #ifndef TINYMEM_CXX_ALLOCATOR_HPP
 #define TINYMEM_CXX_ALLOCATOR_HPP
 
@@ -63,7 +64,8 @@ public:
     }
 };
 
-/** The raw heap as a std::pmr::memory_resource. Throws std::bad_alloc. Any thread. Get it from tinymem::raw_resource(). */
+/** The raw heap as a std::pmr::memory_resource. Throws std::bad_alloc. Any thread. Get it from
+ *  tinymem::raw_resource(). */
 class raw_memory_resource final : public std::pmr::memory_resource {
     void *do_allocate(std::size_t bytes, std::size_t align) override
     {

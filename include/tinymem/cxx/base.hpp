@@ -35,7 +35,8 @@ namespace tinymem {
 
 /** Nothing that this thread looks up moves until the scope ends. Scopes nest, end in any order, and cost two stores.
  *  Pass a scope to view() and data() to show that one is open.
- *  @thread  a scope belongs to its thread. A thread that sleeps in one delays compaction. tm_compact in one does nothing. */
+ *  @thread  a scope belongs to its thread. A thread that sleeps in one delays compaction. tm_compact in one does
+ *           nothing. */
 class scope {
 public:
     scope() noexcept { tm_scope_enter(); }

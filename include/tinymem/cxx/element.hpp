@@ -1,8 +1,8 @@
 /** element.hpp - what v[i] and *v.begin() are: an element of movable storage, named by handle and place.
  *
- *  Idea: neither keeps an address. Each holds a scope and looks the storage up at every use, so that a T & from it holds
- *  while it lives, and storage that grows in place of a handle (tm_realloc) does not leave it behind. Of storage that
- *  was freed the look-up reports a stale handle, where a pointer would read what is not there. */
+ *  Idea: neither keeps an address. Each holds a scope and looks the storage up at every use, so that a T & from it
+ *  holds while it lives, and storage that grows in place of a handle (tm_realloc) does not leave it behind. Of
+ *  storage that was freed the look-up reports a stale handle, where a pointer would read what is not there. */
 #ifndef TINYMEM_CXX_ELEMENT_HPP
 #define TINYMEM_CXX_ELEMENT_HPP
 
@@ -35,7 +35,7 @@ public:
     element(tm_handle_t h, std::size_t offset) noexcept : h_(h), offset_(offset) {}
     element(const element &) noexcept = default;
 
-    /** The object: the reference holds while this element, or another scope of the thread, lives and nothing ends it. */
+    /** The object: the reference holds while this element, or another scope of the thread, lives. */
     T &get() const noexcept
     {
         return *std::launder(reinterpret_cast<T *>(static_cast<unsigned char *>(tm_deref(h_)) + offset_));
@@ -56,17 +56,33 @@ public:
         get() = std::forward<U>(value);
         return *this;
     }
-    template <class U>
-    auto operator+=(U &&by) const -> decltype(std::declval<T &>() += std::forward<U>(by), *this)
-    {
-        get() += std::forward<U>(by);
-        return *this;
+#define TM_ELEMENT_ASSIGNMENT_(op)                                                                                   \
+    template <class U>                                                                                               \
+    auto operator op(U &&by) const -> decltype(std::declval<T &>() op std::forward<U>(by), *this)                    \
+    {                                                                                                                \
+        get() op std::forward<U>(by);                                                                                \
+        return *this;                                                                                                \
     }
-    template <class U>
-    auto operator-=(U &&by) const -> decltype(std::declval<T &>() -= std::forward<U>(by), *this)
+    TM_ELEMENT_ASSIGNMENT_(+=)
+    TM_ELEMENT_ASSIGNMENT_(-=)
+    TM_ELEMENT_ASSIGNMENT_(*=)
+    TM_ELEMENT_ASSIGNMENT_(/=)
+    TM_ELEMENT_ASSIGNMENT_(%=)
+    TM_ELEMENT_ASSIGNMENT_(&=)
+    TM_ELEMENT_ASSIGNMENT_(|=)
+    TM_ELEMENT_ASSIGNMENT_(^=)
+    TM_ELEMENT_ASSIGNMENT_(<<=)
+    TM_ELEMENT_ASSIGNMENT_(>>=)
+#undef TM_ELEMENT_ASSIGNMENT_
+    template <class U = T &>
+    auto operator++(int) const -> decltype(std::declval<U>()++)
     {
-        get() -= std::forward<U>(by);
-        return *this;
+        return get()++;
+    }
+    template <class U = T &>
+    auto operator--(int) const -> decltype(std::declval<U>()--)
+    {
+        return get()--;
     }
     template <class U = T &>
     auto operator++() const -> decltype(++std::declval<U>(), *this)

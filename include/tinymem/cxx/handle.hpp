@@ -183,7 +183,8 @@ handle<T[]> make_array(tm_handle_t h, std::size_t n)
 } // namespace detail
 
 /** Make a movable T from `args`, which is pinned while its constructor runs.
- *  @errors  std::bad_alloc, and what the constructor throws; nothing is left behind. try_make: null for want of memory. */
+ *  @errors  std::bad_alloc, and what the constructor throws; nothing is left behind. try_make: null for want of
+ *           memory. */
 template <class T, class... Args>
 typename detail::makes_object<T>::type make(Args &&...args)
 {
@@ -201,7 +202,8 @@ typename detail::makes_object<T>::type try_make(Args &&...args)
     return detail::make_object<T>(detail::try_allocate(1, sizeof(T), alignof(T)), std::forward<Args>(args)...);
 }
 
-/** Make a movable array of n elements, each value-initialised: numbers are 0. n may be 0. Linear time. Errors as above. */
+/** Make a movable array of n elements, each value-initialised: numbers are 0. n may be 0. Linear time. Errors as
+ *  above. */
 template <class T>
 typename detail::makes_array<T>::type make(std::size_t n)
 {

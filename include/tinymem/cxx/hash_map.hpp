@@ -1,8 +1,8 @@
 /** hash_map.hpp - tinymem::hash_map<K, V>: an open-addressed table in one movable block.
  *
- *  Idea: slots first, then one 32-bit word a slot: 0 free, 1 erased, otherwise the hash of the key that is there. Linear
- *  probing over a power of two, at most three quarters of it used. The words make growth and erasure independent of the
- *  program's hash function, so neither can throw from it; elements move by their bytes.
+ *  Idea: slots first, then one 32-bit word a slot: 0 free, 1 erased, otherwise the hash of the key that is there.
+ *  Linear probing over a power of two, at most three quarters of it used. The words make growth and erasure
+ *  independent of the program's hash function, so neither can throw from it; elements move by their bytes.
  *
  *  M1  word[i] > 1  <=>  slot[i] holds an element; size_ counts these.
  *  M2  used_ = number of words that are not 0  <=  3/4 of the capacity: a probe ends.
@@ -290,7 +290,7 @@ public:
         size_ = used_ = 0;
     }
 
-    /** Room for n elements in all. Linear. Throws std::bad_alloc and leaves all as it was; try_reserve returns false. */
+    /** Room for n elements in all. Linear. Throws std::bad_alloc and leaves all as it was; try_reserve: false. */
     void reserve(size_type n)
     {
         if (!try_reserve(n))
@@ -303,7 +303,7 @@ public:
         return n <= max_slots / 4 * 3 && try_rehash(slots_for(n > size_ ? n : size_));
     }
 
-    /** Constant time. Throws what swapping hash and comparison throws. */
+    /** Constant time, never throws: neither must the swaps of hash and comparison. */
     void swap(hash_map &other) noexcept
     {
         using std::swap;

@@ -1,4 +1,4 @@
-/** pinned.hpp - tinymem::pinned<T>: an object, or an array, that stays where it is while this lives; tinymem::ref<T>. */
+/** pinned.hpp - tinymem::pinned<T>, an object or array that stays where it is; tinymem::ref<T>, a name of one. */
 #ifndef TINYMEM_CXX_PINNED_HPP
 #define TINYMEM_CXX_PINNED_HPP
 
@@ -128,6 +128,15 @@ public:
     ref() noexcept = default;
     ref(std::nullptr_t) noexcept {}
     ref(const handle<T> &h) noexcept : ref(from_id(h.id())) {}
+    /** To const, from a name or its owner. */
+    template <class U, class = std::enable_if_t<std::is_same_v<const U, T> && !std::is_same_v<U, T>>>
+    ref(const ref<U, Bytes> &other) noexcept : ref(from_id(other.id()))
+    {
+    }
+    template <class U, class = std::enable_if_t<std::is_same_v<const U, T> && !std::is_same_v<U, T>>>
+    ref(const handle<U> &h) noexcept : ref(from_id(h.id()))
+    {
+    }
     /** A name of the other size: widening gives the index's present object. */
     template <std::size_t Other, class = std::enable_if_t<Other != Bytes>>
     explicit ref(const ref<T, Other> &other) noexcept : ref(from_id(other.id()))

@@ -3,7 +3,8 @@
  *  Idea: the library moves an object by copying its bytes to a new address and forgetting the old ones; no constructor
  *  and no destructor runs. That is right for a type whose objects do not know their own address: trivially copyable
  *  ones, and most that own something elsewhere. It is wrong for a type that points into itself (std::string and
- *  std::list of libstdc++), or whose address others keep (a mutex that threads wait for, a node of an intrusive list). */
+ *  std::list of libstdc++), or whose address others keep (a mutex that threads wait for, a node of an intrusive
+ *  list). */
 #ifndef TINYMEM_CXX_RELOCATABLE_HPP
 #define TINYMEM_CXX_RELOCATABLE_HPP
 
@@ -49,7 +50,8 @@ constexpr bool check_element()
     static_assert(!std::is_volatile_v<T>, "tinymem: a volatile object must not be moved");
     static_assert(is_relocatable_v<T>,
                   "tinymem: objects of this type may not survive a move, since moving copies their bytes. If the type "
-                  "has no pointers into itself and nobody keeps its address, specialise tinymem::is_relocatable for it");
+                  "has no pointers into itself and nobody keeps its address, specialise tinymem::is_relocatable for "
+                  "it");
     static_assert(std::is_nothrow_destructible_v<T>, "tinymem: destructors of movable objects must not throw");
     static_assert(alignof(T) <= max_alignment, "tinymem: movable objects are aligned to 2 MiB at most");
     return true;

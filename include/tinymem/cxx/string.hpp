@@ -2,12 +2,13 @@
  *
  *  As std::string, with these differences: its characters are read through something that holds them still (pin(),
  *  view(scope), an iterator, s[i]), since there is no conversion to std::string_view that could be kept too long; str()
- *  copies them out. There is no buffer in the object: text that is not empty is one movable block, and a tinymem::string is
- *  24 bytes and relocatable. Positions beyond the end count as the end, where std::string throws out_of_range.
+ *  copies them out. There is no buffer in the object: text that is not empty is one movable block, and a
+ *  tinymem::string is 24 bytes and relocatable. Positions beyond the end count as the end, where std::string throws
+ *  out_of_range.
  *
- *  Functions take detail::text: a literal, std::string_view, std::string, tinymem::string, or an element of a container. The
- *  text may be a part of the string that it changes. All have the strong guarantee; std::bad_alloc is all they throw.
- *  Invalidation is as for tinymem::vector. */
+ *  Functions take detail::text: a literal, std::string_view, std::string, tinymem::string, or an element of a
+ *  container. The text may be a part of the string that it changes. All have the strong guarantee; std::bad_alloc is
+ *  all they throw. Invalidation is as for tinymem::vector. */
 #ifndef TINYMEM_CXX_STRING_HPP
 #define TINYMEM_CXX_STRING_HPP
 

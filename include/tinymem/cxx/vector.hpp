@@ -1,9 +1,10 @@
 /** vector.hpp - tinymem::vector<T>: std::vector whose storage the library may move.
  *
- *  The differences to std::vector: elements are reached through something that holds a scope (v[i] is a tinymem::element, an
- *  iterator holds one) or a pin (v.pin(), the fastest in a loop); T must be tinymem::is_relocatable; at() and capacity
- *  overflow do not throw out_of_range and length_error. Growing moves elements by their bytes, so their move
- *  constructors are neither called nor needed. sizeof is 24, and a tinymem::vector is itself relocatable.
+ *  The differences to std::vector: elements are reached through something that holds a scope (v[i] is a
+ *  tinymem::element, an iterator holds one) or a pin (v.pin(), the fastest in a loop); T must be
+ *  tinymem::is_relocatable; at() and capacity overflow do not throw out_of_range and length_error. Growing moves
+ *  elements by their bytes, so their move constructors are neither called nor needed. sizeof is 24, and a
+ *  tinymem::vector is itself relocatable.
  *
  *  Invalidation: references to elements end with anything that may grow or shrink the storage. Iterators and elements
  *  name a place, so they outlive growth of storage that there was; they end when the storage does: by clear and
@@ -95,7 +96,8 @@ public:
     const_reference front() const noexcept { return (*this)[0]; }
     reference back() noexcept { return (*this)[size_ - 1]; }
     const_reference back() const noexcept { return (*this)[size_ - 1]; }
-    /** All elements at an address that holds while the scope is open and the storage does not grow; null without storage. */
+    /** All elements at an address that holds while the scope is open and the storage does not grow; null without
+     *  storage. */
     T *data(const scope &) noexcept { return storage(); }
     const T *data(const scope &) const noexcept { return storage(); }
     /** All elements, pinned. */
@@ -115,7 +117,8 @@ public:
     const_reverse_iterator crbegin() const noexcept { return rbegin(); }
     const_reverse_iterator crend() const noexcept { return rend(); }
 
-    /** Room for n elements. Linear. Throws std::bad_alloc and leaves all as it was; try_reserve returns false instead. */
+    /** Room for n elements. Linear. Throws std::bad_alloc and leaves all as it was; try_reserve returns false
+     *  instead. */
     void reserve(size_type n)
     {
         if (!try_reserve(n))
@@ -142,7 +145,8 @@ public:
     }
     /** Destroys all elements and keeps the storage. */
     void clear() noexcept { truncate(0); }
-    /** n elements: the last ones go, or new ones are value-initialised, or copies of `value`, which may be an element. */
+    /** n elements: the last ones go, or new ones are value-initialised, or copies of `value`, which may be an
+     *  element. */
     void resize(size_type n) { resize_with(n); }
     void resize(size_type n, const T &value)
     {
@@ -161,7 +165,8 @@ public:
             scope open;
             detail::construct<T>(storage() + size_, std::forward<Args>(args)...);
         } else {
-            detail::in_transit<T> value(std::forward<Args>(args)...); // before the storage moves: arguments may be in it
+            // Before the storage moves: arguments may be in it.
+            detail::in_transit<T> value(std::forward<Args>(args)...);
             grow(1);
             scope open;
             value.go(storage() + size_);
@@ -336,9 +341,22 @@ private:
         if (n != 0 && place != size_ - n) {
             scope open;
             auto *bytes = reinterpret_cast<unsigned char *>(storage());
-            std::rotate(bytes + place * sizeof(T), bytes + (size_ - n) * sizeof(T), bytes + size_ * sizeof(T));
+            rotate(bytes + place * sizeof(T), (size_ - n - place) * sizeof(T), n * sizeof(T));
         }
         return {h_, i};
+    }
+
+    /* `n` bytes behind `before` bytes at p go in front of them. Few go by way of the stack, which is faster. */
+    static void rotate(unsigned char *p, size_type before, size_type n) noexcept
+    {
+        unsigned char few[256];
+        if (n > sizeof few) {
+            std::rotate(p, p + before, p + before + n);
+            return;
+        }
+        std::memcpy(few, p + before, n);
+        std::memmove(p + n, p, before);
+        std::memcpy(p, few, n);
     }
 
     tm_handle_t h_ = detail::null_handle;

@@ -32,45 +32,71 @@ struct with {
 };
 
 template <class Kind, class V, class W>
+void insert_an_element(generator &g, V &v, W &w)
+{
+    const std::size_t i = g.below(v.size());
+    const auto at = static_cast<std::ptrdiff_t>(g.below(v.size() + 1));
+    const typename Kind::theirs value(w[i]);
+    switch (g.below(3)) {
+    case 0: v.push_back(v[i]), w.push_back(value); break;
+    case 1: v.insert(v.begin() + at, v[i]), w.insert(w.begin() + at, value); break;
+    default: v.insert(v.begin() + at, 2, v[i]), w.insert(w.begin() + at, 2, value);
+    }
+}
+
+template <class Kind, class V, class W>
 void insert_something(generator &g, V &v, W &w)
 {
     using T = typename Kind::ours;
     const auto at = static_cast<std::ptrdiff_t>(g.below(v.size() + 1));
     const auto value = Kind::make(g);
-    const std::size_t i = v.empty() ? 0 : g.below(v.size());
+    const std::vector<typename Kind::theirs> some{value, value, Kind::make(g)};
     switch (g.below(9)) {
     case 0: v.push_back(T(value)), w.push_back(value); break;
     case 1: v.emplace_back(value), w.emplace_back(value); break;
     case 2: v.insert(v.begin() + at, T(value)), w.insert(w.begin() + at, value); break;
     case 3: v.insert(v.begin() + at, 3, T(value)), w.insert(w.begin() + at, 3, value); break;
     case 4: v.resize(v.size() + g.below(5)), w.resize(v.size()); break;
-    case 5: if (!v.empty()) v.push_back(v[i]), w.push_back(typename Kind::theirs(w[i])); break;
-    case 6: if (!v.empty()) v.insert(v.begin() + at, v[i]), w.insert(w.begin() + at, typename Kind::theirs(w[i])); break;
-    case 7: if (!v.empty()) v.insert(v.begin() + at, 2, v[i]), w.insert(w.begin() + at, 2, typename Kind::theirs(w[i])); break;
-    default: {
-        const std::vector<typename Kind::theirs> some{value, value, Kind::make(g)};
-        v.insert(v.begin() + at, some.begin(), some.end()), w.insert(w.begin() + at, some.begin(), some.end());
-    }
+    case 5:
+        v.insert(v.begin() + at, some.begin(), some.end());
+        w.insert(w.begin() + at, some.begin(), some.end());
+        break;
+    default:
+        if (!v.empty())
+            insert_an_element<Kind>(g, v, w);
     }
 }
 
-template <class Kind, class V, class W>
+template <class V, class W>
+void change_an_element(generator &g, V &v, W &w)
+{
+    const std::size_t i = g.below(v.size()), k = g.below(v.size());
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    switch (g.below(4)) {
+    case 0: v.erase(v.begin() + at), w.erase(w.begin() + at); break;
+    case 1: v.pop_back(), w.pop_back(); break;
+    case 2: v[i] = v[k], w[i] = w[k]; break;
+    default: swap(v[i], v[k]), std::swap(w[i], w[k]);
+    }
+}
+
+template <class V, class W>
 void change_something(generator &g, V &v, W &w)
 {
     const auto from = static_cast<std::ptrdiff_t>(g.below(v.size() + 1));
     const auto n = static_cast<std::ptrdiff_t>(g.below(v.size() + 1 - static_cast<std::size_t>(from)));
-    const std::size_t i = v.empty() ? 0 : g.below(v.size()), k = v.empty() ? 0 : g.below(v.size());
+    const auto a = v.begin() + from;
+    const auto b = w.begin() + from;
     switch (g.below(10)) {
-    case 0: if (!v.empty()) v.erase(v.begin() + (from - (from != 0))), w.erase(w.begin() + (from - (from != 0))); break;
-    case 1: v.erase(v.begin() + from, v.begin() + from + n / 2), w.erase(w.begin() + from, w.begin() + from + n / 2); break;
-    case 2: if (!v.empty()) v.pop_back(), w.pop_back(); break;
-    case 3: if (!v.empty()) v[i] = v[k], w[i] = w[k]; break;
-    case 4: std::sort(v.begin() + from, v.begin() + from + n), std::sort(w.begin() + from, w.begin() + from + n); break;
-    case 5: std::reverse(v.begin(), v.end()), std::reverse(w.begin(), w.end()); break;
-    case 6: v.shrink_to_fit(); break;
-    case 7: { V copy(v), other; other = copy; v = std::move(other); v = *&v; } break;
-    case 8: if (!v.empty()) swap(v[i], v[k]), std::swap(w[i], w[k]); break;
-    default: if (v.size() > 300) v.clear(), w.clear(); break;
+    case 0: v.erase(a, a + n / 2), w.erase(b, b + n / 2); break;
+    case 1: std::sort(a, a + n), std::sort(b, b + n); break;
+    case 2: std::reverse(v.begin(), v.end()), std::reverse(w.begin(), w.end()); break;
+    case 3: v.shrink_to_fit(); break;
+    case 4: { V copy(v), other; other = copy; v = std::move(other); v = *&v; } break;
+    case 5: if (v.size() > 300) v.clear(), w.clear(); break;
+    default:
+        if (!v.empty())
+            change_an_element(g, v, w);
     }
 }
 
@@ -86,7 +112,7 @@ void vectors(const char *name, std::uint64_t which)
             if (g.below(2) == 0)
                 insert_something<Kind>(g, v, w);
             else
-                change_something<Kind>(g, v, w);
+                change_something(g, v, w);
             if (i % 100 == 0)
                 (void)tm_compact();
             good = i % 7 != 0 || same(v, w);
@@ -140,32 +166,38 @@ bool same_maps(const Ours &m, const Theirs &n)
     return seen == n.size() && m.size() == n.size();
 }
 
+template <class K, class Ours, class Theirs>
+bool change_a_map(generator &g, const K &k, const K &other, Ours &m, Theirs &n)
+{
+    const int v = static_cast<int>(g.below(1000));
+    switch (g.below(10)) {
+    case 0: m[k] = v, n[k] = v; return true;
+    case 1: return m.try_emplace(k, v).second == n.try_emplace(k, v).second;
+    case 2: m.insert_or_assign(k, v), n.insert_or_assign(k, v); return true;
+    case 3:
+    case 4: return m.erase(k) == n.erase(k);
+    case 5: return m.contains(k) == (n.count(k) != 0) && (!m.contains(k) || *m.at(k) == n.at(k));
+    case 6: { Ours copy(m), third; third = copy; m = std::move(third); } return true;
+    case 7: if (m.contains(k)) m.try_emplace(other, m[k]), n.try_emplace(other, int(n[k])); return true;
+    case 8: m.reserve(g.below(400)); return true;
+    default: break;
+    }
+    if (n.size() > 200) {
+        const int odd = v % 2;
+        erase_if(m, [odd](const auto &e) { return e.second % 2 == odd; });
+        for (auto it = n.begin(); it != n.end();)
+            it = it->second % 2 == odd ? n.erase(it) : std::next(it);
+    }
+    return true;
+}
+
 template <class Key, class Ours, class Theirs>
 void maps(const char *name, Key key, Ours m, Theirs n, std::uint64_t which)
 {
     generator g(which);
     bool good = true;
     for (int i = 0; i < rounds && good; i++) {
-        const auto k = key(g);
-        const int v = static_cast<int>(g.below(1000));
-        switch (g.below(10)) {
-        case 0: m[k] = v, n[k] = v; break;
-        case 1: good = m.try_emplace(k, v).second == n.try_emplace(k, v).second; break;
-        case 2: m.insert_or_assign(k, v), n.insert_or_assign(k, v); break;
-        case 3:
-        case 4: good = m.erase(k) == n.erase(k); break;
-        case 5: good = m.contains(k) == (n.count(k) != 0) && (!m.contains(k) || *m.at(k) == n.at(k)); break;
-        case 6: { Ours copy(m), other; other = copy; m = std::move(other); } break;
-        case 7: if (m.contains(k)) { const int w = m[k]; m.try_emplace(key(g), m[k]); (void)w; n.clear(); for (auto &e : m) n.emplace(typename Theirs::key_type(e.first), e.second); } break;
-        case 8: m.reserve(g.below(400)); break;
-        default:
-            if (n.size() > 200) {
-                const int odd = v % 2;
-                erase_if(m, [odd](const auto &e) { return e.second % 2 == odd; });
-                for (auto it = n.begin(); it != n.end();)
-                    it = it->second % 2 == odd ? n.erase(it) : std::next(it);
-            }
-        }
+        good = change_a_map(g, key(g), key(g), m, n);
         if (i % 100 == 0)
             (void)tm_compact();
         good = good && (i % 7 != 0 || same_maps(m, n));
