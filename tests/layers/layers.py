@@ -47,7 +47,7 @@ def module_of(layer, filename, order):
 def sources(root, top):
     for folder, _, names in sorted(os.walk(os.path.join(root, top))):
         for name in sorted(names):
-            if name.endswith((".c", ".h", ".def")):
+            if name.endswith((".c", ".h", ".hpp", ".def")):
                 yield os.path.relpath(os.path.join(folder, name), root)
 
 

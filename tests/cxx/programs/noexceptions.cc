@@ -1,0 +1,58 @@
+// Compiled with -fno-exceptions -fno-rtti: what fails prints a line and aborts, and the try_ functions return.
+#include "kit.hpp"
+
+#include <csignal>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__cpp_exceptions) || defined(__cpp_rtti)
+#error "this program is about their absence"
+#endif
+
+namespace {
+
+constexpr std::size_t huge = static_cast<std::size_t>(-1) / 4;
+
+template <class F>
+void aborts(const char *name, F f)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        std::abort();
+    std::fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        f();
+        _exit(0);
+    }
+    close(ends[1]);
+    char said[300] = "";
+    const ssize_t n = read(ends[0], said, sizeof said - 1);
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    tap(n > 0 && std::string(said) == "tinymem: out of memory, and the program is compiled without exceptions\n" &&
+            WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, name);
+}
+
+} // namespace
+
+int main()
+{
+    tap(!tinymem::try_make<long[]>(huge), "try_make returns null");
+    tinymem::vector<int> v{1, 2, 3};
+    tinymem::string s("abc");
+    tinymem::hash_map<int, int> m{{1, 2}};
+    tap(!v.try_reserve(huge) && v.size() == 3 && v[2] == 3, "vector: try_reserve returns false");
+    tap(!s.try_reserve(huge) && s == "abc", "string: try_reserve returns false");
+    tap(!m.try_reserve(huge) && m[1] == 2, "hash_map: try_reserve returns false");
+    aborts("make says so, and aborts", [] { auto a = tinymem::make<long[]>(huge); });
+    aborts("vector: reserve", [&] { v.reserve(huge); });
+    aborts("string: resize", [&] { s.resize(huge); });
+    aborts("hash_map: reserve", [&] { m.reserve(huge); });
+    aborts("allocator", [] { (void)tinymem::allocator<int>().allocate(huge); });
+    aborts("memory_resource", [] { (void)tinymem::raw_resource()->allocate(huge); });
+    return tap_done();
+}
