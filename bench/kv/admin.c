@@ -178,6 +178,11 @@ void cmd_info(const struct call *c)
     reply_bulk(c->out, t.bytes, t.len);
 }
 
+static int64_t memory_of(struct entry *e)
+{
+    return (int64_t)(entry_size(e) + sizeof(store_ref) + (e->type & ENTRY_OWNS ? entry_owned(e) : 0));
+}
+
 void cmd_memory(const struct call *c)
 {
     if (arg_is(c, 1, "usage")) {
@@ -190,7 +195,7 @@ void cmd_memory(const struct call *c)
         else if (p == NULL)
             reply_null(c->out);
         else
-            reply_integer(c->out, (int64_t)(entry_size(store_at(*p)) + sizeof(store_ref)));
+            reply_integer(c->out, memory_of(store_at(*p)));
     } else if (arg_is(c, 1, "purge") && c->argc == 2) {
         store_idle();
         reply_status(c->out, "OK");
