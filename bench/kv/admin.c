@@ -1,5 +1,6 @@
 /* admin.c - commands about the connection and the server. */
 #include "commands.h"
+#include "snapshot.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -146,6 +147,12 @@ static void info_stats(struct text *t)
         big(server.expired), big(server.evicted), big(server.hits), big(server.misses));
 }
 
+static void info_persistence(struct text *t)
+{
+    say(t, "# Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_bgsave_status:%s\r\n\r\n",
+        server.saving, snapshot_last_failed() ? "err" : "ok");
+}
+
 static void info_keyspace(struct text *t)
 {
     say(t, "# Keyspace\r\n");
@@ -173,6 +180,8 @@ void cmd_info(const struct call *c)
             big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
     if (all || arg_is(c, 1, "stats"))
         info_stats(&t);
+    if (all || arg_is(c, 1, "persistence"))
+        info_persistence(&t);
     if (all || arg_is(c, 1, "keyspace"))
         info_keyspace(&t);
     reply_bulk(c->out, t.bytes, t.len);

@@ -42,6 +42,7 @@
     X("ping", cmd_ping, -1, 0) X("echo", cmd_echo, 2, 0) X("hello", cmd_hello, -1, 0) X("select", cmd_select, 2, 0) \
     X("quit", cmd_quit, -1, 0) X("info", cmd_info, -1, 0) X("memory", cmd_memory, -2, 0) \
     X("config", cmd_config, -2, 0) X("command", cmd_command, -1, 0) X("client", cmd_client, -2, 0) \
+    X("save", cmd_save, 1, 0) X("bgsave", cmd_bgsave, -1, 0) X("lastsave", cmd_lastsave, 1, 0) \
     X("multi", cmd_multi, 1, 0) X("exec", cmd_exec, 1, 0) X("discard", cmd_discard, 1, 0) \
     KV_HASHES(X) KV_SETS(X) KV_LISTS(X) KV_ZSETS(X)
 

@@ -1,6 +1,7 @@
 #include "evict.h"
 #include "aggregate.h"
 #include "hash.h"
+#include "snapshot.h"
 
 #include <time.h>
 
@@ -22,6 +23,7 @@ static uint32_t frequency(const struct entry *e)
 
 void evict_born(struct entry *e)
 {
+    e->saved = server.epoch;
     e->clock = server.policy == ALLKEYS_LFU ? minutes() << 8 | LFU_START : (uint32_t)(server.now / 1000) & 0xffffff;
 }
 
@@ -69,6 +71,7 @@ static bool evict_one(void)
     }
     if (best == NULL)
         return false;
+    snapshot_keep(from, store_at(*best));
     table_remove(from, best);
     server.evicted++;
     return true;

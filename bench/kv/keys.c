@@ -1,6 +1,7 @@
 /* keys.c - finding keys, and the commands that every type of value obeys. */
 #include "commands.h"
 #include "evict.h"
+#include "snapshot.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -26,8 +27,10 @@ place *key_find(const struct call *c, uint32_t i)
     if (p == NULL)
         return NULL;
     struct entry *e = store_at(*p);
-    if (!e->expires || entry_expiry(e) > server.now)
+    if (!e->expires || entry_expiry(e) > server.now) {
+        snapshot_keep(c->db, e);
         return p;
+    }
     table_remove(c->db, p);
     server.expired++;
     return NULL;
@@ -85,6 +88,7 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
 
 void db_flush(struct table *db)
 {
+    snapshot_abandon();
     if (evict_discard(db))
         return;
     while (!table_destroy(db, UINT32_MAX)) // more flushes are waiting than anybody sends

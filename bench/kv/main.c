@@ -3,6 +3,7 @@
 #include "evict.h"
 #include "hash.h"
 #include "net.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +15,9 @@ struct server server = {.samples = 5, .maxclients = 10000, .stall = 60, .policy 
 
 static int usage(void)
 {
-    fputs("usage: kv-" STORE_NAME " [--bind ADDRESS] [--port PORT] [--stall SECONDS] [--SETTING VALUE]...\n"
+    fputs("usage: kv-" STORE_NAME " [--bind ADDRESS] [--port PORT] [--stall SECONDS] [--snapshot FILE]\n"
+          "                    [--SETTING VALUE]...\n"
+          "  --snapshot FILE is loaded if it is there, and written by SAVE and BGSAVE.\n"
           "  --port 0 takes any free port; the line on stdout says which. Settings: maxmemory, maxmemory-policy,\n"
           "  maxmemory-samples, timeout, maxclients. All but the last may be changed later by CONFIG SET.\n",
           stderr);
@@ -48,6 +51,8 @@ int main(int argc, char **argv)
             return usage();
         if (strcmp(name, "--bind") == 0)
             address = value;
+        else if (strcmp(name, "--snapshot") == 0 && strlen(value) < 4096 && value[0] != 0)
+            server.snapshot = value;
         else if (strcmp(name, "--port") == 0 ? !resp_integer(value, strlen(value), &port) || port < 0 || port > 65535
                  : strcmp(name, "--stall") == 0
                      ? !resp_integer(value, strlen(value), &stall) || stall < 1 || stall > 1000000
@@ -60,6 +65,8 @@ int main(int argc, char **argv)
     descriptors();
     clock_gettime(CLOCK_REALTIME, &t);
     server.now = server.started = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    if (server.snapshot != NULL && !snapshot_load())
+        return 1;
     if (!net_listen(address, (int)port)) {
         fprintf(stderr, "kv: cannot listen on %s, port %d: %s\n", address, (int)port, strerror(errno));
         return 1;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "net.h"
 #include "evict.h"
+#include "snapshot.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -314,9 +315,11 @@ bool net_serve(void)
         if (more) {
             store_begin();
             more = evict_step();
+            more |= snapshot_step();
             store_end();
         }
     }
+    snapshot_cancel();
     while (all != NULL)
         drop(all);
     free_gone();

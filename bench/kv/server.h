@@ -25,6 +25,8 @@ struct server {
     int64_t started;
     int port;
     uint64_t commands, connections, rejected, expired, evicted, hits, misses, next_id;
+    const char *snapshot; /* the file, or NULL */
+    bool saving, epoch;   /* see snapshot.h */
     bool stop;
 };
 

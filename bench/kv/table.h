@@ -40,7 +40,7 @@ struct table {
 
 struct entry {
     store_ref next;
-    uint32_t clock : 24, type : 7, expires : 1; /* clock: last use or frequency, see evict.h */
+    uint32_t clock : 24, type : 6, saved : 1, expires : 1; /* clock: see evict.h; saved: see snapshot.h */
     uint32_t key_len, value_len;                /* bytes */
     char bytes[];
 };

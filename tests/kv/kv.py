@@ -10,6 +10,7 @@ import sys
 import time
 
 import commands
+import snapshots
 from wire import Error, Status, Wire, encode
 
 TMP = sys.argv[1]
@@ -373,6 +374,10 @@ def programs():
             client.close()
 
 
+def files():
+    snapshots.run(Server, TMP, SERVERS, result)
+
+
 def main():
     reference = Reference()
     try:
@@ -389,6 +394,7 @@ def main():
     hostile()
     idle_clients()
     programs()
+    files()
 
 
 main()
