@@ -1,4 +1,5 @@
 /* admin.c - commands about the connection and the server. */
+#include "aggregate.h"
 #include "commands.h"
 #include "snapshot.h"
 
@@ -147,6 +148,13 @@ static void info_stats(struct text *t)
         big(server.expired), big(server.evicted), big(server.hits), big(server.misses));
 }
 
+static void info_memory(struct text *t)
+{
+    say(t, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\nmaxmemory_policy:%s\r\n",
+        big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
+    say(t, "lazyfree_pending_objects:%llu\r\n\r\n", big(aggregate_waiting()));
+}
+
 static void info_persistence(struct text *t)
 {
     say(t, "# Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_bgsave_status:%s\r\n\r\n",
@@ -176,8 +184,7 @@ void cmd_info(const struct call *c)
     if (all || arg_is(c, 1, "clients"))
         say(&t, "# Clients\r\nconnected_clients:%u\r\nmaxclients:%u\r\n\r\n", server.clients, server.maxclients);
     if (all || arg_is(c, 1, "memory"))
-        say(&t, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\nmaxmemory_policy:%s\r\n\r\n",
-            big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
+        info_memory(&t);
     if (all || arg_is(c, 1, "stats"))
         info_stats(&t);
     if (all || arg_is(c, 1, "persistence"))

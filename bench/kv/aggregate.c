@@ -3,6 +3,9 @@
 #include "row.h"
 
 static store_ref queue;
+static uint64_t waiting;
+
+uint64_t aggregate_waiting(void) { return waiting; }
 
 uint64_t entry_owned(struct entry *e)
 {
@@ -14,6 +17,7 @@ void aggregate_leave(store_ref r)
 {
     ((struct aggregate *)store_at(r))->next = queue;
     queue = r;
+    waiting++;
 }
 
 void entry_disown(struct entry *e)
@@ -33,6 +37,7 @@ bool aggregate_free(size_t most)
     if (seq_destroy(&a->seq, most) && table_destroy(&a->table, most)) {
         queue = a->next;
         store_free(r);
+        waiting--;
     }
     return queue != STORE_NONE;
 }

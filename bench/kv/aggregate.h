@@ -71,6 +71,9 @@ bool aggregate_own(struct table *db, place *p, store_ref r);
 /* Free up to `most` parts of what is in the queue. True when more is left. */
 bool aggregate_free(size_t most);
 
+/* How many objects are in the queue. */
+uint64_t aggregate_waiting(void);
+
 /* Leave an object to aggregate_free. */
 void aggregate_leave(store_ref r);
 

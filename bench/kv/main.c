@@ -40,11 +40,20 @@ static void descriptors(void)
         server.maxclients = limit.rlim_cur > 2 * OWN ? (unsigned)limit.rlim_cur - OWN : OWN;
 }
 
+static void prepare(void)
+{
+    struct timespec t;
+    hash_seed();
+    commands_init();
+    descriptors();
+    clock_gettime(CLOCK_REALTIME, &t);
+    server.now = server.started = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 int main(int argc, char **argv)
 {
     const char *address = "127.0.0.1";
     int64_t port = 6380, stall = server.stall;
-    struct timespec t;
     for (int i = 1; i < argc; i += 2) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (value == NULL || strncmp(name, "--", 2) != 0)
@@ -60,11 +69,7 @@ int main(int argc, char **argv)
             return usage();
     }
     server.stall = (unsigned)stall;
-    hash_seed();
-    commands_init();
-    descriptors();
-    clock_gettime(CLOCK_REALTIME, &t);
-    server.now = server.started = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    prepare();
     if (server.snapshot != NULL && !snapshot_load())
         return 1;
     if (!net_listen(address, (int)port)) {

@@ -23,13 +23,15 @@ static struct {
     uint32_t records;
     unsigned db;
     bool failed;
-    int64_t last;     /* when the last one was whole, Unix time in seconds */
+    int64_t last; /* when the last one was whole, Unix time in seconds */
     bool last_failed;
     char tmp[4096 + 8];
 } s = {.fd = -1};
 
 static pthread_t syncer;
-static _Atomic int sync_state; // written by the thread when it has ended its work (release), read by the server (acquire)
+
+/* Stored by the thread at the end of its work (release), read by the server (acquire). */
+static _Atomic int sync_state;
 
 uint64_t snapshot_sum(uint64_t sum, const void *bytes, size_t len)
 {

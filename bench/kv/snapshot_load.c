@@ -109,7 +109,8 @@ static bool check(const char *bytes, size_t len)
     if (len < 8 + sizeof(struct snapshot_record) + sizeof sum)
         return refuse("it is truncated");
     memcpy(&sum, bytes + len - sizeof sum, sizeof sum);
-    return sum == snapshot_sum(0, bytes, len - sizeof sum) || refuse("it is truncated or damaged: its checksum is wrong");
+    return sum == snapshot_sum(0, bytes, len - sizeof sum) ||
+           refuse("it is truncated or damaged: its checksum is wrong");
 }
 
 bool snapshot_load(void)

@@ -146,6 +146,31 @@ def large_aggregates(reference):
     commands.SPAN[0] = 300
 
 
+def freed_in_steps():
+    """Large aggregates are left to be freed by whatever command removes them, and then go piece by piece."""
+    n = 30000
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            wire = Wire(server.port)
+            wire.pipeline(list(commands.large(n)))
+            removers = [["DEL", "hash:big"], ["SET", "list:big", "x"], ["RENAME", "list:big", "set:big"],
+                        ["PEXPIRE", "zset:big", 0]]
+            replies = wire.pipeline([c for r in removers for c in (r, ["INFO", "memory"])])
+            waiting = [int(text.split(b"pending_objects:")[1].split()[0]) for text in replies[1::2]]
+            left = waiting[-1]
+            for _ in range(600):
+                left = figure(wire, "lazyfree_pending_objects")
+                if left == 0:
+                    break
+                time.sleep(0.05)
+            result(waiting == [1, 2, 3, 4] and left == 0, "%s frees large aggregates later, whoever removes them" % name,
+                   "waiting %s, then %s" % (waiting, left))
+            wire.pipeline([["RPUSH", "list"] + ["i%d" % i for i in range(n)], ["LTRIM", "list", 10, -11]])
+            wire.pipeline([["LPOP", "list", 100], ["RPOP", "list", 100]])
+            result(wire.call("LRANGE", "list", 0, -1) == [b"i%d" % i for i in range(110, n - 110)],
+                   "%s: a long list loses what is cut off, and nothing else" % name)
+
+
 PROTOCOL = [b"*1\r\n+PING\r\n", b"*x\r\n", b"*1\r\n$-5\r\n", b"*1\r\n$600000000\r\n", b"*2000000\r\n",
             b"*-1\r\nPING\r\n", b"*0\r\nPING\r\n",
             b'SET a "b c"\r\nGET a\r\n', b'SET a "b\r\n', b"ping\n", b"\r\n\r\nPING\r\n",
@@ -383,6 +408,7 @@ def main():
     try:
         differential(reference)
         large_aggregates(reference)
+        freed_in_steps()
         protocol(reference)
     finally:
         reference.stop()

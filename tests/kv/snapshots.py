@@ -1,4 +1,4 @@
-"""Snapshots: what is written while the server serves is what was there when it began, and what is damaged is refused."""
+"""Snapshots: what is written while the server serves is what was there when it began; damaged files are refused."""
 import os
 import random
 import subprocess
@@ -47,8 +47,8 @@ def changes(n):
         yield ["SET", "new:%d" % i, "new"]
     for size in 1, 100, 3000:
         yield from (["HDEL", "h:%d" % size, "m:0"], ["HSET", "h:%d" % size, "m:0", "?"], ["LPOP", "l:%d" % size],
-                    ["LTRIM", "l:%d" % size, 0, size // 2], ["SADD", "t:%d" % size, "?"], ["ZINCRBY", "z:%d" % size, 1, "m:0"],
-                    ["DEL", "t:%d" % size])
+                    ["LTRIM", "l:%d" % size, 0, size // 2], ["SADD", "t:%d" % size, "?"],
+                    ["ZINCRBY", "z:%d" % size, 1, "m:0"], ["DEL", "t:%d" % size])
 
 
 def finished(wire):
@@ -115,9 +115,9 @@ def in_the_way(server_class, name, tmp, result):
         fill(wire, 3000)
         replies = wire.pipeline([["BGSAVE"], ["BGSAVE"], ["FLUSHALL"], ["DBSIZE"]])
         finished(wire)
-        result([str(x) for x in replies] == ["Background saving started", "ERR Background save already in progress", "OK", "0"]
-               and not os.path.exists(path) and not os.path.exists(path + ".tmp"), "%s: FLUSHALL ends a snapshot" % name,
-               replies)
+        wanted = ["Background saving started", "ERR Background save already in progress", "OK", "0"]
+        result([str(x) for x in replies] == wanted and not os.path.exists(path) and not os.path.exists(path + ".tmp"),
+               "%s: FLUSHALL ends a snapshot" % name, replies)
     with server_class(name, "--snapshot", os.path.join(tmp, "no/such/place")) as server:
         said = [str(Wire(server.port).call(c)) for c in ("SAVE", "BGSAVE")]
         result(all(x.startswith("ERR cannot write") for x in said), "%s says where it cannot write" % name, said)
