@@ -8,9 +8,9 @@ import time
 from . import allocators, paths, picture, registry, report, runner, schedule
 
 ROUNDS = {
-    "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1, "handles": 1, "picture": 1},
-    "default": {"programs": 3, "startup": 3, "frag": 1, "need": 3, "replay": 1, "micro": 3, "handles": 5, "picture": 1},
-    "full": {"programs": 7, "startup": 7, "frag": 3, "need": 7, "replay": 1, "micro": 7, "handles": 11, "picture": 1},
+    "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1, "handles": 1, "kv": 1, "picture": 1},
+    "default": {"programs": 3, "startup": 3, "frag": 1, "need": 3, "replay": 1, "micro": 3, "handles": 5, "kv": 1, "picture": 1},
+    "full": {"programs": 7, "startup": 7, "frag": 3, "need": 7, "replay": 1, "micro": 7, "handles": 11, "kv": 3, "picture": 1},
 }
 
 
@@ -34,6 +34,8 @@ def parser():
     p.add_argument("--only", metavar="NAME", help="programs, suites or kinds, comma-separated, globs allowed")
     p.add_argument("--with", metavar="NAME=/path/lib.so", dest="extra", action="append", default=[],
                    help="one more allocator; may be repeated")
+    p.add_argument("--with-redis", metavar="PATH", action="append", default=[],
+                   help="one more server for the suite kv that takes redis-server's options; may be repeated")
     p.add_argument("--rounds", metavar="N", type=int, help="rounds of every suite")
     p.add_argument("--out", metavar="DIR", help="where results.json and report.md go")
     p.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -70,6 +72,11 @@ def parse(argv):
         programs = registry.select((options.only or "*").split(","))
     except ValueError as error:
         p.error("--only: %s; there are: %s" % (error, ", ".join(registry.valid_names())))
+    for path in options.with_redis:
+        if not os.access(path, os.X_OK) or os.path.isdir(path):
+            p.error("--with-redis: %s is no program" % path)
+    if any(q.suite == "kv" for q in programs):
+        programs += [registry.other_server(path) for path in options.with_redis]
     return options, programs, [*names, *(n for n in extra if n not in names)], extra
 
 
@@ -107,6 +114,7 @@ def command_line(options):
     for name in ("allocators", "only", "rounds"):
         if getattr(options, name):
             words += ["--" + name, str(getattr(options, name))]
+    words += ["--with-redis=%s" % os.path.basename(path) for path in options.with_redis]
     words += ["--with %s=%s" % (e.partition("=")[0], os.path.basename(e)) for e in options.extra]
     return " ".join(words)
 

@@ -5,9 +5,10 @@ Placeholders in a command: {bin} built programs, {scripts} bench/programs/script
 time-left line. A program whose output is 'compare' must print the same under every allocator."""
 
 import fnmatch
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
-SUITES = ("programs", "startup", "frag", "need", "replay", "micro", "handles", "picture")
+SUITES = ("programs", "startup", "frag", "need", "replay", "micro", "handles", "kv", "picture")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Program:
     repeat: int = 1
     variants: tuple = ()       # what it is also built as: argv[0] with this ending
     form: str = ""             # of the suites handles and need: benchmark | callgrind | figures; of replay: recorded
+    only: str = ""             # runs under this allocator alone
     seconds: float = 3.0
 
 
@@ -270,12 +272,30 @@ HANDLES = [
     handles("churn", "bytes moved in steady churn at 90 % use", "{bin}/handles-churn", "{n}", n=128, quick=16, seconds=3),
 ]
 
+# {n} MiB of data; `server` is what is started when it is not one of ours. A server of somebody else's runs as it is
+# installed, with the allocator that it brings: it stands in the column of glibc for want of one of its own.
+KV = [
+    Program("kv-cache", "kv", "kv", "the cache server: kv-malloc under each allocator, and kv-handles", ("{bin}/kv",), n=48, quick=4,
+            variants=("-handles",), seconds=60),
+    Program("kv-still", "kv", "kv", "kv-handles without compaction", ("{bin}/kv",), n=48, quick=4, variants=("-handles",),
+            env=OFF, only="tinymem-handles", seconds=60),
+    Program("kv-redis", "kv", "kv", "redis-server with its own allocator", n=48, quick=4, server="redis-server",
+            only="glibc", needs=("redis-server",), seconds=60),
+]
+
 PICTURE = [
     Program("shift", "picture", "picture", "a cache whose sizes and volume shift: PSS and live bytes all the way", ("{bin}/frag-shift", "{n}"),
             n=100, quick=10, variants=("-handles",), seconds=12),
 ]
 
-PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + PICTURE
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + KV + PICTURE
+
+
+def other_server(path):
+    """A server of --with-redis."""
+    redis = next(p for p in KV if p.name == "kv-redis")
+    path = os.path.abspath(path)
+    return replace(redis, name="kv-" + path.strip("/").replace("/", "-"), what=path, server=path, needs=(path,))
 
 
 def valid_names():

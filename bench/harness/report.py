@@ -7,6 +7,7 @@ import sys
 
 from . import tables
 from .handlestable import handles_tables
+from .kvtable import kv_tables
 from .picture import picture_tables
 from .replayrun import replay_tables
 from .tables import Results, geomean_cell, loss_mark, markdown, ratio_cell, value_cell
@@ -178,7 +179,7 @@ def render(result):
     names = [a["name"] for a in result["allocators"]]
     lines = header(result) + trouble(result)
     for suite, part in (("programs", program_tables), ("startup", startup_tables), ("frag", frag_tables),
-                        ("need", need_tables), ("replay", replay_tables), ("micro", micro_tables), ("handles", handles_tables),
+                        ("need", need_tables), ("replay", replay_tables), ("micro", micro_tables), ("handles", handles_tables), ("kv", kv_tables),
                         ("picture", picture_tables)):
         lines += part(results, names_in(results, names, suite))
     return "\n".join(lines).rstrip() + "\n"

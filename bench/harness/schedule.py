@@ -15,10 +15,10 @@ import shutil
 import sys
 import time
 
-from . import fragrun, handlesrun, inputs, microrun, needrun, replayrun, runner, servers
+from . import fragrun, handlesrun, inputs, kvrun, microrun, needrun, replayrun, runner, servers
 
 RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles,
-           "need": needrun.run_need, "replay": replayrun.run_replay, "picture": fragrun.run_frag}
+           "need": needrun.run_need, "kv": kvrun.run_kv, "replay": replayrun.run_replay, "picture": fragrun.run_frag}
 
 
 @contextlib.contextmanager
@@ -48,6 +48,8 @@ def runs_under(program, allocator):
     compares policies, not allocators, and runs once."""
     if program.suite == "replay":
         return getattr(allocator, "name", allocator) == "glibc"
+    if program.only:
+        return getattr(allocator, "name", allocator) == program.only
     variant = variant_of(allocator)
     return variant in program.variants if variant else program.suite != "handles"
 

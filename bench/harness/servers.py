@@ -37,7 +37,8 @@ def status_mib(pid, key):
 class Server:
     """A server process under an allocator; use as a context manager."""
 
-    def __init__(self, argv, allocator, tmp):
+    def __init__(self, argv, allocator, tmp, env=None):
+        self.env = env or {}
         self.port = free_port()
         self.allocator = allocator
         self.tmp = tmp
@@ -45,8 +46,11 @@ class Server:
         self.argv = [word.replace("{port}", str(self.port)) for word in argv]
         self.log = os.path.join(tmp, "server.log")
 
+    def settings(self):
+        return {"LD_PRELOAD": runner.preload(self.allocator), "BENCH_PROBE": self.probe}
+
     def __enter__(self):
-        env = runner.environment(self.tmp, {"LD_PRELOAD": runner.preload(self.allocator), "BENCH_PROBE": self.probe})
+        env = runner.environment(self.tmp, {**self.env, **self.settings()})
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             cwd=self.tmp, start_new_session=True)

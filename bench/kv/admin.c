@@ -1,5 +1,7 @@
 /* admin.c - commands about the connection and the server. */
+#include "aggregate.h"
 #include "commands.h"
+#include "snapshot.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -146,6 +148,19 @@ static void info_stats(struct text *t)
         big(server.expired), big(server.evicted), big(server.hits), big(server.misses));
 }
 
+static void info_memory(struct text *t)
+{
+    say(t, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\nmaxmemory_policy:%s\r\n",
+        big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
+    say(t, "lazyfree_pending_objects:%llu\r\n\r\n", big(aggregate_waiting()));
+}
+
+static void info_persistence(struct text *t)
+{
+    say(t, "# Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_bgsave_status:%s\r\n\r\n",
+        server.saving, snapshot_last_failed() ? "err" : "ok");
+}
+
 static void info_keyspace(struct text *t)
 {
     say(t, "# Keyspace\r\n");
@@ -169,13 +184,19 @@ void cmd_info(const struct call *c)
     if (all || arg_is(c, 1, "clients"))
         say(&t, "# Clients\r\nconnected_clients:%u\r\nmaxclients:%u\r\n\r\n", server.clients, server.maxclients);
     if (all || arg_is(c, 1, "memory"))
-        say(&t, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\nmaxmemory_policy:%s\r\n\r\n",
-            big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
+        info_memory(&t);
     if (all || arg_is(c, 1, "stats"))
         info_stats(&t);
+    if (all || arg_is(c, 1, "persistence"))
+        info_persistence(&t);
     if (all || arg_is(c, 1, "keyspace"))
         info_keyspace(&t);
     reply_bulk(c->out, t.bytes, t.len);
+}
+
+static int64_t memory_of(struct entry *e)
+{
+    return (int64_t)(entry_size(e) + sizeof(store_ref) + (e->type & ENTRY_OWNS ? entry_owned(e) : 0));
 }
 
 void cmd_memory(const struct call *c)
@@ -190,7 +211,7 @@ void cmd_memory(const struct call *c)
         else if (p == NULL)
             reply_null(c->out);
         else
-            reply_integer(c->out, (int64_t)(entry_size(store_at(*p)) + sizeof(store_ref)));
+            reply_integer(c->out, memory_of(store_at(*p)));
     } else if (arg_is(c, 1, "purge") && c->argc == 2) {
         store_idle();
         reply_status(c->out, "OK");

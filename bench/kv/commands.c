@@ -9,7 +9,7 @@
 const struct command commands[] = {KV_COMMANDS(KV_ROW)};
 const unsigned commands_count = sizeof commands / sizeof *commands;
 
-enum { SLOTS = 256, LONGEST = 16 };
+enum { SLOTS = 256, LONGEST = 20 };
 
 static const struct command *slots[SLOTS];
 
@@ -62,6 +62,14 @@ bool arg_integer(const struct call *c, uint32_t i, int64_t *out)
     return false;
 }
 
+bool arg_count(const struct call *c, uint32_t i, int64_t *out)
+{
+    if (resp_integer(arg(c, i), arg_len(c, i), out) && *out >= 0)
+        return true;
+    reply_error(c->out, "ERR value is out of range, must be positive");
+    return false;
+}
+
 uint64_t server_used(void)
 {
     uint64_t used = 0;
@@ -83,15 +91,29 @@ static void unknown(const struct call *c)
                 arg_len(c, 0) < 128 ? (int)arg_len(c, 0) : 128, arg(c, 0), text);
 }
 
+/* As in Redis an EXEC that does not fit ends the transaction. */
+static void unfit(const struct call *c, const struct command *command)
+{
+    bool is_exec = command->run == cmd_exec;
+    reply_error(c->out, "%s wrong number of arguments for '%s' command",
+                is_exec ? "EXECABORT Transaction discarded because of:" : "ERR", command->name);
+    if (is_exec)
+        transaction_free(&c->session->transaction);
+}
+
 void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc)
 {
     struct call c = {s, bytes, argv, argc, &server.db[s->db], &s->out};
     const struct command *command = find(arg(&c, 0), arg_len(&c, 0));
     server.commands++;
+    bool fits = command != NULL && (command->arity > 0 ? (int)argc == command->arity : (int)argc >= -command->arity);
+    s->transaction.spoilt |= s->transaction.open && !fits;
     if (command == NULL)
         unknown(&c);
-    else if (command->arity > 0 ? (int)argc != command->arity : (int)argc < -command->arity)
-        reply_error(c.out, "ERR wrong number of arguments for '%s' command", command->name);
+    else if (!fits)
+        unfit(&c, command);
+    else if (transaction_keeps(&c))
+        return;
     else if (server.maxmemory > 0 && !evict_for_command() && command->grows)
         reply_error(c.out, "OOM command not allowed when used memory > 'maxmemory'.");
     else

@@ -1,5 +1,7 @@
 #include "evict.h"
+#include "aggregate.h"
 #include "hash.h"
+#include "snapshot.h"
 
 #include <time.h>
 
@@ -21,6 +23,7 @@ static uint32_t frequency(const struct entry *e)
 
 void evict_born(struct entry *e)
 {
+    e->saved = server.epoch;
     e->clock = server.policy == ALLKEYS_LFU ? minutes() << 8 | LFU_START : (uint32_t)(server.now / 1000) & 0xffffff;
 }
 
@@ -68,6 +71,7 @@ static bool evict_one(void)
     }
     if (best == NULL)
         return false;
+    snapshot_keep(from, store_at(*best));
     table_remove(from, best);
     server.evicted++;
     return true;
@@ -118,6 +122,8 @@ static bool is_over(void *unused, struct entry *e)
 /* A piece: either of what was discarded, or a few buckets of one database. True: it found something to do. */
 static bool piece(void)
 {
+    if (aggregate_free(PIECE))
+        return true;
     if (discards > 0) {
         if (table_destroy(&discarded[discards - 1], PIECE))
             discards--;
@@ -146,4 +152,14 @@ bool evict_step(void)
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while ((more || volatiles()) && (now.tv_sec - from.tv_sec) * 1000000000 + now.tv_nsec - from.tv_nsec < STEP_NS);
     return discards > 0 || any;
+}
+
+void evict_everything(void)
+{
+    store_begin();
+    for (unsigned d = 0; d < DATABASES; d++)
+        db_flush(&server.db[d]);
+    while (discards > 0 || aggregate_free(PIECE))
+        (void)piece();
+    store_end();
 }

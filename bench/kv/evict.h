@@ -12,7 +12,7 @@
 
 enum { EVICT_MOST = 64 };
 
-/* A new key's clock, and a use of a key. */
+/* A new key's clock (it is younger than a snapshot that is being written), and a use of a key. */
 void evict_born(struct entry *e);
 void evict_touch(struct entry *e);
 
@@ -24,5 +24,8 @@ bool evict_discard(struct table *t);
 
 /* One bounded piece of work. True: more is waiting. */
 bool evict_step(void);
+
+/* Free all data at the end of the program: for those who look for leaks. */
+void evict_everything(void);
 
 #endif

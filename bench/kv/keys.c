@@ -1,10 +1,23 @@
 /* keys.c - finding keys, and the commands that every type of value obeys. */
 #include "commands.h"
 #include "evict.h"
+#include "snapshot.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
+
+static const char *const kinds[] = {"string", "list", "set", "zset", "hash"};
+
+static const char *kind_of(const struct entry *e) { return kinds[e->type & ENTRY_KIND]; }
+
+bool key_is(const struct call *c, place *p, unsigned kind)
+{
+    if ((((struct entry *)store_at(*p))->type & ENTRY_KIND) == kind)
+        return true;
+    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return false;
+}
 
 void reply_no_memory(const struct call *c) { reply_error(c->out, "OOM command not allowed: out of memory"); }
 
@@ -14,8 +27,10 @@ place *key_find(const struct call *c, uint32_t i)
     if (p == NULL)
         return NULL;
     struct entry *e = store_at(*p);
-    if (!e->expires || entry_expiry(e) > server.now)
+    if (!e->expires || entry_expiry(e) > server.now) {
+        snapshot_keep(c->db, e);
         return p;
+    }
     table_remove(c->db, p);
     server.expired++;
     return NULL;
@@ -33,6 +48,20 @@ place *key_look(const struct call *c, uint32_t i)
     return p;
 }
 
+/* What is no string becomes an empty one. */
+static void key_clear(struct table *db, place *p)
+{
+    struct entry *e = store_at(*p);
+    if (e->type == ENTRY_STRING)
+        return;
+    if (e->type & ENTRY_OWNS) {
+        db->bytes -= entry_owned(e);
+        entry_disown(e);
+    }
+    e->type = ENTRY_STRING;
+    (void)table_resize(db, p, 0);
+}
+
 bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size_t len, int64_t expiry)
 {
     struct entry *e = NULL;
@@ -42,8 +71,10 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
             e = store_at(*p);
             evict_born(e);
         }
-    } else if (table_resize(c->db, p, len) != NULL) {
-        e = table_expire(c->db, p, expiry);
+    } else {
+        key_clear(c->db, p);
+        e = table_resize(c->db, p, len);
+        e = e == NULL ? NULL : table_expire(c->db, p, expiry);
         if (e != NULL)
             evict_touch(e);
     }
@@ -57,6 +88,7 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
 
 void db_flush(struct table *db)
 {
+    snapshot_abandon();
     if (evict_discard(db))
         return;
     while (!table_destroy(db, UINT32_MAX)) // more flushes are waiting than anybody sends
@@ -142,7 +174,11 @@ void cmd_exists(const struct call *c)
     reply_integer(c->out, found);
 }
 
-void cmd_type(const struct call *c) { reply_status(c->out, key_find(c, 1) == NULL ? "none" : "string"); }
+void cmd_type(const struct call *c)
+{
+    place *p = key_find(c, 1);
+    reply_status(c->out, p == NULL ? "none" : kind_of(store_at(*p)));
+}
 
 /* EXPIRE and its family: NX, XX, GT and LT say when. */
 void cmd_expire(const struct call *c)
@@ -271,7 +307,7 @@ static void see(void *data, struct entry *e)
     struct search *s = data;
     if (e->expires && entry_expiry(e) <= server.now)
         return;
-    if (s->type != NULL && (s->type_len != 6 || strncasecmp(s->type, "string", 6) != 0))
+    if (s->type != NULL && (s->type_len != strlen(kind_of(e)) || strncasecmp(s->type, kind_of(e), s->type_len) != 0))
         return;
     if (s->pattern != NULL && !glob_match(s->pattern, s->pattern_len, entry_key(e), e->key_len))
         return;
@@ -297,11 +333,11 @@ void cmd_keys(const struct call *c)
     reply_found(c, &s);
 }
 
-static bool parse_cursor(const struct call *c, uint64_t *cursor)
+bool arg_cursor(const struct call *c, uint32_t at, uint64_t *cursor)
 {
     *cursor = 0;
-    for (size_t i = 0; i < arg_len(c, 1); i++) {
-        char ch = arg(c, 1)[i];
+    for (size_t i = 0; i < arg_len(c, at); i++) {
+        char ch = arg(c, at)[i];
         if (ch < '0' || ch > '9' || __builtin_mul_overflow(*cursor, (uint64_t)10, cursor) ||
             __builtin_add_overflow(*cursor, (uint64_t)(ch - '0'), cursor)) {
             reply_error(c->out, "ERR invalid cursor");
@@ -317,7 +353,7 @@ void cmd_scan(const struct call *c)
     int64_t count = 10;
     uint64_t cursor;
     char text[24];
-    if (!parse_cursor(c, &cursor))
+    if (!arg_cursor(c, 1, &cursor))
         return;
     for (uint32_t i = 2; i < c->argc; i += 2) {
         bool more = i + 1 < c->argc;

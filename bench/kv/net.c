@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "net.h"
 #include "evict.h"
+#include "snapshot.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -83,6 +84,7 @@ static void drop(struct client *c)
     free(c->bytes);
     resp_free(&c->resp);
     reply_free(&c->session.out);
+    transaction_free(&c->session.transaction);
 }
 
 static void free_gone(void)
@@ -212,6 +214,7 @@ static bool keep(struct client *c, const char *bytes, size_t len)
 static void go_on(struct client *c)
 {
     for (;;) {
+        bool paused = c->session.out.len >= OUTPUT_PAUSE; // then nothing is executed before it is sent
         size_t done = c->len == 0 ? 0 : execute(c, c->bytes, c->len);
         c->len -= done;
         if (c->len == 0) {
@@ -221,7 +224,7 @@ static void go_on(struct client *c)
         } else if (done > 0) {
             memmove(c->bytes, c->bytes + done, c->len);
         }
-        if (!send_out(c) || c->waits_to_send || done == 0)
+        if (!send_out(c) || c->waits_to_send || (done == 0 && !paused))
             return;
     }
 }
@@ -312,9 +315,11 @@ bool net_serve(void)
         if (more) {
             store_begin();
             more = evict_step();
+            more |= snapshot_step();
             store_end();
         }
     }
+    snapshot_cancel();
     while (all != NULL)
         drop(all);
     free_gone();

@@ -89,6 +89,19 @@ void reply_bulk(struct reply *o, const void *bytes, size_t len)
 
 void reply_text(struct reply *o, const char *text) { reply_bulk(o, text, strlen(text)); }
 
+void reply_double(struct reply *o, double value)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.17g", value);
+    if (!o->resp3) {
+        reply_text(o, text);
+        return;
+    }
+    reply_raw(o, ",", 1);
+    reply_raw(o, text, strlen(text));
+    reply_raw(o, "\r\n", 2);
+}
+
 void reply_null(struct reply *o)
 {
     if (o->resp3)

@@ -25,6 +25,7 @@ void reply_error(struct reply *o, const char *format, ...) __attribute__((format
 void reply_integer(struct reply *o, int64_t value);
 void reply_bulk(struct reply *o, const void *bytes, size_t len);
 void reply_text(struct reply *o, const char *text); /* a bulk */
+void reply_double(struct reply *o, double value);
 void reply_null(struct reply *o);
 void reply_null_array(struct reply *o);
 void reply_array(struct reply *o, size_t n);

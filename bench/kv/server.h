@@ -7,6 +7,7 @@
 #include "reply.h"
 #include "resp.h"
 #include "table.h"
+#include "transaction.h"
 
 enum { DATABASES = 16 };
 
@@ -24,6 +25,8 @@ struct server {
     int64_t started;
     int port;
     uint64_t commands, connections, rejected, expired, evicted, hits, misses, next_id;
+    const char *snapshot; /* the file, or NULL */
+    bool saving, epoch;   /* see snapshot.h */
     bool stop;
 };
 
@@ -34,6 +37,7 @@ struct session {
     struct reply out;
     uint64_t id;
     unsigned db;
+    struct transaction transaction;
     bool close; /* after the replies so far */
     char name[64];
 };
@@ -57,6 +61,9 @@ bool arg_is(const struct call *c, uint32_t i, const char *word);
 /* The integer of argument i; without one the error is replied. */
 bool arg_integer(const struct call *c, uint32_t i, int64_t *out);
 
+/* The cursor in argument i, as SCAN takes it; without one the error is replied. */
+bool arg_cursor(const struct call *c, uint32_t i, uint64_t *cursor);
+
 /* Do what the client asks. Within a batch of the store. */
 void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc);
 
@@ -72,6 +79,9 @@ uint64_t server_used(void);
  * counts a hit or a miss. */
 place *key_find(const struct call *c, uint32_t i);
 place *key_look(const struct call *c, uint32_t i);
+
+/* Whether a place holds this kind of value (ENTRY_STRING and so on). False: the error is replied. */
+bool key_is(const struct call *c, place *p, unsigned kind);
 
 /* Give the key a string, in the place it has (p) or a new one. False: the error is replied. */
 bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size_t len, int64_t expiry);

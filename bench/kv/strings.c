@@ -25,6 +25,13 @@ static void reply_value(const struct call *c, place *p)
     reply_bulk(c->out, entry_value(e), e->value_len);
 }
 
+/* As MGET answers: what is not a string counts as not there. */
+static void reply_string(const struct call *c, place *p)
+{
+    bool is_string = p != NULL && (((struct entry *)store_at(*p))->type & ENTRY_KIND) == ENTRY_STRING;
+    reply_value(c, is_string ? p : NULL);
+}
+
 /* The options of SET and GETEX. */
 struct options {
     bool nx, xx, get, keep, persist;
@@ -84,14 +91,34 @@ static bool options(const struct call *c, uint32_t i, bool set, struct options *
     return true;
 }
 
-void cmd_get(const struct call *c) { reply_value(c, key_look(c, 1)); }
+/* The place of a string, NULL if there is none. False: the key has another kind of value, which is replied. */
+static bool string_look(const struct call *c, place **p)
+{
+    *p = key_look(c, 1);
+    return *p == NULL || key_is(c, *p, ENTRY_STRING);
+}
+
+static bool string_find(const struct call *c, place **p)
+{
+    *p = key_find(c, 1);
+    return *p == NULL || key_is(c, *p, ENTRY_STRING);
+}
+
+void cmd_get(const struct call *c)
+{
+    place *p;
+    if (string_look(c, &p))
+        reply_value(c, p);
+}
 
 void cmd_set(const struct call *c)
 {
     struct options o;
     if (!options(c, 3, true, &o) || !time_option(c, &o))
         return;
-    place *p = o.get ? key_look(c, 1) : key_find(c, 1);
+    place *p = key_find(c, 1);
+    if (o.get && !string_look(c, &p))
+        return;
     bool refused = (o.nx && p != NULL) || (o.xx && p == NULL);
     if (o.get)
         reply_value(c, p);
@@ -131,14 +158,18 @@ void cmd_setex(const struct call *c)
 
 void cmd_getset(const struct call *c)
 {
-    place *p = key_look(c, 1);
+    place *p;
+    if (!string_look(c, &p))
+        return;
     reply_value(c, p);
     (void)key_set(c, 1, p, arg(c, 2), arg_len(c, 2), 0);
 }
 
 void cmd_getdel(const struct call *c)
 {
-    place *p = key_look(c, 1);
+    place *p;
+    if (!string_look(c, &p))
+        return;
     reply_value(c, p);
     if (p != NULL)
         table_remove(c->db, p);
@@ -149,8 +180,8 @@ void cmd_getex(const struct call *c)
     struct options o;
     if (!options(c, 2, false, &o))
         return;
-    place *p = key_look(c, 1);
-    if (p != NULL && !time_option(c, &o))
+    place *p;
+    if (!string_look(c, &p) || (p != NULL && !time_option(c, &o)))
         return;
     reply_value(c, p);
     if (p == NULL)
@@ -165,7 +196,7 @@ void cmd_mget(const struct call *c)
 {
     reply_array(c->out, c->argc - 1);
     for (uint32_t i = 1; i < c->argc; i++)
-        reply_value(c, key_look(c, i));
+        reply_string(c, key_look(c, i));
 }
 
 void cmd_mset(const struct call *c)
@@ -201,7 +232,9 @@ void cmd_incr(const struct call *c)
         reply_error(c->out, "ERR decrement would overflow");
         return;
     }
-    place *p = key_find(c, 1);
+    place *p;
+    if (!string_find(c, &p))
+        return;
     struct entry *e = p == NULL ? NULL : store_at(*p);
     if (e != NULL && !resp_integer(entry_value(e), e->value_len, &value)) {
         reply_error(c->out, "ERR value is not an integer or out of range");
@@ -247,7 +280,9 @@ static bool too_long(const struct call *c, uint64_t len)
 
 void cmd_append(const struct call *c)
 {
-    place *p = key_find(c, 1);
+    place *p;
+    if (!string_find(c, &p))
+        return;
     size_t was = p == NULL ? 0 : ((struct entry *)store_at(*p))->value_len;
     if (too_long(c, was + arg_len(c, 2)))
         return;
@@ -260,8 +295,9 @@ void cmd_append(const struct call *c)
 
 void cmd_strlen(const struct call *c)
 {
-    place *p = key_look(c, 1);
-    reply_integer(c->out, p == NULL ? 0 : ((struct entry *)store_at(*p))->value_len);
+    place *p;
+    if (string_look(c, &p))
+        reply_integer(c->out, p == NULL ? 0 : ((struct entry *)store_at(*p))->value_len);
 }
 
 void cmd_setrange(const struct call *c)
@@ -273,7 +309,9 @@ void cmd_setrange(const struct call *c)
         reply_error(c->out, "ERR offset is out of range");
         return;
     }
-    place *p = key_find(c, 1);
+    place *p;
+    if (!string_find(c, &p))
+        return;
     size_t was = p == NULL ? 0 : ((struct entry *)store_at(*p))->value_len, len = arg_len(c, 3);
     if (len == 0) {
         reply_integer(c->out, (int64_t)was);
@@ -293,7 +331,9 @@ void cmd_getrange(const struct call *c)
     int64_t from, to;
     if (!arg_integer(c, 2, &from) || !arg_integer(c, 3, &to))
         return;
-    place *p = key_look(c, 1);
+    place *p;
+    if (!string_look(c, &p))
+        return;
     struct entry *e = p == NULL ? NULL : store_at(*p);
     int64_t len = e == NULL ? 0 : e->value_len;
     bool backwards = from < 0 && to < 0 && from > to;

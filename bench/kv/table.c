@@ -105,11 +105,20 @@ static void merge(struct table *t)
     drop_last_bucket(t);
 }
 
-static void account(struct table *t, const struct entry *e, int sign)
+static void account(struct table *t, struct entry *e, int sign)
 {
+    uint64_t bytes = entry_size(e) + (e->type & ENTRY_OWNS ? entry_owned(e) : 0);
     t->count += (uint64_t)(int64_t)sign;
-    t->bytes += (uint64_t)(sign * (int64_t)entry_size(e));
+    t->bytes += (uint64_t)(sign * (int64_t)bytes);
     t->volatiles += (uint64_t)(int64_t)(e->expires ? sign : 0);
+}
+
+static void free_entry(store_ref r)
+{
+    struct entry *e = store_at(r);
+    if (e->type & ENTRY_OWNS)
+        entry_disown(e);
+    store_free(r);
 }
 
 place *table_find(struct table *t, const char *key, size_t len)
@@ -160,10 +169,11 @@ struct entry *table_resize(struct table *t, place *p, size_t value_len)
     if (e->value_len == value_len)
         return e;
     store_ref r = store_resize(*p, entry_bytes(e->key_len, value_len, e->expires));
-    if (r == STORE_NONE)
+    if (r == STORE_NONE && value_len > e->value_len)
         return NULL;
-    *p = r;
-    e = store_at(r);
+    if (r != STORE_NONE) // else it keeps bytes that it does not need
+        *p = r;
+    e = store_at(*p);
     t->bytes -= entry_size(e);
     e->value_len = (uint32_t)value_len;
     t->bytes += entry_size(e);
@@ -188,9 +198,11 @@ struct entry *table_expire(struct table *t, place *p, int64_t expiry)
             *p = r;
         e = store_at(*p);
     }
-    account(t, e, -1);
+    t->bytes -= entry_size(e);
+    t->volatiles -= e->expires;
     e->expires = expiry != 0;
-    account(t, e, 1);
+    t->bytes += entry_size(e);
+    t->volatiles += e->expires;
     if (expiry != 0)
         memcpy(e->bytes, &expiry, 8);
     return e;
@@ -202,7 +214,7 @@ void table_remove(struct table *t, place *p)
     struct entry *e = store_at(r);
     account(t, e, -1);
     *p = e->next;
-    store_free(r);
+    free_entry(r);
     for (int i = 0; i < MERGES && t->buckets > TABLE_FIRST && t->count < t->buckets / 4; i++)
         merge(t);
 }
@@ -221,6 +233,8 @@ bool table_rename(struct table *from, place *p, struct table *to, const char *ke
     memcpy(copy->bytes, e->bytes, e->expires ? 8 : 0);
     memcpy(entry_key(copy), key, len);
     memcpy(entry_value(copy), entry_value(e), e->value_len);
+    e->type = ENTRY_STRING; // what it owns is the copy's now
+    from->bytes -= copy->type & ENTRY_OWNS ? entry_owned(copy) : 0;
     table_remove(from, p);
     (void)insert(to, r);
     return true;
@@ -235,7 +249,7 @@ bool table_destroy(struct table *t, size_t most)
             if (most == 0)
                 return false;
             *head = ((struct entry *)store_at(r))->next;
-            store_free(r);
+            free_entry(r);
         }
         if (most-- == 0)
             return false;
@@ -304,7 +318,7 @@ uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, 
         store_ref r = *p;
         account(t, e, -1);
         *p = e->next;
-        store_free(r);
+        free_entry(r);
     }
     for (int i = 0; i < MERGES && t->buckets > TABLE_FIRST && t->count < t->buckets / 4; i++)
         merge(t);

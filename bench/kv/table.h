@@ -13,7 +13,7 @@
  *     2^k.
  * T2  Every bucket holds an interval of the bit-reversed hashes. A scan goes by these, and therefore sees each entry
  *     that is there all the time exactly once, however much the table grows and shrinks meanwhile.
- * T3  bytes is the sum of entry_size over all entries.
+ * T3  bytes is the sum of entry_size over all entries, and of entry_owned over those that own something.
  *
  * A *place* is the reference that leads to an entry (in its bucket or in the entry before it); it holds until the table
  * is changed through another place. One thread; within a batch of the store. Failure: NULL or false, and the table is
@@ -27,6 +27,9 @@
 
 enum { TABLE_CHUNK = 8192, TABLE_FIRST = 4 };
 
+/* An entry's type: what kind of value, and whether the value is a reference to an object that the entry owns. */
+enum { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_KIND = 7, ENTRY_OWNS = 8 };
+
 struct table {
     store_ref dir; /* STORE_NONE while the table is empty and has never been used */
     uint32_t buckets;
@@ -37,7 +40,7 @@ struct table {
 
 struct entry {
     store_ref next;
-    uint32_t clock : 24, type : 7, expires : 1; /* clock: last use or frequency, see evict.h */
+    uint32_t clock : 24, type : 6, saved : 1, expires : 1; /* clock: see evict.h; saved: see snapshot.h */
     uint32_t key_len, value_len;                /* bytes */
     char bytes[];
 };
@@ -62,13 +65,18 @@ static inline int64_t entry_expiry(const struct entry *e)
     return t;
 }
 
+/* What an entry owns (ENTRY_OWNS): how many bytes, and to leave it to those who free it. The table calls these; their
+ * owner is aggregate.c. */
+uint64_t entry_owned(struct entry *e);
+void entry_disown(struct entry *e);
+
 /* The place of a key, or NULL. */
 place *table_find(struct table *t, const char *key, size_t len);
 
 /* Add a key that is not in the table. The value is undefined, the type 0, the clock 0. */
 place *table_add(struct table *t, const char *key, size_t len, size_t value_len, int64_t expiry);
 
-/* Change the length of the value; the bytes up to the shorter length stay. */
+/* Change the length of the value; the bytes up to the shorter length stay. Shortening never fails. */
 struct entry *table_resize(struct table *t, place *p, size_t value_len);
 
 /* Set or take away the time of expiry; 0: never. */

@@ -69,17 +69,188 @@ KEYS = [
         [b"*", b"key:1*", b"key:?", b"key:[1-3]", b"key:[^1]*", b"*\\:1*", b"nothing", b"**1", b"key:[3-1]0"])],
 ]
 
+
+
+def typed(kind):
+    """Keys of one kind mostly, a few of any kind; the last of each grows large."""
+    return lambda r: key(r) if r.random() < 0.1 else kind + (b":big" if r.random() < 0.4 else b":%d" % r.randrange(6))
+
+
+H, L, S, Z = typed(b"hash"), typed(b"list"), typed(b"set"), typed(b"zset")
+
+
+SPAN = [300]  # how many members there are
+
+
+def member(r):
+    return b"m" * r.randrange(300) if r.random() < 0.02 else b"member:%d" % r.randrange(SPAN[0])
+
+
+def members(r):
+    return [member(r) for _ in range(r.choice([1, 1, 2, 3, 40]))]
+
+
+def fields(r):
+    return [w for m in members(r) for w in (m, number(r) if r.random() < 0.5 else value(r)[:100])]
+
+
+def index(r):
+    return number(r) if r.random() < 0.2 else b"%d" % r.randrange(-SPAN[0], SPAN[0])
+
+
+def score(r):
+    return r.choice([b"0", b"1", b"-1.5", b"3.25", b"1e300", b"inf", b"-inf", b"abc", b"", b" 1", b"nan", b"1e400",
+                     b"0x10"]) if r.random() < 0.2 else b"%d" % r.randrange(-50, 50)
+
+
+def scores(r):
+    return [w for m in members(r) for w in (score(r), m)]
+
+
+def bound(r):
+    return r.choice([b"", b"("]) + score(r)
+
+
+def count(r):
+    return r.choice([[], [], [b"0"], [b"1"], [b"2"], [b"60"], [b"-1"], [b"abc"], [b"1", b"2"]])
+
+
+def mixed(r, word):
+    return r.choice([word, word.lower()])
+
+
+HASHES = [
+    lambda r: [mixed(r, b"HSET"), H(r)] + fields(r) + r.choice([[], [], [], [b"odd"]]),
+    lambda r: [b"HMSET", H(r)] + fields(r),
+    lambda r: [b"HSETNX", H(r), member(r), value(r)],
+    lambda r: [r.choice([b"HGET", b"HEXISTS", b"HSTRLEN"]), H(r), member(r)],
+    lambda r: [b"HMGET", H(r)] + members(r),
+    lambda r: [b"HDEL", H(r)] + members(r),
+    lambda r: [b"HINCRBY", H(r), member(r), number(r)],
+    lambda r: [r.choice([b"HLEN", b"HGETALL", b"HKEYS", b"HVALS"]), H(r)],
+    lambda r: [b"HSCAN", H(r), r.choice([b"0", b"x"])] + r.choice(
+        [[], [b"COUNT", b"1000"], [b"MATCH", b"*1*"], [b"bad"], [b"COUNT", b"0"]]),
+]
+
+LISTS = [
+    lambda r: [r.choice([b"LPUSH", b"RPUSH", b"lpush", b"rpush"]), L(r)] +
+    [value(r) if r.random() < 0.2 else m for m in members(r)],
+    lambda r: [r.choice([b"LPUSHX", b"RPUSHX"]), L(r)] + members(r),
+    lambda r: [r.choice([b"LPOP", b"RPOP"]), L(r)] + count(r),
+    lambda r: [b"LLEN", L(r)],
+    lambda r: [b"LRANGE", L(r), index(r), index(r)],
+    lambda r: [b"LRANGE", L(r), b"0", b"-1"],
+    lambda r: [b"LTRIM", L(r), b"%d" % r.randrange(-3, 3) if r.random() < 0.8 else index(r),
+               b"-1" if r.random() < 0.8 else index(r)],
+    lambda r: [b"LINDEX", L(r), index(r)],
+    lambda r: [b"LSET", L(r), index(r), value(r)],
+]
+
+SETS = [
+    lambda r: [b"SADD", S(r)] + members(r),
+    lambda r: [b"SREM", S(r)] + members(r),
+    lambda r: [b"SISMEMBER", S(r), member(r)],
+    lambda r: [b"SMISMEMBER", S(r)] + members(r),
+    lambda r: [r.choice([b"SCARD", b"SMEMBERS"]), S(r)],
+    lambda r: [b"SPOP", S(r)] + r.choice([[b"0"], [b"-1"], [b"abc"], [b"1", b"2"]] +
+                                         [[b"100000"]] * (r.random() < 0.1)),
+    lambda r: [b"SRANDMEMBER", S(r)] + r.choice([[], [b"3"], [b"-5"], [b"1000"], [b"abc"], [b"0"], [b"1", b"2"]]),
+    lambda r: [b"SSCAN", S(r), b"0"] + r.choice([[], [b"COUNT", b"1000"], [b"MATCH", b"*1*"], [b"COUNT"]]),
+]
+
+
+def zset_range(r):
+    name = r.choice([b"ZRANGE", b"ZRANGE", b"ZREVRANGE", b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE"])
+    some = [[b"WITHSCORES"], [b"LIMIT", index(r), index(r)], [b"LIMIT", b"1", b"5"], [b"REV"], [b"BYSCORE"], [b"bad"]]
+    words = [w for o in r.sample(some, r.choice([0, 0, 1, 1, 2, 3])) for w in o]
+    by_score = b"BYSCORE" in words or name.endswith(b"SCORE")
+    ends = [bound(r), bound(r)] if by_score or r.random() < 0.05 else [index(r), index(r)]
+    return [name, Z(r)] + ends + words
+
+
+ZSETS = [
+    lambda r: [b"ZADD", Z(r)] + r.sample([b"NX", b"XX", b"GT", b"LT", b"CH"], r.choice([0, 0, 1, 2])) + scores(r),
+    lambda r: [b"ZADD", Z(r)] + scores(r),
+    lambda r: [b"ZADD", Z(r), b"INCR"] + r.choice([[], [b"NX"], [b"XX"], [b"GT"]]) + [score(r), member(r)],
+    lambda r: [b"ZINCRBY", Z(r), score(r), member(r)],
+    lambda r: [r.choice([b"ZSCORE", b"ZRANK", b"ZREVRANK"]), Z(r), member(r)],
+    lambda r: [b"ZMSCORE", Z(r)] + members(r),
+    lambda r: [b"ZREM", Z(r)] + members(r),
+    lambda r: [b"ZCARD", Z(r)],
+    lambda r: [b"ZCOUNT", Z(r), bound(r), bound(r)],
+    lambda r: [b"ZSCAN", Z(r), b"0", b"COUNT", b"1000"],
+    zset_range, zset_range,
+    lambda r: [b"ZRANGE", Z(r), b"0", b"-1", b"WITHSCORES"],
+]
+
+def some(r):
+    return r.choice([H, L, S, Z])(r)
+
+
+ANY_KIND = [
+    lambda r: [r.choice([b"TYPE", b"EXISTS", b"PERSIST", b"GET", b"STRLEN", b"INCR", b"GETDEL"]), some(r)],
+    lambda r: [r.choice([b"RENAME", b"RENAMENX"]), some(r), some(r)] if r.random() < 0.3 else [b"PING"],
+    lambda r: [r.choice([b"DEL", b"GET", b"SET"]), some(r)] + [b"x"] * (r.random() < 0.5) if r.random() < 0.1
+    else [b"DBSIZE"],
+    lambda r: [b"EXPIRE", some(r), b"5000"],
+    lambda r: [b"MGET", H(r), L(r), key(r)],
+    lambda r: [r.choice([b"HGET", b"LLEN", b"SCARD", b"ZCARD", b"HDEL", b"LPUSH", b"ZREM", b"SADD"]), some(r)] +
+    r.choice([[], [b"a"]]),
+]
+
 CONNECTION = [
+    lambda r: [r.choice([b"MULTI", b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])] + [b"x"] * (r.random() < 0.05),
     lambda r: [r.choice([b"PING", b"ECHO", b"ping"])] + r.choice([[], [b"hello"], [b"a", b"b"]]),
     lambda r: [b"SELECT", r.choice([b"0", b"0", b"0", b"16", b"-1", b"x"])],
     lambda r: [r.choice([b"NOSUCH", b"get", b"set", b"incr", b"ttl", b"no\r\nline"])] +
     [value(r)[:60] for _ in range(r.randrange(4))],
-    lambda r: [b"FLUSHALL"] + r.choice([[], [b"ASYNC"], [b"bad"]]) if r.random() < 0.1 else [b"PING"],
+    lambda r: [b"FLUSHALL"] + r.choice([[], [b"ASYNC"], [b"bad"]]) if r.random() < 0.05 else [b"PING"],
 ]
 
 
+def large(n):
+    """One aggregate of each kind, of n parts."""
+    names = [b"member:%d" % i for i in range(n)]
+    for at in range(0, n, 500):
+        some = names[at:at + 500]
+        yield [b"HSET", b"hash:big"] + [w for m in some for w in (m, m[7:])]
+        yield [b"RPUSH", b"list:big"] + some
+        yield [b"SADD", b"set:big"] + some
+        yield [b"ZADD", b"zset:big"] + [w for m in some for w in (b"%d" % (int(m[7:]) * 7919 % n // 3), m)]
+
+
 def command(r):
-    return r.choice(r.choices([STRINGS, KEYS, CONNECTION], [6, 3, 1])[0])(r)
+    kinds = [STRINGS, KEYS, CONNECTION, HASHES, LISTS, SETS, ZSETS, ANY_KIND]
+    return r.choice(r.choices(kinds, [6, 3, 1.3, 4, 4, 3, 4, 1])[0])(r)
+
+
+def pairs(reply):
+    return sorted(zip(reply[::2], reply[1::2]))
+
+
+def alike_unordered(name, command, ours, theirs):
+    """Replies in no particular order; parts at random, whose number alone is compared."""
+    if name in (b"KEYS", b"HKEYS", b"HVALS", b"SMEMBERS", b"SPOP"):
+        return sorted(ours) == sorted(theirs)
+    if name == b"HGETALL":
+        return pairs(ours) == pairs(theirs)
+    if name == b"SRANDMEMBER":
+        return len(ours) == len(theirs)
+    # a scan; one that has all in one reply is compared as a whole
+    if b"1000" not in command or ours[0] != b"0" or theirs[0] != b"0":
+        return len(ours) == 2
+    return sorted(ours[1]) == sorted(theirs[1])
+
+
+def alike_queue(queue, ours, theirs):
+    """The replies of EXEC, to the commands that the client has sent since MULTI."""
+    if not (isinstance(ours, list) and isinstance(theirs, list)):
+        return type(ours) is type(theirs) and ours == theirs
+    return len(ours) == len(theirs) == len(queue) and all(alike(*t) for t in zip(queue, ours, theirs))
+
+
+UNORDERED = {b"KEYS", b"HKEYS", b"HVALS",
+             b"SMEMBERS", b"SPOP", b"HGETALL", b"SRANDMEMBER", b"HSCAN", b"SSCAN", b"ZSCAN"}
 
 
 def alike(command, ours, theirs):
@@ -90,6 +261,8 @@ def alike(command, ours, theirs):
     if name in (b"TTL", b"PTTL") and isinstance(ours, int) and ours > 0 and theirs > 0:
         # two servers, two clocks: what one was given a moment earlier; a slow machine may need seconds
         return abs(ours - theirs) <= (30 if name == b"TTL" else 30000)
-    if name == b"KEYS" and isinstance(ours, list):
-        return sorted(ours) == sorted(theirs)
+    if name in UNORDERED and isinstance(ours, list):
+        return alike_unordered(name, command, ours, theirs)
+    if name == b"SRANDMEMBER" and isinstance(ours, bytes):
+        return True
     return ours == theirs

@@ -1,0 +1,124 @@
+#include "row.h"
+
+enum { ONE_BY_ONE = 32 };
+
+uint32_t row_count(struct entry *e)
+{
+    return aggregate_is_large(e) ? seq_count(&aggregate_of(e)->seq)
+                                 : pack_count(entry_value(e), entry_value(e) + e->value_len);
+}
+
+struct item row_get(struct entry *e, uint32_t i)
+{
+    struct item item;
+    if (aggregate_is_large(e))
+        (void)seq_get(&aggregate_of(e)->seq, i, &item);
+    else
+        (void)pack_read(pack_skip(entry_value(e), i), &item);
+    return item;
+}
+
+void row_each(struct entry *e, uint32_t from, uint32_t n, bool backwards, row_see *see, void *data)
+{
+    struct item item;
+    while (n > 0 && backwards) {
+        item = row_get(e, from--);
+        see(data, &item);
+        n--;
+    }
+    while (n > 0) {
+        uint32_t more = n - 1;
+        if (aggregate_is_large(e))
+            more = seq_get(&aggregate_of(e)->seq, from, &item);
+        else
+            item = row_get(e, from);
+        for (;; more--) {
+            see(data, &item);
+            from++;
+            if (--n == 0 || more == 0)
+                break;
+            (void)pack_read(item.at + item.len, &item);
+        }
+    }
+}
+
+bool row_enlarge(struct table *db, place *p)
+{
+    store_ref r;
+    struct entry *e = store_at(*p);
+    struct aggregate *a = aggregate_new(&r);
+    if (a == NULL)
+        return false;
+    if (seq_fill(&a->seq, entry_value(e), e->value_len) && aggregate_own(db, p, r))
+        return true;
+    (void)seq_destroy(&a->seq, SIZE_MAX);
+    store_free(r);
+    return false;
+}
+
+bool row_insert(struct table *db, place *p, uint32_t i, const char *bytes, size_t len)
+{
+    struct entry *e = store_at(*p);
+    size_t size = pack_size(len);
+    if (!aggregate_is_large(e) && e->value_len + size <= SMALL_BYTES) {
+        char *value = entry_value(e);
+        char *to = aggregate_splice(db, p, (size_t)(pack_skip(value, i) - value), 0, size);
+        if (to != NULL)
+            (void)pack_write(to, bytes, len);
+        return to != NULL;
+    }
+    if (!aggregate_is_large(e)) {
+        if (!row_enlarge(db, p))
+            return false;
+        e = store_at(*p);
+    }
+    uint64_t before = entry_owned(e);
+    bool good = seq_insert(&aggregate_of(e)->seq, i, bytes, len);
+    aggregate_account(db, e, before);
+    return good;
+}
+
+/* Many items of a large one: out in one piece, and freed later. */
+static bool take(struct aggregate *a, uint32_t i, uint32_t n)
+{
+    store_ref r;
+    struct aggregate *other = aggregate_new(&r);
+    if (other == NULL)
+        return false;
+    bool good = seq_take(&a->seq, i, n, &other->seq);
+    aggregate_leave(r);
+    return good;
+}
+
+bool row_remove(struct table *db, place *p, uint32_t i, uint32_t n)
+{
+    struct entry *e = store_at(*p);
+    if (n == 0)
+        return true;
+    if (!aggregate_is_large(e)) {
+        const char *from = pack_skip(entry_value(e), i), *to = pack_skip(from, n);
+        return aggregate_splice(db, p, (size_t)(from - entry_value(e)), (size_t)(to - from), 0) != NULL;
+    }
+    struct aggregate *a = aggregate_of(e);
+    uint64_t before = entry_owned(e);
+    bool good = n <= ONE_BY_ONE || take(a, i, n);
+    for (uint32_t k = 0; n <= ONE_BY_ONE && k < n; k++)
+        seq_remove(&a->seq, i);
+    aggregate_account(db, e, before);
+    return good;
+}
+
+uint32_t row_search(struct entry *e, bool (*before)(const void *data, const struct item *item), const void *data)
+{
+    if (aggregate_is_large(e))
+        return seq_search(&aggregate_of(e)->seq, before, data);
+    const char *p = entry_value(e), *end = p + e->value_len;
+    struct item item;
+    uint32_t n = 0;
+    for (; p < end; n++) {
+        p = pack_read(p, &item);
+        if (!before(data, &item))
+            break;
+    }
+    return n;
+}
