@@ -89,6 +89,21 @@ pkg_config_works() {
     is "and takes its own" "$(pkg-config --exists "tinymem >= $version" && echo found)" found
 }
 pkg_config_works
+# Options that a program has compiled in, whichever way it gets the library.
+options_work() { # NAME COMMAND...
+    is "$1: tm_options counts, TINYMEM counts for more, some change while the program runs" \
+        "$(TINYMEM=purge_keep:9 "${@:2}" 2>&1 | xargs)" "1234 9 on 50 EPERM EINVAL ENOENT ERANGE"
+}
+export LD_LIBRARY_PATH=$moved/lib
+for library in libtinymem.so libtinymem.a libtinymem-handles.so libtinymem-handles.a; do
+    holds "a program with tm_options links $library" cc "-I$moved/include" -o "$tmp/options" "$consumer/options.c" "$moved/lib/$library"
+    options_work "$library" "$tmp/options"
+done
+unset LD_LIBRARY_PATH
+echo 'const char *tm_options = "verbose:on"; int main(void) { return 0; }' >"$tmp/preloaded.c"
+cc -rdynamic -o "$tmp/preloaded" "$tmp/preloaded.c"
+is "a program that exports tm_options has them under LD_PRELOAD" \
+    "$(LD_PRELOAD=$prefix/lib/libtinymem.so "$tmp/preloaded" 2>&1 | grep -c '^tinymem: version.* active$')" 1
 # The control: a program that is not linked with it is not served.
 cc -o "$tmp/pc" "$consumer/plain.c"
 is "control: a program without tinymem is seen to be without" "$(active "$tmp/pc")" 0
