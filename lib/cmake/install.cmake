@@ -22,7 +22,8 @@ file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include/tinym
 list(FILTER headers INCLUDE REGEX "${tmi_headers}")
 list(TRANSFORM headers PREPEND ${PROJECT_SOURCE_DIR}/include/tinymem/)
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tinymem COMPONENT dev)
-install(FILES ${pool_single} lib/pool/strip_svg.py DESTINATION ${CMAKE_INSTALL_DATADIR}/tinymem/pool COMPONENT dev)
+install(FILES ${pool_single} DESTINATION ${CMAKE_INSTALL_DATADIR}/tinymem/pool COMPONENT dev)
+install(PROGRAMS lib/pool/strip_svg.py DESTINATION ${CMAKE_INSTALL_DATADIR}/tinymem/pool COMPONENT dev)
 
 # ---- for CMake ---------------------------------------------------------------------------------------------------------------
 
@@ -94,3 +95,7 @@ foreach(file ${pages})
     tinymem_man(${page} ${section} ${component})
   endif()
 endforeach()
+
+if(PROJECT_IS_TOP_LEVEL AND TMI_PARTS STREQUAL all)
+  include(.packaging/debian.cmake)
+endif()
