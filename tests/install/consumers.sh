@@ -104,6 +104,18 @@ echo 'const char *tm_options = "verbose:on"; int main(void) { return 0; }' >"$tm
 cc -rdynamic -o "$tmp/preloaded" "$tmp/preloaded.c"
 is "a program that exports tm_options has them under LD_PRELOAD" \
     "$(LD_PRELOAD=$prefix/lib/libtinymem.so "$tmp/preloaded" 2>&1 | grep -c '^tinymem: version.* active$')" 1
+# As the README says of ctypes: only names that are looked up in the whole program are tinymem's.
+whose() { # LIBRARY: of which file is the malloc_trim that Python finds in it?
+    LD_PRELOAD=$prefix/lib/libtinymem.so PYTHONNOUSERSITE=1 /usr/bin/python3 -c "
+import ctypes, re
+at = ctypes.cast(ctypes.CDLL($1).malloc_trim, ctypes.c_void_p).value
+for line in open('/proc/self/maps'):
+    low, high, path = re.match(r'(\w+)-(\w+) \S+ \S+ \S+ \S+ *(.*)', line).groups()
+    if int(low, 16) <= at < int(high, 16):
+        print(path.rsplit('/', 1)[-1].split('.so')[0])"
+}
+is "ctypes.CDLL(None) has tinymem's functions" "$(whose None)" libtinymem
+is "and ctypes.CDLL('libc.so.6') has libc's" "$(whose "'libc.so.6'")" libc
 # The control: a program that is not linked with it is not served.
 cc -o "$tmp/pc" "$consumer/plain.c"
 is "control: a program without tinymem is seen to be without" "$(active "$tmp/pc")" 0
