@@ -27,7 +27,11 @@ extern "C" {
 #endif
 
 /** A figure that the library does not have. */
+#ifdef __cplusplus
+#define TM_UNKNOWN (size_t(-1))
+#else
 #define TM_UNKNOWN ((size_t)-1)
+#endif
 
 /** Bytes unless said otherwise. */
 typedef struct tm_heap_part {
@@ -73,7 +77,7 @@ typedef struct tm_heap_class {
 /** Set struct_size to sizeof(tm_heap_stats_t) first. For classes, set class_size to sizeof(tm_heap_class_t), and
  *  classes and max_classes to an array; else set classes to NULL. What the library knows beyond these sizes is left
  *  out, what it does not know is 0. */
-typedef struct tm_heap_stats {
+typedef struct tm_heap_figures {
     size_t struct_size;
     tm_heap_class_t *classes; /**< written to, as many as fit */
     size_t class_size;

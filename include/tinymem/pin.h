@@ -28,6 +28,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is here is C in C++ programs, too: programs that warn of its casts are not to hear of ours. */
+#ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#endif
+
 /* Inlined wherever they are called; the library exports each under the same name too, for other languages and for function pointers. */
 #ifndef TM_INLINE_
 #define TM_INLINE_ extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
@@ -262,6 +268,12 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
 #define TM_PINNED_AS_(T, p, h, g)                                                                                    \
     for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once_; g.once_ = 0)     \
-        for (T *p = (T *)g.address_; g.once_; g.once_ = 0)
+        for (T *p = TM_POINTER_(T, g.address_); g.once_; g.once_ = 0)
+#ifdef __cplusplus
+#define TM_POINTER_(T, p) static_cast<T *>(p)
+#pragma GCC diagnostic pop
+#else
+#define TM_POINTER_(T, p) ((T *)(p))
+#endif
 
 #endif

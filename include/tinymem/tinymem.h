@@ -42,7 +42,11 @@ const char *tm_version(void);
 typedef uint64_t tm_handle_t;
 
 /** The handle of nothing. */
+#ifdef __cplusplus
+#define TM_NULL (tm_handle_t(0))
+#else
 #define TM_NULL ((tm_handle_t)0)
+#endif
 
 /** A handle without its generation, 4 bytes, for programs that store millions: a table of references costs 4 bytes a
  *  link. The reference of a freed object goes unnoticed once its index has a new one. */

@@ -33,6 +33,10 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+#if defined(__GNUC__) /* the casts of what is inlined */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#endif
 extern "C" {
 #endif
 
@@ -79,7 +83,7 @@ typedef struct tm_pool_config {
 #define TM_POOL_COMPACT 1u
 
 /** Figures, in blocks where not said otherwise. */
-typedef struct tm_pool_stats {
+typedef struct tm_pool_figures {
     size_t block_size;       /**< bytes */
     size_t blocks;           /**< in the pool */
     size_t used;             /**< in objects */
@@ -268,6 +272,9 @@ static inline void *tm_pool_at(const tm_pool_t *pool, tm_pool_handle_t handle)
 
 #ifdef __cplusplus
 }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 #endif
 
 #endif

@@ -124,6 +124,7 @@ void tmi_fork_child(void)
     tmi_tally_after_fork();
 }
 
+#ifdef __GLIBC__
 /* What pthread_atfork does; but that is linked into the library, at the end of its code, which few processes need. */
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
 extern void *__dso_handle __attribute__((visibility("hidden")));
@@ -132,3 +133,6 @@ void tmi_fork_init(void)
 {
     (void)__register_atfork(tmi_fork_prepare, tmi_fork_parent, tmi_fork_child, __dso_handle);
 }
+#else
+void tmi_fork_init(void) { (void)pthread_atfork(tmi_fork_prepare, tmi_fork_parent, tmi_fork_child); }
+#endif

@@ -68,9 +68,9 @@ static const char *what_is_wrong(tm_handle_t h)
 
 void tmi_object_stale(const char *function, tm_handle_t h)
 {
-    if (tmi_options.stale == TMI_STALE_ABORT)
+    if (tmi_option(stale) == TMI_STALE_ABORT)
         tmi_fatal(function, (void *)(uintptr_t)h, what_is_wrong(h));
-    if (tmi_options.stale == TMI_STALE_REPORT)
+    if (tmi_option(stale) == TMI_STALE_REPORT)
         tmi_report("%s(%p): %s", function, (void *)(uintptr_t)h, what_is_wrong(h));
 }
 

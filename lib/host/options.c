@@ -1,100 +1,43 @@
-#include "host/options.h"
+#include "host/options_impl.h"
 #include "host/report.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
-typedef enum option_kind { KIND_flag, KIND_number, KIND_choice, KIND_path } option_kind_t;
-
-typedef struct option_row {
-    const char *name, *value, *choices, *help;
-    void *where;
-    option_kind_t kind;
-} option_row_t;
-
 tmi_options_t tmi_options;
 
-static const option_row_t rows[] = {
+const tmi_option_row_t tmi_option_rows[] = {
 #define TMI_OPTION(kind, name, value, choices, help) {#name, value, choices, help, &tmi_options.name, KIND_##kind},
 #include "host/options.def"
 #undef TMI_OPTION
 };
+static const tmi_option_row_t *const rows = tmi_option_rows;
 
-/* Part of a text, not terminated. */
-typedef struct slice {
-    const char *at;
-    size_t length;
-} slice_t;
-
-static slice_t slice_of(const char *s) { return (slice_t){s, strlen(s)}; }
-
-static bool same(slice_t a, slice_t b) { return a.length == b.length && memcmp(a.at, b.at, a.length) == 0; }
-
-/* Cuts the text up to the separator off *rest. */
-static slice_t cut(slice_t *rest, char separator)
+const tmi_option_row_t *tmi_option_row(tmi_slice_t name)
 {
-    const char *end = memchr(rest->at, separator, rest->length);
-    slice_t head = {rest->at, end ? (size_t)(end - rest->at) : rest->length};
-    size_t skip = head.length + (end != NULL);
-    rest->at += skip;
-    rest->length -= skip;
-    return head;
+    for (size_t i = 0; i < TMI_OPTION_COUNT; i++)
+        if (tmi_slice_same(name, tmi_slice_of(rows[i].name)))
+            return &rows[i];
+    return NULL;
 }
 
-/* Levenshtein distance of two short words (the rest of a long one counts as different). */
-static unsigned distance(slice_t a, slice_t b)
+int tmi_option_choice(const char *choices, tmi_slice_t value)
 {
-    enum { WORD_MAX = 24 };
-    unsigned row[WORD_MAX + 1];
-    if (a.length > WORD_MAX || b.length > WORD_MAX)
-        return WORD_MAX;
-    for (size_t j = 0; j <= b.length; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= a.length; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= b.length; j++) {
-            unsigned change = diagonal + (a.at[i - 1] != b.at[j - 1]);
-            diagonal = row[j];
-            unsigned shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            row[j] = change < shorter + 1 ? change : shorter + 1;
-        }
-    }
-    return row[b.length];
-}
-
-static const char *nearest_name(slice_t key)
-{
-    const option_row_t *best = &rows[0];
-    for (size_t i = 1; i < TM_COUNT_OF(rows); i++)
-        if (distance(key, slice_of(rows[i].name)) < distance(key, slice_of(best->name)))
-            best = &rows[i];
-    return best->name;
-}
-
-/* Index of value in "a|b|c", and through *nearest the most similar one. -1 when it is none of them. */
-static int choice_index(const char *choices, slice_t value, slice_t *nearest)
-{
-    slice_t rest = slice_of(choices);
-    unsigned best = ~0u;
-    for (int i = 0; rest.length > 0; i++) {
-        slice_t c = cut(&rest, '|');
-        if (same(c, value))
+    tmi_slice_t rest = tmi_slice_of(choices);
+    for (int i = 0; rest.length > 0; i++)
+        if (tmi_slice_same(tmi_slice_cut(&rest, '|'), value))
             return i;
-        if (distance(c, value) < best) {
-            best = distance(c, value);
-            *nearest = c;
-        }
-    }
     return -1;
 }
 
-static bool parse_number(slice_t value, uint32_t *out)
+bool tmi_option_number(tmi_slice_t value, uint32_t *out)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < value.length; i++) {
-        if (value.at[i] < '0' || value.at[i] > '9' || (n = n * 10 + (uint64_t)(value.at[i] - '0')) > 1000000000)
+        n = n * 10 + (uint64_t)(value.at[i] - '0');
+        if (value.at[i] < '0' || value.at[i] > '9' || n > TMI_OPTION_NUMBER_MAX)
             return false;
     }
     if (value.length > 0)
@@ -102,36 +45,29 @@ static bool parse_number(slice_t value, uint32_t *out)
     return value.length > 0;
 }
 
-static void copy_slice(char *to, size_t size, slice_t from)
+/* The number that stands for a value of a row that is no path. False: not understood. */
+static bool number_of(const tmi_option_row_t *row, tmi_slice_t value, uint32_t *out)
 {
-    size_t n = tmi_min(from.length, size - 1);
-    memcpy(to, from.at, n);
-    to[n] = '\0';
+    if (row->kind == KIND_number)
+        return tmi_option_number(value, out);
+    int i = tmi_option_choice(row->choices, value);
+    if (i >= 0)
+        *out = (uint32_t)i;
+    return i >= 0;
 }
 
-static void set(const option_row_t *row, slice_t value)
+static void set(const tmi_option_row_t *row, tmi_slice_t value)
 {
-    char text[64];
-    copy_slice(text, sizeof text, value);
     if (row->kind == KIND_path) {
         if (value.length < TMI_PATH_MAX)
-            copy_slice(row->where, TMI_PATH_MAX, value);
+            tmi_slice_copy(row->where, TMI_PATH_MAX, value);
         else
             tmi_report("option %s: path longer than %d bytes, not used", row->name, TMI_PATH_MAX - 1);
-    } else if (row->kind == KIND_number) {
-        if (!parse_number(value, row->where))
-            tmi_report("option %s:%s is not a number of %s from 0 to 1000000000, using %s", row->name, text,
-                       row->choices, row->value);
-    } else {
-        char right[64];
-        slice_t nearest = {"", 0};
-        int i = choice_index(row->choices, value, &nearest);
-        copy_slice(right, sizeof right, nearest);
-        if (i >= 0)
-            *(uint32_t *)row->where = (uint32_t)i;
+    } else if (!number_of(row, value, row->where)) {
+        if (row->kind == KIND_number)
+            tmi_option_hint_number(row, value);
         else
-            tmi_report("option %s:%s is unknown, did you mean %s:%s? using %s", row->name, text, row->name, right,
-                       row->value);
+            tmi_option_hint_choice(row, value);
     }
 }
 
@@ -148,36 +84,87 @@ bool tmi_options_row(size_t i, tmi_option_text_t *out)
 static void help(void)
 {
     tmi_report("version %s; set options with TINYMEM=key:value,key:value", TMI_VERSION);
-    for (size_t i = 0; i < TM_COUNT_OF(rows); i++)
+    for (size_t i = 0; i < TMI_OPTION_COUNT; i++)
         tmi_report("  %s:%s  (%s) %s", rows[i].name, rows[i].value, rows[i].choices, rows[i].help);
 }
 
-static void parse_item(slice_t item)
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+static tmi_slice_t trimmed(tmi_slice_t s)
 {
-    slice_t value = item, key = cut(&value, ':');
+    for (; s.length > 0 && is_blank(s.at[0]); s.length--)
+        s.at++;
+    while (s.length > 0 && is_blank(s.at[s.length - 1]))
+        s.length--;
+    return s;
+}
+
+/* Whether a text begins with an option and its ':'. */
+static bool begins_option(tmi_slice_t text)
+{
+    text = trimmed(text);
+    tmi_slice_t rest = text, name = tmi_slice_cut(&rest, ':');
+    return name.length < text.length && tmi_option_row(name) != NULL;
+}
+
+/* Where another option begins that was separated by ';' or a blank, or the length. A path may have both in it. */
+static size_t wrong_separator(tmi_slice_t item)
+{
+    for (size_t i = 0; i < item.length; i++)
+        if ((item.at[i] == ';' || is_blank(item.at[i])) &&
+            begins_option((tmi_slice_t){item.at + i + 1, item.length - i - 1}))
+            return i;
+    return item.length;
+}
+
+static void parse_item(tmi_slice_t item)
+{
+    item = trimmed(item);
+    tmi_slice_t value = item, key = tmi_slice_cut(&value, ':');
+    const tmi_option_row_t *row = tmi_option_row(key);
     if (item.length == 0)
         return;
-    if (same(item, slice_of("help"))) {
-        help();
-        return;
-    }
-    for (size_t i = 0; i < TM_COUNT_OF(rows); i++)
-        if (same(key, slice_of(rows[i].name))) {
-            set(&rows[i], value);
-            return;
+    if (row == NULL || row->kind != KIND_path) // as in stats:on;
+        while (item.at[item.length - 1] == ';' && item.length > 1 && value.length > 0) {
+            item.length--;
+            value.length--;
         }
-    char text[64];
-    copy_slice(text, sizeof text, key);
-    tmi_report("option %s is unknown, did you mean %s? ignored", text, nearest_name(key));
+    if (tmi_slice_same(item, tmi_slice_of("help")))
+        help();
+    else if (row == NULL)
+        tmi_option_hint_key(item, key);
+    else
+        set(row, value);
+}
+
+/* What stands between two commas: one option, or several with a wrong separator. */
+static void parse_items(tmi_slice_t item, bool *said)
+{
+    item = trimmed(item);
+    for (size_t end; (end = wrong_separator(item)) < item.length;) {
+        if (!*said)
+            tmi_report("options are separated by ',' and not by %s; read as if they were",
+                       item.at[end] == ';' ? "';'" : "blanks");
+        *said = true;
+        parse_item((tmi_slice_t){item.at, end});
+        item = (tmi_slice_t){item.at + end + 1, item.length - end - 1};
+    }
+    parse_item(item);
+}
+
+void tmi_options_add(const char *text)
+{
+    bool said = false;
+    tmi_slice_t rest = tmi_slice_of(text ? text : "");
+    while (rest.length > 0)
+        parse_items(tmi_slice_cut(&rest, ','), &said);
 }
 
 void tmi_options_parse(const char *text)
 {
-    for (size_t i = 0; i < TM_COUNT_OF(rows); i++)
-        set(&rows[i], slice_of(rows[i].value));
-    slice_t rest = slice_of(text ? text : "");
-    while (rest.length > 0)
-        parse_item(cut(&rest, ','));
+    for (size_t i = 0; i < TMI_OPTION_COUNT; i++)
+        set(&rows[i], tmi_slice_of(rows[i].value));
+    tmi_options_add(text);
 }
 
 /* Where the kernel put argc, argv and the environment: libc sets `environ` only in its constructor. */
@@ -212,29 +199,81 @@ static const char *given(void)
     return text;
 }
 
-bool tmi_options_given(void) { return given() != NULL; }
+/* The program's own options. In the program, if it defines them: NULL before it is relocated. */
+extern const char *tm_options __attribute__((weak, visibility("default")));
 
-void tmi_options_init(void) { tmi_options_parse(given()); }
+static const char *compiled_in(void) { return &tm_options != NULL ? tm_options : NULL; }
+
+bool tmi_options_given(void) { return given() != NULL || compiled_in() != NULL; }
+
+void tmi_options_init(void)
+{
+    tmi_options_parse(compiled_in());
+    tmi_options_add(given());
+}
+
+/* ---- as text ---------------------------------------------------------------------------------------------------------------- */
+
+size_t tmi_option_value(const tmi_option_row_t *row, char *buf, size_t size)
+{
+    if (row->kind == KIND_path)
+        return tmi_format(buf, size, "%s", (const char *)row->where);
+    uint32_t number = tmi_load_relaxed((const uint32_t *)row->where); // relaxed: one value by itself
+    if (row->kind == KIND_number)
+        return tmi_format(buf, size, "%u", number);
+    tmi_slice_t rest = tmi_slice_of(row->choices), c = {"", 0};
+    for (uint32_t k = 0; k <= number; k++)
+        c = tmi_slice_cut(&rest, '|');
+    char name[16];
+    tmi_slice_copy(name, sizeof name, c);
+    return tmi_format(buf, size, "%s", name);
+}
 
 size_t tmi_options_describe(char *buf, size_t size)
 {
     size_t n = 0;
     buf[0] = '\0';
-    for (size_t i = 0; i < TM_COUNT_OF(rows) && n + 1 < size; i++) {
-        const option_row_t *row = &rows[i];
-        n += tmi_format(buf + n, size - n, "%s%s:", i ? "," : "", row->name);
-        if (row->kind == KIND_path) {
-            n += tmi_format(buf + n, size - n, "%s", (const char *)row->where);
-        } else if (row->kind == KIND_number) {
-            n += tmi_format(buf + n, size - n, "%u", *(const uint32_t *)row->where);
-        } else {
-            slice_t rest = slice_of(row->choices), c = {"", 0};
-            for (uint32_t k = 0; k <= *(const uint32_t *)row->where; k++)
-                c = cut(&rest, '|');
-            char name[16];
-            copy_slice(name, sizeof name, c);
-            n += tmi_format(buf + n, size - n, "%s", name);
-        }
+    for (size_t i = 0; i < TMI_OPTION_COUNT && n + 1 < size; i++) {
+        n += tmi_format(buf + n, size - n, "%s%s:", i ? "," : "", rows[i].name);
+        n += tmi_option_value(&rows[i], buf + n, size - n);
     }
     return n;
+}
+
+int tmi_options_get(const char *name, char *value, size_t size)
+{
+    char text[TMI_PATH_MAX];
+    const tmi_option_row_t *row = tmi_option_row(tmi_slice_of(name));
+    if (row == NULL)
+        return ENOENT;
+    size_t n = tmi_option_value(row, text, sizeof text);
+    if (n >= size)
+        return ERANGE;
+    memcpy(value, text, n + 1);
+    return 0;
+}
+
+/* These are read each time they matter; all others once. */
+static bool is_live(const tmi_option_row_t *row)
+{
+    static const char *const live[] = {"purge_delay", "purge_keep",    "background", "compact_target", "compact_churn",
+                                       "compact_cpu", "batch_objects", "batch_kib",  "stale"};
+    for (size_t i = 0; i < TM_COUNT_OF(live); i++)
+        if (strcmp(row->name, live[i]) == 0)
+            return true;
+    return false;
+}
+
+int tmi_options_set(const char *name, const char *value)
+{
+    const tmi_option_row_t *row = tmi_option_row(tmi_slice_of(name));
+    uint32_t number;
+    if (row == NULL)
+        return ENOENT;
+    if (!is_live(row))
+        return EPERM;
+    if (!number_of(row, tmi_slice_of(value), &number))
+        return EINVAL;
+    tmi_store_relaxed((uint32_t *)row->where, number); // relaxed: readers need no other value with it
+    return 0;
 }

@@ -5,8 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#if __has_include(<linux/membarrier.h>)
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#else /* a C library without the kernel's headers: the kernel's numbers */
+enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
+enum {
+    MEMBARRIER_CMD_GLOBAL = 1,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED = 8,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 16
+};
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>

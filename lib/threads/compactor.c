@@ -48,7 +48,7 @@ static unsigned waste(void)
 }
 
 /* More than that is worth more processor time, and fences that interrupt. */
-static unsigned calm_waste(void) { return tmi_options.compact_churn * 4 / 3; }
+static unsigned calm_waste(void) { return tmi_option(compact_churn) * 4 / 3; }
 
 /* ---- one batch, by whoever has the lock ------------------------------------------------------------------------------------- */
 
@@ -56,8 +56,8 @@ static tmi_compact_limits_t background_limits(bool quiet)
 {
     return (tmi_compact_limits_t){
         .deadline_ns = TMI_COMPACT_NO_DEADLINE,
-        .objects = tmi_max(tmi_options.batch_objects, 1),
-        .bytes = tmi_max(tmi_options.batch_kib, 1) * TMI_KIB,
+        .objects = tmi_max(tmi_option(batch_objects), 1),
+        .bytes = tmi_max(tmi_option(batch_kib), 1) * TMI_KIB,
         .min_gain = quiet ? 1 : CLASS_GAIN_MIN,
         .purge_pages = SIZE_MAX, // spans are purged together afterwards
         .tidy = quiet,
@@ -127,8 +127,8 @@ static bool background_batch(bool quiet)
  * is mostly holes is worth more than the time. */
 static uint32_t share_of_cpu(void)
 {
-    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_options.compact_cpu, 1), 100), w = waste(), calm = calm_waste();
-    uint32_t all = tmi_max(4 * tmi_options.compact_churn, 40);
+    uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_option(compact_cpu), 1), 100), w = waste(), calm = calm_waste();
+    uint32_t all = tmi_max(4 * tmi_option(compact_churn), 40);
     if (w <= calm)
         return share;
     return w >= all ? 100 : share + (100 - share) * (w - calm) / (all - calm);
@@ -138,7 +138,7 @@ static uint32_t share_of_cpu(void)
 static void nap(void)
 {
     unsigned w = waste();
-    tmi_os_sleep_ms(w * 2 > tmi_options.compact_churn && w <= tmi_options.compact_churn ? NAP_MS : QUIET_MS);
+    tmi_os_sleep_ms(w * 2 > tmi_option(compact_churn) && w <= tmi_option(compact_churn) ? NAP_MS : QUIET_MS);
 }
 
 static void rest(uint64_t worked_ns)
@@ -265,7 +265,7 @@ static void try_afresh(void)
 static void sleep_quietly(seen_t seen, bool in_use, bool *tried)
 {
     uint64_t look;
-    if (worth_it(tmi_options.compact_target)) {
+    if (worth_it(tmi_option(compact_target))) {
         if (in_use || tmi_pin_look(&look)) {
             *tried = false;
             sleep_until_let_go(seen);
@@ -293,7 +293,7 @@ static void claim_caches(void)
 static void settle(uint32_t seen)
 {
     claim_caches();
-    while (tmi_load_relaxed(&polls) == seen && worth_it(tmi_options.compact_target) && background_batch(true)) {
+    while (tmi_load_relaxed(&polls) == seen && worth_it(tmi_option(compact_target)) && background_batch(true)) {
     }
     while (tmi_load_relaxed(&polls) == seen && background_batch(true)) { // tidying, when little is worth moving
     }
@@ -326,7 +326,7 @@ static void *work(void *unused)
         tmi_helper_look_around();
         tmi_request_poll();
         uint64_t before = tmi_compact_figure(time_ns);
-        bool did = worth_it(tmi_options.compact_churn) && background_batch(false);
+        bool did = worth_it(tmi_option(compact_churn)) && background_batch(false);
         uint32_t now = tmi_os_now_ms(), p = tmi_load_relaxed(&polls);
         if (p != seen)
             quiet_since = now;
@@ -379,7 +379,7 @@ static bool look(uint32_t n)
     if (first + CLASSES_PER_POLL <= TMI_MCLASS_LAST)
         return false;
     size_t g = tmi_exchange_relaxed(&gain, 0), l = tmi_exchange_relaxed(&live, 0);
-    return is_worth(g, l + tmi_counter(extent_bytes), tmi_options.compact_churn);
+    return is_worth(g, l + tmi_counter(extent_bytes), tmi_option(compact_churn));
 }
 
 /* There is no thread to be had: who comes by on a slow path does a step, as often as compact_cpu allows. Not in a

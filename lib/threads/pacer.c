@@ -33,8 +33,8 @@ static size_t live_bytes(void)
     size_t raw = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
     return raw + tmi_counter(movable_bytes) + tmi_counter(extent_bytes) + tmi_handle_bytes() - tmi_handle_idle_bytes();
 }
-static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_options.purge_keep); }
-static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_options.purge_keep); }
+static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_option(purge_keep)); }
+static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_option(purge_keep)); }
 
 /* From here on it is worth while. */
 static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
@@ -45,7 +45,7 @@ static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 static void look(uint32_t now, uint32_t longest_gap)
 {
     tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes), tmi_counter(regretted_spans)};
-    tmi_need_rules_t rules = {tmi_options.purge_keep, tmi_max(tmi_options.purge_delay, 1), longest_gap};
+    tmi_need_rules_t rules = {tmi_option(purge_keep), tmi_max(tmi_option(purge_delay), 1), longest_gap};
     tmi_need_look(&need, &sight, &rules);
 }
 
@@ -237,7 +237,7 @@ void tmi_pacer_serve_by(bool (*call)(void)) { tmi_store_release(&server, call); 
 uint32_t tmi_pacer_serve(uint32_t idle_ms)
 {
     bool stopped = pass_of_helper();
-    size_t kept = tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_options.purge_keep);
+    size_t kept = tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_option(purge_keep));
     if (anything_to_do())
         return until_next_pass();
     if (empty_bytes() <= kept)
@@ -263,7 +263,7 @@ static bool alone(void)
 
 static bool may_have_helper(void)
 {
-    return tmi_options.background == TMI_BACKGROUND_ON || (tmi_options.background == TMI_BACKGROUND_AUTO && !alone());
+    return tmi_option(background) == TMI_BACKGROUND_ON || (tmi_option(background) == TMI_BACKGROUND_AUTO && !alone());
 }
 
 /* False: there is none. */
