@@ -202,7 +202,13 @@ def check_pinned():
         env=dict(os.environ, TINYMEM="huge:on"),
     )
     wanted = int(w.stdout.readline())
-    rows = json.loads(tool("map", "--json", w.pid)[1])["rows"]
+    seen = json.loads(tool("map", "--json", w.pid)[1])
+    rows = seen["rows"]
+    tap(
+        seen["scopes"] == 1 and "1 thread is in a scope" in tool("map", w.pid)[1],
+        "a thread in a scope is told",
+        seen["scopes"],
+    )
     tap(
         sum(r["pinned"] for r in rows) == wanted,
         "the map counts each pinned or locked object once",
