@@ -35,9 +35,9 @@ def check_requests():
         tap(after["purged"] - before["purged"] > before["heaps"]["raw"]["empty"] // 2, "and then it has", before, after)
     with Work("work", "churn") as w:
         w.ask("work")
-        status, out, err = tool("trim", w.pid)
+        status, out, err = tool("trim", "--wait", 60000, w.pid)
         tap(status == 0 and out.startswith("served: "), "a busy program serves it at once", out, err)
-        status, out, err = tool("profile", w.pid)
+        status, out, err = tool("profile", "--wait", 60000, w.pid)
         tap(
             (status == 1 and "keeps no profile" in err) or out.startswith("served: "),
             "a profile is asked for in the same way, or refused in a line",
