@@ -137,7 +137,8 @@ static void set(const option_row_t *row, slice_t value)
 
 bool tmi_options_row(size_t i, tmi_option_text_t *out)
 {
-    static const char kinds[][8] = {[KIND_flag] = "flag", [KIND_number] = "number", [KIND_choice] = "choice", [KIND_path] = "path"};
+    static const char kinds[][8] = {
+        [KIND_flag] = "flag", [KIND_number] = "number", [KIND_choice] = "choice", [KIND_path] = "path"};
     if (i >= TM_COUNT_OF(rows))
         return false;
     const option_row_t *r = &rows[i];

@@ -169,7 +169,8 @@ void map_put_text(const map_t *m, bool color, bool plain)
             put_line(sorted[i + k], color, plain);
     }
     if (m->scopes > 0)
-        printf("\n%zu thread%s in a scope: what they look up stays in place too\n", m->scopes, m->scopes == 1 ? " is" : "s are");
+        printf("\n%zu thread%s in a scope: what they look up stays in place too\n", m->scopes,
+               m->scopes == 1 ? " is" : "s are");
     if (!m->look.steady)
         printf("\nthe program was at work: this is no snapshot; %zu records were read again, %zu left out\n",
                m->look.retries, m->look.left_out);
