@@ -117,7 +117,8 @@ static bool new_run(tmi_meta_run_t *full)
         return false;
     tmi_meta_run_t *fresh = p;
     fresh->taken = TMI_CACHE_LINE;
-    if (!tmi_cas_acq_rel(&tmi_meta_use.run, &full, fresh)) { // the header before the run is seen; pairs: tmi_meta_permanent
+    // the header before the run is seen; pairs: tmi_meta_permanent
+    if (!tmi_cas_acq_rel(&tmi_meta_use.run, &full, fresh)) {
         (void)tmi_os_unmap(fresh, RUN_SIZE); // another thread, or a signal handler on this one, was first
         return true;
     }
@@ -125,7 +126,10 @@ static bool new_run(tmi_meta_run_t *full)
     return true;
 }
 
-bool tmi_meta_permanent_ready(void) { return tmi_load_relaxed(&tmi_meta_use.run) != NULL || new_run(NULL); } // relaxed: new_run asks again
+bool tmi_meta_permanent_ready(void)
+{
+    return tmi_load_relaxed(&tmi_meta_use.run) != NULL || new_run(NULL); // relaxed: new_run asks again
+}
 
 void *tmi_meta_permanent(size_t nbytes)
 {
@@ -153,4 +157,7 @@ size_t tmi_meta_touched(void)
     return all > never ? all - never : 0;
 }
 
-size_t tmi_meta_bytes(void) { return tmi_load_relaxed(&tmi_meta_use.taken) + tmi_load_relaxed(&tmi_meta_use.permanent); } // statistics
+size_t tmi_meta_bytes(void)
+{
+    return tmi_load_relaxed(&tmi_meta_use.taken) + tmi_load_relaxed(&tmi_meta_use.permanent); // statistics
+}

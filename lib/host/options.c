@@ -73,10 +73,11 @@ static void set(const tmi_option_row_t *row, tmi_slice_t value)
 
 bool tmi_options_row(size_t i, tmi_option_text_t *out)
 {
-    static const char kinds[][8] = {[KIND_flag] = "flag", [KIND_number] = "number", [KIND_choice] = "choice", [KIND_path] = "path"};
-    if (i >= TM_COUNT_OF(rows))
+    static const char kinds[][8] = {
+        [KIND_flag] = "flag", [KIND_number] = "number", [KIND_choice] = "choice", [KIND_path] = "path"};
+    if (i >= TMI_OPTION_COUNT)
         return false;
-    const option_row_t *r = &rows[i];
+    const tmi_option_row_t *r = &rows[i];
     *out = (tmi_option_text_t){kinds[r->kind], r->name, r->value, r->choices, r->help};
     return true;
 }

@@ -124,7 +124,7 @@ static size_t depot_take(unsigned cls, void **out, size_t n)
     return got;
 }
 
-/* Make the array hold n slots, if it may. Most tmi_depots stay small, and a whole array would be a page for each class. */
+/* Make the array hold n slots, if it may. Most depots stay small, and a whole array would be a page for each class. */
 static bool depot_reserve(tmi_depot_t *d, unsigned cls, size_t n)
 {
     if (n <= d->capacity)

@@ -98,7 +98,8 @@ void tmi_request_serve(void)
     int before = errno;
     if (tmi_load_relaxed(byte_of(TMI_REQUEST_CLOCK)) != 0)
         look_at_the_clock(tmi_os_now_ms());
-    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&tmi_request_serving, &nobody, 1)) // pairs: the release below
+    // acquire: pairs with the release below
+    if (!any_left() || tmi_lock_forking_here() || !tmi_cas_acquire(&tmi_request_serving, &nobody, 1))
         return;
     for (unsigned which = 0; which < TMI_REQUEST_CLOCK; which++)
         serve(which);

@@ -55,7 +55,7 @@ void map_put_json(const map_t *m, FILE *to)
     fprintf(to, "\",\"page_size\":%zu,\"look\":{\"steady\":%s,\"looks\":%u,\"read_again\":%zu,\"left_out\":%zu},",
             m->t->page_size, m->look.steady ? "true" : "false", m->look.looks, m->look.retries, m->look.left_out);
     put_statistics(m, to);
-    fputs("\"rows\":[", to);
+    fprintf(to, "\"scopes\":%zu,\"rows\":[", m->scopes);
     for (size_t i = 0; i < m->nrows; i++)
         put_row(&m->rows[i], i == 0, to);
     fputs("]}\n", to);
@@ -168,6 +168,9 @@ void map_put_text(const map_t *m, bool color, bool plain)
         for (size_t k = 0; k < n; k++)
             put_line(sorted[i + k], color, plain);
     }
+    if (m->scopes > 0)
+        printf("\n%zu thread%s in a scope: what they look up stays in place too\n", m->scopes,
+               m->scopes == 1 ? " is" : "s are");
     if (!m->look.steady)
         printf("\nthe program was at work: this is no snapshot; %zu records were read again, %zu left out\n",
                m->look.retries, m->look.left_out);

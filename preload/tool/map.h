@@ -31,7 +31,7 @@ typedef struct map {
     const target_t *t;
     map_row_t *rows;
     size_t nrows;
-    bool huge_known;
+    size_t scopes; // threads that are in one: whatever they look up stays in place
     replica_t look;
 } map_t;
 
@@ -48,7 +48,7 @@ static inline size_t map_live_blocks(const map_row_t *r) { return r->taken - r->
 const char *map_heap(const map_row_t *r);
 const char *map_kind(const map_row_t *r);
 
-/* Count what is cached and what is pinned, by row. */
+/* Count what is cached and what is pinned, by row, and scopes. */
 void map_count_cached(map_t *m);
 void map_count_pinned(map_t *m);
 /* The row that has an address, or NULL. */

@@ -148,8 +148,11 @@ static void count_locks(map_t *m, map_row_t *r)
 
 void map_count_pinned(map_t *m)
 {
-    for (const tmi_thread_t *t = tmi_thread_records; t != NULL; t = t->next)
+    m->scopes = 0;
+    for (const tmi_thread_t *t = tmi_thread_records; t != NULL; t = t->next) {
         count_pins(m, &t->pins);
+        m->scopes += (t->pins.scope & UINT16_MAX) != 0; // its depth
+    }
     for (size_t i = 0; i < m->nrows; i++)
         count_locks(m, &m->rows[i]);
 }

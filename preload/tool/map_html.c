@@ -138,6 +138,9 @@ void map_put_html(const map_t *m, FILE *to)
         fprintf(to, "<p>The program was at work: this is no snapshot; %zu records were read again, %zu left out.</p>\n",
                 m->look.retries, m->look.left_out);
     put_totals(m, to);
+    if (m->scopes > 0)
+        fprintf(to, "<p>%zu thread%s in a scope: what they look up stays in place too.</p>\n", m->scopes,
+                m->scopes == 1 ? " is" : "s are");
     put_key(to);
     fprintf(to, "<svg id=\"map\" width=\"%zu\" height=\"%zu\" xmlns=\"http://www.w3.org/2000/svg\">\n",
             columns * PITCH_X, height);

@@ -233,14 +233,14 @@ static bool scan_range(map_t *m, uintptr_t from, uintptr_t to)
 /* Rows that touch are asked about at once. */
 static void find_huge(map_t *m)
 {
-    m->huge_known = m->t->pagemap >= 0;
-    for (size_t i = 0; i < m->nrows && m->huge_known;) {
+    bool known = m->t->pagemap >= 0;
+    for (size_t i = 0; i < m->nrows && known;) {
         uintptr_t from = m->rows[i].part->address, to = from;
         for (; i < m->nrows && m->rows[i].part->address == to; i++)
             to += m->rows[i].bytes;
-        m->huge_known = scan_range(m, from, to);
+        known = scan_range(m, from, to);
     }
-    for (size_t i = 0; i < m->nrows && !m->huge_known; i++)
+    for (size_t i = 0; i < m->nrows && !known; i++)
         m->rows[i].huge = MAP_UNKNOWN;
 }
 

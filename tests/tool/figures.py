@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from kit import ADDENDS, FULL, SCRATCH, Work, differences, skip, smaps_sum, stat_of, sum_faults, tap, tool
+from kit import ADDENDS, FULL, SCRATCH, TOOL, Work, differences, skip, smaps_sum, stat_of, sum_faults, tap, tool
 
 
 def quiet(w):
@@ -116,6 +116,15 @@ def map_faults(rows, classes):
     return faults
 
 
+def documented_row():
+    """The names that the man page gives the figures of a row."""
+    path = os.path.join(os.path.dirname(TOOL), "../../preload/man/tinymem.1")
+    with open(path, encoding="utf-8") as f:
+        section = f.read().split(".Ss The map as JSON", 1)[1].split(".Sh ", 1)[0]
+    lines = [line.removeprefix(".It Va ") for line in section.splitlines() if line.startswith(".It Va ")]
+    return {name for line in lines for name in line.split(" , Va ")}
+
+
 def quiet_map(w):
     for _ in range(100):
         before, out, after = stat_of(w.pid), json.loads(tool("map", "--json", w.pid)[1]), stat_of(w.pid)
@@ -131,6 +140,8 @@ def check_map(program, name):
         figures, seen = quiet_map(w)
         wrong = map_faults(seen["rows"], figures["classes"])
         tap(wrong == [], f"{name}: {len(seen['rows'])} rows of the map sum up to the statistics", *wrong)
+        names = {name for row in seen["rows"] for name in row}
+        tap(names == documented_row(), f"{name}: the names are those of the man page", names ^ documented_row())
         spans = sum(r["empty"] for r in seen["rows"] if r["heap"] == "spans")
         tap(
             spans == figures["heaps"]["spans"]["resident"]
@@ -234,7 +245,13 @@ def check_pinned():
         env=dict(os.environ, TINYMEM="huge:on"),
     )
     wanted = int(w.stdout.readline())
-    rows = json.loads(tool("map", "--json", w.pid)[1])["rows"]
+    seen = json.loads(tool("map", "--json", w.pid)[1])
+    rows = seen["rows"]
+    tap(
+        seen["scopes"] == 1 and "1 thread is in a scope" in tool("map", w.pid)[1],
+        "a thread in a scope is told",
+        seen["scopes"],
+    )
     tap(
         sum(r["pinned"] for r in rows) == wanted,
         "the map counts each pinned or locked object once",
@@ -243,7 +260,11 @@ def check_pinned():
     )
     tap(any(r["kind"] == "large" and r["pinned"] for r in rows), "a locked large one among them")
     tap(sum(r["cached_blocks"] for r in rows if r["kind"] == "medium") == 1, "a block on a thread's shelf is cached")
-    there = smaps_sum(w.pid, "AnonHugePages")
+    for _ in range(5):  # the kernel may make one meanwhile
+        there = smaps_sum(w.pid, "AnonHugePages")
+        rows = json.loads(tool("map", "--json", w.pid)[1])["rows"]
+        if sum(r["huge"] or 0 for r in rows) == there:
+            break
     if any(r["huge"] is None for r in rows):
         skip("huge pages are those that the kernel counts", "this kernel does not tell where they are")
     elif there == 0:

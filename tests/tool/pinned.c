@@ -25,6 +25,7 @@ int main(void)
     for (int i = 0; i < BLOCKS; i++)
         block[i] = memset(malloc(SIZE), 1, SIZE);
     free(malloc(40000)); // lies on the shelf
+    tm_scope_enter();
     printf("%d\n", PINNED + LOCKED + 1);
     (void)fflush(stdout);
     int c;

@@ -3,6 +3,7 @@
 Each check has a control: a figure that is off by one, or a process that is none of ours, must be noticed.
 """
 import fcntl
+import json
 import os
 import pty
 import select
@@ -13,7 +14,7 @@ import termios
 import time
 
 from kit import SCRATCH, SLEEPER, TOOL, Work, on_tinymem, skip, stat_of, tap, tool
-from figures import check_busy, check_map, check_mixed, check_moving, check_pinned, check_quiet
+from figures import check_busy, check_map, check_mixed, check_moving, check_pinned, check_quiet, map_faults
 from processes import check_files, check_garbage, check_namespaces, check_no_trace, check_places, check_real
 
 
@@ -34,9 +35,9 @@ def check_requests():
         tap(after["purged"] - before["purged"] > before["heaps"]["raw"]["empty"] // 2, "and then it has", before, after)
     with Work("work", "churn") as w:
         w.ask("work")
-        status, out, err = tool("trim", w.pid)
+        status, out, err = tool("trim", "--wait", 60000, w.pid)
         tap(status == 0 and out.startswith("served: "), "a busy program serves it at once", out, err)
-        status, out, err = tool("profile", w.pid)
+        status, out, err = tool("profile", "--wait", 60000, w.pid)
         tap(
             (status == 1 and "keeps no profile" in err) or out.startswith("served: "),
             "a profile is asked for in the same way, or refused in a line",
@@ -213,6 +214,21 @@ def check_refusals():
         else:
             skip("refused in one line: another user's process", "only root can become another user")
     check_layout(refused)
+    check_builds(refused)
+
+
+def check_builds(refused):
+    """A library for checking has other records: its own tool reads them."""
+    checked = os.path.join(os.path.dirname(TOOL), "../check")
+    with Work("work", command=("env", "LD_LIBRARY_PATH=" + os.path.join(SCRATCH, "check"))) as w:
+        refused(
+            "a library for checking", 1, "was built otherwise than this tool: one of them for checking", "stat", w.pid
+        )
+        w.ask("work")
+        done = subprocess.run([checked + "/tinymem", "map", "--json", str(w.pid)], capture_output=True, text=True)
+        seen = json.loads(done.stdout) if done.returncode == 0 else {"rows": [], "statistics": {"classes": [1]}}
+        good = done.returncode == 0 and map_faults(seen["rows"], seen["statistics"]["classes"]) == []
+        tap(good, "the tool of a build for checking reads its library", done.stderr, seen["rows"][:2])
 
 
 def check_layout(refused):

@@ -338,6 +338,25 @@ static int from_environment(void *unused)
     return tmi_options.purge_delay == 77 && tmi_options.purge_keep == 33 ? 0 : 1;
 }
 
+static void rows_are_those_of_the_table(void **state)
+{
+    char text[2000] = "", described[2000];
+    tmi_option_text_t o;
+    size_t n = 0;
+    (void)state;
+    for (; tmi_options_row(n, &o); n++) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%s%s:%s", n > 0 ? "," : "", o.name, o.value);
+        assert_true(strlen(o.help) > 10);
+        assert_true(strcmp(o.kind, "flag") == 0 || strcmp(o.kind, "number") == 0 || strcmp(o.kind, "choice") == 0 ||
+                    strcmp(o.kind, "path") == 0);
+    }
+    assert_false(tmi_options_row(n + 1, &o));
+    tmi_options_parse(NULL);
+    (void)tmi_options_describe(described, sizeof described);
+    assert_string_equal(text, described); // names and defaults, in order
+}
+
 /* The initial environment is what the program was started with: see main. */
 static void init_takes_the_programs_options_and_then_the_environment(void **state)
 {
@@ -366,6 +385,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_and_wild_texts_are_survived),
         cmocka_unit_test(help_lists_every_option_with_its_default),
         cmocka_unit_test(describe_can_be_parsed_again),
+        cmocka_unit_test(rows_are_those_of_the_table),
         cmocka_unit_test(init_takes_the_programs_options_and_then_the_environment),
         cmocka_unit_test(common_slips_get_one_line_with_what_was_meant),
         cmocka_unit_test(options_of_other_allocators_are_known),
