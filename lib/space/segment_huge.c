@@ -28,8 +28,11 @@ void tmi_huge_init(void)
 /* One call may say it of several segments. Refused (too many mappings), it is not tried again and again. */
 static void tell(char *segment, size_t size, bool huge)
 {
-    for (char *p = segment; p < segment + size; p += TMI_SEGMENT_SIZE)
-        tmi_store_relaxed(&tmi_pagemap_segment(p)->small, !huge); // relaxed: looked at without the lock
+    for (char *p = segment; p < segment + size; p += TMI_SEGMENT_SIZE) {
+        tmi_segment_t *s = tmi_pagemap_segment(p);
+        if (s != NULL) // gcc does not know that it is mapped
+            tmi_store_relaxed(&s->small, !huge); // relaxed: looked at without the lock
+    }
     (void)tmi_os_huge(segment, size, huge);
 }
 
