@@ -30,7 +30,8 @@ static inline tm_handle_t made_live(tm_handle_t h)
     return h;
 }
 
-tm_handle_t tm_alloc(size_t size)
+/* From the thread's magazine, live; TM_NULL: take the slow path. */
+static inline tm_handle_t popped(size_t size)
 {
     if (TM_LIKELY(size - 1 < 512)) {
         tm_handle_t h = from_magazine((size - 1) & ~(size_t)15); // the class is (size - 1) / 16 + 1
@@ -41,7 +42,13 @@ tm_handle_t tm_alloc(size_t size)
         if (TM_LIKELY(h != TM_NULL))
             return made_live(h);
     }
-    return tmi_object_alloc(size, 1, false);
+    return TM_NULL;
+}
+
+tm_handle_t tm_alloc(size_t size)
+{
+    tm_handle_t h = popped(size);
+    return TM_LIKELY(h != TM_NULL) ? h : tmi_object_alloc(size, 1, false);
 }
 
 tm_handle_t tm_calloc(size_t n, size_t size)
@@ -147,7 +154,16 @@ tm_ref_t tm_ref(tm_handle_t h) { return tmi_handle_index(h); }
 
 tm_handle_t tm_from_ref(tm_ref_t r) { return tmi_object_ready() ? tmi_object_of_index(r) : TM_NULL; }
 
-tm_ref_t tm_alloc_ref(size_t size) { return tm_ref(tm_alloc(size)); }
+static TM_NOINLINE tm_ref_t alloc_ref_slowly(size_t size)
+{
+    return tm_ref(tmi_object_alloc_for(size, 1, false, __builtin_frame_address(0)));
+}
+
+tm_ref_t tm_alloc_ref(size_t size)
+{
+    tm_handle_t h = popped(size);
+    return TM_LIKELY(h != TM_NULL) ? tm_ref(h) : alloc_ref_slowly(size);
+}
 
 void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }
 

@@ -1,0 +1,123 @@
+#include "sampling/stack.h"
+#include "base/atomic.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "host/report.h"
+
+#include <dlfcn.h>
+
+enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
+#define LONGEST_FRAME ((uintptr_t)8 << 20)
+
+static int (*libunwind)(void **out, int most); // unw_backtrace, or NULL
+
+void tmi_stack_init(void)
+{
+    if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
+        return;
+    void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    void *function = library != NULL ? dlsym(library, "unw_backtrace") : NULL;
+    *(void **)&libunwind = function;
+    if (function == NULL && tmi_options.unwind == TMI_UNWIND_LIBUNWIND)
+        tmi_report("option unwind:libunwind: libunwind.so.8 cannot be opened; frame pointers are used");
+}
+
+/* The pages that are known to be readable during one walk. */
+typedef struct pages {
+    uintptr_t data, text;
+} pages_t;
+
+static bool on_page(uintptr_t *known, uintptr_t p)
+{
+    if (p / PAGE == *known)
+        return true;
+    if (p < PAGE || !tmi_os_readable((const void *)p))
+        return false;
+    *known = p / PAGE;
+    return true;
+}
+
+static bool follows_call(pages_t *pages, uintptr_t p)
+{
+#if defined(__x86_64__)
+    enum { LONGEST = 7 }; // call with a SIB byte and 32 bits of displacement
+    if (p < PAGE || !on_page(&pages->text, p - LONGEST) || (p % PAGE < LONGEST && !on_page(&pages->text, p - 1)))
+        return false;
+    const unsigned char *c = (const unsigned char *)p;
+    if (c[-5] == 0xe8)
+        return true;
+    for (int n = 2; n <= LONGEST; n++)
+        if (c[-n] == 0xff && (c[-n + 1] & 0x38) == 0x10)
+            return true;
+    return false;
+#else
+    if (p % 4 != 0 || p < PAGE || !on_page(&pages->text, p - 4))
+        return false;
+    uint32_t word = *(const uint32_t *)(p - 4);
+    return word >> 26 == 0x25 || (word & 0xfffffc1f) == 0xd63f0000 || (word & 0xfefff800) == 0xd63f0800;
+#endif
+}
+
+bool tmi_stack_is_return(uintptr_t p)
+{
+    pages_t pages = {0, 0};
+    return follows_call(&pages, p);
+}
+
+static bool readable_frame(pages_t *pages, uintptr_t frame)
+{
+    return frame % sizeof(uintptr_t) == 0 && on_page(&pages->data, frame) &&
+           (frame / PAGE == (frame + 8) / PAGE || on_page(&pages->data, frame + 8));
+}
+
+/* Return addresses by frame pointers, from a frame that is one. */
+static size_t follow(uintptr_t frame, uintptr_t *out)
+{
+    pages_t pages = {0, 0};
+    size_t n = 0;
+    while (n < TMI_STACK_MAX && readable_frame(&pages, frame)) {
+        const uintptr_t *f = (const uintptr_t *)frame;
+        uintptr_t next = tmi_load_relaxed(&f[0]), address = tmi_load_relaxed(&f[1]); // relaxed: may be anything
+        if (n > 0 && !follows_call(&pages, address))
+            break;
+        out[n++] = address;
+        if (next <= frame || next - frame > LONGEST_FRAME)
+            break;
+        frame = next;
+    }
+    return n;
+}
+
+/* Return addresses by unwind tables, without those of functions inside `first`'s callee. */
+static size_t unwind(uintptr_t first, uintptr_t *out)
+{
+    void *all[TMI_STACK_MAX + OWN_FRAMES];
+    int got = libunwind(all, TMI_STACK_MAX + OWN_FRAMES), skip = 0;
+    while (skip < got && (uintptr_t)all[skip] != first)
+        skip++;
+    size_t n = 0;
+    for (int i = skip; i < got && n < TMI_STACK_MAX; i++)
+        if (all[i] != NULL)
+            out[n++] = (uintptr_t)all[i];
+    return n;
+}
+
+size_t tmi_stack_capture(void *frame, uintptr_t *out)
+{
+    uintptr_t first = ((const uintptr_t *)frame)[1];
+    out[0] = first;
+    if (tmi_options.unwind == TMI_UNWIND_NONE)
+        return 1;
+    bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && libunwind != NULL;
+    size_t n = tables_first ? 0 : follow((uintptr_t)frame, out);
+    if (n < ENOUGH && libunwind != NULL) {
+        uintptr_t other[TMI_STACK_MAX];
+        size_t m = unwind(first, other);
+        if (m > n) {
+            for (size_t i = 0; i < m; i++)
+                out[i] = other[i];
+            n = m;
+        }
+    }
+    return tmi_max(n, 1);
+}

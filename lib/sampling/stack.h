@@ -1,0 +1,37 @@
+/* stack.h - who calls: the return addresses of the calling thread, innermost first.
+ *
+ * Idea: frame pointers are followed first, at a few ns a frame. Each frame must lie above the one before, on a page
+ * that can be read (the kernel is asked once a page, so that a wrong pointer is no fault), and each return address
+ * must follow a call instruction. A program built without frame pointers fails one of these tests at once. Then, where
+ * the option `unwind` allows it, libunwind reads the unwind tables. It is opened when a profile starts, not in malloc.
+ *
+ * K1  Nothing here takes a lock of ours or allocates. libunwind may take the dynamic linker's: so no lock is held by
+ *     the caller, and its own allocations must not be sampled.
+ *
+ * Signal-safe with frame pointers. Fails: a shorter stack. */
+#ifndef TMI_SAMPLING_STACK_H
+#define TMI_SAMPLING_STACK_H
+
+#include "base/base.h"
+
+enum { TMI_STACK_MAX = 64 };
+
+/* Open libunwind if the option wants it. Calls the dynamic linker: no lock may be held. */
+void tmi_stack_init(void) TM_COLD;
+
+/* Up to TMI_STACK_MAX return addresses. `frame` is __builtin_frame_address(0) of the function whose caller is the
+ * innermost one; it has kept the frame pointer of that caller. Returns how many, at least 1. */
+size_t tmi_stack_capture(void *frame, uintptr_t *out);
+
+/* Returns p, and keeps the compiler from ending a function with the call that p comes from: the function's frame is
+ * needed until then. */
+static inline size_t tmi_stack_kept(size_t p)
+{
+    __asm__ volatile("" : "+r"(p));
+    return p;
+}
+
+/* Whether p follows a call instruction. */
+bool tmi_stack_is_return(uintptr_t p);
+
+#endif
