@@ -6,6 +6,7 @@
 #ifndef TINYMEM_PROFILE_H
 #define TINYMEM_PROFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -30,6 +31,14 @@ void tm_profile_stop(void);
  *            opening the file; EIO: not all could be written.
  *  @thread   any. Allocates nothing from the heap. */
 int tm_profile_dump(const char *path);
+
+/** Whether moving a block could let a page go: for programs that move their data themselves, by
+ *  @code if (tm_should_move(p)) { q = malloc(n); memcpy(q, p, n); free(p); } @endcode
+ *  over all of it. True if p is a small block of malloc, many pages of its size class are nearly empty, and there are
+ *  fuller ones to which malloc would take it. Handles need no such query.
+ *  @param p  a block of malloc, or NULL. For any other pointer the answer is false.
+ *  @thread   any; not in a signal handler. */
+bool tm_should_move(const void *p);
 
 #ifdef __cplusplus
 }

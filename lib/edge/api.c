@@ -30,8 +30,7 @@ static inline tm_handle_t made_live(tm_handle_t h)
     return h;
 }
 
-/* From the thread's magazine, live; TM_NULL: take the slow path. */
-static inline tm_handle_t popped(size_t size)
+tm_handle_t tm_alloc(size_t size)
 {
     if (TM_LIKELY(size - 1 < 512)) {
         tm_handle_t h = from_magazine((size - 1) & ~(size_t)15); // the class is (size - 1) / 16 + 1
@@ -42,13 +41,7 @@ static inline tm_handle_t popped(size_t size)
         if (TM_LIKELY(h != TM_NULL))
             return made_live(h);
     }
-    return TM_NULL;
-}
-
-tm_handle_t tm_alloc(size_t size)
-{
-    tm_handle_t h = popped(size);
-    return TM_LIKELY(h != TM_NULL) ? h : tmi_object_alloc(size, 1, false);
+    return tmi_object_alloc(size, 1, false);
 }
 
 tm_handle_t tm_calloc(size_t n, size_t size)
@@ -161,8 +154,9 @@ static TM_NOINLINE tm_ref_t alloc_ref_slowly(size_t size)
 
 tm_ref_t tm_alloc_ref(size_t size)
 {
-    tm_handle_t h = popped(size);
-    return TM_LIKELY(h != TM_NULL) ? tm_ref(h) : alloc_ref_slowly(size);
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_sampling))) // relaxed: what is late is not sampled
+        return alloc_ref_slowly(size);
+    return tm_ref(tm_alloc(size));
 }
 
 void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }

@@ -94,7 +94,7 @@ tmi_map_t *tmi_maps_find(tmi_maps_t *maps, uintptr_t address)
     return low < maps->nrows && maps->rows[low].start <= address ? &maps->rows[low] : NULL;
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------------- */
 
 /* The file may be anything by now: every offset is compared with its length. */
 static const void *part(const tmi_map_t *m, uint64_t offset, uint64_t nbytes)

@@ -47,7 +47,7 @@ void tmi_profile_stop(void)
     tmi_heap_watch(false, true);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size_t size)
 {
@@ -66,9 +66,15 @@ static void write_form(tmi_profile_t *p)
     switch (tmi_options.profile_format) {
     case TMI_PROFILE_PPROF: tmi_profile_pprof(p); return;
     case TMI_PROFILE_FOLDED: tmi_profile_folded(p); return;
+    case TMI_PROFILE_WORDS: tmi_profile_words(p); return;
     case TMI_PROFILE_DHAT: tmi_profile_dhat(p); return;
     default: tmi_profile_heap(p);
     }
+}
+
+static bool blames(void)
+{
+    return tmi_options.profile_format == TMI_PROFILE_PPROF || tmi_options.profile_format == TMI_PROFILE_WORDS;
 }
 
 /* 0 or an errno. Not in a signal handler unless `wait` is false. */
@@ -78,14 +84,17 @@ static int write_to(const char *path, bool wait)
     tmi_profile_t p = {.out = &out};
     if (!begin_writing())
         return EAGAIN;
-    int err = tmi_samples_snapshot(&p.samples, false, wait);
+    int err = tmi_samples_snapshot(&p.samples, wait && blames(), wait);
     if (err == 0) {
         (void)tmi_maps_read(&p.maps);
+        if (wait && blames())
+            (void)tmi_profile_charge(&p);
         err = tmi_writer_open(&out, path) ? 0 : ENOENT;
         if (err == 0) {
             write_form(&p);
             err = tmi_writer_close(&out) ? 0 : EIO;
         }
+        tmi_profile_uncharge(&p);
         tmi_maps_release(&p.maps);
         tmi_samples_release(&p.samples);
     }
@@ -114,7 +123,7 @@ static int write_unasked(const char *suffix, bool wait)
     char name[NAME_MAX_BYTES];
     make_name(name, suffix);
     int err = write_to(name, wait);
-    if (err != 0 && err != EAGAIN && tmi_exchange_relaxed(&said, 1) == 0)
+    if (err != 0 && err != EAGAIN && tmi_exchange_relaxed(&said, 1) == 0) // relaxed: a message
         tmi_report(err == EIO ? "cannot write all of %s: the profile is lost" : "cannot write the profile to %s", name);
     return err;
 }

@@ -6,7 +6,7 @@
  * peak, and by tm_profile_dump.
  *
  * Forms: profile_heap.c the legacy text, profile_pprof.c profile.proto, profile_folded.c a line a stack,
- * profile_dhat.c JSON.
+ * profile_dhat.c JSON, profile_words.c a report in words. profile_blame.c tells who keeps empty memory.
  *
  * Fails: a file that cannot be opened or written is one line on stderr, and the program goes on. */
 #ifndef TMI_INSIGHT_PROFILE_H
@@ -30,12 +30,19 @@ typedef struct tmi_profile {
     tmi_snapshot_t samples;
     tmi_maps_t maps;
     tmi_writer_t *out;
+    uint64_t *hostage; // by site, bytes that its blocks keep empty; NULL: not known
+    size_t nhostage;
 } tmi_profile_t;
 
 void tmi_profile_heap(tmi_profile_t *p);
 void tmi_profile_pprof(tmi_profile_t *p);
 void tmi_profile_folded(tmi_profile_t *p);
 void tmi_profile_dhat(tmi_profile_t *p);
+void tmi_profile_words(tmi_profile_t *p);
+
+/* Find `hostage`: locks the class of each sampled block, so not in a signal handler. False: no memory. */
+bool tmi_profile_charge(tmi_profile_t *p);
+void tmi_profile_uncharge(tmi_profile_t *p);
 
 /* The sites that have a stack are 1 to nsites - 1; site 0 is for the rest. */
 static inline const uintptr_t *tmi_profile_frames(const tmi_profile_t *p, const tmi_site_t *site)

@@ -42,7 +42,8 @@ void tmi_profile_dhat(tmi_profile_t *p)
 {
     tmi_frame_table_t t;
     bool first = true;
-    tmi_writer_text(p->out, "{\"dhatFileVersion\":2,\"mode\":\"heap\",\"verb\":\"Allocated\",\"bklt\":false,\"bkacc\":false,");
+    tmi_writer_text(p->out, "{\"dhatFileVersion\":2,\"mode\":\"heap\",\"verb\":\"Allocated\",");
+    tmi_writer_text(p->out, "\"bklt\":false,\"bkacc\":false,");
     tmi_writer_text(p->out, "\"tu\":\"bytes\",\"Mtu\":\"MB\",\"tuth\":10,\"cmd\":");
     tmi_writer_json(p->out, program_invocation_name);
     tmi_writer_text(p->out, ",\"pid\":%u,\"te\":0,\n\"pps\":[", tmi_os_getpid());

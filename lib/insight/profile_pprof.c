@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Fields of the messages, by their names there. */
-enum { SAMPLE_TYPE = 1, SAMPLE = 2, MAPPING = 3, LOCATION = 4, STRING_TABLE = 6, PERIOD_TYPE = 11, PERIOD = 12, DEFAULT_TYPE = 14 };
+enum { SAMPLE_TYPE = 1, SAMPLE = 2, MAPPING = 3, LOCATION = 4, STRING_TABLE = 6 };
+enum { PERIOD_TYPE = 11, PERIOD = 12, DEFAULT_TYPE = 14 };
 enum { TYPE = 1, UNIT = 2 };
 enum { LOCATION_ID = 1, VALUE = 2 };
 enum { ID = 1, MEMORY_START = 2, MEMORY_LIMIT = 3, FILE_OFFSET = 4, FILENAME = 5 };
@@ -14,8 +15,9 @@ enum { MAPPING_ID = 2, ADDRESS = 3 };
 enum { VARINT = 0, BYTES = 2, VARINT_MAX = 10 };
 
 /* The string table begins so; names of files follow. */
-static const char *const strings[] = {"", "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space", "space"};
-enum { NONE, ALLOC_OBJECTS, COUNT, ALLOC_SPACE, IN_BYTES, INUSE_OBJECTS, INUSE_SPACE, SPACE, STRINGS };
+static const char *const strings[] = {"",              "alloc_objects", "count", "alloc_space",  "bytes",
+                                      "inuse_objects", "inuse_space",   "space", "hostage_space"};
+enum { NONE, ALLOC_OBJECTS, COUNT, ALLOC_SPACE, IN_BYTES, INUSE_OBJECTS, INUSE_SPACE, SPACE, HOSTAGE_SPACE, STRINGS };
 
 /* A message that is part of another. */
 typedef struct message {
@@ -53,7 +55,10 @@ static void write_bytes(tmi_writer_t *out, unsigned field, const void *bytes, si
     tmi_writer_bytes(out, bytes, nbytes);
 }
 
-static void write_message(tmi_writer_t *out, unsigned field, const message_t *m) { write_bytes(out, field, m->bytes, m->n); }
+static void write_message(tmi_writer_t *out, unsigned field, const message_t *m)
+{
+    write_bytes(out, field, m->bytes, m->n);
+}
 
 static void write_number(tmi_writer_t *out, unsigned field, uint64_t value)
 {
@@ -82,6 +87,7 @@ static void write_sample(tmi_profile_t *p, tmi_frame_table_t *t, const tmi_site_
     put_varint(&values, s->total.bytes);
     put_varint(&values, blocks_of(&s->live));
     put_varint(&values, s->live.bytes);
+    put_varint(&values, p->hostage != NULL ? p->hostage[s - p->samples.sites] : 0);
     if (ids.n > 0)
         put_packed(&m, LOCATION_ID, &ids);
     put_packed(&m, VALUE, &values);
@@ -148,6 +154,7 @@ void tmi_profile_pprof(tmi_profile_t *p)
     write_type(p->out, SAMPLE_TYPE, ALLOC_SPACE, IN_BYTES);
     write_type(p->out, SAMPLE_TYPE, INUSE_OBJECTS, COUNT);
     write_type(p->out, SAMPLE_TYPE, INUSE_SPACE, IN_BYTES);
+    write_type(p->out, SAMPLE_TYPE, HOSTAGE_SPACE, IN_BYTES);
     for (size_t i = 0; i < p->samples.nsites; i++)
         if (p->samples.sites[i].total.samples > 0)
             write_sample(p, &t, &p->samples.sites[i]);

@@ -60,7 +60,7 @@ int tmi_samples_start(uint64_t interval)
         err = EBUSY;
     if (err == 0) {
         all.interval = interval;
-        tmi_store_release(&tmi_sampling, 1); // the tables before the first sample; pairs: those who look whether to sample
+        tmi_store_release(&tmi_sampling, 1); // after the tables; pairs: those who look whether to sample
     }
     tmi_unlock(&tmi_samples_lock);
     return err;
@@ -68,7 +68,7 @@ int tmi_samples_start(uint64_t interval)
 
 void tmi_samples_stop(void) { tmi_store_relaxed(&tmi_sampling, 0); } // relaxed: some more samples do no harm
 
-/* ---- sites -------------------------------------------------------------------------------------------------------- */
+/* ---- sites ----------------------------------------------------------------------------------------------------- */
 
 /* FNV-1a by words, with a final mix. */
 static uint64_t hash_of(const uintptr_t *frames, size_t depth)
@@ -107,7 +107,7 @@ static uint32_t find_site(const uintptr_t *frames, size_t depth)
 }
 _Static_assert(SLOTS == 1 << 17, "17 bits of a hash are its first slot");
 
-/* ---- entries ------------------------------------------------------------------------------------------------------ */
+/* ---- entries --------------------------------------------------------------------------------------------------- */
 
 static size_t home_of(uint64_t key, size_t capacity)
 {
@@ -166,7 +166,11 @@ static void add(tmi_amount_t *a, uint64_t size, uint64_t blocks, uint64_t bytes,
     a->bytes += sign * bytes;
 }
 
-static void count_hint(uint64_t key, uint32_t n) { (void)tmi_add_relaxed(&tmi_sample_hints[tmi_samples_bucket(key)], n); }
+/* Relaxed: I1. */
+static void count_hint(uint64_t key, uint32_t n)
+{
+    (void)tmi_add_relaxed(&tmi_sample_hints[tmi_samples_bucket(key)], n);
+}
 
 static void forget(tmi_sample_t *e)
 {
@@ -274,7 +278,7 @@ void tmi_samples_put_back(const tmi_sample_t *sample)
     tmi_unlock(&tmi_samples_lock);
 }
 
-/* ---- for reports -------------------------------------------------------------------------------------------------- */
+/* ---- for reports ----------------------------------------------------------------------------------------------- */
 
 static int copy(tmi_snapshot_t *out, bool entries)
 {

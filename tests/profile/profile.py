@@ -13,15 +13,23 @@ import shutil
 import subprocess
 import sys
 
+from readers import by_site, folded, hostages, legacy, read_pprof, read_text
+
 SCRATCH, SOURCES = sys.argv[1:3]
 MANY = 20000
 PATIENCE = 150
 # {site: (blocks allocated, bytes of each, blocks in use at the end)}, of `work sites`
 SITES = {
-    "site_small": (MANY, 100, MANY), "site_page": (MANY // 4, 5000, MANY // 4), "site_medium": (MANY // 100, 100000, MANY // 100),
-    "site_large": (MANY // 2000, 2000000, MANY // 2000), "site_zeroed": (MANY // 2, 300, MANY // 2),
-    "site_aligned": (MANY // 8, 700, MANY // 8), "site_resized": (MANY // 8, 1500, MANY // 8), "site_loop": (MANY, 48, 0),
-    "site_handle": (MANY // 2, 200, MANY // 2), "site_big_handle": (MANY // 100, 60000, MANY // 100),
+    "site_small": (MANY, 100, MANY),
+    "site_page": (MANY // 4, 5000, MANY // 4),
+    "site_medium": (MANY // 100, 100000, MANY // 100),
+    "site_large": (MANY // 2000, 2000000, MANY // 2000),
+    "site_zeroed": (MANY // 2, 300, MANY // 2),
+    "site_aligned": (MANY // 8, 700, MANY // 8),
+    "site_resized": (MANY // 8, 1500, MANY // 8),
+    "site_loop": (MANY, 48, 0),
+    "site_handle": (MANY // 2, 200, MANY // 2),
+    "site_big_handle": (MANY // 100, 60000, MANY // 100),
     "site_handle_loop": (MANY, 64, 0),
 }
 
@@ -36,8 +44,17 @@ def run(options, *command, program="work", build="release", **more):
     """(exit status, stdout, stderr)"""
     env = dict(os.environ, TINYMEM=options, LD_LIBRARY_PATH=os.path.join(SCRATCH, build))
     try:
-        done = subprocess.run([os.path.join(SCRATCH, program), *command], env=env, cwd=SCRATCH, text=True, timeout=PATIENCE,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, **more)
+        done = subprocess.run(
+            [os.path.join(SCRATCH, program), *command],
+            env=env,
+            cwd=SCRATCH,
+            text=True,
+            timeout=PATIENCE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+            **more,
+        )
     except subprocess.TimeoutExpired:
         return "it hung", "", ""
     return done.returncode, done.stdout, done.stderr
@@ -45,140 +62,6 @@ def run(options, *command, program="work", build="release", **more):
 
 def path_of(name):
     return os.path.join(SCRATCH, name)
-
-
-# ---- readers of the files ----------------------------------------------------------------------------------------------
-
-
-def varint(data, at):
-    value = shift = 0
-    while True:
-        value |= (data[at] & 0x7f) << shift
-        at, shift = at + 1, shift + 7
-        if data[at - 1] < 0x80:
-            return value, at
-
-
-def fields(data):
-    """[(field, value)] of a message of protocol buffers."""
-    at, found = 0, []
-    while at < len(data):
-        key, at = varint(data, at)
-        if key & 7 == 0:
-            value, at = varint(data, at)
-        elif key & 7 == 2:
-            length, at = varint(data, at)
-            value, at = data[at:at + length], at + length
-            if len(value) != length:
-                raise ValueError("cut off")
-        else:
-            raise ValueError(f"wire type {key & 7}")
-        found.append((key >> 3, value))
-    return found
-
-
-def packed(data):
-    at, values = 0, []
-    while at < len(data):
-        value, at = varint(data, at)
-        values.append(value)
-    return values
-
-
-class Pprof:
-    """A profile.proto."""
-
-    def __init__(self, data):
-        top = fields(data)
-        self.strings = [v.decode() for f, v in top if f == 6]
-        if self.strings[0] != "":
-            raise ValueError("the first string is not empty")
-        self.types = [(self.strings[t[1]], self.strings[t[2]]) for t in (dict(fields(v)) for f, v in top if f == 1)]
-        self.mappings = {m[1]: (m[2], m[3], m.get(4, 0), self.strings[m[5]]) for m in (dict(fields(v)) for f, v in top if f == 3)}
-        self.locations = {}
-        for place in (dict(fields(v)) for f, v in top if f == 4):
-            if place[1] in self.locations:
-                raise ValueError("a location twice")
-            self.locations[place[1]] = (place.get(2, 0), place[3])
-        self.samples = []
-        for s in (fields(v) for f, v in top if f == 2):
-            s = dict(s)
-            self.samples.append((packed(s.get(1, b"")), packed(s[2])))
-        self.period = dict(top)[12]
-        for ids, values in self.samples:
-            if len(values) != len(self.types) or any(i not in self.locations for i in ids):
-                raise ValueError("a sample without its locations or values")
-        for mapping, address in self.locations.values():
-            if mapping and not self.mappings[mapping][0] <= address < self.mappings[mapping][1]:
-                raise ValueError("an address outside its mapping")
-
-
-def functions(program):
-    """Sorted [(address, name)] of a program."""
-    text = subprocess.run(["nm", "-n", "--defined-only", program], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [(int(a, 16), n) for a, t, n in map(str.split, text.splitlines()) if t in "tT"]
-
-
-def name_in(table, address):
-    best = ""
-    for start, name in table:
-        if start > address:
-            break
-        best = name
-    return best
-
-
-def by_site(profile, program):
-    """{innermost function: [alloc objects, alloc bytes, objects, bytes]}"""
-    table, sums = functions(program), {}
-    for ids, values in profile.samples:
-        name = "?"
-        if ids:
-            mapping, address = profile.locations[ids[0]]
-            start, _, offset, path = profile.mappings.get(mapping, (0, 0, 0, ""))
-            if os.path.realpath(path) == os.path.realpath(program):
-                name = name_in(table, address - start + offset)
-        row = sums.setdefault(name, [0] * 4)
-        for i in range(4):
-            row[i] += values[i]
-    return sums
-
-
-def legacy(text):
-    """(interval, [(live blocks, live bytes, all blocks, all bytes, addresses)]); ValueError if it is not the format."""
-    head = re.match(r"heap profile: +(\d+): +(\d+) +\[ *(\d+): +(\d+)\] @ heap_v2/(\d+)\n", text.replace("profile: ", "profile:  ", 1))
-    if not head:
-        raise ValueError("head")
-    body, maps = text.split("\n", 1)[1].split("\nMAPPED_LIBRARIES:\n")
-    rows = []
-    for line in body.splitlines():
-        m = re.fullmatch(r"(\d+): (\d+) \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)*)", line)
-        if not m:
-            raise ValueError(line)
-        rows.append((*map(int, m.groups()[:4]), [int(a, 16) for a in m[5].split()]))
-    if [sum(r[i] for r in rows) for i in range(4)] != [int(head[i]) for i in range(1, 5)] or "/work" not in maps + "/work":
-        raise ValueError("sums")
-    return int(head[5]), rows
-
-
-def read_pprof(path):
-    with open(path, "rb") as f:
-        return Pprof(f.read())
-
-
-def read_text(path):
-    with open(path, encoding="utf-8") as f:
-        return f.read()
-
-
-def folded(path):
-    """{innermost function: bytes}"""
-    sums = {}
-    for line in read_text(path).splitlines():
-        stack, count = line.rsplit(" ", 1)
-        name = stack.split(";")[-1]
-        sums[name] = sums.get(name, 0) + int(count)
-    return sums
 
 
 # ---- estimates ---------------------------------------------------------------------------------------------------------
@@ -236,9 +119,17 @@ def test_fixed_distance():
                 sums[name][0] += size / (1 - math.exp(-size / interval))
                 left = distance()
         return sums
-    tap(not estimate_faults([sampled(lambda: math.ceil(random.expovariate(1 / interval))) for _ in range(10)], interval, sites),
-        "the check accepts distances that are exponential")
-    tap(bool(estimate_faults([sampled(lambda: interval)], interval, sites)), "control: it refuses a sampler at fixed distances")
+
+    tap(
+        not estimate_faults(
+            [sampled(lambda: math.ceil(random.expovariate(1 / interval))) for _ in range(10)], interval, sites
+        ),
+        "the check accepts distances that are exponential",
+    )
+    tap(
+        bool(estimate_faults([sampled(lambda: interval)], interval, sites)),
+        "control: it refuses a sampler at fixed distances",
+    )
 
 
 def exact_faults(sums, column, what):
@@ -281,16 +172,33 @@ def depth_faults(path, outer):
 
 def test_stacks():
     outer = ["main", "sites", "site_page"]
-    for program, unwind in (("work", "fp"), ("work", "auto"), ("work", "libunwind"), ("frameless", "auto"), ("frameless", "libunwind")):
+    for program, unwind in (
+        ("work", "fp"),
+        ("work", "auto"),
+        ("work", "libunwind"),
+        ("frameless", "auto"),
+        ("frameless", "libunwind"),
+    ):
         if program == "frameless" and not os.path.exists("/usr/lib/x86_64-linux-gnu/libunwind.so.8"):
             tap(True, "stacks without frame pointers # SKIP libunwind8 is missing")
             continue
         path = path_of("stacks.folded")
-        run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:20000,unwind:{unwind}", "sites", program=program)
+        run(
+            f"profile:on,profile_format:folded,profile_file:{path},profile_interval:20000,unwind:{unwind}",
+            "sites",
+            program=program,
+        )
         faults = depth_faults(path, outer)
         tap(not faults, f"stacks of {program} are whole (unwind:{unwind})", *faults)
-    run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:20000,unwind:fp", "sites", program="frameless")
-    tap(bool(depth_faults(path, outer)) and "site_page" in read_text(path), "control: without frame pointers and libunwind they are not, but the caller is right")
+    run(
+        f"profile:on,profile_format:folded,profile_file:{path},profile_interval:20000,unwind:fp",
+        "sites",
+        program="frameless",
+    )
+    tap(
+        bool(depth_faults(path, outer)) and "site_page" in read_text(path),
+        "control: without frame pointers and libunwind they are not, but the caller is right",
+    )
     run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:20000,unwind:none", "sites")
     tap(all(";" not in line for line in read_text(path).splitlines()), "unwind:none keeps the caller alone")
 
@@ -301,15 +209,27 @@ def test_cxx():
     table = by_site(read_pprof(path), path_of("throws"))
     got = {re.sub(r"_ZL\d+(site_[a-z]+)v", r"\1", n): v[2] for n, v in table.items()}
     want = {"site_new": 1000, "site_nothrow": 1000, "site_aligned": 1000}
-    tap(status[0] == 0 and all(got.get(n) == w for n, w in want.items()), "operators new are charged to their callers, through exceptions", status, got)
+    tap(
+        status[0] == 0 and all(got.get(n) == w for n, w in want.items()),
+        "operators new are charged to their callers, through exceptions",
+        status,
+        got,
+    )
 
 
 # ---- files -------------------------------------------------------------------------------------------------------------
 
 
 def top_of(*command):
-    text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, cwd=SCRATCH,
-                          env=dict(os.environ, PPROF_TMPDIR=SCRATCH, HOME=SCRATCH)).stdout
+    text = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=SCRATCH,
+        env=dict(os.environ, PPROF_TMPDIR=SCRATCH, HOME=SCRATCH),
+    ).stdout
     rows = [line for line in text.splitlines() if re.search(r"\bsite_\w+\s*$", line)]
     return rows[0].split()[-1] if rows else text
 
@@ -319,9 +239,12 @@ def test_readers():
     options = "profile:on,profile_interval:20000,profile_file:"
     run(options + old, "sites")
     run(options + new + ",profile_format:pprof", "sites")
-    for name, command in (("google-pprof", ["google-pprof", "--text", "work", old]), ("jeprof", ["jeprof", "--text", "work", old]),
-                          ("Go's pprof, the text", ["go", "tool", "pprof", "-top", "work", old]),
-                          ("Go's pprof, the proto", ["go", "tool", "pprof", "-top", "work", new])):
+    for name, command in (
+        ("google-pprof", ["google-pprof", "--text", "work", old]),
+        ("jeprof", ["jeprof", "--text", "work", old]),
+        ("Go's pprof, the text", ["go", "tool", "pprof", "-top", "work", old]),
+        ("Go's pprof, the proto", ["go", "tool", "pprof", "-top", "work", new]),
+    ):
         if shutil.which(command[0]) is None:
             tap(True, f"{name} names the top site # SKIP it is missing")
             continue
@@ -346,30 +269,91 @@ def test_dhat():
         row = got.setdefault(name, [0] * 4)
         for i, key in enumerate(("tbk", "tb", "ebk", "eb")):
             row[i] += point[key]
-    wrong = exact_faults(got, 0, {n: s[0] for n, s in SITES.items()}) + exact_faults(got, 3, {n: s[1] * s[2] for n, s in SITES.items()})
+    wrong = exact_faults(got, 0, {n: s[0] for n, s in SITES.items()}) + exact_faults(
+        got, 3, {n: s[1] * s[2] for n, s in SITES.items()}
+    )
     head = {k: doc[k] for k in ("dhatFileVersion", "mode", "bklt", "bkacc")}
-    tap(not wrong and head == {"dhatFileVersion": 2, "mode": "heap", "bklt": False, "bkacc": False}, "JSON for DHAT has exact counts", head, *wrong)
+    tap(
+        not wrong and head == {"dhatFileVersion": 2, "mode": "heap", "bklt": False, "bkacc": False},
+        "JSON for DHAT has exact counts",
+        head,
+        *wrong,
+    )
 
 
 def test_golden():
     """Addresses and numbers of the process differ from run to run."""
     path = path_of("golden.folded")
     run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1,unwind:none", "peak")
-    tap(sorted(read_text(path).splitlines())[-1:] != [] and "site_medium" not in read_text(path), "what has been freed is in no line", read_text(path))
+    tap(
+        sorted(read_text(path).splitlines())[-1:] != [] and "site_medium" not in read_text(path),
+        "what has been freed is in no line",
+        read_text(path),
+    )
     run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1,unwind:none", "sites")
     want = {n: s[1] * s[2] for n, s in SITES.items() if s[2]}
     got = {n: v for n, v in folded(path).items() if n.startswith("site_")}
-    tap(got == want and all(re.fullmatch(r"\S+ \d+", line) for line in read_text(path).splitlines()), "folded stacks are as documented", got)
+    tap(
+        got == want and all(re.fullmatch(r"\S+ \d+", line) for line in read_text(path).splitlines()),
+        "folded stacks are as documented",
+        got,
+    )
 
 
 def test_calls():
     path = path_of("calls.pb")
     status, said, err = run("profile_format:pprof", "calls", path)
     want = "unstarted 22\nstart 0 0\ndump 0\nagain 0 other 0\ninterval refused\nnowhere refused\nfull refused\ndone\n"
-    tap(status == 0 and said == want and err == "", "tm_profile_start, _stop and _dump answer as documented", said, err)
+    tap(
+        status == 0 and said == want and err == "",
+        "tm_profile_start, _stop and _dump answer as documented",
+        said,
+        err,
+    )
     first, second = by_site(read_pprof(path), path_of("work")), by_site(read_pprof(path + ".2"), path_of("work"))
-    tap(first["site_page"][2] == 100 and "site_small" not in first and "site_zeroed" not in first, "only what comes between them is in the profile", first)
+    tap(
+        first["site_page"][2] == 100 and "site_small" not in first and "site_zeroed" not in first,
+        "only what comes between them is in the profile",
+        first,
+    )
     tap(second["site_page"] == [100, 500000, 50, 250000], "frees after the stop are seen", second)
+
+
+def test_blame():
+    path = path_of("sparse.pb")
+    status, said, err = run("profile:on,profile_format:pprof,profile_interval:1,compaction:off", "sparse", path)
+    want = "dense 0\nmoved most once\nothers 0 0 0\ndone\n"
+    tap(
+        (status, said, err) == (0, want, ""), "tm_should_move says yes until what is left is dense", status, said, err
+    )
+    before, after = (hostages(read_pprof(p), path_of("work")) for p in (path, path + ".2"))
+    # one block of 208 bytes on each page of 4 KiB, or two: 40 blocks are two pages and some
+    tap(
+        2000 * 3000 < before["site_keeper"] < 2000 * 2 * 4096,
+        "the site that keeps pages is charged with them",
+        before,
+    )
+    tap(sum(before.values()) * 0.9 < before["site_keeper"], "and no other", before)
+    tap(
+        sum(after.values()) < before["site_keeper"] / 10,
+        "control: when the blocks have moved together it is not",
+        after,
+    )
+    estimates = []
+    for _ in range(5):
+        run("profile:on,profile_format:pprof,profile_interval:4000", "sparse", path)
+        estimates.append(sum(hostages(read_pprof(path), path_of("work")).values()))
+    mean, true = sum(estimates) / len(estimates), sum(before.values())
+    tap(abs(mean / true - 1) < 0.25, "sampled, the charge is the same on average", estimates, true)
+    run("profile:on,profile_format:words,profile_interval:1", "sparse", path)
+    text = read_text(path)
+    row = r"  0\.4 MiB in 2000 blocks: site_keeper < sparse < main < .*\n"
+    tap(
+        re.search(row, text) is not None and re.search(row.replace("0", "1"), text) is None,
+        "the report in words names the site",
+        text,
+    )
+    tap("as handles they would free it:\n" in text, "and says what would help", text)
 
 
 # ---- fork, threads, modules, signals, disks ----------------------------------------------------------------------------
@@ -383,9 +367,18 @@ def test_fork():
     for f in profiles(r"fork\.\d+"):
         os.remove(path_of(f))
     status = run(f"profile:on,profile_format:pprof,profile_file:{SCRATCH}/fork.%p,profile_interval:1", "fork")
-    got = sorted((by_site(read_pprof(path_of(f)), path_of("work")) for f in profiles(r"fork\.\d+")), key=lambda s: "site_child" in s)
-    good = (status[0] == 0 and len(got) == 2 and got[0]["site_small"][2] == 1000 and "site_child" not in got[0]
-            and got[1]["site_small"][2] == 500 and got[1]["site_child"][:3] == [1000, 3000000, 1000])
+    got = sorted(
+        (by_site(read_pprof(path_of(f)), path_of("work")) for f in profiles(r"fork\.\d+")),
+        key=lambda s: "site_child" in s,
+    )
+    good = (
+        status[0] == 0
+        and len(got) == 2
+        and got[0]["site_small"][2] == 1000
+        and "site_child" not in got[0]
+        and got[1]["site_small"][2] == 500
+        and got[1]["site_child"][:3] == [1000, 3000000, 1000]
+    )
     tap(good, "a child of fork writes its own file: what it has, and what it allocated", status, *got)
 
 
@@ -393,20 +386,33 @@ def test_threads():
     path = path_of("threads.pb")
     status = run(f"profile:on,profile_format:pprof,profile_file:{path},profile_interval:1", "threads")
     got = by_site(read_pprof(path), path_of("work")).get("site_thread")
-    tap(status[0] == 0 and got[0] == 160000 and got[2] == 8000, "blocks of threads that have ended, freed by others", status, got)
+    tap(
+        status[0] == 0 and got[0] == 160000 and got[2] == 8000,
+        "blocks of threads that have ended, freed by others",
+        status,
+        got,
+    )
 
 
 def test_module():
     path = path_of("module.folded")
-    status = run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1", "module", path_of("module.so"))
+    status = run(
+        f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1", "module", path_of("module.so")
+    )
     tap(status[0] == 0 and "site_module" in folded(path), "a module that is opened and closed", status)
 
 
 def test_signals():
     for build in ("release", "check"):
         path = path_of("signals.heap")
-        status = run(f"profile:on,profile_file:{path},profile_interval:1000,profile_signal:27", "signals", build=build)
-        tap(status[0] == 0 and status[2] == "", f"signals that write, forks and threads at once do not hang ({build})", status)
+        status = run(
+            f"profile:on,profile_file:{path},profile_interval:1000,profile_signal:27", "signals", build=build
+        )
+        tap(
+            status[0] == 0 and status[2] == "",
+            f"signals that write, forks and threads at once do not hang ({build})",
+            status,
+        )
         tap(bool(legacy(read_text(path))[1]), f"the last file is whole ({build})")
 
 
@@ -414,7 +420,12 @@ def test_peak():
     path = path_of("peak.folded")
     run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1,profile_peak:on", "peak")
     at_peak = folded(path + ".peak").get("site_medium", 0)
-    tap(at_peak >= 20000000 * 0.85 and "site_medium" not in folded(path), "the peak is written, and the end", at_peak, folded(path))
+    tap(
+        at_peak >= 20000000 * 0.85 and "site_medium" not in folded(path),
+        "the peak is written, and the end",
+        at_peak,
+        folded(path),
+    )
     os.remove(path + ".peak")
     run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1", "peak")
     tap(not os.path.exists(path + ".peak"), "control: without the option it is not")
@@ -422,11 +433,23 @@ def test_peak():
 
 def test_disks():
     status, said, err = run("profile:on,profile_file:/dev/full", "sites")
-    tap((status, said, err) == (0, "done\n", "tinymem: cannot write all of /dev/full: the profile is lost\n"), "a full disk is one line", err)
+    tap(
+        (status, said, err) == (0, "done\n", "tinymem: cannot write all of /dev/full: the profile is lost\n"),
+        "a full disk is one line",
+        err,
+    )
     status, said, err = run("profile:on,profile_file:/nonexistent/%p", "sites")
-    tap(status == 0 and said == "done\n" and re.fullmatch(r"tinymem: cannot write the profile to /nonexistent/\d+\n", err), "an unwritable file is one line", err)
+    tap(
+        status == 0
+        and said == "done\n"
+        and re.fullmatch(r"tinymem: cannot write the profile to /nonexistent/\d+\n", err),
+        "an unwritable file is one line",
+        err,
+    )
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    status, said, err = run(f"profile:on,profile_signal:25,profile_file:{path_of('limited')}", "sites", preexec_fn=limit)
+    status, said, err = run(
+        f"profile:on,profile_signal:25,profile_file:{path_of('limited')}", "sites", preexec_fn=limit
+    )
     tap(status == 0 and "the profile is lost" in err, "a file size limit is one line", status, err)
 
 
@@ -435,15 +458,36 @@ def test_off():
     env = dict(os.environ, LD_PRELOAD=path_of("release/libtinymem.so.0"))
     counts = []
     for options in ("", "profile:on,profile_file:/dev/null,unwind:libunwind"):
-        counts.append(subprocess.run(["sh", "-c", script], env=dict(env, TINYMEM=options), stdout=subprocess.PIPE, text=True, check=False).stdout.strip())
+        counts.append(
+            subprocess.run(
+                ["sh", "-c", script], env=dict(env, TINYMEM=options), stdout=subprocess.PIPE, text=True, check=False
+            ).stdout.strip()
+        )
     tap(counts[0] == "0", "a process that does not profile maps no libunwind", counts)
     if os.path.exists("/usr/lib/x86_64-linux-gnu/libunwind.so.8"):
         tap(counts[1] != "0", "control: one that does maps it", counts)
 
 
 def main():
-    for test in (test_estimates, test_fixed_distance, test_exact, test_stacks, test_cxx, test_readers, test_dhat, test_golden,
-                 test_calls, test_fork, test_threads, test_module, test_signals, test_peak, test_disks, test_off):
+    for test in (
+        test_estimates,
+        test_fixed_distance,
+        test_exact,
+        test_stacks,
+        test_cxx,
+        test_readers,
+        test_dhat,
+        test_golden,
+        test_calls,
+        test_blame,
+        test_fork,
+        test_threads,
+        test_module,
+        test_signals,
+        test_peak,
+        test_disks,
+        test_off,
+    ):
         try:
             test()
         except (ValueError, KeyError, IndexError, TypeError, OSError) as e:

@@ -203,6 +203,46 @@ static int calls(const char *path)
     return 0;
 }
 
+SITE static void site_keeper(void) { keep(malloc(200)); }
+SITE static void site_passing(void) { keep(malloc(200)); }
+
+static size_t move_all(size_t n)
+{
+    size_t moved = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (kept[i] == NULL || !tm_should_move(kept[i]))
+            continue;
+        void *p = malloc(200);
+        if (p == NULL)
+            abort();
+        memcpy(p, kept[i], 200);
+        free(kept[i]);
+        kept[i] = p;
+        moved++;
+    }
+    return moved;
+}
+
+/* Of many blocks one in 40 stays, and keeps a page; then they move together. */
+static int sparse(const char *path)
+{
+    char other[300];
+    (void)snprintf(other, sizeof other, "%s.2", path);
+    for (size_t i = 0; i < 80000; i++)
+        i % 40 == 0 ? site_keeper() : site_passing();
+    printf("dense %zu\n", move_all(nkept));
+    for (size_t i = 0; i < nkept; i++)
+        if (i % 40 != 0)
+            free(kept[i]), kept[i] = NULL;
+    (void)tm_profile_dump(path);
+    size_t first = move_all(nkept), second = move_all(nkept);
+    printf("moved %s %s\n", first > 1500 ? "most" : "few", second < 100 ? "once" : "again");
+    (void)malloc_trim(0);
+    (void)tm_profile_dump(other);
+    printf("others %d %d %d\n", tm_should_move(NULL), tm_should_move(&first), tm_should_move((void *)kept));
+    return 0;
+}
+
 /* Grows and shrinks: the peak is in the middle. */
 static int peak(void)
 {
@@ -231,6 +271,8 @@ int main(int argc, char **argv)
         status = modules(argv[2]);
     else if (strcmp(mode, "calls") == 0)
         status = calls(argv[2]);
+    else if (strcmp(mode, "sparse") == 0)
+        status = sparse(argv[2]);
     else if (strcmp(mode, "peak") == 0)
         status = peak();
     printf("done\n");
