@@ -37,6 +37,18 @@ static bool on_page(uintptr_t *known, uintptr_t p)
     return true;
 }
 
+#if defined(__x86_64__)
+/* Bytes of `call r/m`, opcode ff /2, from its second byte on; 0 if it is another instruction. */
+static int indirect_call_bytes(const unsigned char *modrm)
+{
+    int mod = *modrm >> 6, rm = *modrm & 7;
+    if ((*modrm & 0x38) != 0x10)
+        return 0;
+    int sib = mod != 3 && rm == 4, wide = mod == 0 && (rm == 5 || (sib && (modrm[1] & 7) == 5));
+    return 2 + sib + (mod == 1 ? 1 : mod == 2 || wide ? 4 : 0);
+}
+#endif
+
 static bool follows_call(pages_t *pages, uintptr_t p)
 {
 #if defined(__x86_64__)
@@ -47,7 +59,7 @@ static bool follows_call(pages_t *pages, uintptr_t p)
     if (c[-5] == 0xe8)
         return true;
     for (int n = 2; n <= LONGEST; n++)
-        if (c[-n] == 0xff && (c[-n + 1] & 0x38) == 0x10)
+        if (c[-n] == 0xff && indirect_call_bytes(c - n + 1) == n)
             return true;
     return false;
 #else
