@@ -4,6 +4,7 @@
 #include "host/meta.h"
 #include "host/os.h"
 #include "sampling/samples.h"
+#include "sampling/stack.h"
 #include "stores/medium.h"
 #include "stores/movable_large.h"
 #include "stores/raw.h"
@@ -119,6 +120,7 @@ void tmi_fork_child(void)
     reset_all_locks();
     if (_IO_list_resetlock != NULL)
         _IO_list_resetlock();
+    tmi_stack_after_fork();
     tmi_compactor_after_fork();
     tmi_thread_reap_others();
     tmi_pacer_after_fork();

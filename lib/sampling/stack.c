@@ -5,21 +5,59 @@
 #include "host/report.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
 
 enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
 #define LONGEST_FRAME ((uintptr_t)8 << 20)
 
-static int (*libunwind)(void **out, int most); // unw_backtrace, or NULL
+/* unw_backtrace, or NULL. Released after the library is there; pairs: tmi_stack_capture. */
+static int (*libunwind)(void **out, int most);
+static uint32_t wanted; // 1: to be opened as soon as that can be
+
+/* A library that is opened before libc's own constructor has run would have that run without the environment. */
+static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
+
+static TM_COLD void open_libunwind(void)
+{
+    if (tmi_exchange_relaxed(&wanted, 0) == 0) // relaxed: one thread is enough
+        return;
+    void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    void *found = library != NULL ? dlsym(library, "unw_backtrace") : NULL;
+    int (*function)(void **, int);
+    memcpy(&function, &found, sizeof found);
+    if (function == NULL && tmi_options.unwind == TMI_UNWIND_LIBUNWIND)
+        tmi_report("option unwind:libunwind: libunwind.so.8 cannot be opened; frame pointers are used");
+    tmi_store_release(&libunwind, function);
+}
 
 void tmi_stack_init(void)
 {
     if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
         return;
-    void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
-    void *function = library != NULL ? dlsym(library, "unw_backtrace") : NULL;
-    *(void **)&libunwind = function;
-    if (function == NULL && tmi_options.unwind == TMI_UNWIND_LIBUNWIND)
-        tmi_report("option unwind:libunwind: libunwind.so.8 cannot be opened; frame pointers are used");
+    tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
+    if (libc_is_ready())
+        open_libunwind();
+}
+
+void tmi_stack_after_fork(void) { tmi_store_relaxed(&wanted, 0); } // relaxed: the child has one thread
+
+static bool in_linker(uintptr_t address)
+{
+    enum { MOST = 1 << 20 }; // its code is less
+    return address - getauxval(AT_BASE) < MOST;
+}
+
+#pragma weak _r_debug // programs without a dynamic linker have none
+
+/* In malloc, which the dynamic linker may have called: only while it is at rest. */
+static void open_late(uintptr_t caller)
+{
+    bool at_rest = &_r_debug != NULL && _r_debug.r_state == RT_CONSISTENT && !in_linker(caller);
+    if (tmi_load_relaxed(&wanted) && libc_is_ready() && at_rest) // relaxed: as above
+        open_libunwind();
 }
 
 /* The pages that are known to be readable during one walk. */
@@ -101,10 +139,10 @@ static size_t follow(uintptr_t frame, uintptr_t *out)
 }
 
 /* Return addresses by unwind tables, without those of functions inside `first`'s callee. */
-static size_t unwind(uintptr_t first, uintptr_t *out)
+static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t *out)
 {
     void *all[TMI_STACK_MAX + OWN_FRAMES];
-    int got = libunwind(all, TMI_STACK_MAX + OWN_FRAMES), skip = 0;
+    int got = backtrace(all, TMI_STACK_MAX + OWN_FRAMES), skip = 0;
     while (skip < got && (uintptr_t)all[skip] != first)
         skip++;
     size_t n = 0;
@@ -120,16 +158,17 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
     out[0] = first;
     if (tmi_options.unwind == TMI_UNWIND_NONE)
         return 1;
-    bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && libunwind != NULL;
+    int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind);
+    bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && backtrace != NULL;
     size_t n = tables_first ? 0 : follow((uintptr_t)frame, out);
-    if (n < ENOUGH && libunwind != NULL) {
+    if (n < ENOUGH && backtrace == NULL)
+        open_late(first);
+    if (n < ENOUGH && (backtrace = tmi_load_acquire(&libunwind)) != NULL) {
         uintptr_t other[TMI_STACK_MAX];
-        size_t m = unwind(first, other);
-        if (m > n) {
-            for (size_t i = 0; i < m; i++)
-                out[i] = other[i];
-            n = m;
-        }
+        size_t m = unwind(backtrace, first, other);
+        if (m > n)
+            memcpy(out, other, m * sizeof *out);
+        n = tmi_max(m, n);
     }
     return tmi_max(n, 1);
 }

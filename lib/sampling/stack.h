@@ -3,7 +3,8 @@
  * Idea: frame pointers are followed first, at a few ns a frame. Each frame must lie above the one before, on a page
  * that can be read (the kernel is asked once a page, so that a wrong pointer is no fault), and each return address
  * must follow a call instruction. A program built without frame pointers fails one of these tests at once. Then, where
- * the option `unwind` allows it, libunwind reads the unwind tables. It is opened when a profile starts, not in malloc.
+ * the option `unwind` allows it, libunwind reads the unwind tables. It is opened when a profile starts; or, where that is before libc is
+ * ready, by the first stack that needs it.
  *
  * K1  Nothing here takes a lock of ours or allocates. libunwind may take the dynamic linker's: so no lock is held by
  *     the caller, and its own allocations must not be sampled.
@@ -18,6 +19,9 @@ enum { TMI_STACK_MAX = 64 };
 
 /* Open libunwind if the option wants it. Calls the dynamic linker: no lock may be held. */
 void tmi_stack_init(void) TM_COLD;
+
+/* In a child of fork of a process with threads: one of them may have been in the dynamic linker. */
+void tmi_stack_after_fork(void);
 
 /* Up to TMI_STACK_MAX return addresses. `frame` is __builtin_frame_address(0) of the function whose caller is the
  * innermost one; it has kept the frame pointer of that caller. Returns how many, at least 1. */

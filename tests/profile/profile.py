@@ -453,11 +453,23 @@ def test_disks():
     tap(status == 0 and "the profile is lost" in err, "a file size limit is one line", status, err)
 
 
+def test_start():
+    """Our constructors run before libc's."""
+    for unwind in ("auto", "fp", "libunwind", "none"):
+        options = f"profile:on,profile_interval:1,profile_file:/dev/null,unwind:{unwind}"
+        env = dict(os.environ, LD_PRELOAD=path_of("release/libtinymem.so.0"), TINYMEM=options, SAID="yes")
+        done = subprocess.run(
+            ["sh", "-c", "echo $0 $SAID $(echo $SAID)"], env=env, stdout=subprocess.PIPE, text=True, check=False
+        )
+        good = done.returncode == 0 and done.stdout == "sh yes yes\n"
+        tap(good, f"a program has its arguments and its environment (unwind:{unwind})", done)
+
+
 def test_off():
     script = "grep -c unwind /proc/self/maps"
     env = dict(os.environ, LD_PRELOAD=path_of("release/libtinymem.so.0"))
     counts = []
-    for options in ("", "profile:on,profile_file:/dev/null,unwind:libunwind"):
+    for options in ("", "profile:on,profile_interval:1,profile_file:/dev/null,unwind:libunwind"):
         counts.append(
             subprocess.run(
                 ["sh", "-c", script], env=dict(env, TINYMEM=options), stdout=subprocess.PIPE, text=True, check=False
@@ -486,6 +498,7 @@ def main():
         test_signals,
         test_peak,
         test_disks,
+        test_start,
         test_off,
     ):
         try:
