@@ -23,30 +23,6 @@ static bool begin_writing(void)
     return found != self && tmi_cas_acquire(&writer, &found, self);
 }
 
-int tmi_profile_start(size_t interval)
-{
-    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: who starts at the same time does the same
-        return 0;
-    tmi_heap_init();
-    (void)tmi_thread_or_null();
-    tmi_stack_init();
-    tmi_object_watch(true);
-    tmi_heap_watch(false, true); // frees first: who frees a sampled block has got it afterwards
-    int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);
-    if (err == 0)
-        tmi_heap_watch(true, true);
-    return err;
-}
-
-/* Frees are looked at as before, since samples are live. */
-void tmi_profile_stop(void)
-{
-    if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start
-        return;
-    tmi_samples_stop();
-    tmi_heap_watch(false, true);
-}
-
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
 void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size_t size)
@@ -152,9 +128,35 @@ static void on_signal(void)
         tmi_request_leave(TMI_REQUEST_PROFILE);
 }
 
+/* ---- from start to end ------------------------------------------------------------------------------------------- */
+
+int tmi_profile_start(size_t interval)
+{
+    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: who starts at the same time does the same
+        return 0;
+    tmi_heap_init();
+    (void)tmi_thread_or_null();
+    tmi_stack_init();
+    tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
+    tmi_object_watch(true);
+    tmi_heap_watch(false, true); // frees first: who frees a sampled block has got it afterwards
+    int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);
+    if (err == 0)
+        tmi_heap_watch(true, true);
+    return err;
+}
+
+/* Frees are looked at as before, since samples are live. */
+void tmi_profile_stop(void)
+{
+    if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start
+        return;
+    tmi_samples_stop();
+    tmi_heap_watch(false, true);
+}
+
 void tmi_profile_begin(void)
 {
-    tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     if (!tmi_options.profile)
         return;
     int err = tmi_profile_start(0);

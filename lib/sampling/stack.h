@@ -3,11 +3,11 @@
  * Idea: frame pointers are followed first, at a few ns a frame. Each frame must lie above the one before, on a page
  * that can be read (the kernel is asked once a page, so that a wrong pointer is no fault), and each return address
  * must follow a call instruction. A program built without frame pointers fails one of these tests at once. Then, where
- * the option `unwind` allows it, libunwind reads the unwind tables. It is opened when a profile starts; or, where that is before libc is
- * ready, by the first stack that needs it.
+ * the option `unwind` allows it, libunwind reads the unwind tables. It is opened when a profile starts; or, where that
+ * is before libc is ready, by the first stack that needs it.
  *
- * K1  Nothing here takes a lock of ours or allocates. libunwind may take the dynamic linker's: so no lock is held by
- *     the caller, and its own allocations must not be sampled.
+ * K1  Nothing here takes a lock of ours. libunwind, and opening it, take the dynamic linker's and may allocate: so the
+ *     caller holds no lock, and what is allocated here is not sampled.
  *
  * Signal-safe with frame pointers. Fails: a shorter stack. */
 #ifndef TMI_SAMPLING_STACK_H

@@ -64,7 +64,7 @@ def path_of(name):
     return os.path.join(SCRATCH, name)
 
 
-# ---- estimates ---------------------------------------------------------------------------------------------------------
+# ---- estimates -----------------------------------------------------------------------------------------------------
 
 
 def error_of(blocks, size, interval):
@@ -74,8 +74,8 @@ def error_of(blocks, size, interval):
 
 
 def estimate_faults(runs, interval, what=SITES):
-    """How estimates, one {site: [alloc bytes, bytes in use]} a run, differ from the truth: each by more than 5.5 standard
-    errors, or their mean by more than 4.5."""
+    """How estimates, one {site: [alloc bytes, bytes in use]} a run, differ from the truth: each by more than 5.5
+    standard errors, or their mean by more than 4.5."""
     faults = []
     for name, (blocks, size, live) in what.items():
         for column, true_blocks in ((0, blocks), (1, live)):
@@ -157,7 +157,7 @@ def test_exact():
     tap(not wrong, "counts are exact with check:full, too", *wrong)
 
 
-# ---- stacks ------------------------------------------------------------------------------------------------------------
+# ---- stacks --------------------------------------------------------------------------------------------------------
 
 
 def depth_faults(path, outer):
@@ -217,7 +217,7 @@ def test_cxx():
     )
 
 
-# ---- files -------------------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------------------------
 
 
 def top_of(*command):
@@ -356,7 +356,7 @@ def test_blame():
     tap("as handles they would free it:\n" in text, "and says what would help", text)
 
 
-# ---- fork, threads, modules, signals, disks ----------------------------------------------------------------------------
+# ---- fork, threads, modules, signals, disks ------------------------------------------------------------------------
 
 
 def profiles(pattern):
@@ -431,6 +431,15 @@ def test_peak():
     tap(not os.path.exists(path + ".peak"), "control: without the option it is not")
 
 
+def test_request():
+    path = path_of("request.folded")
+    said = run(f"profile:on,profile_format:folded,profile_file:{path},profile_interval:1", "request", path)
+    tap(said == (0, "before 0\nafter 1\ndone\n", ""), "a request from outside is served by a slow path", said)
+    os.remove(path)
+    said = run(f"profile_format:folded,profile_file:{path},profile_interval:1", "request", path)
+    tap(said == (0, "before 0\nafter 0\ndone\n", ""), "control: in a process without a profile it is dropped", said)
+
+
 def test_disks():
     status, said, err = run("profile:on,profile_file:/dev/full", "sites")
     tap(
@@ -497,6 +506,7 @@ def main():
         test_module,
         test_signals,
         test_peak,
+        test_request,
         test_disks,
         test_start,
         test_off,

@@ -1,4 +1,5 @@
 /* work MODE - allocates at known sites. Each is a function of its own, named site_*. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -243,6 +244,22 @@ static int sparse(const char *path)
     return 0;
 }
 
+/* A request as a tool outside leaves it: the third byte. It is served by a slow path. */
+static int request(const char *path)
+{
+    for (int i = 0; i < 100; i++)
+        site_page();
+    printf("before %d\n", access(path, F_OK) == 0);
+    volatile unsigned char *requests = dlsym(RTLD_DEFAULT, "tm_requests_"); // by its name it would be copied
+    if (requests == NULL)
+        return 1;
+    requests[2] = 1;
+    for (int i = 0; i < 10; i++)
+        site_large();
+    printf("after %d\n", access(path, F_OK) == 0);
+    return 0;
+}
+
 /* Grows and shrinks: the peak is in the middle. */
 static int peak(void)
 {
@@ -273,6 +290,8 @@ int main(int argc, char **argv)
         status = calls(argv[2]);
     else if (strcmp(mode, "sparse") == 0)
         status = sparse(argv[2]);
+    else if (strcmp(mode, "request") == 0)
+        status = request(argv[2]);
     else if (strcmp(mode, "peak") == 0)
         status = peak();
     printf("done\n");
