@@ -45,7 +45,7 @@ TM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!tmi_is_pow2(align) || align % sizeof(void *) != 0)
         return EINVAL;
-    void *p = memalign(align, size);
+    void *p = tmi_heap_alloc_for(size, tmi_max(align, 16), __builtin_frame_address(0));
     if (p == NULL)
         return ENOMEM; // errno says so too, as with glibc
     *out = p;

@@ -26,9 +26,9 @@ static TM_COLD void *next_operator(const char *name)
     abort();
 }
 
-static void *aligned(size_t align, size_t size)
+static inline void *aligned(size_t align, size_t size, void *frame)
 {
-    return tmi_is_pow2(align) ? tmi_heap_alloc_aligned(tmi_max(align, 16), size) : NULL;
+    return tmi_is_pow2(align) ? tmi_heap_alloc_for(size, tmi_max(align, 16), frame) : NULL;
 }
 
 /* A definition that another one may come before. The compiler must not take a call of it for a call of the one here, and calls without a stub. */
@@ -43,15 +43,22 @@ static void *aligned(size_t align, size_t size)
 REPLACEABLE void *_Znwm(size_t size);                     // operator new(size_t)
 REPLACEABLE void *_ZnwmSt11align_val_t(size_t size, size_t align); // operator new(size_t, align_val_t)
 
-static void *own_new(size_t size)
+/* Entered by a jump, so that a profile finds the caller of the operator. */
+static TM_NOINLINE void *new_slowly(size_t size)
 {
-    void *p = tmi_heap_malloc(size);
+    void *p = tmi_heap_alloc_for(size, 1, __builtin_frame_address(0));
     return TM_LIKELY(p != NULL) ? p : ((new_fn)next_operator("_Znwm"))(size);
 }
 
-static void *own_new_aligned(size_t size, size_t align)
+static void *own_new(size_t size)
 {
-    void *p = aligned(align, size);
+    void *p = tmi_heap_pop(size);
+    return TM_LIKELY(p != NULL) ? p : new_slowly(size);
+}
+
+static TM_NOINLINE void *own_new_aligned(size_t size, size_t align)
+{
+    void *p = aligned(align, size, __builtin_frame_address(0));
     return TM_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator("_ZnwmSt11align_val_t"))(size, align);
 }
 
@@ -100,16 +107,21 @@ static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replac
 }
 
 #define NEW_NOTHROW(name, is_own, basic)                                                                              \
+    static TM_NOINLINE void *name##slowly(size_t size, const void *nothrow)                                           \
+    {                                                                                                                 \
+        void *p = TM_LIKELY(is_own()) ? tmi_heap_alloc_for(size, 1, __builtin_frame_address(0)) : NULL;               \
+        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
+    }                                                                                                                 \
     void *name(size_t size, const void *nothrow)                                                                      \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? tmi_heap_malloc(size) : NULL;                                                 \
-        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
+        void *p = TM_LIKELY(is_own()) ? tmi_heap_pop(size) : NULL;                                                    \
+        return TM_LIKELY(p != NULL) ? p : name##slowly(size, nothrow);                                                \
     }
 
 #define NEW_ALIGNED_NOTHROW(name, is_own, basic)                                                                      \
     void *name(size_t size, size_t align, const void *nothrow)                                                        \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? aligned(align, size) : NULL;                                                  \
+        void *p = TM_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                                             \
         return TM_LIKELY(p != NULL) ? p : aligned_nothrow_of_runtime(#name, is_own() ? NULL : basic, size, align, nothrow); \
     }
 

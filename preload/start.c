@@ -6,6 +6,7 @@
 #include "host/options.h"
 #include "host/os.h"
 #include "host/report.h"
+#include "insight/profile.h"
 #include "preload.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ __attribute__((constructor)) static void start(void)
     tmi_heap_init();
     (void)tmi_thread_or_null();
     tmi_dump_start();
+    tmi_profile_begin();
     if (!tmi_options.verbose)
         return;
     char text[400];
@@ -36,6 +38,7 @@ __attribute__((destructor)) static void finish(void)
 {
     if (tmi_options.check == TMI_CHECK_FULL)
         tmi_guard_look("exit");
+    tmi_profile_end();
     if (tmi_options.stats > TMI_STATS_ON)
         tmi_dump_now();
     if (tmi_options.stats != TMI_STATS_ON)

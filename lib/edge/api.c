@@ -147,7 +147,17 @@ tm_ref_t tm_ref(tm_handle_t h) { return tmi_handle_index(h); }
 
 tm_handle_t tm_from_ref(tm_ref_t r) { return tmi_object_ready() ? tmi_object_of_index(r) : TM_NULL; }
 
-tm_ref_t tm_alloc_ref(size_t size) { return tm_ref(tm_alloc(size)); }
+static TM_NOINLINE tm_ref_t alloc_ref_slowly(size_t size)
+{
+    return tm_ref(tmi_object_alloc_for(size, 1, false, __builtin_frame_address(0)));
+}
+
+tm_ref_t tm_alloc_ref(size_t size)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_sampling))) // relaxed: what is late is not sampled
+        return alloc_ref_slowly(size);
+    return tm_ref(tm_alloc(size));
+}
 
 void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }
 

@@ -3,6 +3,8 @@
 #include "front/tally.h"
 #include "host/meta.h"
 #include "host/os.h"
+#include "sampling/samples.h"
+#include "sampling/stack.h"
 #include "stores/medium.h"
 #include "stores/mixed.h"
 #include "stores/movable_large.h"
@@ -29,6 +31,7 @@ static void lock_all_but_the_movers(void)
     tmi_lock(&tmi_handle_lock);
     tmi_lock(&tmi_space_lock);
     tmi_lock(&tmi_meta_lock);
+    tmi_lock(&tmi_samples_lock);
 }
 
 void tmi_fork_lock_all(void)
@@ -39,6 +42,7 @@ void tmi_fork_lock_all(void)
 
 void tmi_fork_unlock_all(void)
 {
+    tmi_unlock(&tmi_samples_lock);
     tmi_unlock(&tmi_meta_lock);
     tmi_unlock(&tmi_space_lock);
     tmi_unlock(&tmi_handle_lock);
@@ -57,6 +61,7 @@ void tmi_fork_unlock_all(void)
 
 static void reset_all_locks(void)
 {
+    tmi_lock_reset(&tmi_samples_lock);
     tmi_lock_reset(&tmi_meta_lock);
     tmi_lock_reset(&tmi_space_lock);
     tmi_lock_reset(&tmi_handle_lock);
@@ -109,6 +114,7 @@ void tmi_fork_parent(void)
 void tmi_fork_child(void)
 {
     tmi_request_after_fork();
+    tmi_samples_after_fork();
     if (alone) {
         tmi_thread_renumber();
         tmi_tally_after_fork();
@@ -118,6 +124,7 @@ void tmi_fork_child(void)
     reset_all_locks();
     if (_IO_list_resetlock != NULL)
         _IO_list_resetlock();
+    tmi_stack_after_fork();
     tmi_compactor_after_fork();
     tmi_thread_reap_others();
     tmi_pacer_after_fork();

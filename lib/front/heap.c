@@ -6,6 +6,8 @@
 #include "host/options.h"
 #include "host/os.h"
 #include "host/report.h"
+#include "sampling/samples.h"
+#include "sampling/stack.h"
 #include "stores/large.h"
 #include "stores/medium.h"
 #include "stores/mixed.h"
@@ -148,10 +150,8 @@ static void answer_summons(tmi_thread_t *t)
 }
 
 /* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
-static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
+static TM_NOINLINE void *allocate_now(size_t size, size_t align, unsigned how)
 {
-    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
-        return tmi_early_alloc(size, align);
     tmi_heap_init();
     tmi_thread_t *t = tmi_thread_or_null();
     void *p = NULL;
@@ -171,18 +171,65 @@ static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
     return p;
 }
 
+/* A slot of the thread's magazine, or a block of its shelf. */
+static inline void *from_record(tmi_thread_t *t, size_t size)
+{
+    if (size > TMI_MEDIUM_MAX || TM_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
+        return NULL;
+    if (size <= TMI_SMALL_MAX)
+        return tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), tmi_class_of(size) * 2);
+    return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
+}
+
+void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+{
+    if (TM_LIKELY(!tmi_samples_allocated(sampler, key, size, frame)) || !tmi_options.profile_peak)
+        return;
+    tmi_request_leave(TMI_REQUEST_PROFILE);
+    tmi_request_poll();
+}
+
+/* Where no allocation is a fast one: before the heap is ready, and while allocations are sampled. */
+static TM_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned how, void *frame)
+{
+    if (!tmi_early_is_over())
+        return tmi_early_alloc(size, align);
+    void *p = how == PLAIN && align == 1 ? from_record(tmi_self(), size) : NULL;
+    if (p == NULL)
+        p = allocate_now(size, align, how);
+    tmi_thread_t *t = tmi_self();
+    if (p != NULL && tmi_load_acquire(&tmi_sampling) && t->ready) // pairs: tmi_samples_start
+        tmi_heap_sampled(&t->sampler, (uintptr_t)p, size, frame);
+    return p;
+}
+
+/* Entered by jumps only, so that the frame pointer is that of the program's function. */
+static TM_NOINLINE void *allocate_framed(size_t size, size_t align, unsigned how)
+{
+    return (void *)tmi_stack_kept((size_t)allocate_watched(size, align, how, __builtin_frame_address(0)));
+}
+
+static TM_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
+        return allocate_framed(size, align, how);
+    return allocate_now(size, align, how);
+}
+
+void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
+        return allocate_watched(size, align, PLAIN, frame);
+    return align == 1 ? tmi_heap_malloc(size) : allocate_now(size, align, PLAIN);
+}
+
 /* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
  * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
 static inline void *from_thread(size_t size)
 {
     if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) // in a resolver there may be no thread-local storage yet
         return NULL;
-    tmi_thread_t *t = tmi_self();
-    if (size > TMI_MEDIUM_MAX || TM_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
-        return NULL;
-    if (size <= TMI_SMALL_MAX)
-        return tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), tmi_class_of(size) * 2);
-    return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
+    return from_record(tmi_self(), size);
 }
 
 void *tmi_heap_alloc(size_t size)
@@ -195,11 +242,7 @@ void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, 
 
 void *tmi_heap_alloc_zeroed(size_t size)
 {
-    if (size < tmi_os_page_size) {
-        void *p = tmi_heap_malloc(size);
-        return p ? memset(p, 0, size) : NULL;
-    }
-    void *p = from_thread(size);
+    void *p = size <= TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size);
     return p != NULL ? memset(p, 0, size) : allocate(size, 1, ZEROED);
 }
 
@@ -328,10 +371,8 @@ static TM_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *functio
            free_slowly(p, cls, function);
 }
 
-bool tmi_heap_free(void *p, const char *function)
+static inline bool free_routed(void *p, const char *function)
 {
-    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0) && !tmi_early_is_over())
-        return true; // such blocks are not used again
     unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
     tmi_thread_t *t = tmi_self();
@@ -341,6 +382,23 @@ bool tmi_heap_free(void *p, const char *function)
     if (TM_UNLIKELY(cls == TMI_CLASS_MIXED))
         return free_mixed(t, p, function);
     return (TM_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
+}
+
+/* While frees are diverted: a sampled block is forgotten before its place can be another's. */
+static TM_NOINLINE bool free_watched(void *p, const char *function)
+{
+    if (!tmi_early_is_over())
+        return true; // such blocks are not used again
+    tmi_samples_freed((uintptr_t)p);
+    bool aligned = (uintptr_t)p % 8 == 0;
+    return (aligned && tmi_cache_push(&tmi_self()->cache, tmi_pagemap_code(p), p)) || free_routed(p, function);
+}
+
+bool tmi_heap_free(void *p, const char *function)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
+        return free_watched(p, function);
+    return free_routed(p, function);
 }
 
 /* Of a class on trial the thread's own magazine is looked through, too. */
@@ -392,7 +450,7 @@ static bool fits(unsigned cls, size_t usable, size_t size)
     return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
 }
 
-void *tmi_heap_realloc(void *p, size_t size, const char *function)
+static inline void *resize(void *p, size_t size, const char *function)
 {
     int before = errno;
     unsigned cls = class_of_block(p, function);
@@ -420,6 +478,40 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     if (!tmi_heap_free_fast(p))
         (void)tmi_heap_free(p, function);
     return q;
+}
+
+/* Counts as a free and an allocation by the caller of realloc, wherever the block stays. */
+static TM_NOINLINE void *resize_watched(void *p, size_t size, const char *function)
+{
+    tmi_sample_t was;
+    tmi_thread_t *t = tmi_thread_or_null();
+    if (t == NULL)
+        return resize(p, size, function);
+    bool had = tmi_samples_take((uintptr_t)p, &was);
+    t->sampler.quiet++;
+    void *q = resize(p, size, function);
+    t->sampler.quiet--;
+    if (q == NULL && had)
+        tmi_samples_put_back(&was);
+    else if (q != NULL && tmi_load_acquire(&tmi_sampling)) // pairs: tmi_samples_start
+        tmi_heap_sampled(&t->sampler, (uintptr_t)q, size, __builtin_frame_address(0));
+    return q;
+}
+
+void *tmi_heap_realloc(void *p, size_t size, const char *function)
+{
+    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
+        return resize_watched(p, size, function);
+    return resize(p, size, function);
+}
+
+void tmi_heap_watch(bool allocations, bool frees)
+{
+    tmi_heap_init();
+    tmi_lock(&tmi_space_lock);
+    tmi_pagemap_divert(frees);
+    tmi_unlock(&tmi_space_lock);
+    tmi_store_relaxed(&tmi_heap_tiny, allocations ? 0 : TMI_TINY_MAX + 1); // relaxed: as in tmi_heap_init
 }
 
 bool tmi_heap_trim(size_t pad)

@@ -27,6 +27,15 @@ void *tmi_heap_alloc(size_t size) TM_NOINLINE;
 /* Aligned to any power of two; the caller has verified that it is one. */
 void *tmi_heap_alloc_aligned(size_t align, size_t size);
 
+/* malloc of a function that does not end with the call: `frame` is its __builtin_frame_address(0). `align` 1: any. */
+void *tmi_heap_alloc_for(size_t size, size_t align, void *frame) TM_NOINLINE;
+
+/* Count a block that is about to be handed out among the samples; at a new peak a profile may be written. */
+void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame);
+
+/* Every allocation, every free takes the slow path, where sampled blocks are entered and forgotten; or no longer. */
+void tmi_heap_watch(bool allocations, bool frees) TM_COLD;
+
 /* Zeroed; does not touch pages that are fresh from the kernel. */
 void *tmi_heap_alloc_zeroed(size_t size);
 
@@ -45,16 +54,20 @@ size_t tmi_heap_usable(const void *p, const char *function);
 /* Give back all that is cached and empty, but `pad` bytes. True if memory went to the kernel. Other threads give theirs at their next free. */
 bool tmi_heap_trim(size_t pad);
 
+/* The fast path of malloc. NULL: take the slow path. */
+static inline void *tmi_heap_pop(size_t size)
+{
+    if (TM_UNLIKELY(size >= tmi_load_foldable(&tmi_heap_tiny)))
+        return NULL;
+    char *self = (char *)tmi_self_;
+    ptrdiff_t cache = (ptrdiff_t)offsetof(tmi_thread_t, cache) - (ptrdiff_t)offsetof(tmi_thread_t, pins);
+    return tmi_cache_pop(self, cache, *(const uint8_t *)(self + cache + offsetof(tmi_cache_t, codes) + size));
+}
+
 static inline void *tmi_heap_malloc(size_t size)
 {
-    if (TM_LIKELY(size < tmi_load_foldable(&tmi_heap_tiny))) {
-        char *self = (char *)tmi_self_;
-        ptrdiff_t cache = (ptrdiff_t)offsetof(tmi_thread_t, cache) - (ptrdiff_t)offsetof(tmi_thread_t, pins);
-        void *p = tmi_cache_pop(self, cache, *(const uint8_t *)(self + cache + offsetof(tmi_cache_t, codes) + size));
-        if (TM_LIKELY(p != NULL))
-            return p;
-    }
-    return tmi_heap_alloc(size);
+    void *p = tmi_heap_pop(size);
+    return TM_LIKELY(p != NULL) ? p : tmi_heap_alloc(size);
 }
 
 /* False: call tmi_heap_free. */

@@ -6,6 +6,8 @@
 #include "host/options.h"
 #include "host/report.h"
 #include "motion/pin.h"
+#include "sampling/samples.h"
+#include "sampling/stack.h"
 #include "threads/compactor.h"
 #include "threads/pacer.h"
 
@@ -183,7 +185,23 @@ static tm_handle_t bound(size_t size, size_t align, bool zero)
 
 tm_handle_t tmi_object_bound(size_t size, size_t align) { return bound(size, align, false); }
 
-tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
+void tmi_object_sampled(tm_handle_t h, size_t size, void *frame)
+{
+    tmi_thread_t *t = tmi_thread_with_pins();
+    if (t != NULL)
+        tmi_heap_sampled(&t->sampler, tmi_samples_key_of_index(tmi_handle_index(h)), size, frame);
+}
+
+void tmi_object_watch(bool on)
+{
+    tmi_lock(&tmi_compact_lock);
+    tmi_hcache_watch_all(on);
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        tmi_hcache_unclaim(&t->handles);
+    tmi_unlock(&tmi_compact_lock);
+}
+
+tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame)
 {
     tm_handle_t h = bound(size, align, zero);
     if (h == TM_NULL)
@@ -192,7 +210,14 @@ tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
     if (zero && !tmi_object_is_large(size, align))
         memset(tmi_word_address(w), 0, size);
     tmi_store_release(word, w | TMI_WORD_LIVE); // as in tm_alloc; the zeroes before it
+    if (TM_UNLIKELY(tmi_load_acquire(&tmi_sampling))) // pairs: tmi_samples_start
+        tmi_object_sampled(h, size, frame);
     return h;
+}
+
+tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
+{
+    return tmi_stack_kept(tmi_object_alloc_for(size, align, zero, __builtin_frame_address(0)));
 }
 
 /* ---- free ------------------------------------------------------------------------------------------------------------------------ */
@@ -233,6 +258,7 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
     unsigned cls = tmi_pagemap_movable(p);
     uint32_t index = tmi_handle_index(next);
     size_t extent = 0;
+    tmi_samples_freed(tmi_samples_key_of_index(index));
     if (cls == TMI_MCLASS_LARGE) {
         extent = tmi_object_usable(p);
         require_loose_at_put(&tmi_span_of(p)->attributes, next);

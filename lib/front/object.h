@@ -14,6 +14,8 @@
 
 #include "threads/thread.h"
 
+/* The same for a function that does not end with the call; `frame`: see tmi_stack_capture. */
+tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame) TM_NOINLINE;
 tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero) TM_NOINLINE;
 tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size) TM_NOINLINE;
 /* The slow path of tm_free, from the start. */
@@ -46,6 +48,9 @@ tm_handle_t tmi_object_of_index(uint32_t index);
 
 /* A pin stack back to `mark`. */
 void tmi_object_pin_reset(uint32_t mark);
+
+/* Every tm_alloc and tm_free takes the slow path, where sampled objects are entered and forgotten; or no longer. */
+void tmi_object_watch(bool on) TM_COLD;
 
 /* tm_compact and tm_compact_step. */
 size_t tmi_object_compact(void);

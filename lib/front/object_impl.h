@@ -11,6 +11,9 @@ bool tmi_object_init(void);
  * when the tables are there. */
 void tmi_object_try_init(void);
 
+/* Count a new object among the samples; `frame`: see tmi_stack_capture. */
+void tmi_object_sampled(tm_handle_t h, size_t size, void *frame) TM_COLD;
+
 /* h is no live handle: what the option `stale` says. Returns only where that is not abort. */
 void tmi_object_stale(const char *function, tm_handle_t h);
 

@@ -2,6 +2,7 @@
 #include "front/object_impl.h"
 #include "host/report.h"
 #include "motion/pin.h"
+#include "sampling/samples.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,6 +50,13 @@ static bool resize(tm_handle_t h, char *from, size_t size)
     return true;
 }
 
+/* Counts as a free and an allocation. */
+static TM_COLD void resample(tm_handle_t h, size_t size, void *frame)
+{
+    tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
+    tmi_object_sampled(h, size, frame);
+}
+
 tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
 {
     uint64_t w;
@@ -87,5 +95,7 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
     }
     if (!tmi_pin_remove(&t->pins, h))
         tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "its pin is gone");
+    if (TM_UNLIKELY(tmi_load_acquire(&tmi_sampling)) && ok) // pairs: tmi_samples_start
+        resample(h, size, __builtin_frame_address(0));
     return ok ? h : TM_NULL;
 }

@@ -30,6 +30,7 @@ typedef enum tmi_rank {
     TMI_RANK_HANDLES,
     TMI_RANK_SPACE,
     TMI_RANK_META,
+    TMI_RANK_SAMPLES,
 } tmi_rank_t;
 
 typedef struct tmi_lock {

@@ -110,6 +110,11 @@ int tmi_os_duplicate(int fd, int lowest);
  * program has a handler for the signal, or ignores it; EINVAL: it tells of a fault, or cannot be caught. Calls libc. */
 int tmi_os_on_signal(int number, void (*handler)(int)) TM_COLD;
 
+/* Whether the 8 bytes at p can be read. Never a fault; some 100 ns. */
+bool tmi_os_readable(const void *p);
+/* A file's contents, to be read; tmi_os_unmap takes the size in whole pages. */
+int tmi_os_map_file(const char *path, void **out, size_t *size);
+
 #if TMI_TEST_HOOKS
 /* The nth call from now (1 is the next) to a memory function above fails with ENOMEM; 0 switches it off. With `sticky`
  * all calls after it fail too. */

@@ -34,7 +34,7 @@ typedef struct tmi_window {
 /* What the fast paths read, of the first window; all 0 before there is one, so that every address is foreign then. */
 typedef struct tmi_pagemap {
     uintptr_t start;          // its first address
-    uintptr_t limit;          // its bytes divided by 8: see tmi_pagemap_spot
+    uintptr_t limit;          // its bytes divided by 8: see tmi_pagemap_spot; 0 while frees are diverted, too
     uint8_t *codes;
     uint16_t *movable;        // by unit number: class in the movable arena times two; NULL until its first object
     uintptr_t movable_first, movable_units; // covered
@@ -55,6 +55,9 @@ int tmi_pagemap_init_movable(void);
 
 /* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many windows, or the kernel refuses. */
 int tmi_pagemap_prepare(uintptr_t addr, size_t size);
+
+/* Every free takes the slow path, as in a further window, or no longer: `limit` is 0. The caller holds the space lock. */
+void tmi_pagemap_divert(bool on);
 
 /* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there, whether it is aligned to 8 bytes, since its
  * lowest bits end up highest, and whether there is a window at all. */

@@ -316,6 +316,33 @@ void tmi_mixed_return(unsigned cls, const void *p, const char *function)
     tmi_unlock(&tmi_mixed.lock);
 }
 
+/* The free bytes of a page, divided among the blocks that are on it. */
+static TM_COLD size_t share_of_page(const tmi_mixed_slab_t *slab, unsigned page)
+{
+    size_t n = tmi_granules_of_page(), end = (page + 1) * n, free = 0, keepers = 0;
+    bool inside = false; // a block
+    for (size_t i = page * n; i < end; i++) {
+        bool used = tmi_granule(slab->used, i);
+        free += !used;
+        keepers += used && (!inside || tmi_granule(slab->start, i));
+        inside = used;
+    }
+    return keepers > 0 ? (free << TMI_MIXED_SHIFT) / keepers : 0;
+}
+
+size_t tmi_mixed_hostage(const void *p)
+{
+    size_t bytes = 0, i = tmi_mixed_index(p);
+    tmi_lock(&tmi_mixed.lock);
+    if (tmi_mixed_class_at(p) != TMI_CLASS_NONE) {
+        const tmi_mixed_slab_t *slab = tmi_mixed_slab_of(p);
+        for (uint64_t pages = tmi_mixed_pages(i, tmi_mixed_length(slab, i)); pages != 0; pages &= pages - 1)
+            bytes += share_of_page(slab, tmi_lowest_bit(pages));
+    }
+    tmi_unlock(&tmi_mixed.lock);
+    return bytes;
+}
+
 tmi_mixed_figures_t tmi_mixed_figures(void)
 {
     size_t empty = tmi_load_relaxed(&tmi_mixed.empty_pages), touched = tmi_load_relaxed(&tmi_mixed.touched_pages);

@@ -95,6 +95,9 @@ unsigned tmi_mixed_class_at(const void *p);
 /* What is wrong with p as the start of a block, where that is TMI_CLASS_NONE; else NULL. */
 const char *tmi_mixed_complaint(const void *p);
 
+/* Bytes of p's pages that no block has, its share of them, as tmi_raw_hostage; 0 if p is no block. Takes the lock. */
+size_t tmi_mixed_hostage(const void *p) TM_COLD;
+
 /* A slab of one unit that is to become mixed, as its class sees it. The caller holds the lock of the class and drops
  * its own record afterwards. */
 typedef struct tmi_mixed_gift {

@@ -112,6 +112,12 @@ typedef struct tmi_raw_figures {
 } tmi_raw_figures_t;
 tmi_raw_figures_t tmi_raw_figures(unsigned cls) TM_COLD;
 
+/* Bytes of p's pages that no taken slot has, its share of them: what else would be empty keeps them as well. 0 for what
+ * is no small block. Any thread; takes the class's lock. */
+size_t tmi_raw_hostage(const void *p) TM_COLD;
+/* Whether p lies in a slab of a sparse class, and others of the class are fuller. */
+bool tmi_raw_should_move(const void *p);
+
 /* Purge empty pages, class by class, those of the slab first that has had some for longest, until `enough` bytes are given
  * back. Returns the bytes. One caller at a time (pacer lock). */
 size_t tmi_raw_purge(size_t enough);

@@ -9,6 +9,20 @@ static tm_handle_t no_handles[1];
 
 #define EMPTY {no_handles + 1, no_handles + 1}
 tmi_hmagazines_t tmi_hcache_none = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}} /* the rest is full as zeroes are */;
+tmi_hmagazines_t tmi_hcache_watched = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}};
+
+static uint32_t watching;
+
+void tmi_hcache_watch_all(bool on) { tmi_store_relaxed(&watching, on); } // relaxed: who is late misses samples
+
+/* Owner: as tmi_hcache_begin, for slow paths. */
+static tmi_hmagazines_t *begin(tmi_hcache_t *cache)
+{
+    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    return ms == &tmi_hcache_watched ? cache->own : ms;
+}
+
+static tmi_hmagazines_t *in_use(tmi_hmagazines_t *own) { return tmi_load_relaxed(&watching) ? &tmi_hcache_watched : own; }
 
 static size_t capacity(unsigned cls)
 {
@@ -36,7 +50,7 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
         ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
     ms->hand = TMI_MCLASS_FIRST;
     // [model: make_current] before `own`: who claims the cache must not be overruled
-    tmi_store_relaxed(&cache->current, ms);
+    tmi_store_relaxed(&cache->current, in_use(ms));
     // [model: make_own] whole, and with `current`, before others claim it; pairs: claim_set
     tmi_store_release(&cache->own, ms);
     return true;
@@ -147,7 +161,7 @@ tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls)
     tm_handle_t h = TM_NULL;
     if (cache == NULL)
         return take_bound(cls, &h, 1) == 1 ? h : TM_NULL;
-    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    tmi_hmagazines_t *ms = begin(cache);
     if (ms != &tmi_hcache_none)
         h = alloc_from(ms, cls);
     else if (take_bound(cls, &h, 1) == 0)
@@ -174,7 +188,7 @@ void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h)
         return_bound(cls, &h, 1);
         return;
     }
-    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    tmi_hmagazines_t *ms = begin(cache);
     if (ms != &tmi_hcache_none)
         free_to(ms, cls, h);
     else
@@ -192,7 +206,7 @@ static size_t flush_all(tmi_hmagazines_t *ms)
 
 size_t tmi_hcache_flush(tmi_hcache_t *cache)
 {
-    tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
+    tmi_hmagazines_t *ms = begin(cache);
     size_t n = flush_all(ms); // none of nothing
     tmi_hcache_end(cache);
     return n;
@@ -221,7 +235,7 @@ void tmi_hcache_unclaim(tmi_hcache_t *cache)
 {
     tmi_hmagazines_t *own = tmi_load_acquire(&cache->own);
     if (own != NULL)
-        tmi_store_release(&cache->current, own); // [model: claim_undo] the magazines before; pairs: claim_current
+        tmi_store_release(&cache->current, in_use(own)); // [model: claim_undo] the magazines before; pairs: claim_current
 }
 
 size_t tmi_hcache_count(const tmi_hcache_t *cache, unsigned cls)

@@ -46,6 +46,12 @@ typedef struct tmi_hcache {
 
 /* Magazines that are empty and full for ever. */
 extern tmi_hmagazines_t tmi_hcache_none;
+/* The same in the place of a cache's own ones while allocations are sampled: fast paths fail, slow paths use `own`. */
+extern tmi_hmagazines_t tmi_hcache_watched;
+
+/* All caches from now on are watched, or no longer; under the mover's lock. Caches that are there: each by
+ * tmi_hcache_unclaim. */
+void tmi_hcache_watch_all(bool on);
 
 /* False: no memory; then it serves nothing. */
 bool tmi_hcache_make(tmi_hcache_t *cache);

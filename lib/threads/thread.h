@@ -16,6 +16,7 @@
 #define TMI_THREADS_THREAD_H
 
 #include "motion/pin.h"
+#include "sampling/samples.h"
 #include "threads/hcache.h"
 #include "threads/magazine.h"
 #include "threads/shelf.h"
@@ -32,6 +33,7 @@ typedef struct tmi_thread {
     bool keyed;                // the thread's end will be noticed
     size_t allocs, frees;      // served so far by this record, when calls are counted
     tmi_hcache_t handles;
+    tmi_sampler_t sampler;
     tm_pins_t_ pins;           // tm_self_ points here; last, since most of its slots are never touched
 } tmi_thread_t;
 

@@ -1,0 +1,36 @@
+/* maps.h - which files the process runs code of, and what a return address is called.
+ *
+ * /proc/self/maps is read into memory of its own. A function's name comes from the symbol table of its file (.symtab,
+ * or else .dynsym), read from the file: the program need not export it, and the dynamic linker is not asked, so that
+ * no lock of its is taken.
+ *
+ * Locks: none; any number of readers has a tmi_maps_t each. Fails: no maps, no names. */
+#ifndef TMI_INSIGHT_MAPS_H
+#define TMI_INSIGHT_MAPS_H
+
+#include "base/base.h"
+
+typedef struct tmi_map {
+    uintptr_t start, end, offset; // of executable pages
+    const char *path;             // "" for anonymous memory
+    const unsigned char *file;    // contents, or NULL: not read yet, or not readable
+    size_t file_bytes;
+    bool looked;
+} tmi_map_t;
+
+typedef struct tmi_maps {
+    char *text;      // with NUL after each line
+    size_t ntext, nbytes;
+    tmi_map_t *rows; // by address
+    size_t nrows;
+} tmi_maps_t;
+
+/* False: no memory, or no /proc; then there are no rows. */
+bool tmi_maps_read(tmi_maps_t *maps);
+void tmi_maps_release(tmi_maps_t *maps);
+/* The row of a code address, or NULL. */
+tmi_map_t *tmi_maps_find(tmi_maps_t *maps, uintptr_t address);
+/* The name of the function that holds the address, into out. False: not known. */
+bool tmi_maps_name(tmi_map_t *map, uintptr_t address, char *out, size_t size);
+
+#endif

@@ -1,0 +1,179 @@
+#include "insight/profile.h"
+#include "front/heap.h"
+#include "front/object.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "host/report.h"
+#include "sampling/stack.h"
+#include "threads/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { NAME_MAX_BYTES = TMI_PATH_MAX + 64 };
+
+static uint32_t writer; // number of the process one of whose threads is writing, or 0
+
+/* Whether this thread may write; in a child of fork a thread of the parent may seem to be at it. */
+static bool begin_writing(void)
+{
+    uint32_t self = tmi_os_getpid(), found = 0;
+    if (tmi_cas_acquire(&writer, &found, self)) // pairs: the release in write_to
+        return true;
+    return found != self && tmi_cas_acquire(&writer, &found, self);
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size_t size)
+{
+    tmi_map_t *m = tmi_maps_find(&p->maps, address - 1); // in the call, whose end is the address
+    if (m != NULL && tmi_maps_name(m, address - 1, out, size))
+        return;
+    const char *slash = m != NULL ? strrchr(m->path, '/') : NULL;
+    if (slash != NULL)
+        (void)tmi_format(out, size, "%s+%p", slash + 1, (void *)(address - m->start + m->offset));
+    else
+        (void)tmi_format(out, size, "%p", (void *)address);
+}
+
+static void write_form(tmi_profile_t *p)
+{
+    switch (tmi_options.profile_format) {
+    case TMI_PROFILE_PPROF: tmi_profile_pprof(p); return;
+    case TMI_PROFILE_FOLDED: tmi_profile_folded(p); return;
+    case TMI_PROFILE_WORDS: tmi_profile_words(p); return;
+    case TMI_PROFILE_DHAT: tmi_profile_dhat(p); return;
+    default: tmi_profile_heap(p);
+    }
+}
+
+static bool blames(void)
+{
+    return tmi_options.profile_format == TMI_PROFILE_PPROF || tmi_options.profile_format == TMI_PROFILE_WORDS;
+}
+
+/* 0 or an errno. Not in a signal handler unless `wait` is false. */
+static int write_to(const char *path, bool wait)
+{
+    tmi_writer_t out;
+    tmi_profile_t p = {.out = &out};
+    if (!begin_writing())
+        return EAGAIN;
+    int err = tmi_samples_snapshot(&p.samples, wait && blames(), wait);
+    if (err == 0) {
+        (void)tmi_maps_read(&p.maps);
+        if (wait && blames())
+            (void)tmi_profile_charge(&p);
+        err = tmi_writer_open(&out, path) ? 0 : ENOENT;
+        if (err == 0) {
+            write_form(&p);
+            err = tmi_writer_close(&out) ? 0 : EIO;
+        }
+        tmi_profile_uncharge(&p);
+        tmi_maps_release(&p.maps);
+        tmi_samples_release(&p.samples);
+    }
+    tmi_store_release(&writer, 0);
+    return err;
+}
+
+/* profile_file with %p replaced, and a suffix. */
+static void make_name(char *out, const char *suffix)
+{
+    size_t n = 0;
+    for (const char *s = tmi_options.profile_file; *s != '\0'; s++) {
+        if (s[0] == '%' && s[1] == 'p') {
+            n += tmi_format(out + n, NAME_MAX_BYTES - n, "%u", tmi_os_getpid());
+            s++;
+        } else if (n + 1 < NAME_MAX_BYTES) {
+            out[n++] = *s;
+        }
+    }
+    (void)tmi_format(out + n, NAME_MAX_BYTES - n, "%s", suffix);
+}
+
+static int write_unasked(const char *suffix, bool wait)
+{
+    static uint32_t said;
+    char name[NAME_MAX_BYTES];
+    make_name(name, suffix);
+    int err = write_to(name, wait);
+    if (err != 0 && err != EAGAIN && tmi_exchange_relaxed(&said, 1) == 0) // relaxed: a message
+        tmi_report(err == EIO ? "cannot write all of %s: the profile is lost" : "cannot write the profile to %s", name);
+    return err;
+}
+
+int tmi_profile_dump(const char *path)
+{
+    char name[NAME_MAX_BYTES];
+    if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
+        return EINVAL;
+    make_name(name, "");
+    return write_to(path != NULL ? path : name, true);
+}
+
+static void on_request(void)
+{
+    if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
+        return;
+    bool peak = tmi_samples_new_peak() && tmi_options.profile_peak;
+    if (write_unasked(peak ? ".peak" : "", true) == EAGAIN)
+        tmi_request_leave(TMI_REQUEST_PROFILE);
+}
+
+static void on_signal(void)
+{
+    if (write_unasked("", false) == EAGAIN)
+        tmi_request_leave(TMI_REQUEST_PROFILE);
+}
+
+/* ---- from start to end ------------------------------------------------------------------------------------------- */
+
+int tmi_profile_start(size_t interval)
+{
+    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: who starts at the same time does the same
+        return 0;
+    tmi_heap_init();
+    (void)tmi_thread_or_null();
+    tmi_stack_init();
+    tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
+    tmi_object_watch(true);
+    tmi_heap_watch(false, true); // frees first: who frees a sampled block has got it afterwards
+    int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);
+    if (err == 0)
+        tmi_heap_watch(true, true);
+    return err;
+}
+
+/* Frees are looked at as before, since samples are live. */
+void tmi_profile_stop(void)
+{
+    if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start
+        return;
+    tmi_samples_stop();
+    tmi_heap_watch(false, true);
+}
+
+void tmi_profile_begin(void)
+{
+    if (!tmi_options.profile)
+        return;
+    int err = tmi_profile_start(0);
+    if (err != 0) {
+        tmi_report("option profile:on: no memory for the profile");
+        return;
+    }
+    if (tmi_options.profile_signal == 0)
+        return;
+    err = tmi_request_on_signal(TMI_REQUEST_PROFILE, (int)tmi_options.profile_signal, on_signal);
+    if (err != 0)
+        tmi_report("option profile_signal:%u is not used: %s", tmi_options.profile_signal,
+                   err == EBUSY ? "the signal is ignored, or has a handler" : "no handler can be set for it");
+}
+
+void tmi_profile_end(void)
+{
+    if (tmi_options.profile && tmi_load_acquire(&tmi_sample_hints) != NULL) // pairs: tmi_samples_start
+        (void)write_unasked("", true);
+}

@@ -1,0 +1,117 @@
+/* samples.h - which blocks are looked at, and where each was allocated.
+ *
+ * Idea: a Poisson process over allocated bytes. Each thread counts down the bytes to its next sample; the distances
+ * are exponential, so a block of s bytes is sampled with probability 1 - exp(-s / interval), whatever was allocated
+ * before it. A sampled block stands for the inverse of that many blocks, so that sums are unbiased. With an interval
+ * of 1 every block is sampled and sums are exact.
+ *
+ * A sampled block has an entry (key, size, site) until it is freed; a site is a stack, stored once. A key is an
+ * address, or for a handle its index, which no move changes (tmi_samples_key_of_index).
+ *
+ *   hints    a count for each bucket of pages: how many entries have a key there. A free that finds 0 is done.
+ *   entries  open addressing, linear probing; grows by doubling.
+ *   sites    open addressing over an array that only grows; frames lie in one array that only grows.
+ *
+ * I1  hints[b] is the number of entries whose key is of bucket b. It is raised before the block is handed out, so who
+ *     frees the block sees it.
+ * I2  A site's frames never change once its index is known. site 0 is for what has no room.
+ * I3  live <= total, for each amount of each site; live is the sum over the site's entries.
+ *
+ * While samples are taken malloc, free, tm_alloc and tm_free take slow paths; nothing of it costs anything otherwise.
+ *
+ * Lock: one, the innermost rank. Stacks are captured before it is taken. Fails: without memory a sample is dropped and
+ * counted. Owner of a tmi_sampler_t: its thread. */
+#ifndef TMI_SAMPLING_SAMPLES_H
+#define TMI_SAMPLING_SAMPLES_H
+
+#include "base/atomic.h"
+#include "host/lock.h"
+
+typedef struct tmi_sampler {
+    int64_t left;    // bytes to the next sample
+    uint64_t random; // state; 0: not seeded
+    uint32_t quiet;  // > 0: nothing is sampled
+} tmi_sampler_t;
+
+/* What was counted (`samples` of `sampled` bytes), and what it stands for: blocks in 1/65536, and bytes. */
+typedef struct tmi_amount {
+    uint64_t samples, sampled, blocks, bytes;
+} tmi_amount_t;
+
+typedef struct tmi_site {
+    tmi_amount_t live, total;
+    uint64_t hash;
+    uint32_t first, depth; // its frames, innermost first
+} tmi_site_t;
+
+typedef struct tmi_sample {
+    uint64_t key, size; // size as asked for; key 0: free entry
+    uint32_t site;
+} tmi_sample_t;
+
+enum { TMI_SAMPLES_BLOCK = 1 << 16, TMI_SITES_MAX = 1 << 16, TMI_SAMPLES_BUCKETS = 1 << 16 };
+
+extern uint32_t tmi_sampling; // 1: allocations are sampled
+extern uint32_t *tmi_sample_hints;
+extern tmi_lock_t tmi_samples_lock; // for fork
+
+/* Make the tables. 0, ENOMEM, or EBUSY: there are samples already, of another interval. */
+int tmi_samples_start(uint64_t interval) TM_COLD;
+void tmi_samples_stop(void) TM_COLD;
+
+/* Count a block of `size` bytes that is about to be handed out. `frame`: see tmi_stack_capture. True: there is a new
+ * peak, see tmi_samples_new_peak. */
+bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame) TM_NOINLINE;
+
+/* Forget the block if it is sampled, and tell what it was. */
+bool tmi_samples_take(uint64_t key, tmi_sample_t *out) TM_NOINLINE;
+/* Undo that. */
+void tmi_samples_put_back(const tmi_sample_t *sample);
+
+static inline uint64_t tmi_samples_key_of_index(uint32_t index) { return (uint64_t)1 << 63 | (uint64_t)index << 6; }
+static inline bool tmi_samples_is_index(uint64_t key, uint32_t *index)
+{
+    *index = (uint32_t)(key >> 6);
+    return key >> 63 != 0;
+}
+
+/* The 4 KiB that hold the key, mixed (Knuth's multiplicative hashing). */
+static inline uint32_t tmi_samples_bucket(uint64_t key)
+{
+    return (uint32_t)((key >> 12) * 0x9e3779b97f4a7c15 >> 48);
+}
+_Static_assert(TMI_SAMPLES_BUCKETS == 1 << 16, "16 bits of the product are a bucket");
+
+/* The block with this key is about to be freed. */
+static inline void tmi_samples_freed(uint64_t key)
+{
+    tmi_sample_t gone;
+    uint32_t *hints = tmi_load_acquire(&tmi_sample_hints); // pairs: tmi_samples_start
+    if (hints != NULL && tmi_load_relaxed(&hints[tmi_samples_bucket(key)]) != 0) // relaxed: I1
+        (void)tmi_samples_take(key, &gone);
+}
+
+/* What a sampled block of `size` bytes stands for: blocks in 1/65536, and bytes. */
+void tmi_samples_weigh(uint64_t size, uint64_t interval, uint64_t *blocks, uint64_t *bytes);
+/* Bytes to the next sample. */
+int64_t tmi_samples_distance(uint64_t *random, uint64_t interval);
+
+/* A copy of the sites, to be read without the lock; and of the entries where wanted. */
+typedef struct tmi_snapshot {
+    tmi_site_t *sites;
+    tmi_sample_t *entries;
+    const uintptr_t *frames;
+    size_t nsites, nentries, nbytes;
+    uint64_t interval, dropped;
+} tmi_snapshot_t;
+
+/* 0, ENOMEM, or EAGAIN: the lock is held and `wait` is false (for signal handlers). */
+int tmi_samples_snapshot(tmi_snapshot_t *out, bool entries, bool wait);
+void tmi_samples_release(tmi_snapshot_t *snapshot);
+
+/* True once whenever bytes in use, estimated, have exceeded the last peak by 1/16 and a MiB. */
+bool tmi_samples_new_peak(void);
+
+void tmi_samples_after_fork(void);
+
+#endif

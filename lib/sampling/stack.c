@@ -1,0 +1,174 @@
+#include "sampling/stack.h"
+#include "base/atomic.h"
+#include "host/options.h"
+#include "host/os.h"
+#include "host/report.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
+#define LONGEST_FRAME ((uintptr_t)8 << 20)
+
+/* unw_backtrace, or NULL. Released after the library is there; pairs: tmi_stack_capture. */
+static int (*libunwind)(void **out, int most);
+static uint32_t wanted; // 1: to be opened as soon as that can be
+
+/* A library that is opened before libc's own constructor has run would have that run without the environment. */
+static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
+
+static TM_COLD void open_libunwind(void)
+{
+    if (tmi_exchange_relaxed(&wanted, 0) == 0) // relaxed: one thread is enough
+        return;
+    void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    void *found = library != NULL ? dlsym(library, "unw_backtrace") : NULL;
+    int (*function)(void **, int);
+    memcpy(&function, &found, sizeof found);
+    if (function == NULL && tmi_options.unwind == TMI_UNWIND_LIBUNWIND)
+        tmi_report("option unwind:libunwind: libunwind.so.8 cannot be opened; frame pointers are used");
+    tmi_store_release(&libunwind, function);
+}
+
+void tmi_stack_init(void)
+{
+    if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
+        return;
+    tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
+    if (libc_is_ready())
+        open_libunwind();
+}
+
+void tmi_stack_after_fork(void) { tmi_store_relaxed(&wanted, 0); } // relaxed: the child has one thread
+
+static bool in_linker(uintptr_t address)
+{
+    enum { MOST = 1 << 20 }; // its code is less
+    return address - getauxval(AT_BASE) < MOST;
+}
+
+#pragma weak _r_debug // programs without a dynamic linker have none
+
+/* In malloc, which the dynamic linker may have called: only while it is at rest. */
+static void open_late(uintptr_t caller)
+{
+    bool at_rest = &_r_debug != NULL && _r_debug.r_state == RT_CONSISTENT && !in_linker(caller);
+    if (tmi_load_relaxed(&wanted) && libc_is_ready() && at_rest) // relaxed: as above
+        open_libunwind();
+}
+
+/* The pages that are known to be readable during one walk. */
+typedef struct pages {
+    uintptr_t data, text;
+} pages_t;
+
+static bool on_page(uintptr_t *known, uintptr_t p)
+{
+    if (p / PAGE == *known)
+        return true;
+    if (p < PAGE || !tmi_os_readable((const void *)p))
+        return false;
+    *known = p / PAGE;
+    return true;
+}
+
+#if defined(__x86_64__)
+/* Bytes of `call r/m`, opcode ff /2, from its second byte on; 0 if it is another instruction. */
+static int indirect_call_bytes(const unsigned char *modrm)
+{
+    int mod = *modrm >> 6, rm = *modrm & 7;
+    if ((*modrm & 0x38) != 0x10)
+        return 0;
+    int sib = mod != 3 && rm == 4, wide = mod == 0 && (rm == 5 || (sib && (modrm[1] & 7) == 5));
+    return 2 + sib + (mod == 1 ? 1 : mod == 2 || wide ? 4 : 0);
+}
+#endif
+
+static bool follows_call(pages_t *pages, uintptr_t p)
+{
+#if defined(__x86_64__)
+    enum { LONGEST = 7 }; // call with a SIB byte and 32 bits of displacement
+    if (p < PAGE || !on_page(&pages->text, p - LONGEST) || (p % PAGE < LONGEST && !on_page(&pages->text, p - 1)))
+        return false;
+    const unsigned char *c = (const unsigned char *)p;
+    if (c[-5] == 0xe8)
+        return true;
+    for (int n = 2; n <= LONGEST; n++)
+        if (c[-n] == 0xff && indirect_call_bytes(c - n + 1) == n)
+            return true;
+    return false;
+#else
+    if (p % 4 != 0 || p < PAGE || !on_page(&pages->text, p - 4))
+        return false;
+    uint32_t word = *(const uint32_t *)(p - 4);
+    return word >> 26 == 0x25 || (word & 0xfffffc1f) == 0xd63f0000 || (word & 0xfefff800) == 0xd63f0800;
+#endif
+}
+
+bool tmi_stack_is_return(uintptr_t p)
+{
+    pages_t pages = {0, 0};
+    return follows_call(&pages, p);
+}
+
+static bool readable_frame(pages_t *pages, uintptr_t frame)
+{
+    return frame % sizeof(uintptr_t) == 0 && on_page(&pages->data, frame) &&
+           (frame / PAGE == (frame + 8) / PAGE || on_page(&pages->data, frame + 8));
+}
+
+/* Return addresses by frame pointers, from a frame that is one. */
+static size_t follow(uintptr_t frame, uintptr_t *out)
+{
+    pages_t pages = {0, 0};
+    size_t n = 0;
+    while (n < TMI_STACK_MAX && readable_frame(&pages, frame)) {
+        const uintptr_t *f = (const uintptr_t *)frame;
+        uintptr_t next = tmi_load_relaxed(&f[0]), address = tmi_load_relaxed(&f[1]); // relaxed: may be anything
+        if (n > 0 && !follows_call(&pages, address))
+            break;
+        out[n++] = address;
+        if (next <= frame || next - frame > LONGEST_FRAME)
+            break;
+        frame = next;
+    }
+    return n;
+}
+
+/* Return addresses by unwind tables, without those of functions inside `first`'s callee. */
+static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t *out)
+{
+    void *all[TMI_STACK_MAX + OWN_FRAMES];
+    int got = backtrace(all, TMI_STACK_MAX + OWN_FRAMES), skip = 0;
+    while (skip < got && (uintptr_t)all[skip] != first)
+        skip++;
+    size_t n = 0;
+    for (int i = skip; i < got && n < TMI_STACK_MAX; i++)
+        if (all[i] != NULL)
+            out[n++] = (uintptr_t)all[i];
+    return n;
+}
+
+size_t tmi_stack_capture(void *frame, uintptr_t *out)
+{
+    uintptr_t first = ((const uintptr_t *)frame)[1];
+    out[0] = first;
+    if (tmi_options.unwind == TMI_UNWIND_NONE)
+        return 1;
+    int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind);
+    bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && backtrace != NULL;
+    size_t n = tables_first ? 0 : follow((uintptr_t)frame, out);
+    if (n < ENOUGH && backtrace == NULL)
+        open_late(first);
+    if (n < ENOUGH && (backtrace = tmi_load_acquire(&libunwind)) != NULL) {
+        uintptr_t other[TMI_STACK_MAX];
+        size_t m = unwind(backtrace, first, other);
+        if (m > n)
+            memcpy(out, other, m * sizeof *out);
+        n = tmi_max(m, n);
+    }
+    return tmi_max(n, 1);
+}
