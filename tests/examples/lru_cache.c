@@ -136,7 +136,7 @@ static uint32_t cache_get(cache_t *c, uint64_t key, void *out, uint32_t room)
     return size;
 }
 
-/* ---- the example's data: what a value holds follows from its key ---------------------------------------------------- */
+/* ---- the example's data: what a value holds follows from its key ------------------------------------------------- */
 
 enum { LARGEST = 400 };
 

@@ -27,7 +27,7 @@ impl<'a, T: ?Sized> Pinned<'a, T> {
     /// `pin` is of the object that holds `value`, which is live and not borrowed mutably for `'a`.
     #[inline]
     pub(crate) unsafe fn new(pin: RawPin, value: NonNull<T>) -> Self {
-        thread_end::watch();
+        let pin = if thread_end::watch() { pin } else { pin.into_lock() };
         Pinned { value, pin, _borrows: PhantomData }
     }
 
@@ -74,7 +74,7 @@ impl<'a, T: ?Sized> PinnedMut<'a, T> {
     /// `pin` is of the object that holds `value`, which is live and not borrowed by anybody else for `'a`.
     #[inline]
     pub(crate) unsafe fn new(pin: RawPin, value: NonNull<T>) -> Self {
-        thread_end::watch();
+        let pin = if thread_end::watch() { pin } else { pin.into_lock() };
         PinnedMut { value, pin, _borrows: PhantomData }
     }
 

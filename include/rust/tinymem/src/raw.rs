@@ -34,10 +34,14 @@ pub(crate) fn allocate(align: usize, size: usize) -> Result<u64, AllocError> {
 
 /// A pin that ends with the frame. It must end on the thread that began it, so it is neither `Send` nor `Sync`.
 pub(crate) struct RawPin {
-    /// A handle, or a reference: then the upper half is 0, in which each handle has a bit set.
+    /// A handle, or a reference: then the upper half is 0, in which each handle has a bit set. With LOCKED added to a
+    /// handle it is a lock in place of a pin.
     bits: u64,
     _thread: PhantomData<*mut ()>,
 }
+
+/// Not set in any handle.
+const LOCKED: u64 = 1;
 
 impl RawPin {
     /// # Safety
@@ -59,6 +63,22 @@ impl RawPin {
         RawPin::begun(u64::from(index), sys::tm_pin_ref(index))
     }
 
+    /// Locks the object in place of pinning it. A lock lasts when its thread ends.
+    #[cold]
+    pub fn into_lock(self) -> RawPin {
+        let bits = if self.bits >> 32 != 0 {
+            self.bits
+        } else {
+            // SAFETY: no demands; the object is live.
+            unsafe { sys::tm_from_ref(self.bits as u32) }
+        };
+        // SAFETY: pinned, so live.
+        if unsafe { sys::tm_lock(bits) }.is_null() {
+            failed(AllocError::OutOfMemory);
+        }
+        RawPin { bits: bits | LOCKED, _thread: PhantomData } // and the pin ends
+    }
+
     #[inline]
     fn begun(bits: u64, address: *mut c_void) -> (RawPin, NonNull<u8>) {
         match NonNull::new(address.cast()) {
@@ -71,12 +91,14 @@ impl RawPin {
 impl Drop for RawPin {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: pinned on this thread, when this was made.
+        // SAFETY: pinned on this thread, or locked, when this was made.
         unsafe {
-            if self.bits >> 32 != 0 {
+            if self.bits >> 32 == 0 {
+                sys::tm_unpin_ref(self.bits as u32)
+            } else if self.bits & LOCKED == 0 {
                 sys::tm_unpin(self.bits)
             } else {
-                sys::tm_unpin_ref(self.bits as u32)
+                sys::tm_unlock(self.bits - LOCKED)
             }
         }
     }
