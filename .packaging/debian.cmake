@@ -30,7 +30,8 @@ macro(tmi_package component name section text depends recommends)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/debian/changelog.in debian/${name}/changelog @ONLY)
   if(TMI_GZIP)
     execute_process(COMMAND ${TMI_GZIP} -9nf ${PROJECT_BINARY_DIR}/debian/${name}/changelog)
-    file(RENAME ${PROJECT_BINARY_DIR}/debian/${name}/changelog.gz ${PROJECT_BINARY_DIR}/debian/${name}/changelog.Debian.gz)
+    file(RENAME ${PROJECT_BINARY_DIR}/debian/${name}/changelog.gz
+      ${PROJECT_BINARY_DIR}/debian/${name}/changelog.Debian.gz)
     install(FILES ${PROJECT_BINARY_DIR}/debian/${name}/changelog.Debian.gz
       DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
   endif()
@@ -61,9 +62,11 @@ options, and commands.]] "${same_version}" "")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
-# ldconfig by a trigger, and not by scripts, which cpack writes unless it is given some. A script that is missing is left out.
+# ldconfig by a trigger, and not by scripts, which cpack writes unless it is given some. A script that is missing is left
+# out.
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
-  ${CMAKE_CURRENT_LIST_DIR}/debian/triggers ${PROJECT_BINARY_DIR}/debian/none/postinst ${PROJECT_BINARY_DIR}/debian/none/postrm)
+  ${CMAKE_CURRENT_LIST_DIR}/debian/triggers
+  ${PROJECT_BINARY_DIR}/debian/none/postinst ${PROJECT_BINARY_DIR}/debian/none/postrm)
 if(TARGET tinymem_tool)
   set(CPACK_DEBIAN_TOOLS_PACKAGE_SHLIBDEPS ON)
 else()
