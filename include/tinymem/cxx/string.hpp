@@ -349,6 +349,13 @@ TM_STRING_COMPARISON_(>=)
 #undef TM_STRING_COMPARISON_
 
 inline string operator+(string a, const detail::text &b) { return std::move(a.append(b)); }
+template <class U, class = detail::if_other_text<U>>
+string operator+(const U &a, const string &b)
+{
+    string sum(detail::text(a).view());
+    sum.append(b);
+    return sum;
+}
 inline string operator+(string a, char b)
 {
     a.push_back(b);

@@ -329,9 +329,11 @@ private:
 
     void truncate(size_type n) noexcept
     {
-        scope open;
         const size_type from = std::exchange(size_, n);
-        detail::destroy(storage() + n, from - n);
+        if constexpr (!std::is_trivially_destructible_v<T>) {
+            scope open;
+            detail::destroy(storage() + n, from - n);
+        }
     }
 
     /* The last n elements go before place i. */

@@ -191,8 +191,35 @@ std::size_t moved(bool hold)
     return n;
 }
 
+// The same of vectors, while another thread compacts. With `hold`, an iterator has looked each of them up.
+std::size_t moved_beside(bool hold)
+{
+    std::vector<tinymem::vector<int>> all(4000, tinymem::vector<int>(60));
+    std::vector<std::pair<tinymem::vector<int>::iterator, int *>> seen;
+    std::vector<std::uintptr_t> at;
+    for (std::size_t i = 0; i < all.size(); i++)
+        if (i % 10 != 0)
+            all[i] = {};
+    for (auto &v : all) {
+        at.push_back(reinterpret_cast<std::uintptr_t>(v.pin().get()));
+        if (hold && !v.empty())
+            seen.emplace_back(v.begin(), std::addressof(*v.begin()));
+    }
+    for (auto &[it, address] : seen)
+        address = std::addressof(*it);
+    std::thread([] { (void)tm_compact(); }).join();
+    std::size_t n = 0;
+    for (const auto &[it, address] : seen)
+        n += std::addressof(*it) != address;
+    for (std::size_t i = 0; i < all.size() && !hold; i++)
+        n += reinterpret_cast<std::uintptr_t>(all[i].pin().get()) != at[i];
+    return n;
+}
+
 void moves()
 {
+    tap(moved_beside(true) == 0, "what an iterator has looked up stays while another thread compacts");
+    tap(moved_beside(false) > 100, "control: without iterators the vectors move");
     tap(moved(false) > 100, "an address is not kept across a move");
     tap(moved(true) == 0, "control: it is while the object is pinned");
 }
@@ -283,6 +310,8 @@ void strings()
         c = 'q';
     s[0] = 'p';
     tap(s == "pq" && s.back() == 'q' && upper == "yz", "characters can be written");
+    s = std::string("st");
+    tap("a" + s + "b" + 'c' == "astbc" && std::string("a") + s == "ast", "sums");
 }
 
 void maps()
@@ -315,6 +344,29 @@ void maps()
     tinymem::hash_map<int, tinymem::hash_map<int, tinymem::string>> nested;
     nested[1].get()[2] = "deep";
     tap(*nested[1]->at(2) == "deep", "maps of maps");
+}
+
+struct throws_when_told {
+    static inline bool told = false;
+    static void perhaps()
+    {
+        if (told)
+            throw copy_failed();
+    }
+    std::size_t operator()(int k) const { return perhaps(), static_cast<std::size_t>(k); }
+    bool operator()(int a, int b) const { return perhaps(), a == b; }
+};
+
+void throwing_hash()
+{
+    tinymem::hash_map<int, int, throws_when_told, throws_when_told> m{{1, 2}, {3, 4}};
+    throws_when_told::told = true;
+    const bool thrown = throws_copy_failed([&] { m[5] = 6; }) && throws_copy_failed([&] { m.erase(1); }) &&
+                        throws_copy_failed([&] { (void)m.find(3); });
+    m.reserve(1000); // calls neither
+    m.erase(m.begin());
+    throws_when_told::told = false;
+    tap(thrown && m.size() == 1 && m.contains(1) != m.contains(3), "hash and comparison may throw");
 }
 
 void raw_heap()
@@ -388,6 +440,7 @@ int main()
     vectors();
     strings();
     maps();
+    throwing_hash();
     raw_heap();
     misuse();
     readers();
