@@ -81,11 +81,12 @@ class Reference:
         self.process.wait()
 
 
-def compare(server, reference, seed, n, doctor=None, first=()):
+def compare(server, reference, seed, n, doctor=None, first=(), protocol=2):
     """The first command whose replies differ, or None."""
     r = random.Random(seed)
     ours, theirs = Wire(server.port), Wire(reference.port)
     for wire in ours, theirs:
+        wire.call("HELLO", protocol)
         wire.call("FLUSHALL")
         wire.pipeline(first)
     count, queue = 0, []
@@ -116,6 +117,8 @@ def differential(reference):
             wrong = compare(server, reference, seed, 4000)
             result(wrong is None, "%s answers 4,000 random commands as redis-server does" % name,
                    "seed %d: %s" % (seed, wrong))
+            wrong = compare(server, reference, seed, 2000, protocol=3)
+            result(wrong is None, "%s does so in RESP3" % name, "seed %d: %s" % (seed, wrong))
             code, errors = server.stop()
             result(code == 0 and errors == "", "%s: SIGTERM ends it with status 0 and no word" % name,
                    "%s: %s" % (code, errors))
@@ -163,8 +166,8 @@ def freed_in_steps():
                 if left == 0:
                     break
                 time.sleep(0.05)
-            result(waiting == [1, 2, 3, 4] and left == 0, "%s frees large aggregates later, whoever removes them" % name,
-                   "waiting %s, then %s" % (waiting, left))
+            result(waiting == [1, 2, 3, 4] and left == 0,
+                   "%s frees large aggregates later, whoever removes them" % name, "waiting %s, then %s" % (waiting, left))
             wire.pipeline([["RPUSH", "list"] + ["i%d" % i for i in range(n)], ["LTRIM", "list", 10, -11]])
             wire.pipeline([["LPOP", "list", 100], ["RPOP", "list", 100]])
             result(wire.call("LRANGE", "list", 0, -1) == [b"i%d" % i for i in range(110, n - 110)],
