@@ -384,9 +384,10 @@ def programs():
             said = [run(*cli, *w).stdout for w in words]
             result(said[:3] == [b"OK\n", b"2\n", b"2\n"] and b"redis_version" in said[3], "%s serves redis-cli" % name,
                    said)
-            bench = run("redis-benchmark", "-p", server.port, "-t", "ping,set,get,incr,mset", "-n", 2000, "-P", 8,
+            bench = run("redis-benchmark", "-p", server.port, "-t", "ping,set,get,incr,mset,lpush,rpush,lpop,rpop,sadd,hset,"
+                        "spop,zadd,zpopmin,lrange_100", "-n", 2000, "-P", 8,
                         "-r", 1000, "--csv")
-            result(bench.returncode == 0 and bench.stdout.count(b"\n") >= 6 and b"rror" not in bench.stdout,
+            result(bench.returncode == 0 and bench.stdout.count(b"\n") >= 15 and b"rror" not in bench.stdout,
                    "%s serves redis-benchmark" % name, bench.stdout.decode())
             try:
                 import redis
@@ -399,6 +400,12 @@ def programs():
             result(pipe.execute() == [True, b"x", 5, True, 50, [b"2", b"x", None]] and
                    sorted(client.scan_iter("*")) == sorted(client.keys("*")),
                    "%s serves python3-redis" % name)
+            pipe = client.pipeline(transaction=True)
+            pipe.hset("h", mapping={"x": "1", "y": "2"}).rpush("l", "a", "b").zadd("z", {"m": 1.5, "n": -1})
+            pipe.sadd("t", "q").hgetall("h").lrange("l", 0, -1).zrange("z", 0, -1, withscores=True).smembers("t")
+            result(pipe.execute() == [2, 2, 2, 1, {b"x": b"1", b"y": b"2"}, [b"a", b"b"],
+                                      [(b"n", -1.0), (b"m", 1.5)], {b"q"}],
+                   "%s serves python3-redis' transactions" % name)
             client.close()
 
 
