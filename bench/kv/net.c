@@ -20,6 +20,8 @@ enum {
     OUTPUT_PAUSE = 1024 * 1024, /* bytes of replies after which a batch is sent first */
     OUTPUT_KEPT = 1024,         /* bytes of buffer that a client may keep */
     EVENTS = 128,
+    AHEAD = 16,         /* requests parsed before the first of them runs */
+    EXPECT_KEYS = 4096, /* keys of a database below which caches have them anyway */
     TICK_MS = 100,
 };
 
@@ -168,25 +170,80 @@ static bool send_out(struct client *c)
     return true;
 }
 
+/* Requests that have been parsed and not run yet; used within execute alone. */
+static struct resp ahead[AHEAD];
+static size_t starts[AHEAD];
+
+static void swap_resp(struct resp *a, struct resp *b)
+{
+    struct resp t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* Parse up to AHEAD requests from `at` on. Returns how many are whole. What a request that is not whole has come to
+ * stays in c->resp if it is the first, and is forgotten otherwise. */
+static unsigned parse_ahead(struct client *c, const char *bytes, size_t at, size_t len, enum resp_status *status)
+{
+    unsigned n = 0;
+    swap_resp(&ahead[0], &c->resp);
+    for (*status = RESP_DONE; n < AHEAD && at < len; n++) {
+        *status = resp_parse(&ahead[n], bytes + at, len - at);
+        if (*status != RESP_DONE)
+            break;
+        starts[n] = at;
+        at += ahead[n].used;
+    }
+    if (n == 0)
+        swap_resp(&ahead[0], &c->resp);
+    else if (*status != RESP_DONE)
+        resp_next(&ahead[n]);
+    return n;
+}
+
+/* The processor fetches the entries of several keys at a time, instead of one after the other as commands ask. */
+static void expect(const struct table *db, const char *bytes, unsigned n)
+{
+    place *buckets[AHEAD];
+    if (n < 2 || db->count < EXPECT_KEYS)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        buckets[i] = NULL;
+        if (ahead[i].argc > 1) {
+            const struct slice *key = &ahead[i].argv[1];
+            buckets[i] = table_expect_bucket(db, bytes + starts[i] + key->at, key->len);
+        }
+    }
+    for (unsigned i = 0; i < n; i++)
+        table_expect_entry(buckets[i]);
+}
+
+static bool goes_on(const struct session *s) { return !s->close && !s->out.broken && s->out.len < OUTPUT_PAUSE; }
+
 /* Execute what has arrived whole, until replies pile up. Returns how many bytes that was. */
 static size_t execute(struct client *c, const char *bytes, size_t len)
 {
     struct session *s = &c->session;
     size_t done = 0;
     store_begin();
-    while (done < len && !s->close && !s->out.broken && s->out.len < OUTPUT_PAUSE) {
-        enum resp_status status = resp_parse(&c->resp, bytes + done, len - done);
-        if (status == RESP_MORE)
-            break;
-        if (status == RESP_ERROR) {
+    while (done < len && goes_on(s)) {
+        enum resp_status status;
+        unsigned n = parse_ahead(c, bytes, done, len, &status);
+        if (n == 0 && status == RESP_ERROR) {
             reply_error(&s->out, "ERR %s", c->resp.error);
             s->close = true;
-            break;
         }
-        if (c->resp.argc > 0)
-            command_run(s, bytes + done, c->resp.argv, c->resp.argc);
-        done += c->resp.used;
-        resp_next(&c->resp);
+        if (n == 0)
+            break;
+        expect(&server.db[s->db], bytes, n);
+        for (unsigned i = 0; i < n; i++) {
+            if (goes_on(s)) {
+                if (ahead[i].argc > 0)
+                    command_run(s, bytes + starts[i], ahead[i].argv, ahead[i].argc);
+                done = starts[i] + ahead[i].used;
+            }
+            resp_next(&ahead[i]);
+        }
     }
     store_end();
     return done;

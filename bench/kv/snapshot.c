@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 256 * 1024, STEP_NS = 200 * 1000, SYNCING = 1, SYNCED = 2, SYNC_FAILED = 3 };
+enum { BUFFER = 32 * 1024, STEP_NS = 150 * 1000, SYNCING = 1, SYNCED = 2, SYNC_FAILED = 3 };
 
 static struct {
     int fd;
@@ -178,6 +178,8 @@ static void *sync_file(void *unused)
     bool good = fsync(s.fd) == 0 && rename(s.tmp, server.snapshot) == 0;
     if (!good)
         fprintf(stderr, "kv: cannot keep %s: %s\n", s.tmp, strerror(errno));
+    close(s.fd); // here, because it may wait for the disk, too
+    s.fd = -1;
     atomic_store_explicit(&sync_state, good ? SYNCED : SYNC_FAILED, memory_order_release);
     return NULL;
 }

@@ -105,6 +105,13 @@ static void merge(struct table *t)
     drop_last_bucket(t);
 }
 
+/* After a removal. */
+static void shrink(struct table *t)
+{
+    for (int i = 0; i < MERGES && t->buckets > TABLE_FIRST && t->count < t->buckets - t->buckets / 4; i++)
+        merge(t);
+}
+
 static void account(struct table *t, struct entry *e, int sign)
 {
     uint64_t bytes = entry_size(e) + (e->type & ENTRY_OWNS ? entry_owned(e) : 0);
@@ -133,6 +140,21 @@ place *table_find(struct table *t, const char *key, size_t len)
         p = &e->next;
     }
     return NULL;
+}
+
+place *table_expect_bucket(const struct table *t, const char *key, size_t len)
+{
+    if (t->count == 0)
+        return NULL;
+    place *p = slot(t, bucket_of(t, hash_bytes(key, len)));
+    __builtin_prefetch(p);
+    return p;
+}
+
+void table_expect_entry(const place *bucket)
+{
+    if (bucket != NULL && *bucket != STORE_NONE)
+        __builtin_prefetch(store_at(*bucket));
 }
 
 /* The entry at the head of its bucket, where the next look-up will find it first. */
@@ -215,8 +237,7 @@ void table_remove(struct table *t, place *p)
     account(t, e, -1);
     *p = e->next;
     free_entry(r);
-    for (int i = 0; i < MERGES && t->buckets > TABLE_FIRST && t->count < t->buckets / 4; i++)
-        merge(t);
+    shrink(t);
 }
 
 bool table_rename(struct table *from, place *p, struct table *to, const char *key, size_t len)
@@ -320,7 +341,6 @@ uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, 
         *p = e->next;
         free_entry(r);
     }
-    for (int i = 0; i < MERGES && t->buckets > TABLE_FIRST && t->count < t->buckets / 4; i++)
-        merge(t);
+    shrink(t);
     return end;
 }

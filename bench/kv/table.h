@@ -1,7 +1,8 @@
 /* table.h - keys and values: a hash table that grows and shrinks one bucket at a time (linear hashing, Litwin 1980).
  *
  * Idea: an insertion that makes the table fuller than one entry a bucket splits one bucket, a removal that makes it
- * emptier than a quarter merges one. No call does more, so no request waits for a table of ten million keys to grow.
+ * emptier than three quarters merges a few. No call does more, so no request waits for a table of ten million keys to
+ * grow.
  * Buckets lie in chunks of at most TABLE_CHUNK, the chunks' references in a directory.
  *
  *   dir ─→ [chunk][chunk]...     bucket b is slot b % TABLE_CHUNK of chunk b / TABLE_CHUNK
@@ -72,6 +73,10 @@ void entry_disown(struct entry *e);
 
 /* The place of a key, or NULL. */
 place *table_find(struct table *t, const char *key, size_t len);
+
+/* Load what table_find of a key will look at, in two steps; between them others may be begun. */
+place *table_expect_bucket(const struct table *t, const char *key, size_t len);
+void table_expect_entry(const place *bucket);
 
 /* Add a key that is not in the table. The value is undefined, the type 0, the clock 0. */
 place *table_add(struct table *t, const char *key, size_t len, size_t value_len, int64_t expiry);

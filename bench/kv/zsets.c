@@ -338,6 +338,37 @@ void cmd_zcount(const struct call *c)
     reply_integer(c->out, end - first);
 }
 
+void cmd_zpop(const struct call *c)
+{
+    bool highest = arg_is(c, 0, "zpopmax");
+    int64_t wanted = 1;
+    place *p;
+    if (c->argc > 3) {
+        reply_error(c->out, "ERR syntax error");
+        return;
+    }
+    if ((c->argc == 3 && !arg_count(c, 2, &wanted)) || !aggregate_open(c, ENTRY_ZSET, &p))
+        return;
+    uint32_t count = p == NULL ? 0 : row_count(store_at(*p)), n = wanted < count ? (uint32_t)wanted : count;
+    bool pairs = c->out->resp3 && c->argc == 3;
+    reply_array(c->out, pairs ? n : n * (size_t)2);
+    for (uint32_t i = 0; i < n; i++) {
+        struct item item = row_get(store_at(*p), highest ? count - 1 - i : 0), member = zset_item_member(&item);
+        double score = zset_item_score(&item);
+        if (pairs)
+            reply_array(c->out, 2);
+        reply_bulk(c->out, member.at, member.len);
+        size_t at = c->out->len - 2 - member.len;
+        reply_double(c->out, score);
+        if (c->out->broken)
+            return; // what was not replied stays
+        member.at = c->out->bytes + at; // the copy: the item itself goes away piece by piece
+        zset_remove(c->db, p, &member, score);
+    }
+    if (p != NULL)
+        aggregate_close(c->db, p);
+}
+
 static unsigned show_scored(struct reply *out, const struct item *name, const struct item *value)
 {
     double score;

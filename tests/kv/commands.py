@@ -177,6 +177,7 @@ ZSETS = [
     lambda r: [b"ZMSCORE", Z(r)] + members(r),
     lambda r: [b"ZREM", Z(r)] + members(r),
     lambda r: [b"ZCARD", Z(r)],
+    lambda r: [r.choice([b"ZPOPMIN", b"ZPOPMAX"]), Z(r)] + count(r),
     lambda r: [b"ZCOUNT", Z(r), bound(r), bound(r)],
     lambda r: [b"ZSCAN", Z(r), b"0", b"COUNT", b"1000"],
     zset_range, zset_range,
