@@ -50,12 +50,17 @@ static bool in_linker(uintptr_t address)
     return address - getauxval(AT_BASE) < MOST;
 }
 
+#ifdef __GLIBC__
 #pragma weak _r_debug // programs without a dynamic linker have none
+static bool linker_is_at_rest(void) { return &_r_debug != NULL && _r_debug.r_state == RT_CONSISTENT; }
+#else
+static bool linker_is_at_rest(void) { return false; } // it does not tell
+#endif
 
 /* In malloc, which the dynamic linker may have called: only while it is at rest. */
 static void open_late(uintptr_t caller)
 {
-    bool at_rest = &_r_debug != NULL && _r_debug.r_state == RT_CONSISTENT && !in_linker(caller);
+    bool at_rest = linker_is_at_rest() && !in_linker(caller);
     if (tmi_load_relaxed(&wanted) && libc_is_ready() && at_rest) // relaxed: as above
         open_libunwind();
 }
