@@ -101,5 +101,5 @@ foreach(file ${pages})
 endforeach()
 
 if(PROJECT_IS_TOP_LEVEL AND TMI_PARTS STREQUAL all)
-  include(.packaging/debian.cmake)
+  include(.packaging/debian.cmake OPTIONAL) # a tree without dotfiles is built all the same
 endif()
