@@ -28,7 +28,7 @@ bool sweep_run(const sweep_attempt_t *a)
 }
 
 /* Each N up to EACH, then wider steps unless it is a full run. */
-static unsigned long stride(unsigned long n) { return full_run() || n < EACH ? 1 : UNDER_TSAN ? n / 2 : n / 20; }
+static unsigned long stride(unsigned long n) { return full_run() || n < EACH ? 1 : UNDER_TSAN ? n : n / 20; }
 
 static void sweep_one(const sweep_scenario_t *s, bool sticky, int (*attempt)(void *))
 {
