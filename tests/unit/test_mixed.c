@@ -288,7 +288,7 @@ static void slabs_are_mixed_under_their_owners(void **state)
     tmi_atomic_point = NULL;
 #endif
     print_message("slabs mixed or emptied: %u times\n", tmi_load_relaxed(&tmi_mixed.epoch) - before);
-    assert_true(tmi_load_relaxed(&tmi_mixed.epoch) - before > 100);
+    assert_true(tmi_load_relaxed(&tmi_mixed.epoch) - before > 10); // else it has looked at nothing
     purge_all();
     assert_int_equal(tmi_mixed.nslabs, 0);
 }
