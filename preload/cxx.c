@@ -121,8 +121,10 @@ static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replac
 #define NEW_ALIGNED_NOTHROW(name, is_own, basic)                                                                      \
     void *name(size_t size, size_t align, const void *nothrow)                                                        \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                                             \
-        return TM_LIKELY(p != NULL) ? p : aligned_nothrow_of_runtime(#name, is_own() ? NULL : basic, size, align, nothrow); \
+        void *p = TM_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                      \
+        if (TM_LIKELY(p != NULL))                                                                                     \
+            return p;                                                                                                 \
+        return aligned_nothrow_of_runtime(#name, is_own() ? NULL : basic, size, align, nothrow);                      \
     }
 
 NEW_NOTHROW(_ZnwmRKSt9nothrow_t, own_basic, _Znwm)

@@ -8,9 +8,12 @@ import time
 from . import allocators, paths, picture, registry, report, runner, schedule
 
 ROUNDS = {
-    "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1, "handles": 1, "kv": 1, "picture": 1},
-    "default": {"programs": 3, "startup": 3, "frag": 1, "need": 3, "replay": 1, "micro": 3, "handles": 5, "kv": 1, "picture": 1},
-    "full": {"programs": 7, "startup": 7, "frag": 3, "need": 7, "replay": 1, "micro": 7, "handles": 11, "kv": 3, "picture": 1},
+    "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1,
+              "handles": 1, "kv": 1, "picture": 1},
+    "default": {"programs": 3, "startup": 3, "frag": 1, "need": 3, "replay": 1, "micro": 3,
+              "handles": 5, "kv": 1, "picture": 1},
+    "full": {"programs": 7, "startup": 7, "frag": 3, "need": 7, "replay": 1, "micro": 7,
+              "handles": 11, "kv": 3, "picture": 1},
 }
 
 

@@ -12,7 +12,7 @@ OTHERS = servers.REDIS[1:]
 
 
 class OtherServer(servers.Server):
-    """A server that is not ours: with the allocator that it brings, and with active defragmentation where it has any."""
+    """A server that is not ours: with its own allocator, and with active defragmentation where it has any."""
 
     def __init__(self, path, tmp):
         super().__init__((path, *OTHERS), None, tmp)

@@ -4,7 +4,8 @@ from .allocators import HANDLES
 from .handlestable import Target, bound_cell, verdict
 from .tables import markdown, number
 
-OURS, STILL, REDIS, MALLOC = ("kv-cache", HANDLES), ("kv-still", HANDLES), ("kv-redis", "glibc"), ("kv-cache", "tinymem")
+OURS, STILL = ("kv-cache", HANDLES), ("kv-still", HANDLES)
+REDIS, MALLOC = ("kv-redis", "glibc"), ("kv-cache", "tinymem")
 END_RATIO, RATE, KEY, TAIL = "shift: resident ÷ data, end", "requests a second", "bytes a key", "shift: p99.9, us"
 
 

@@ -275,9 +275,11 @@ HANDLES = [
 # {n} MiB of data; `server` is what is started when it is not one of ours. A server of somebody else's runs as it is
 # installed, with the allocator that it brings: it stands in the column of glibc for want of one of its own.
 KV = [
-    Program("kv-cache", "kv", "kv", "the cache server: kv-malloc under each allocator, and kv-handles", ("{bin}/kv",), n=48, quick=4,
+    Program("kv-cache", "kv", "kv", "the cache server: kv-malloc under each allocator, and kv-handles",
+            ("{bin}/kv",), n=48, quick=4,
             variants=("-handles",), seconds=60),
-    Program("kv-still", "kv", "kv", "kv-handles without compaction", ("{bin}/kv",), n=48, quick=4, variants=("-handles",),
+    Program("kv-still", "kv", "kv", "kv-handles without compaction", ("{bin}/kv",), n=48, quick=4,
+            variants=("-handles",),
             env=OFF, only="tinymem-handles", seconds=60),
     Program("kv-redis", "kv", "kv", "redis-server with its own allocator", n=48, quick=4, server="redis-server",
             only="glibc", needs=("redis-server",), seconds=60),

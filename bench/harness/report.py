@@ -179,7 +179,8 @@ def render(result):
     names = [a["name"] for a in result["allocators"]]
     lines = header(result) + trouble(result)
     for suite, part in (("programs", program_tables), ("startup", startup_tables), ("frag", frag_tables),
-                        ("need", need_tables), ("replay", replay_tables), ("micro", micro_tables), ("handles", handles_tables), ("kv", kv_tables),
+                        ("need", need_tables), ("replay", replay_tables), ("micro", micro_tables),
+                        ("handles", handles_tables), ("kv", kv_tables),
                         ("picture", picture_tables)):
         lines += part(results, names_in(results, names, suite))
     return "\n".join(lines).rstrip() + "\n"

@@ -58,6 +58,10 @@ struct item;
 typedef unsigned scan_show(struct reply *out, const struct item *name, const struct item *value);
 void aggregate_scan(const struct call *c, unsigned kind, scan_show *show);
 
+/* How many parts a value of the kind has; and remove those named in the arguments from a hash or a set. */
+void aggregate_reply_count(const struct call *c, unsigned kind);
+void aggregate_remove(const struct call *c, unsigned kind);
+
 /* A count in argument i that may not be negative; without one the error is replied. */
 bool arg_count(const struct call *c, uint32_t i, int64_t *out);
 

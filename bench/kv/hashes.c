@@ -1,4 +1,4 @@
-/* hashes.c - the commands on hashes, and the scan that hashes, sets and sorted sets share. */
+/* hashes.c - the commands on hashes, and what hashes, sets and sorted sets share. */
 #include "commands.h"
 #include "map.h"
 
@@ -67,6 +67,28 @@ void aggregate_scan(const struct call *c, unsigned kind, scan_show *show)
     reply_raw(c->out, s.found.bytes, s.found.len);
     c->out->broken |= s.found.broken;
     reply_free(&s.found);
+}
+
+/* ---- what else they share ---- */
+
+void aggregate_reply_count(const struct call *c, unsigned kind)
+{
+    place *p;
+    if (aggregate_open(c, kind, &p))
+        reply_integer(c->out, p == NULL ? 0 : (int64_t)aggregate_count(store_at(*p)));
+}
+
+void aggregate_remove(const struct call *c, unsigned kind)
+{
+    int64_t removed = 0;
+    place *p;
+    if (!aggregate_open(c, kind, &p))
+        return;
+    for (uint32_t i = 2; p != NULL && i < c->argc; i++)
+        removed += map_remove(c->db, p, arg(c, i), arg_len(c, i));
+    if (p != NULL)
+        aggregate_close(c->db, p);
+    reply_integer(c->out, removed);
 }
 
 /* ---- hashes ---- */
@@ -138,25 +160,8 @@ void cmd_hmget(const struct call *c)
         reply_field(c, p, i);
 }
 
-void cmd_hdel(const struct call *c)
-{
-    int64_t removed = 0;
-    place *p;
-    if (!aggregate_open(c, ENTRY_HASH, &p))
-        return;
-    for (uint32_t i = 2; p != NULL && i < c->argc; i++)
-        removed += map_remove(c->db, p, arg(c, i), arg_len(c, i));
-    if (p != NULL)
-        aggregate_close(c->db, p);
-    reply_integer(c->out, removed);
-}
-
-void cmd_hlen(const struct call *c)
-{
-    place *p;
-    if (aggregate_open(c, ENTRY_HASH, &p))
-        reply_integer(c->out, p == NULL ? 0 : (int64_t)aggregate_count(store_at(*p)));
-}
+void cmd_hdel(const struct call *c) { aggregate_remove(c, ENTRY_HASH); }
+void cmd_hlen(const struct call *c) { aggregate_reply_count(c, ENTRY_HASH); }
 
 void cmd_hstrlen(const struct call *c)
 {

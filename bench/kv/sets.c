@@ -21,18 +21,7 @@ void cmd_sadd(const struct call *c)
     reply_integer(c->out, added);
 }
 
-void cmd_srem(const struct call *c)
-{
-    int64_t removed = 0;
-    place *p;
-    if (!aggregate_open(c, ENTRY_SET, &p))
-        return;
-    for (uint32_t i = 2; p != NULL && i < c->argc; i++)
-        removed += map_remove(c->db, p, arg(c, i), arg_len(c, i));
-    if (p != NULL)
-        aggregate_close(c->db, p);
-    reply_integer(c->out, removed);
-}
+void cmd_srem(const struct call *c) { aggregate_remove(c, ENTRY_SET); }
 
 static bool has(const struct call *c, place *p, uint32_t i)
 {
@@ -57,12 +46,7 @@ void cmd_smismember(const struct call *c)
         reply_integer(c->out, has(c, p, i));
 }
 
-void cmd_scard(const struct call *c)
-{
-    place *p;
-    if (aggregate_open(c, ENTRY_SET, &p))
-        reply_integer(c->out, p == NULL ? 0 : (int64_t)aggregate_count(store_at(*p)));
-}
+void cmd_scard(const struct call *c) { aggregate_reply_count(c, ENTRY_SET); }
 
 static void see_member(void *out, const struct item *member, const struct item *value)
 {

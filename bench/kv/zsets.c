@@ -173,12 +173,7 @@ void cmd_zmscore(const struct call *c)
         reply_score(c, p, i);
 }
 
-void cmd_zcard(const struct call *c)
-{
-    place *p;
-    if (aggregate_open(c, ENTRY_ZSET, &p))
-        reply_integer(c->out, p == NULL ? 0 : (int64_t)aggregate_count(store_at(*p)));
-}
+void cmd_zcard(const struct call *c) { aggregate_reply_count(c, ENTRY_ZSET); }
 
 void cmd_zrank(const struct call *c)
 {

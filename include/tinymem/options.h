@@ -30,8 +30,8 @@ bool tm_option_get(const char *name, char *value, size_t size);
 /** Change an option of the running process: purge_delay, purge_keep, background, compact_target, compact_churn,
  *  compact_cpu, batch_objects, batch_kib or stale. It holds from the next time on that the library reads it.
  *  @param value  as TINYMEM has it: "on", "1000"
- *  @return  true, or false with errno ENOENT: there is no such option; EPERM: it can be set at the start only; EINVAL: the
- *           value is not one of its. Nothing is printed.
+ *  @return  true, or false with errno ENOENT: there is no such option; EPERM: it can be set at the start only; EINVAL:
+ *           the value is not one of its. Nothing is printed.
  *  @thread  any; also before the first allocation. */
 bool tm_option_set(const char *name, const char *value);
 

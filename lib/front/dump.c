@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { STDERR = 2, NAME_MAX_BYTES = TMI_PATH_MAX + 64, INTERVAL_MAX = 2000000 };
+enum { STDERR = 2, INTERVAL_MAX = 2000000 };
 #define TEXT_BYTES ((size_t)512 << 10) // of address space: as much as is written becomes resident
 
 static int stderr_fd = STDERR; // or a copy of it
-static uint32_t writer;        // number of the process one of whose threads is writing, or 0
+static uint32_t writer;        // see tmi_dump_begin
 
 static void complain(const char *what, const char *name)
 {
@@ -22,20 +22,21 @@ static void complain(const char *what, const char *name)
         tmi_report(what, name);
 }
 
-/* The file's name, %p replaced, and `suffix`. */
-static void make_name(char *out, const char *suffix)
+void tmi_dump_name(char *out, const char *pattern, const char *suffix)
 {
     size_t n = 0;
-    for (const char *s = tmi_options.stats_file; *s != '\0'; s++) {
+    for (const char *s = pattern; *s != '\0'; s++) {
         if (s[0] == '%' && s[1] == 'p') {
-            n += tmi_format(out + n, NAME_MAX_BYTES - n, "%u", tmi_os_getpid());
+            n += tmi_format(out + n, TMI_DUMP_NAME - n, "%u", tmi_os_getpid());
             s++;
-        } else if (n + 1 < NAME_MAX_BYTES) {
+        } else if (n + 1 < TMI_DUMP_NAME) {
             out[n++] = *s;
         }
     }
-    (void)tmi_format(out + n, NAME_MAX_BYTES - n, "%s", suffix);
+    (void)tmi_format(out + n, TMI_DUMP_NAME - n, "%s", suffix);
 }
+
+static void make_name(char *out, const char *suffix) { tmi_dump_name(out, tmi_options.stats_file, suffix); }
 
 static bool write_file(const char *name, int how, const char *text, size_t nbytes)
 {
@@ -53,7 +54,7 @@ static bool write_file(const char *name, int how, const char *text, size_t nbyte
 
 void tmi_dump_line(const char *line, size_t nbytes)
 {
-    char name[NAME_MAX_BYTES];
+    char name[TMI_DUMP_NAME];
     if (tmi_options.stats_file[0] == '\0') {
         (void)tmi_os_write(stderr_fd, line, nbytes);
         return;
@@ -64,7 +65,7 @@ void tmi_dump_line(const char *line, size_t nbytes)
 
 static void replace_file(const char *text, size_t nbytes)
 {
-    char name[NAME_MAX_BYTES], fresh[NAME_MAX_BYTES], suffix[16];
+    char name[TMI_DUMP_NAME], fresh[TMI_DUMP_NAME], suffix[16];
     (void)tmi_format(suffix, sizeof suffix, ".%u", tmi_os_getpid());
     make_name(name, "");
     make_name(fresh, suffix);
@@ -82,20 +83,21 @@ static void put(const char *text, size_t nbytes, bool replacing)
         tmi_dump_line(text, nbytes);
 }
 
-/* Whether this thread may write; in a child of fork a thread of the parent may seem to be at it. */
-static bool begin(void)
+bool tmi_dump_begin(uint32_t *w)
 {
     uint32_t self = tmi_os_getpid(), found = 0;
-    if (tmi_cas_acquire(&writer, &found, self)) // pairs: the release in tmi_dump_now
+    if (tmi_cas_acquire(w, &found, self)) // pairs: tmi_dump_end
         return true;
-    return found != self && tmi_cas_acquire(&writer, &found, self);
+    return found != self && tmi_cas_acquire(w, &found, self);
 }
+
+void tmi_dump_end(uint32_t *w) { tmi_store_release(w, 0); } // pairs: tmi_dump_begin
 
 void tmi_dump_now(void)
 {
     void *p;
     bool prometheus = tmi_options.stats == TMI_STATS_PROMETHEUS;
-    if (!begin()) {
+    if (!tmi_dump_begin(&writer)) {
         tmi_request_leave(TMI_REQUEST_STATS);
         return;
     }
@@ -104,7 +106,7 @@ void tmi_dump_now(void)
         put(p, tmi_min(n, TEXT_BYTES - 1), prometheus);
         (void)tmi_os_unmap(p, TEXT_BYTES);
     }
-    tmi_store_release(&writer, 0);
+    tmi_dump_end(&writer);
 }
 
 static void keep_stderr(void)

@@ -13,7 +13,7 @@
 #ifndef TMI_FRONT_DUMP_H
 #define TMI_FRONT_DUMP_H
 
-#include "base/base.h"
+#include "host/options.h"
 
 /* Once, at the start of a process with options. Keeps stderr, which many programs close before they end. */
 void tmi_dump_start(void) TM_COLD;
@@ -23,5 +23,14 @@ void tmi_dump_now(void) TM_COLD;
 
 /* Append a line to the file, or to stderr. */
 void tmi_dump_line(const char *line, size_t nbytes) TM_COLD;
+
+/* The name of a file as an option gives it, with %p replaced, and a suffix, in TMI_DUMP_NAME bytes. */
+enum { TMI_DUMP_NAME = TMI_PATH_MAX + 64 };
+void tmi_dump_name(char *out, const char *pattern, const char *suffix) TM_COLD;
+
+/* One thread of a process writes at a time: *writer is the number of the process while one does, else 0. In a child of
+ * fork a thread of the parent may seem to be at it. False: somebody is. */
+bool tmi_dump_begin(uint32_t *writer) TM_COLD;
+void tmi_dump_end(uint32_t *writer) TM_COLD;
 
 #endif

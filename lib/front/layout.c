@@ -30,7 +30,7 @@ const tmi_layout_facts_t tmi_layout_facts = {
     .stamp = 0
 #include "front/layout.def"
     ,
-    .library = TMI_VERSION,
+    .version = TMI_VERSION,
     .check = TMI_CHECK,
 };
 #undef TMI_PLACE

@@ -26,7 +26,7 @@ typedef struct tmi_layout_head {
 
 typedef struct tmi_layout_facts {
     uint64_t stamp;
-    char library[16]; // version
+    char version[16];  // of the library
     uint32_t check;   // 1: built with TMI_CHECK
 } tmi_layout_facts_t;
 

@@ -1,7 +1,7 @@
 /* options.h - settings from TINYMEM=key:value,key:value, and below it in rank from the program's tm_options.
  *
- * Read once, before the first allocation is served. Afterwards only tmi_options_set changes some of them, which are read
- * with tmi_option(). A key or value that is not understood costs one line on
+ * Read once, before the first allocation is served. Afterwards only tmi_options_set changes some of them, which are
+ * read with tmi_option(). A key or value that is not understood costs one line on
  * stderr with the nearest right one, and the default stands. A program with AT_SECURE set (set-user-ID and the like)
  * runs on the defaults. TINYMEM=help lists the options on stderr. */
 #ifndef TMI_HOST_OPTIONS_H
@@ -40,7 +40,8 @@ void tmi_options_parse(const char *text);
 void tmi_options_add(const char *text);
 /* Whether the environment has TINYMEM, and it counts, or the program has tm_options. */
 bool tmi_options_given(void);
-/* Take tm_options, then find TINYMEM in the process's initial environment and parse it. Works before libc has set `environ`. */
+/* Take tm_options, then find TINYMEM in the process's initial environment and parse it. Works before libc has set
+ * `environ`. */
 void tmi_options_init(void);
 /* A row of the table: as options.def has it. The kind is "flag", "number", "choice" or "path". */
 typedef struct tmi_option_text {
@@ -52,7 +53,8 @@ bool tmi_options_row(size_t i, tmi_option_text_t *out);
 size_t tmi_options_describe(char *buf, size_t size);
 /* One value as text: 0, ENOENT (no such option), ERANGE (no room for it). */
 int tmi_options_get(const char *name, char *value, size_t size);
-/* Change one: 0, ENOENT, EPERM (read only once), EINVAL (the value is not understood). Says nothing on stderr. Any thread. */
+/* Change one: 0, ENOENT, EPERM (read only once), EINVAL (the value is not understood). Says nothing on stderr. Any
+ * thread. */
 int tmi_options_set(const char *name, const char *value);
 
 #endif

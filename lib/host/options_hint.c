@@ -34,7 +34,7 @@ static tmi_slice_t lowered(char *buf, size_t size, tmi_slice_t from)
     return tmi_slice_of(buf);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static const char *nearest_name(tmi_slice_t key)
 {
@@ -141,7 +141,7 @@ void tmi_option_hint_key(tmi_slice_t item, tmi_slice_t key)
     }
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 /* What the option has and keeps. */
 static const char *current(const tmi_option_row_t *row, char *buf)
@@ -169,8 +169,10 @@ static tmi_slice_t translated(tmi_slice_t value)
     static const struct {
         const char word[10], ours[4];
     } words[] = {
-        {"yes", "on"},  {"y", "on"},  {"true", "on"},   {"t", "on"},  {"1", "on"},  {"enable", "on"},   {"enabled", "on"},
-        {"no", "off"},  {"n", "off"}, {"false", "off"}, {"f", "off"}, {"0", "off"}, {"disable", "off"}, {"disabled", "off"},
+        {"yes", "on"},  {"y", "on"},  {"true", "on"},   {"t", "on"},  {"1", "on"},  {"enable", "on"},
+        {"enabled", "on"},
+        {"no", "off"},  {"n", "off"}, {"false", "off"}, {"f", "off"}, {"0", "off"}, {"disable", "off"},
+        {"disabled", "off"},
         {"none", "off"},
     };
     for (size_t i = 0; i < TM_COUNT_OF(words); i++)
@@ -198,11 +200,11 @@ static uint64_t unit_in(const char *grain, tmi_slice_t unit)
         const char unit[4], grain[4];
         uint64_t factor;
     } units[] = {
-        {"ms", "ms", 1},       {"s", "ms", 1000},     {"sec", "ms", 1000},   {"m", "ms", 60000},     {"min", "ms", 60000},
-        {"h", "ms", 3600000},  {"s", "s", 1},         {"sec", "s", 1},       {"m", "s", 60},         {"min", "s", 60},
-        {"h", "s", 3600},      {"k", "KiB", 1},       {"kb", "KiB", 1},      {"kib", "KiB", 1},      {"m", "KiB", 1024},
-        {"mb", "KiB", 1024},   {"mib", "KiB", 1024},  {"g", "KiB", 1 << 20}, {"gb", "KiB", 1 << 20}, {"gib", "KiB", 1 << 20},
-        {"%", "%", 1},
+        {"ms", "ms", 1}, {"s", "ms", 1000}, {"sec", "ms", 1000}, {"m", "ms", 60000},
+        {"min", "ms", 60000}, {"h", "ms", 3600000}, {"s", "s", 1}, {"sec", "s", 1}, {"m", "s", 60},
+        {"min", "s", 60}, {"h", "s", 3600}, {"k", "KiB", 1}, {"kb", "KiB", 1}, {"kib", "KiB", 1},
+        {"m", "KiB", 1024}, {"mb", "KiB", 1024}, {"mib", "KiB", 1024}, {"g", "KiB", 1 << 20},
+        {"gb", "KiB", 1 << 20}, {"gib", "KiB", 1 << 20}, {"%", "%", 1},
     };
     for (size_t i = 0; i < TM_COUNT_OF(units); i++)
         if (strcmp(grain, units[i].grain) == 0 && tmi_slice_same(unit, tmi_slice_of(units[i].unit)))
@@ -226,6 +228,6 @@ void tmi_option_hint_number(const tmi_option_row_t *row, tmi_slice_t value)
         tmi_report("option %s:%s is not a number%s%s, did you mean %s:%u? using %s", row->name, text, of, row->choices,
                    row->name, (unsigned)meant, current(row, now));
     else
-        tmi_report("option %s:%s is not a number%s%s from 0 to 1000000000%s, using %s", row->name, text, of, row->choices,
-                   has_unit ? " without a unit" : "", current(row, now));
+        tmi_report("option %s:%s is not a number%s%s from 0 to 1000000000%s, using %s", row->name, text, of,
+                   row->choices, has_unit ? " without a unit" : "", current(row, now));
 }

@@ -1,4 +1,5 @@
 #include "insight/profile.h"
+#include "front/dump.h"
 #include "front/heap.h"
 #include "front/object.h"
 #include "host/options.h"
@@ -10,18 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = TMI_PATH_MAX + 64 };
-
-static uint32_t writer; // number of the process one of whose threads is writing, or 0
-
-/* Whether this thread may write; in a child of fork a thread of the parent may seem to be at it. */
-static bool begin_writing(void)
-{
-    uint32_t self = tmi_os_getpid(), found = 0;
-    if (tmi_cas_acquire(&writer, &found, self)) // pairs: the release in write_to
-        return true;
-    return found != self && tmi_cas_acquire(&writer, &found, self);
-}
+static uint32_t writer; // see tmi_dump_begin
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
@@ -58,7 +48,7 @@ static int write_to(const char *path, bool wait)
 {
     tmi_writer_t out;
     tmi_profile_t p = {.out = &out};
-    if (!begin_writing())
+    if (!tmi_dump_begin(&writer))
         return EAGAIN;
     int err = tmi_samples_snapshot(&p.samples, wait && blames(), wait);
     if (err == 0) {
@@ -74,29 +64,16 @@ static int write_to(const char *path, bool wait)
         tmi_maps_release(&p.maps);
         tmi_samples_release(&p.samples);
     }
-    tmi_store_release(&writer, 0);
+    tmi_dump_end(&writer);
     return err;
 }
 
-/* profile_file with %p replaced, and a suffix. */
-static void make_name(char *out, const char *suffix)
-{
-    size_t n = 0;
-    for (const char *s = tmi_options.profile_file; *s != '\0'; s++) {
-        if (s[0] == '%' && s[1] == 'p') {
-            n += tmi_format(out + n, NAME_MAX_BYTES - n, "%u", tmi_os_getpid());
-            s++;
-        } else if (n + 1 < NAME_MAX_BYTES) {
-            out[n++] = *s;
-        }
-    }
-    (void)tmi_format(out + n, NAME_MAX_BYTES - n, "%s", suffix);
-}
+static void make_name(char *out, const char *suffix) { tmi_dump_name(out, tmi_options.profile_file, suffix); }
 
 static int write_unasked(const char *suffix, bool wait)
 {
     static uint32_t said;
-    char name[NAME_MAX_BYTES];
+    char name[TMI_DUMP_NAME];
     make_name(name, suffix);
     int err = write_to(name, wait);
     if (err != 0 && err != EAGAIN && tmi_exchange_relaxed(&said, 1) == 0) // relaxed: a message
@@ -106,7 +83,7 @@ static int write_unasked(const char *suffix, bool wait)
 
 int tmi_profile_dump(const char *path)
 {
-    char name[NAME_MAX_BYTES];
+    char name[TMI_DUMP_NAME];
     if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
         return EINVAL;
     make_name(name, "");

@@ -90,9 +90,9 @@ void tmi_profile_words(tmi_profile_t *p)
         tmi_writer_text(p->out, "%zu samples are missing: there was no memory for them\n", (size_t)p->samples.dropped);
     uint64_t held = sum(p, hostage, &nsites);
     summary(p, held, nsites, nsites == 1 ? "keeps" : "keep");
-    tmi_writer_text(p->out, " of ");
+    tmi_writer_text(p->out, " of empty memory, by estimate; ");
     mebibytes(p->out, stats.raw.stranded + stats.raw.slack);
-    tmi_writer_text(p->out, " of malloc's that are empty in pages with live blocks%s\n",
+    tmi_writer_text(p->out, " lie in pages with live blocks of malloc's%s\n",
                     held > 0 ? "; as handles they would free it:" : "");
     (void)list(p, hostage);
 }

@@ -53,7 +53,8 @@ static void enter_window(const tmi_window_t *w)
         tmi_store_relaxed(&tmi_pagemap.start, w->first << TMI_UNIT_SHIFT); // whoever frees a block got it after this
         tmi_store_relaxed(&tmi_pagemap.codes, w->codes);
         if (!diverted)
-            tmi_store_release(&tmi_pagemap.limit, w->nunits << TMI_SPOTS_SHIFT); // last, for those who free what is not ours
+            // last, for those who free what is not ours
+            tmi_store_release(&tmi_pagemap.limit, w->nunits << TMI_SPOTS_SHIFT);
     }
     tmi_store_release(&tmi_nwindows, tmi_nwindows + 1); // pairs: tmi_window_of
 }

@@ -56,7 +56,8 @@ int tmi_pagemap_init_movable(void);
 /* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many windows, or the kernel refuses. */
 int tmi_pagemap_prepare(uintptr_t addr, size_t size);
 
-/* Every free takes the slow path, as in a further window, or no longer: `limit` is 0. The caller holds the space lock. */
+/* Every free takes the slow path, as in a further window, or no longer: `limit` is 0. The caller holds the space
+ * lock. */
 void tmi_pagemap_divert(bool on);
 
 /* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there, whether it is aligned to 8 bytes, since its
@@ -89,8 +90,8 @@ static inline unsigned tmi_pagemap_code(const void *p)
 
 static inline unsigned tmi_pagemap_class(const void *p) { return tmi_pagemap_code(p) / 2; }
 
-/* The same for who looks at the owner's record next, of a unit that may have changed hands under a live block: a slab that
- * became mixed. p is in a window. */
+/* The same for who looks at the owner's record next, of a unit that may have changed hands under a live block: a slab
+ * that became mixed. p is in a window. */
 static inline unsigned tmi_pagemap_class_of_owner(const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;

@@ -9,11 +9,17 @@ static tm_handle_t no_handles[1];
 
 #define EMPTY {no_handles + 1, no_handles + 1}
 tmi_hmagazines_t tmi_hcache_none = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}} /* the rest is full as zeroes are */;
-tmi_hmagazines_t tmi_hcache_watched = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}};
+tmi_hmagazines_t tmi_hcache_watched; // filled when it is used first: relocations would cost every process pages
 
 static uint32_t watching;
 
-void tmi_hcache_watch_all(bool on) { tmi_store_relaxed(&watching, on); } // relaxed: who is late misses samples
+void tmi_hcache_watch_all(bool on)
+{
+    if (on && tmi_hcache_watched.magazine[0].top == NULL)
+        for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
+            tmi_hcache_watched.magazine[c] = (tmi_hmagazine_t)EMPTY;
+    tmi_store_release(&watching, on); // what was filled, before anybody uses it; pairs: in_use
+}
 
 /* Owner: as tmi_hcache_begin, for slow paths. */
 static tmi_hmagazines_t *begin(tmi_hcache_t *cache)
@@ -22,7 +28,10 @@ static tmi_hmagazines_t *begin(tmi_hcache_t *cache)
     return ms == &tmi_hcache_watched ? cache->own : ms;
 }
 
-static tmi_hmagazines_t *in_use(tmi_hmagazines_t *own) { return tmi_load_relaxed(&watching) ? &tmi_hcache_watched : own; }
+static tmi_hmagazines_t *in_use(tmi_hmagazines_t *own)
+{
+    return tmi_load_acquire(&watching) ? &tmi_hcache_watched : own; // pairs: tmi_hcache_watch_all
+}
 
 static size_t capacity(unsigned cls)
 {
@@ -235,7 +244,8 @@ void tmi_hcache_unclaim(tmi_hcache_t *cache)
 {
     tmi_hmagazines_t *own = tmi_load_acquire(&cache->own);
     if (own != NULL)
-        tmi_store_release(&cache->current, in_use(own)); // [model: claim_undo] the magazines before; pairs: claim_current
+        // [model: claim_undo] the magazines before; pairs: claim_current
+        tmi_store_release(&cache->current, in_use(own));
 }
 
 size_t tmi_hcache_count(const tmi_hcache_t *cache, unsigned cls)

@@ -260,7 +260,7 @@ static void say_status(const target_t *t)
 
 static void say_program(const target_t *t, const program_t *p, const objects_t *o, bool found)
 {
-    bool linked = found && strstr(t->library, "libtinymem") == NULL;
+    bool linked = found && strstr(t->file, "libtinymem") == NULL;
     char interpreter[256] = "";
     if (p->secure != 0)
         doctor_say(FOUND_WARN, "privileges", "set-user-ID or the like",
@@ -296,11 +296,11 @@ void doctor_process(const char *number)
     if (p.dynamic != 0)
         read_objects(&t, p.bias + p.dynamic, &objects);
     if (found)
-        doctor_sayf(FOUND_OK, "tinymem", "it can be looked into", "version %s in %s", t.facts.library, t.library);
+        doctor_sayf(FOUND_OK, "tinymem", "it can be looked into", "version %s in %s", t.facts.version, t.file);
     else if (why[0] == '\0')
         doctor_say(FOUND_WARN, "tinymem", "not there", "the process does not run on tinymem");
     else
-        doctor_sayf(FOUND_WARN, "tinymem", "use the tool that came with it", "%s %s", t.library, why);
+        doctor_sayf(FOUND_WARN, "tinymem", "use the tool that came with it", "%s %s", t.file, why);
     say_program(&t, &p, &objects, found);
     if (found)
         say_options(&t);

@@ -50,7 +50,7 @@ static void put_statistics(const map_t *m, FILE *to)
 
 void map_put_json(const map_t *m, FILE *to)
 {
-    fprintf(to, "{\"tinymem\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":\"", m->t->facts.library, (int)m->t->pid);
+    fprintf(to, "{\"tinymem\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":\"", m->t->facts.version, (int)m->t->pid);
     put_text(m->t->name, to);
     fprintf(to, "\",\"page_size\":%zu,\"look\":{\"steady\":%s,\"looks\":%u,\"read_again\":%zu,\"left_out\":%zu},",
             m->t->page_size, m->look.steady ? "true" : "false", m->look.looks, m->look.retries, m->look.left_out);

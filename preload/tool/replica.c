@@ -236,7 +236,7 @@ void replica_take(replica_t *r, const target_t *t, unsigned looks) { replica_tak
 void replica_sheet(const replica_t *r, tmi_sheet_t *sheet)
 {
     tmi_account(&sheet->all, tmi_sheet_add, sheet);
-    sheet->version = r->t->facts.library;
+    sheet->version = r->t->facts.version;
     sheet->pid = (uint32_t)r->t->pid;
     sheet->clock_ms = tmi_os_now_ms();
 }

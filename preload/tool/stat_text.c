@@ -68,7 +68,7 @@ void stat_put_head(FILE *to, const target_t *t, const tmi_sheet_t *s)
     (void)target_field(status, "VmRSS", &rss);
     (void)target_field(status, "VmSwap", &swap);
     (void)target_field(status, "Threads", &threads);
-    fprintf(to, "%s, process %d: tinymem %s in %s\n", t->name, (int)t->pid, t->facts.library, t->library);
+    fprintf(to, "%s, process %d: tinymem %s in %s\n", t->name, (int)t->pid, t->facts.version, t->file);
     fprintf(to, "  resident set %s", tool_size(rss));
     if (swap > 0)
         fprintf(to, " and %s in swap", tool_size(swap));

@@ -336,8 +336,8 @@ static _Noreturn void no_library(const target_t *t, const char *which)
 {
     if (which != NULL)
         tool_fail("process %d (%s) has no tinymem in a file with \"%s\" in its path", (int)t->pid, t->name, which);
-    if (t->library[0] != '\0')
-        tool_fail("%s in process %d (%s) says nothing of its records: it is older than this tool", t->library,
+    if (t->file[0] != '\0')
+        tool_fail("%s in process %d (%s) says nothing of its records: it is older than this tool", t->file,
                   (int)t->pid, t->name);
     tool_fail(
         "process %d (%s) does not run on tinymem: none of its libraries is tinymem, and its program has no symbol %s",
@@ -357,11 +357,11 @@ static uintptr_t find_layout(target_t *t, const char *which)
             continue;
         t->libraries++;
         if (layout == 0)
-            snprintf(t->library, sizeof t->library, "%s", m.list[i].path);
+            snprintf(t->file, sizeof t->file, "%s", m.list[i].path);
         layout = layout != 0 ? layout : found;
     }
     if (layout == 0 && m.n > 0 && m.list[0].rank < 2)
-        snprintf(t->library, sizeof t->library, "%s", m.list[0].path);
+        snprintf(t->file, sizeof t->file, "%s", m.list[0].path);
     for (size_t i = 0; i < m.n; i++)
         free(m.list[i].path);
     free(m.list);
@@ -392,7 +392,7 @@ static const char *enter_layout(target_t *t, uintptr_t layout)
         return "was built otherwise than this tool: its records have other sizes";
     for (unsigned i = 0; i < TMI_PLACES; i++)
         t->place[i] = layout + (uintptr_t)(intptr_t)said.distances[i];
-    t->facts.library[sizeof t->facts.library - 1] = '\0';
+    t->facts.version[sizeof t->facts.version - 1] = '\0';
     return NULL;
 }
 
@@ -400,7 +400,7 @@ static void read_layout(target_t *t, uintptr_t layout)
 {
     const char *why = enter_layout(t, layout);
     if (why != NULL)
-        tool_fail("%s in process %d %s: use the tool that came with that library", t->library, (int)t->pid, why);
+        tool_fail("%s in process %d %s: use the tool that came with that library", t->file, (int)t->pid, why);
 }
 
 /* The process, and the right to look into it. */
@@ -439,5 +439,5 @@ const char *target_open_any(target_t *t, const char *command, const char *number
     uintptr_t layout = find_layout(t, NULL);
     if (layout != 0)
         return enter_layout(t, layout);
-    return t->library[0] != '\0' ? "is older than this tool" : "";
+    return t->file[0] != '\0' ? "is older than this tool" : "";
 }

@@ -20,7 +20,7 @@
 typedef struct target {
     pid_t pid;
     char name[64];      // of the program
-    char library[4096]; // file the library is in
+    char file[4096]; // that the library is in
     unsigned libraries; // how many were found
     uintptr_t place[TMI_PLACES];
     tmi_layout_facts_t facts;

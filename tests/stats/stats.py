@@ -241,8 +241,8 @@ def info_has_the_same(w, figures):
         sums = {t.get("type"): int(t.get("size")) for t in heap.findall("total")}
         wanted = {a: part[a] for a in ADDENDS + ["resident"]}
         tap(sums == wanted, f"malloc_info: the sums of {heap.get('type')}", sums, wanted)
-        rows = {(c.tag, int(c.get("size"))): int(c.get("resident")) for c in heap if c.tag in ("class", "medium", "mixed")}
         names = {"small": "class", "medium": "medium", "mixed": "mixed"}
+        rows = {(c.tag, int(c.get("size"))): int(c.get("resident")) for c in heap if c.tag in names.values()}
         same = {(names[r["kind"]], r["size"]): r["resident"] for r in figures["classes"]
                 if r["heap"] == heap.get("type") and r["kind"] != "large"}
         tap(rows == same, f"malloc_info: the classes of {heap.get('type')}")

@@ -48,7 +48,8 @@ static void an_interval_of_one_is_exact(void **state)
     assert_int_equal(tmi_samples_distance(&random, 1), 0);
 }
 
-/* Kolmogorov's distance between N distances and 1 - exp(-x / interval), times sqrt N: above 2.2 once in 10,000 times. */
+/* Kolmogorov's distance between N distances and 1 - exp(-x / interval), times sqrt N: above 2.2 once in 10,000
+ * times. */
 static int ascending(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -89,7 +90,10 @@ static TM_NOINLINE void allocate(tmi_sampler_t *s, uint64_t key, size_t size)
     (void)tmi_samples_allocated(s, key, size, __builtin_frame_address(0));
 }
 
-static uint64_t key_of(size_t i) { return i % 3 == 0 ? tmi_samples_key_of_index((uint32_t)i) : 0x7f0000000000 + i * 48; }
+static uint64_t key_of(size_t i)
+{
+    return i % 3 == 0 ? tmi_samples_key_of_index((uint32_t)i) : 0x7f0000000000 + i * 48;
+}
 
 static void the_table_agrees_with_an_array(void **state)
 {
@@ -165,7 +169,8 @@ static void wrong_frames_end_a_stack(void **state)
     }
     frames[0] = (uintptr_t)frames; // a loop
     assert_int_equal(tmi_stack_capture(frames, out), 1);
-    frames[0] = (uintptr_t)&frames[2], frames[2] = (uintptr_t)&frames[4], frames[3] = here, frames[4] = 0, frames[5] = here + 1;
+    frames[0] = (uintptr_t)&frames[2], frames[2] = (uintptr_t)&frames[4], frames[3] = here;
+    frames[4] = 0, frames[5] = here + 1;
     size_t n = tmi_stack_capture(frames, out); // the last return address follows no call
     assert_true(n == 2 || (n == 3 && tmi_stack_is_return(here + 1)));
     tmi_options_parse("unwind:none");
@@ -203,7 +208,8 @@ static size_t written(void (*form)(tmi_profile_t *))
 static void profile_proto_is_encoded_byte_by_byte(void **state)
 {
     (void)state;
-    static const char want[] = "\x0a\x04\x08\x01\x10\x02\x0a\x04\x08\x03\x10\x04\x0a\x04\x08\x05\x10\x02\x0a\x04\x08\x06\x10\x04"
+    static const char want[] = "\x0a\x04\x08\x01\x10\x02\x0a\x04\x08\x03\x10\x04\x0a\x04\x08\x05\x10\x02"
+                               "\x0a\x04\x08\x06\x10\x04"
                                "\x0a\x04\x08\x08\x10\x04"
                                "\x12\x0c\x0a\x02\x01\x02\x12\x06\x02\xac\x02\x01\x64\x00"
                                "\x12\x0a\x0a\x01\x01\x12\x05\x03\x03\x00\x00\x00"

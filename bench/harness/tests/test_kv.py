@@ -32,7 +32,8 @@ def raw(servers=SERVERS):
 class Table(unittest.TestCase):
     def test_figures_are_ratios_of_the_servers(self):
         rows = {r["figure"]: r["value"] for r in raw()["Cache server: figures, musts and aims"]}
-        self.assertEqual([rows[t.what] for t in kvtable.TARGETS[:7]], ["3.00", "0.10", "0.50", "0.10", "0.20", "5.0", "0.10"])
+        self.assertEqual([rows[t.what] for t in kvtable.TARGETS[:7]],
+                         ["3.00", "0.10", "0.50", "0.10", "0.20", "5.0", "0.10"])
 
     def test_server_that_did_not_run_has_no_figure(self):
         rows = {r["figure"] for r in raw({("kv-cache", "tinymem-handles"): 1})["Cache server: figures, musts and aims"]}
@@ -40,7 +41,8 @@ class Table(unittest.TestCase):
 
     def test_every_server_has_a_column(self):
         row = raw()["Cache server: all that was measured"][0]
-        self.assertEqual(row, {"figure": "bytes a key", "redis-server": "10", "kv/malloc on glibc": "4", "kv/malloc on tinymem": "2",
+        self.assertEqual(row, {"figure": "bytes a key", "redis-server": "10", "kv/malloc on glibc": "4",
+                               "kv/malloc on tinymem": "2",
                                "kv/handles": "1", "kv/handles, compaction:off": "5"})
 
 
@@ -49,7 +51,8 @@ class Selection(unittest.TestCase):
         programs = registry.select(["kv"])
         ran = [(p.name, a.name) for p in registry.select(["kv*"]) for a in
                (allocators.Allocator("glibc", "x", ""), LIBRARY) if schedule.runs_under(p, a)]
-        self.assertEqual(ran, [("kv-cache", "glibc"), ("kv-cache", LIBRARY.name), ("kv-still", LIBRARY.name), ("kv-redis", "glibc")])
+        self.assertEqual(ran, [("kv-cache", "glibc"), ("kv-cache", LIBRARY.name),
+                               ("kv-still", LIBRARY.name), ("kv-redis", "glibc")])
         self.assertEqual(len(programs), len(registry.KV))
 
     def test_other_servers_are_taken_by_path(self):
