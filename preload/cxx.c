@@ -7,7 +7,7 @@
  * When memory runs out, an operator calls the next definition of itself, which is the C++ runtime's: that one asks malloc again (ours), calls
  * the new-handler in its loop and throws std::bad_alloc, all as the standard wants it; nothrow returns NULL. The exception passes
  * through our frame, which has unwind tables and nothing to clean up. */
-#include "host/report.h"
+#include "os/report.h"
 #include "preload.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ typedef void *(*new_nothrow_fn)(size_t, const void *);
 typedef void *(*new_aligned_fn)(size_t, size_t);
 typedef void *(*new_aligned_nothrow_fn)(size_t, size_t, const void *);
 
-static TM_COLD void *next_operator(const char *name)
+static TMI_COLD void *next_operator(const char *name)
 {
     void *next = tmi_next_symbol(name);
     if (next != NULL)
@@ -44,22 +44,22 @@ REPLACEABLE void *_Znwm(size_t size);                     // operator new(size_t
 REPLACEABLE void *_ZnwmSt11align_val_t(size_t size, size_t align); // operator new(size_t, align_val_t)
 
 /* Entered by a jump, so that a profile finds the caller of the operator. */
-static TM_NOINLINE void *new_slowly(size_t size)
+static TMI_NOINLINE void *new_slowly(size_t size)
 {
     void *p = tmi_heap_alloc_for(size, 1, __builtin_frame_address(0));
-    return TM_LIKELY(p != NULL) ? p : ((new_fn)next_operator("_Znwm"))(size);
+    return TMI_LIKELY(p != NULL) ? p : ((new_fn)next_operator("_Znwm"))(size);
 }
 
 static void *own_new(size_t size)
 {
     void *p = tmi_heap_pop(size);
-    return TM_LIKELY(p != NULL) ? p : new_slowly(size);
+    return TMI_LIKELY(p != NULL) ? p : new_slowly(size);
 }
 
-static TM_NOINLINE void *own_new_aligned(size_t size, size_t align)
+static TMI_NOINLINE void *own_new_aligned(size_t size, size_t align)
 {
     void *p = aligned(align, size, __builtin_frame_address(0));
-    return TM_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator("_ZnwmSt11align_val_t"))(size, align);
+    return TMI_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator("_ZnwmSt11align_val_t"))(size, align);
 }
 
 void *_Znwm(size_t size) { return own_new(size); }
@@ -90,7 +90,7 @@ static bool own_array_aligned(void) { return own_aligned() && _ZnamSt11align_val
 
 /* The nothrow forms call a replaced basic form and catch what it throws, which only C++ can: the runtime's own nothrow form does. A program without that
  * runtime has nothing to catch; where the basic form is ours too, `replaced` is NULL and so is the answer. */
-static TM_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
+static TMI_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
 {
     new_nothrow_fn next = (new_nothrow_fn)tmi_next_symbol(name);
     if (next != NULL)
@@ -98,7 +98,7 @@ static TM_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size
     return replaced != NULL ? replaced(size) : NULL;
 }
 
-static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replaced)(size_t, size_t), size_t size, size_t align, const void *nothrow)
+static TMI_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replaced)(size_t, size_t), size_t size, size_t align, const void *nothrow)
 {
     new_aligned_nothrow_fn next = (new_aligned_nothrow_fn)tmi_next_symbol(name);
     if (next != NULL)
@@ -107,22 +107,22 @@ static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replac
 }
 
 #define NEW_NOTHROW(name, is_own, basic)                                                                              \
-    static TM_NOINLINE void *name##slowly(size_t size, const void *nothrow)                                           \
+    static TMI_NOINLINE void *name##slowly(size_t size, const void *nothrow)                                           \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? tmi_heap_alloc_for(size, 1, __builtin_frame_address(0)) : NULL;               \
-        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
+        void *p = TMI_LIKELY(is_own()) ? tmi_heap_alloc_for(size, 1, __builtin_frame_address(0)) : NULL;               \
+        return TMI_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
     }                                                                                                                 \
     void *name(size_t size, const void *nothrow)                                                                      \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? tmi_heap_pop(size) : NULL;                                                    \
-        return TM_LIKELY(p != NULL) ? p : name##slowly(size, nothrow);                                                \
+        void *p = TMI_LIKELY(is_own()) ? tmi_heap_pop(size) : NULL;                                                    \
+        return TMI_LIKELY(p != NULL) ? p : name##slowly(size, nothrow);                                                \
     }
 
 #define NEW_ALIGNED_NOTHROW(name, is_own, basic)                                                                      \
     void *name(size_t size, size_t align, const void *nothrow)                                                        \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                      \
-        if (TM_LIKELY(p != NULL))                                                                                     \
+        void *p = TMI_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                      \
+        if (TMI_LIKELY(p != NULL))                                                                                     \
             return p;                                                                                                 \
         return aligned_nothrow_of_runtime(#name, is_own() ? NULL : basic, size, align, nothrow);                      \
     }

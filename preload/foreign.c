@@ -4,9 +4,9 @@
  * of theirs may end in our free. The page map tells that it is not ours; whether it can be anybody's is read from the process's memory map:
  * a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes goes to the next definition of the
  * function; anything else is a wild pointer. Ranges found good are remembered, since reading the map takes tens of µs. */
-#include "host/counters.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "os/counters.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "preload.h"
 
 #include <dlfcn.h>

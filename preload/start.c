@@ -1,11 +1,11 @@
 /* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with `stats`. */
-#include "front/dump.h"
-#include "front/guard.h"
-#include "front/introspect.h"
-#include "front/tally.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "heap/dump.h"
+#include "heap/guard.h"
+#include "heap/introspect.h"
+#include "heap/tally.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "insight/profile.h"
 #include "preload.h"
 

@@ -1,7 +1,7 @@
 #include "threads/compactor.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "stores/movable.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "slabs/movable.h"
 #include "threads/helper.h"
 #include "threads/pacer.h"
 #include "threads/request.h"
@@ -23,7 +23,7 @@ static uint64_t longest_step;
 
 static size_t class_live(unsigned c)
 {
-    const tmi_mslabs_t *s = &tmi_mslabs[c];
+    const tmi_movable_class_t *s = &tmi_movable_classes[c];
     size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
     return taken * tmi_mclasses[c].size;
 }
@@ -353,7 +353,7 @@ static void *work(void *unused)
 static void wake_if_asleep(void)
 {
     tmi_fence_full(); // the count before the look; pairs: fall_asleep
-    if (TM_LIKELY(tmi_load_relaxed(&asleep) == AWAKE))
+    if (TMI_LIKELY(tmi_load_relaxed(&asleep) == AWAKE))
         return;
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_os_futex_wake_one(&asleep);
@@ -371,7 +371,7 @@ static bool look(uint32_t n)
     static size_t gain, live; // of this round. Relaxed: estimates, and another thread's share may land in the next round
     unsigned first = n % (TMI_MCLASS_LAST / CLASSES_PER_POLL) * CLASSES_PER_POLL + 1;
     for (unsigned c = first; c < first + CLASSES_PER_POLL; c++) {
-        if (tmi_load_relaxed(&tmi_mslabs[c].nslabs) == 0)
+        if (tmi_load_relaxed(&tmi_movable_classes[c].nslabs) == 0)
             continue;
         (void)tmi_add_relaxed(&gain, tmi_movable_gain(c));
         (void)tmi_add_relaxed(&live, class_live(c));
@@ -384,7 +384,7 @@ static bool look(uint32_t n)
 
 /* There is no thread to be had: who comes by on a slow path does a step, as often as compact_cpu allows. Not in a
  * scope, for whose end the step would wait. */
-static TM_COLD void step_instead(void)
+static TMI_COLD void step_instead(void)
 {
     enum { STEP_US = 20 };
     static uint64_t next_ns; // relaxed: it paces
@@ -400,7 +400,7 @@ static TM_COLD void step_instead(void)
 }
 
 /* Before it runs it may be called: the pacer needs no helper from now on. */
-static TM_COLD void start_mover(void)
+static TMI_COLD void start_mover(void)
 {
     if (tmi_helper_run(&mover))
         tmi_pacer_serve_by(call_for_pacer);
@@ -415,7 +415,7 @@ void tmi_compactor_poll(void)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);
     wake_if_asleep();
-    if (TM_LIKELY(tmi_helper_runs(&mover)))
+    if (TMI_LIKELY(tmi_helper_runs(&mover)))
         return;
     if (look(n))
         start_mover();

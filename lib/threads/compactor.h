@@ -16,7 +16,7 @@
 #ifndef TMI_THREADS_COMPACTOR_H
 #define TMI_THREADS_COMPACTOR_H
 
-#include "motion/compact.h"
+#include "compaction/compact.h"
 #include "threads/thread.h"
 
 /* Called on slow paths, without locks held. */

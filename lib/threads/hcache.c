@@ -1,6 +1,6 @@
 #include "threads/hcache.h"
-#include "host/meta.h"
-#include "host/os.h"
+#include "os/meta.h"
+#include "os/os.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 #define MAGAZINE_BYTES ((size_t)64 << 10) // they hold no bytes: the mover claims them when their pages matter

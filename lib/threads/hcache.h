@@ -22,8 +22,8 @@
 #ifndef TMI_THREADS_HCACHE_H
 #define TMI_THREADS_HCACHE_H
 
-#include "stores/handle.h"
-#include "stores/movable.h"
+#include "slabs/handle.h"
+#include "slabs/movable.h"
 
 typedef struct tmi_hmagazine {
     tm_handle_t *top, *limit;
@@ -88,7 +88,7 @@ static inline tm_handle_t tmi_hcache_pop(tmi_hcache_t *cache, size_t offset)
 {
     char *first = (char *)&tmi_hcache_begin(cache)->magazine[1];
     tm_handle_t h = ((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top[-1];
-    if (TM_LIKELY(h != TM_NULL))
+    if (TMI_LIKELY(h != TM_NULL))
         tmi_step_foldable(&((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top, -1); // statistics of others read it
     tmi_hcache_end(cache);
     return h;
@@ -100,7 +100,7 @@ static inline bool tmi_hcache_push(tmi_hcache_t *cache, size_t code, tm_handle_t
     char *none = (char *)&tmi_hcache_begin(cache)->magazine[0];
     tm_handle_t *top = tmi_load_relaxed(&((tmi_hmagazine_t *)(void *)(none + tmi_anew(code) * 8))->top);
     bool ok = top < ((tmi_hmagazine_t *)(void *)(none + tmi_anew(code) * 8))->limit;
-    if (TM_LIKELY(ok)) {
+    if (TMI_LIKELY(ok)) {
         *top = h;
         tmi_step_foldable(&((tmi_hmagazine_t *)(void *)(none + tmi_anew(code) * 8))->top, 1);
     }

@@ -1,8 +1,8 @@
 #include "threads/magazine.h"
-#include "host/counters.h"
-#include "host/meta.h"
-#include "host/report.h"
-#include "stores/raw.h"
+#include "os/counters.h"
+#include "os/meta.h"
+#include "os/report.h"
+#include "slabs/raw.h"
 
 #include <string.h>
 
@@ -236,7 +236,7 @@ static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
     bool sparse = b->limit > 0 && tmi_raw_sparse(cls), loose = sparse && tmi_raw_loose(cls);
-    if (TM_LIKELY(loose == b->homing && (sparse && !loose) == b->resting))
+    if (TMI_LIKELY(loose == b->homing && (sparse && !loose) == b->resting))
         return;
     if (loose != b->homing)
         send_home(cache, cls, function);
@@ -330,7 +330,7 @@ static void look_at_rests(tmi_cache_t *cache)
 static void end_exchange(tmi_cache_t *cache)
 {
     enum { EXCHANGES_PER_LOOK = 64 };
-    if (TM_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
+    if (TMI_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
         look_at_rests(cache);
     tmi_store_release(&cache->busy, false);
 }
@@ -414,7 +414,7 @@ const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const vo
 }
 
 /* Another free of a class on trial. */
-static TM_COLD void try_free(tmi_cache_t *cache, unsigned cls, const void *p, const char *function)
+static TMI_COLD void try_free(tmi_cache_t *cache, unsigned cls, const void *p, const char *function)
 {
     const char *wrong = tmi_cache_complaint(cache, cls, p);
     if (wrong != NULL)
@@ -432,7 +432,7 @@ static bool freed_lately(const tmi_cache_t *cache, unsigned cls, const void *p)
 
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
 {
-    if (TM_UNLIKELY(tmi_cache_on_trial(cls)))
+    if (TMI_UNLIKELY(tmi_cache_on_trial(cls)))
         try_free(cache, cls, p, function);
     tmi_magazine_t *m = &cache->magazines[cls];
     tmi_magazine_books_t *b = &cache->books[cls];
@@ -445,7 +445,7 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
         if (!room)
             return;
     }
-    if (TM_UNLIKELY(freed_lately(cache, cls, p)))
+    if (TMI_UNLIKELY(freed_lately(cache, cls, p)))
         tmi_fatal(function, p, "double free");
     set_limit(cache, cls); // a trial may be over
     if (b->homing) {

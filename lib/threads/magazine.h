@@ -27,8 +27,8 @@
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
 
-#include "host/lock.h"
-#include "space/pagemap.h"
+#include "os/lock.h"
+#include "segments/pagemap.h"
 
 typedef struct tmi_magazine {
     void **top;
@@ -71,7 +71,7 @@ static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
 {
     char *m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
     void *p = tmi_load_relaxed(&((tmi_magazine_t *)(void *)m)->top)[-1]; // own; statistics read it too
-    if (TM_LIKELY(p != NULL)) {
+    if (TMI_LIKELY(p != NULL)) {
         m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
         tmi_step_foldable(&((tmi_magazine_t *)(void *)m)->top, -1);
     }
@@ -83,9 +83,9 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
 {
     char *m = (char *)cache->magazines; // as in tmi_cache_pop
     void **top = tmi_load_relaxed(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top);
-    if (TM_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit))) // a NULL stored by another thread is seen soon enough
+    if (TMI_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit))) // a NULL stored by another thread is seen soon enough
         return false;
-    if (TM_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
+    if (TMI_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
         return false;
     *top = p;
     tmi_step_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top, 1);
@@ -162,7 +162,7 @@ typedef struct tmi_depot {
     tmi_lock_t lock;
     uint32_t count, capacity, low;
     void **slots;
-} TM_ALIGNED(TMI_CACHE_LINE) tmi_depot_t;
+} TMI_ALIGNED(TMI_CACHE_LINE) tmi_depot_t;
 
 extern tmi_depot_t tmi_depots[TMI_CLASS_COUNT];
 

@@ -67,9 +67,9 @@ typedef struct tmi_need {
 /* E has fallen or L has grown. Any thread. Relaxed: a race may miss an extreme, and K falls a little too far. */
 static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
 {
-    if (TM_UNLIKELY(empty < tmi_load_relaxed(&n->lowest)))
+    if (TMI_UNLIKELY(empty < tmi_load_relaxed(&n->lowest)))
         tmi_store_relaxed(&n->lowest, empty);
-    if (TM_UNLIKELY(live > tmi_load_relaxed(&n->peak)))
+    if (TMI_UNLIKELY(live > tmi_load_relaxed(&n->peak)))
         tmi_store_relaxed(&n->peak, live);
 }
 

@@ -1,12 +1,12 @@
 #include "threads/pacer.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "space/regret.h"
-#include "stores/handle.h"
-#include "stores/medium.h"
-#include "stores/mixed.h"
-#include "stores/raw.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "segments/regret.h"
+#include "slabs/handle.h"
+#include "slabs/medium.h"
+#include "slabs/mixed.h"
+#include "slabs/raw.h"
 #include "threads/helper.h"
 #include "threads/need.h"
 #include "threads/request.h"
@@ -89,7 +89,7 @@ static uint32_t refused_until; // ms | 1, or 0. Relaxed: it paces
 static bool refused(void)
 {
     uint32_t until = tmi_load_relaxed(&refused_until);
-    return TM_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
+    return TMI_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
 }
 
 /* What a thread of the program does. */
@@ -256,7 +256,7 @@ static uint32_t caches_of_child;
 static bool alone(void)
 {
     uint32_t then = tmi_load_relaxed(&caches_of_child); // relaxed: all of this is a hint
-    if (TM_UNLIKELY(then != 0) && tmi_caches_in_use() > then)
+    if (TMI_UNLIKELY(then != 0) && tmi_caches_in_use() > then)
         tmi_store_relaxed(&caches_of_child, then = 0);
     return then != 0 || tmi_os_single_threaded();
 }
@@ -277,7 +277,7 @@ static bool wake_helper(void)
         return true;
     if (!tmi_helper_run(&helper))
         return false;
-    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
+    if (TMI_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
         tmi_store_relaxed(&asleep, 0);
         tmi_os_futex_wake_one(&asleep);
     }
@@ -288,7 +288,7 @@ static bool wake_helper(void)
 
 static void disarm(tmi_cache_t *cache)
 {
-    if (cache != NULL && TM_UNLIKELY(cache->armed))
+    if (cache != NULL && TMI_UNLIKELY(cache->armed))
         tmi_cache_disarm(cache);
 }
 
@@ -318,7 +318,7 @@ static void look_now_and_then(void)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
+static TMI_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 {
     tmi_request_poll();
     if (anything_to_do() && wake_helper()) {
@@ -334,7 +334,7 @@ static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 
 void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
 {
-    if (TM_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
+    if (TMI_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
         disarm(cache);
     else
         give_back(cache, bytes);
@@ -347,7 +347,7 @@ void tmi_pacer_armed_free(tmi_cache_t *cache)
         give_back(cache, 0);
 }
 
-static TM_NOINLINE void work_while_idle(void)
+static TMI_NOINLINE void work_while_idle(void)
 {
     if (!tmi_trylock(&tmi_pacer_lock))
         return;
@@ -361,13 +361,13 @@ static TM_NOINLINE void work_while_idle(void)
 void tmi_pacer_idle(void)
 {
     tmi_request_poll();
-    if (TM_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
+    if (TMI_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
         work_while_idle();
 }
 
 static size_t summit; // T of need.h. Relaxed: it paces
 
-static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
+static TMI_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
     if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
         (void)tmi_raw_mix(growth * 2);
@@ -386,9 +386,9 @@ void tmi_pacer_allocated(void)
     tmi_request_poll();
     size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
-    if (TM_UNLIKELY(tmi_load_relaxed(&still) != 0))
+    if (TMI_UNLIKELY(tmi_load_relaxed(&still) != 0))
         tmi_store_relaxed(&still, 0);
-    if (TM_UNLIKELY(live + empty >= highest + TMI_NEED_GROWTH_MIN))
+    if (TMI_UNLIKELY(live + empty >= highest + TMI_NEED_GROWTH_MIN))
         pay_for_growth(highest, live + empty - highest);
 }
 

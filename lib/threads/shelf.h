@@ -34,7 +34,7 @@ bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *functi
 bool tmi_shelf_holds(const tmi_shelf_t *shelf, const void *p);
 
 /* How many of a class lie there; any thread may ask, the answer is then recent. */
-size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls) TM_COLD;
+size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls) TMI_COLD;
 
 /* Give all back. */
 void tmi_shelf_flush(tmi_shelf_t *shelf);

@@ -1,7 +1,7 @@
 #include "threads/thread.h"
-#include "host/meta.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "os/meta.h"
+#include "os/os.h"
+#include "os/report.h"
 
 #include <pthread.h>
 
@@ -165,7 +165,7 @@ void tmi_thread_end(void *record)
     if (left > 0)
         tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
     retire(t);
-    if (TM_UNLIKELY(tmi_os_gettid() == tmi_os_getpid()))
+    if (TMI_UNLIKELY(tmi_os_gettid() == tmi_os_getpid()))
         tell_that_main_leaves();
 }
 
@@ -231,7 +231,7 @@ tmi_thread_t *tmi_thread_attach(void)
 tmi_thread_t *tmi_thread_with_pins(void)
 {
     tmi_thread_t *t = tmi_self();
-    if (TM_UNLIKELY(t == &tmi_nobody || t == &tmi_departed)) {
+    if (TMI_UNLIKELY(t == &tmi_nobody || t == &tmi_departed)) {
         if ((t = attach(t)) == NULL)
             return NULL;
         if (end_of_thread.key < KEYS_WITHOUT_MEMORY)
@@ -246,7 +246,7 @@ tmi_thread_t *tmi_thread_with_handles(void)
     tmi_thread_t *t = tmi_thread_with_pins();
     if (t == NULL)
         return NULL;
-    if (TM_UNLIKELY(!t->keyed))
+    if (TMI_UNLIKELY(!t->keyed))
         set_key(t);
     if (t->handles.own == NULL)
         (void)tmi_hcache_make(&t->handles); // without memory it does without

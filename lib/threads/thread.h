@@ -15,7 +15,7 @@
 #ifndef TMI_THREADS_THREAD_H
 #define TMI_THREADS_THREAD_H
 
-#include "motion/pin.h"
+#include "compaction/pin.h"
 #include "sampling/samples.h"
 #include "threads/hcache.h"
 #include "threads/magazine.h"
@@ -43,7 +43,7 @@ extern tmi_thread_t tmi_nobody, tmi_departed;
 extern __thread tm_pins_t_ *tmi_self_ __attribute__((tls_model("initial-exec")));
 
 /* The record of the calling thread, at a constant distance. */
-static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
+static inline tmi_thread_t *tmi_self(void) { return TMI_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
 
 /* Once, as early as can be: while there are keys that need no memory. */
 void tmi_thread_make_key(void);
@@ -64,7 +64,7 @@ tmi_thread_t *tmi_thread_attach(void);
 static inline tmi_thread_t *tmi_thread_or_null(void)
 {
     tmi_thread_t *t = tmi_self();
-    return TM_LIKELY(t->ready) ? t : tmi_thread_attach();
+    return TMI_LIKELY(t->ready) ? t : tmi_thread_attach();
 }
 
 /* Give back all free slots that the calling thread keeps, of the raw heap. */

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_HEAPCALLS_H
 #define TESTS_UNIT_HEAPCALLS_H
 
-#include "front/heap.h"
+#include "heap/heap.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 #include "sweep.h"
-#include "host/os.h"
+#include "os/os.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* fork, thousands of times, out of a program whose threads are at work: child and parent both go on. The control forks without the
  * handlers, and children then fail or hang. */
-#include "front/fork.h"
-#include "front/introspect.h"
+#include "heap/fork.h"
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
+#include "os/counters.h"
+#include "os/options.h"
 #include "support.h"
 
 #include <errno.h>

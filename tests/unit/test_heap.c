@@ -1,8 +1,8 @@
 /* The heap as one piece against a reference model: random operations with checksummed contents, the audit, and sweeps over alignments
  * and sizes. */
-#include "front/introspect.h"
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/options.h"
+#include "os/options.h"
 #include "support.h"
 
 #include <errno.h>

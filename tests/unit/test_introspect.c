@@ -1,10 +1,10 @@
 /* The figures are true: they equal what a reference count says. */
-#include "front/introspect.h"
-#include "front/tally.h"
+#include "heap/introspect.h"
+#include "heap/tally.h"
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "stores/mixed.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "slabs/mixed.h"
 #include "support.h"
 
 #include <pthread.h>

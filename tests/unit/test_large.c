@@ -1,8 +1,8 @@
 /* Extents: contents survive every resize, in place or by moving pages; zeroed is zero; the size never lies. */
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "stores/large.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "slabs/large.h"
 #include "support.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The futex lock: one holder at a time, in the order of ranks, no sleeper is forgotten, and the thread between fork handlers passes through what it holds. */
-#include "host/lock.h"
+#include "os/lock.h"
 #include "support.h"
 
 #include <pthread.h>

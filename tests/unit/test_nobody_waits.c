@@ -3,11 +3,11 @@
  *
  * A frozen mover holds its lock, so what waits for it hangs, and the child is killed by its alarm: that is how the control ends, which asks for
  * tm_compact, the one call here that is allowed to wait (fork is the other). */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "motion/compact.h"
-#include "stores/handle.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "compaction/compact.h"
+#include "slabs/handle.h"
 #include "support.h"
 #include "tinymem/tinymem.h"
 

@@ -1,9 +1,9 @@
 /* The kernel fails at any of its calls (sweep.h): a request for an object that fails is TM_NULL with ENOMEM, one that succeeds leaves errno alone, contents
  * stay, the audit passes, and when the kernel gives again everything works. Where membarrier is what fails, pins fence for themselves or moving stops, and nothing is lost. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "host/os.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "os/os.h"
 #include "sweep.h"
 #include "tinymem/tinymem.h"
 

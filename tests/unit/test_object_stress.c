@@ -7,10 +7,10 @@
  *
  * The test fails unless enough happened: moves, and moves aborted for each of the three reasons. In the controls the mover does not scan, or who
  * finds a mark does not take it away; the same work must then fail. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "motion/compact.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "compaction/compact.h"
 #include "support.h"
 #include "tinymem/tinymem.h"
 

@@ -1,8 +1,8 @@
 /* The kernel fails at any of its calls (sweep.h): a request that fails is NULL with ENOMEM, one that succeeds leaves errno alone, every live block
  * is intact, the audit passes, and when the kernel gives again the heap goes on. */
-#include "front/introspect.h"
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/os.h"
+#include "os/os.h"
 #include "sweep.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* TINYMEM=key:value,...: what is right is taken; what is wrong costs one line with the nearest right one, and the default stands. */
-#include "host/options.h"
+#include "os/options.h"
 #include "support.h"
 
 #include <errno.h>
@@ -244,7 +244,7 @@ static void live_options_are_set_and_read_back(void **state)
     assert_int_equal(tmi_options_get("stats_file", text, sizeof text), 0);
     assert_string_equal(text, "/a/b");
 #define TMI_OPTION(kind, name, value, choices, help) assert_int_equal(tmi_options_get(#name, text, sizeof text), 0);
-#include "host/options.def"
+#include "os/options.def"
 #undef TMI_OPTION
     tmi_options_parse(NULL);
 }
@@ -308,7 +308,7 @@ static void help_lists_every_option_with_its_default(void **state)
 #define TMI_OPTION(kind, name, value, choices, help) \
     rows++;                                          \
     assert_non_null(strstr(o.text, "  " #name ":" value "  ("));
-#include "host/options.def"
+#include "os/options.def"
 #undef TMI_OPTION
     assert_int_equal(lines, rows + 1);
 }

@@ -1,5 +1,5 @@
 /* The calls to the kernel: aligned maps, purges that read as zero, moves, errno untouched, and failures on demand. */
-#include "host/os.h"
+#include "os/os.h"
 #include "support.h"
 
 #include <sys/mman.h>

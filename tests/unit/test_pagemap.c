@@ -1,6 +1,6 @@
 /* The page map: nothing is ours until it is entered; the whole user address space can be asked about; small address spaces get a window. */
-#include "host/os.h"
-#include "space/pagemap.h"
+#include "os/os.h"
+#include "segments/pagemap.h"
 #include "support.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* When memory goes back to the kernel: as a program frees nearly everything; not below the threshold; also when it works on
  * without a slow path; not what periodic bursts need; and by a helper thread in programs with several threads, which ends
  * when nothing is left to do. */
-#include "front/introspect.h"
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
+#include "os/counters.h"
+#include "os/options.h"
 #include "support.h"
 #include "threads/need.h"
 #include "threads/pacer.h"

@@ -1,9 +1,9 @@
 /* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are
  * zero; the audit S1-S5 runs after each step. */
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "space/segment.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "segments/segment.h"
 #include "support.h"
 
 #include <string.h>

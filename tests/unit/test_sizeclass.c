@@ -1,5 +1,5 @@
 /* C1-C5, exhaustively: every size, every class, every offset. */
-#include "space/sizeclass_movable.h"
+#include "segments/sizeclass_movable.h"
 #include "support.h"
 
 static void class_is_the_least_that_holds_the_size(void **state)
