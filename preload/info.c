@@ -1,4 +1,5 @@
-/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is 0. */
+/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is 0.
+ * */
 #include "heap/introspect.h"
 #include "heap/stats.h"
 #include "os/os.h"
@@ -16,7 +17,8 @@ struct mallinfo __libc_mallinfo(void);
 
 TMI_EXPORT int malloc_trim(size_t pad) { return tmi_heap_trim(pad); }
 
-/* arena: committed for slabs and free spans; hblkhd: large blocks; uordblks: live, without these; fordblks: committed and not live. */
+/* arena: committed for slabs and free spans; hblkhd: large blocks; uordblks: live, without these; fordblks: committed
+ * and not live. */
 TMI_EXPORT struct mallinfo2 mallinfo2(void)
 {
     tmi_figures_t f;
@@ -54,9 +56,10 @@ TMI_EXPORT void malloc_stats(void)
     tmi_figures_t f;
     tmi_heap_init();
     tmi_figures_read(&f);
-    tmi_report("live %zu bytes in %zu blocks (%zu bytes in %zu large ones), cached %zu bytes, committed %zu, empty %zu, "
-               "mapped %zu, metadata %zu, purged so far %zu",
-               f.live, f.live_blocks, f.large, f.large_blocks, f.cached, f.committed, f.empty, f.mapped, f.metadata, f.purged);
+    tmi_report(
+        "live %zu bytes in %zu blocks (%zu bytes in %zu large ones), cached %zu bytes, committed %zu, empty %zu, "
+        "mapped %zu, metadata %zu, purged so far %zu",
+        f.live, f.live_blocks, f.large, f.large_blocks, f.cached, f.committed, f.empty, f.mapped, f.metadata, f.purged);
 }
 
 static void print_class(FILE *out, const tm_heap_class_t *row)

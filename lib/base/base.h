@@ -16,7 +16,8 @@
 #define TMI_CONTAINER_OF(p, T, member) ((T *)(void *)((char *)(p) - offsetof(T, member)))
 #define TMI_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The same integer, unknown to the compiler: an address made of it is made again, in the instruction that uses it, instead of once in one of its own. */
+/* The same integer, unknown to the compiler: an address made of it is made again, in the instruction that uses it,
+ * instead of once in one of its own. */
 static inline size_t tmi_anew(size_t n)
 {
     __asm__("" : "+r"(n));

@@ -76,7 +76,8 @@ static void sort_out(batch_t *b)
         scanned = tmi_pin_scan(tmi_os_now_ns());
     for (size_t i = 0; i < b->n; i++) {
         entry_t *e = &b->entries[i];
-        bool locked = e->word != 0 && tmi_load_relaxed(&tmi_entry_source(b, e)->slab->attributes) != NULL && tmi_pin_locks(tmi_entry_from(e)) > 0;
+        bool locked = e->word != 0 && tmi_load_relaxed(&tmi_entry_source(b, e)->slab->attributes) != NULL &&
+                      tmi_pin_locks(tmi_entry_from(e)) > 0;
         if (!locked && tmi_entry_untouched(e))
             continue;
         if (locked)
@@ -121,7 +122,8 @@ void tmi_compact_fenced(uint64_t id, tmi_fence_t kind, int err)
         lose_fence();
         return;
     }
-    tmi_own_add(kind == TMI_FENCE_GLOBAL ? &tmi_compact_figures.fences_global : &tmi_compact_figures.fences_expedited, 1);
+    tmi_own_add(kind == TMI_FENCE_GLOBAL ? &tmi_compact_figures.fences_global : &tmi_compact_figures.fences_expedited,
+                1);
     if (current)
         go_on(b);
 }
@@ -136,12 +138,14 @@ void tmi_compact_fence(const tm_pins_t_ *self)
     batch_t *b = &tmi_batch;
     if (b->state != FENCE)
         return;
-    if (tmi_pin_alone(self) || !tmi_pin_asymmetric()) { // in the second case pins have fences of their own, and we have just had ours
+    // in the second case pins have fences of their own, and we have just had ours
+    if (tmi_pin_alone(self) || !tmi_pin_asymmetric()) {
         tmi_own_add(&tmi_compact_figures.fences_none, 1);
         go_on(b);
         return;
     }
-    tmi_compact_fenced(b->id, TMI_FENCE_EXPEDITED, tmi_os_fence(TMI_FENCE_EXPEDITED)); // [model: mover_fence] pairs: pin_slot, scope_enter
+    // [model: mover_fence] pairs: pin_slot, scope_enter
+    tmi_compact_fenced(b->id, TMI_FENCE_EXPEDITED, tmi_os_fence(TMI_FENCE_EXPEDITED));
 }
 
 static tmi_compact_result_t wait_for_scopes(batch_t *b)
@@ -171,8 +175,8 @@ static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *l
     return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;
 }
 
-/* Nothing can be moved: empty pages of partly used slabs, class after class, and pages of the handle table. When a whole
- * round over the classes has found nothing there is nothing. */
+/* Nothing can be moved: empty pages of partly used slabs, class after class, and pages of the handle table. When a
+ * whole round over the classes has found nothing there is nothing. */
 static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
 {
     static unsigned cls = TMI_MCLASS_FIRST, clean;

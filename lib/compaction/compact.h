@@ -1,18 +1,21 @@
 /* compact.h - moving objects so that emptied slabs can go back to the kernel.
  *
- * Idea: one *batch* at a time. The emptiest slab of a class is chosen, its live objects are marked in their words, fences and a scan find those in
- * use, the others are copied to free slots of the fullest slabs, and each word is published by a compare-and-swap that fails if anybody has
- * touched the object since it was marked. No mutator waits for any of this; whoever finds a mark takes it away and goes on.
+ * Idea: one *batch* at a time. The emptiest slab of a class is chosen, its live objects are marked in their words,
+ * fences and a scan find those in use, the others are copied to free slots of the fullest slabs, and each word is
+ * published by a compare-and-swap that fails if anybody has touched the object since it was marked. No mutator waits
+ * for any of this; whoever finds a mark takes it away and goes on.
  *
  *   IDLE ─ choose ─→ MARK ─→ FENCE ─ scan ─→ SCOPES ─ all left ─→ COPY ─→ PUBLISH ─→ GIVE ─ pages back ─→ IDLE
  *                                              └─ one stays open too long: dropped ─────────→┘
  *
- * The batch is data, not a thread: every function here does one bounded piece of it under the mover's lock, and the next piece may be
- * done by another thread. Marks stay set in between.
+ * The batch is data, not a thread: every function here does one bounded piece of it under the mover's lock, and the
+ * next piece may be done by another thread. Marks stay set in between.
  *
- * B1  Only a holder of the mover's lock sets M, and only in state MARK; an entry's word is old|M then. So when publishing finds old|M, nobody has touched
- *     the object since: a touch clears M, a free or a new life changes the generation, a resize the address.
- * B2  Between FENCE and PUBLISH an entry whose word still is old|M has no pin, no lock, and no scope that was open at the scan.
+ * B1  Only a holder of the mover's lock sets M, and only in state MARK; an entry's word is old|M then. So when
+ *     publishing finds old|M, nobody has touched the object since: a touch clears M, a free or a new life changes the
+ *     generation, a resize the address.
+ * B2  Between FENCE and PUBLISH an entry whose word still is old|M has no pin, no lock, and no scope that was open at
+ *     the scan.
  * B3  An entry's target slot is taken, belongs to the batch, and is not in the word of any index before PUBLISH.
  * B4  The slabs in `sources` are being emptied (V2) by this batch.
  *
@@ -65,7 +68,8 @@ bool tmi_compact_marking(void);
 uint64_t tmi_compact_batch(void);
 /* The fence that the batch waits for, by the quickest means: none when alone. Caller holds the lock. */
 void tmi_compact_fence(const tm_pins_t_ *self);
-/* A full fence of every thread began after state FENCE of this batch was reached; `err`: it failed. Caller holds the lock. */
+/* A full fence of every thread began after state FENCE of this batch was reached; `err`: it failed. Caller holds the
+ * lock. */
 void tmi_compact_fenced(uint64_t batch, tmi_fence_t kind, int err);
 
 /* Take the marks away and forget the batch. Caller holds the lock. */

@@ -15,7 +15,8 @@
 #define NO_TSAN __attribute__((no_sanitize_thread))
 #endif
 
-typedef uint64_t pair_t __attribute__((vector_size(16), may_alias)); // stores of 16 bytes: half as many wait for their cache lines
+// stores of 16 bytes: half as many wait for their cache lines
+typedef uint64_t pair_t __attribute__((vector_size(16), may_alias));
 
 #if defined(__x86_64__)
 enum { STREAM_MIN = 256 }; // bytes: of less, most cache lines would be written in two parts
@@ -43,7 +44,8 @@ NO_TSAN static inline void store(pair_t *to, pair_t v, bool stream)
 void tmi_copy_settle(void) {}
 #endif
 
-/* volatile: single accesses, which ThreadSanitizer leaves alone here, unlike atomic ones. Torn values are dropped with the copy. */
+/* volatile: single accesses, which ThreadSanitizer leaves alone here, unlike atomic ones. Torn values are dropped with
+ * the copy. */
 NO_TSAN static inline void copy_pairs(pair_t *to, const volatile pair_t *from, size_t n, bool stream)
 {
     size_t i = 0;

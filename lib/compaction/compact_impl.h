@@ -26,7 +26,8 @@ typedef enum state { IDLE, MARK, FENCE, SCOPES, COPY, PUBLISH, GIVE } state_t;
 typedef struct batch {
     state_t state;
     uint64_t id, started_ns, marked_ns;
-    size_t n, bytes, cursor, offset; // entries; bytes of them; place in the current state; bytes copied of the entry at cursor
+    // entries; bytes of them; place in the current state; bytes copied of the entry at cursor
+    size_t n, bytes, cursor, offset;
     size_t nsources, given;
     bool fresh, slow;  // the target slots found last may lie in pages that are not there yet; what was copied last did
     source_t *sources; // BATCH_SOURCES
@@ -42,7 +43,8 @@ static inline unsigned tmi_entry_class(batch_t *b, const entry_t *e) { return tm
 /* Whether nobody has touched the object since it was marked (B1). */
 static inline bool tmi_entry_untouched(const entry_t *e)
 {
-    return e->word != 0 && tmi_load_relaxed(tmi_word(e->index)) == (e->word | TMI_WORD_MOVING); // relaxed: publishing asks again
+    // relaxed: publishing asks again
+    return e->word != 0 && tmi_load_relaxed(tmi_word(e->index)) == (e->word | TMI_WORD_MOVING);
 }
 
 /* The clock is read only where there is a deadline: a reading costs as much as copying a hundred bytes. */
@@ -51,7 +53,8 @@ static inline bool tmi_over(const tmi_compact_limits_t *limits)
     return limits->deadline_ns != TMI_COMPACT_NO_DEADLINE && tmi_os_now_ns() >= limits->deadline_ns;
 }
 
-/* Choose sources and mark their objects. False: there is nothing to choose. True with neither sources nor entries: call again. */
+/* Choose sources and mark their objects. False: there is nothing to choose. True with neither sources nor entries: call
+ * again. */
 bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits);
 
 /* COPY, PUBLISH, GIVE: a piece; true when the state is done. */
@@ -62,9 +65,11 @@ bool tmi_batch_give(batch_t *b, const tmi_compact_limits_t *limits);
 /* An entry that cannot be moved: counted by what its word says, its mark taken away, its target slot given back. */
 void tmi_entry_give_up(batch_t *b, entry_t *e);
 
-/* The only code that reads bytes which their owner may be writing: such a copy is dropped. Addresses and sizes are multiples of 16. */
+/* The only code that reads bytes which their owner may be writing: such a copy is dropped. Addresses and sizes are
+ * multiples of 16. */
 void tmi_copy_racing(char *to, const char *from, size_t nbytes);
-/* What was copied is ordered before all that follows: due before the lock is let go, and before the words are published. */
+/* What was copied is ordered before all that follows: due before the lock is let go, and before the words are
+ * published. */
 void tmi_copy_settle(void);
 
 #if TMI_TEST_HOOKS

@@ -77,7 +77,8 @@ static source_t *current_source(batch_t *b, const tmi_compact_limits_t *limits, 
     return last != NULL && !last->exhausted ? last : new_source(b, limits, none);
 }
 
-/* Number of the next taken slot from `i` on, or the number of slots. Bits may be set meanwhile by frees: then the word tells. */
+/* Number of the next taken slot from `i` on, or the number of slots. Bits may be set meanwhile by frees: then the word
+ * tells. */
 static uint32_t next_taken(const tmi_movable_slab_t *slab, uint32_t i)
 {
     uint32_t slots = tmi_mclasses[slab->cls].slots;
@@ -98,7 +99,8 @@ static void mark(batch_t *b, source_t *s, uint32_t slot)
         return;
     uint64_t w = tmi_load_relaxed(tmi_word(index));          // relaxed: the compare-and-swap decides
     bool object = (w & TMI_WORD_LIVE) != 0 && tmi_word_address(w) == at;
-    if (object && TMI_UNLIKELY(w & TMI_WORD_MOVING)) { // left by a mover that a fork took away: not ours before we have set it
+    // left by a mover that a fork took away: not ours before we have set it
+    if (object && TMI_UNLIKELY(w & TMI_WORD_MOVING)) {
         (void)tmi_cas_relaxed(tmi_word(index), &w, w & ~TMI_WORD_MOVING);
         w &= ~TMI_WORD_MOVING;
     }
@@ -113,7 +115,8 @@ static void mark(batch_t *b, source_t *s, uint32_t slot)
 static void mark_some(batch_t *b, source_t *s, const tmi_compact_limits_t *limits)
 {
     uint32_t slots = tmi_mclasses[s->slab->cls].slots, i = s->next, looks = 0;
-    while ((i = next_taken(s->slab, i)) < slots && b->n < limits->objects && b->n < BATCH_OBJECTS && b->bytes < limits->bytes) {
+    while ((i = next_taken(s->slab, i)) < slots && b->n < limits->objects && b->n < BATCH_OBJECTS &&
+           b->bytes < limits->bytes) {
         uint32_t ahead = next_taken(s->slab, i + 1);
         if (ahead < slots)
             __builtin_prefetch(tmi_word(tmi_load_relaxed(&s->slab->refs[ahead])));

@@ -3,7 +3,8 @@
 
 #define FAULT_NS 3000
 #define NO_FAULT_NS 1500 // a chunk that takes longer had one
-enum { CHUNK = 1024, OBJECT_COST = 256, TARGETS_AT_ONCE = 8, PUBLISHED_PER_LOOK = 8 }; // an object costs as much as copying so many bytes
+// an object costs as much as copying so many bytes
+enum { CHUNK = 1024, OBJECT_COST = 256, TARGETS_AT_ONCE = 8, PUBLISHED_PER_LOOK = 8 };
 
 static void count_failure(const entry_t *e, uint64_t w)
 {
@@ -38,7 +39,8 @@ static bool find_targets(batch_t *b, size_t first)
     size_t wanted = 0, last = first;
     for (; last < b->n && wanted < TARGETS_AT_ONCE && tmi_entry_class(b, &b->entries[last]) == cls; last++)
         wanted += tmi_entry_untouched(&b->entries[last]);
-    size_t touched = tmi_load_relaxed(&tmi_movable_classes[cls].touched_bytes), k = 0; // a look: that others touch pages too does no harm
+    // a look: that others touch pages too does no harm
+    size_t touched = tmi_load_relaxed(&tmi_movable_classes[cls].touched_bytes), k = 0;
     size_t got = tmi_movable_take(cls, slots, wanted, true);
     if (got < wanted)
         got += tmi_movable_take_below(tmi_entry_source(b, &b->entries[first])->slab, slots + got, wanted - got);
@@ -130,7 +132,8 @@ static char *publish(batch_t *b, entry_t *e)
     uint64_t w = e->word | TMI_WORD_MOVING;
     uint64_t moved = (e->word & ~TMI_WORD_ADDRESS) | tmi_word_at(e->to);
     tmi_movable_set_ref(e->to, e->index); // V4: before the word
-    if (!tmi_cas_acq_rel(tmi_word(e->index), &w, moved)) { // [model: mover_publish] the copy before the word; pairs: pin_read, scope_read
+    // [model: mover_publish] the copy before the word; pairs: pin_read, scope_read
+    if (!tmi_cas_acq_rel(tmi_word(e->index), &w, moved)) {
         count_failure(e, w);
         if ((w & ~TMI_WORD_MOVING) == e->word)
             tmi_entry_source(b, e)->kept = true;

@@ -16,8 +16,8 @@ void tmi_pin_list(tm_pins_t_ *r)
     while (!tmi_cas_release(&records, &head, r)); // next_ before the record is seen; pairs: the walks below
 }
 
-/* Pins may do without fences of their own, for as long as the asymmetric fence works. Whoever ends that clears the flag before the limits: then either
- * the flag is seen cleared here, or the limit is cleared after this. */
+/* Pins may do without fences of their own, for as long as the asymmetric fence works. Whoever ends that clears the flag
+ * before the limits: then either the flag is seen cleared here, or the limit is cleared after this. */
 static void allow_quick_pins(tm_pins_t_ *r)
 {
     tmi_store_relaxed(&r->limit, r->capacity_ - 1); // P7: a slot is left for the guard
@@ -35,13 +35,14 @@ void tmi_pin_end_asymmetric(void)
         tmi_store_relaxed(&r->limit, 0);
 }
 
-/* A handler may interrupt this anywhere and enter the record itself. The thread is counted before anybody takes it for entered, once too often for a moment
- * if need be: the mover then fences where it need not have. */
+/* A handler may interrupt this anywhere and enter the record itself. The thread is counted before anybody takes it for
+ * entered, once too often for a moment if need be: the mover then fences where it need not have. */
 static void enter(tm_pins_t_ *r)
 {
     uint32_t outside = 0;
     (void)tmi_add_relaxed(&registered, 1); // [model: attach_count] relaxed: the fence below orders it
-    tmi_fence_full();                      // [model: attach_fence] counted before the first slot and word; pairs: mover_alone
+    // [model: attach_fence] counted before the first slot and word; pairs: mover_alone
+    tmi_fence_full();
     if (!tmi_cas_relaxed(&r->capacity_, &outside, TM_PIN_SLOTS_)) // relaxed: only this thread and its handlers store it
         (void)tmi_sub_release(&registered, 1);                   // a handler was first, and has counted the thread
 }
@@ -83,10 +84,10 @@ bool tmi_pin_no_abort;
 uint32_t tmi_pin_most_rounds;
 #endif
 
-/* ---- slow paths of mutators ------------------------------------------------------------------------------------------------- */
+/* ---- slow paths of mutators -------------------------------------------------------------------------------------- */
 
-/* Few rounds: the word changes under us only when the mover marks it, publishes it, or takes its mark away, and it marks an
- * object once a batch, at whose fence our slot or scope is seen. */
+/* Few rounds: the word changes under us only when the mover marks it, publishes it, or takes its mark away, and it
+ * marks an object once a batch, at whose fence our slot or scope is seen. */
 bool tmi_pin_touch(tm_handle_t h, void **address)
 {
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
@@ -100,7 +101,8 @@ bool tmi_pin_touch(tm_handle_t h, void **address)
 #endif
     while (formed && tm_word_differs_(w & ~TMI_WORD_MOVING, h) == 0) {
         TMI_COUNT_ROUNDS(++rounds);
-        if ((w & TMI_WORD_MOVING) == 0 || tmi_cas_acq_rel(tm_word_of_(h), &w, w & ~TMI_WORD_MOVING)) { // [model: touch_abort]
+        // [model: touch_abort]
+        if ((w & TMI_WORD_MOVING) == 0 || tmi_cas_acq_rel(tm_word_of_(h), &w, w & ~TMI_WORD_MOVING)) {
             *address = tm_word_address_(w);
             return true;
         }
@@ -214,8 +216,8 @@ void tmi_pin_scope_enter(tm_pins_t_ *r)
 
 static uint32_t top_of(const tm_pins_t_ *r) { return (uint32_t)tmi_min(tmi_load_acquire(&r->top), TM_PIN_SLOTS_); }
 
-/* Slot i of the first stack, or after these of the second. Any thread. A second stack that is not seen yet belongs to a pin whose fence comes after the
- * mover's: that pin sees the mark. */
+/* Slot i of the first stack, or after these of the second. Any thread. A second stack that is not seen yet belongs to a
+ * pin whose fence comes after the mover's: that pin sees the mark. */
 static tm_handle_t handle_in(const tm_pins_t_ *r, uint32_t top, uint32_t i)
 {
     const tm_handle_t *slot = i <= top ? &r->slot[i] : tmi_pin_more_slot((tm_pins_t_ *)(uintptr_t)r, i - top, false);
@@ -239,7 +241,8 @@ bool tmi_pin_within(const tm_pins_t_ *r, const char *from, size_t nbytes)
     uint32_t top = top_of(r);
     for (uint32_t i = top + r->overflow_; i > 0; i--) {
         tm_handle_t h = handle_in(r, top, i);
-        uint64_t w = tmi_handle_formed(h) ? tmi_load_relaxed(tm_word_of_(h)) : 0; // relaxed: pinned, so it has this address
+        // relaxed: pinned, so it has this address
+        uint64_t w = tmi_handle_formed(h) ? tmi_load_relaxed(tm_word_of_(h)) : 0;
         if ((size_t)(tmi_word_address(w) - from) < nbytes)
             return true;
     }
@@ -255,7 +258,7 @@ bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h)
     return false;
 }
 
-/* ---- the mover's side ------------------------------------------------------------------------------------------------------- */
+/* ---- the mover's side -------------------------------------------------------------------------------------------- */
 
 bool tmi_pin_alone(const tm_pins_t_ *self)
 {
@@ -289,7 +292,8 @@ size_t tmi_pin_scan(uint64_t now_ns)
     size_t n = 0;
     for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) { // pairs: list
         uint32_t top = top_of(r); // [model: scan_top] pairs: unpin_top
-        for (uint32_t i = top + tmi_load_acquire(&r->overflow_); i > 0; i--) // downwards, P2; no handle goes from one stack to the other
+        // downwards, P2; no handle goes from one stack to the other
+        for (uint32_t i = top + tmi_load_acquire(&r->overflow_); i > 0; i--)
             n += unmark(handle_in(r, top, i));
         uint64_t s = tmi_load_acquire(&r->scope);       // [model: scan_scope] pairs: scope_enter, scope_exit
         r->seen_scope_ = (s & 0xffff) != 0 ? s : 0;
@@ -318,7 +322,8 @@ bool tmi_pin_look(uint64_t *look)
     bool held = false;
     *look = 0;
     for (const tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) {
-        uint64_t top = top_of(r), more = tmi_load_relaxed(&r->overflow_), scope = tmi_load_relaxed(&r->scope); // relaxed: a change is seen later
+        // relaxed: a change is seen later
+        uint64_t top = top_of(r), more = tmi_load_relaxed(&r->overflow_), scope = tmi_load_relaxed(&r->scope);
         held |= top + more > 0 || (scope & 0xffff) != 0;
         *look = (*look ^ scope ^ top << 20 ^ more << 40 ^ tmi_load_relaxed(&r->slot[top])) * 0x9e3779b97f4a7c15;
     }

@@ -39,7 +39,8 @@ bool tmi_pin_unlock(const void *object, bool pinned)
     do
         if ((old & TMI_LOCKS_MASK) == 0)
             return false;
-    while (!tmi_cas_release(a, &old, old - 1)); // [model: unlock_count] our accesses before the count falls; pairs: scan_count
+    // [model: unlock_count] our accesses before the count falls; pairs: scan_count
+    while (!tmi_cas_release(a, &old, old - 1));
     if (old == 1 && pinned && in_slab(object)) // without a pin the slab may be gone by now
         tmi_movable_unwatch(object);
     return true;
@@ -48,5 +49,6 @@ bool tmi_pin_unlock(const void *object, bool pinned)
 uint32_t tmi_pin_locks(const void *object)
 {
     const uint32_t *a = attributes_of(object, false);
-    return a == NULL ? 0 : tmi_load_acquire(a) & TMI_LOCKS_MASK; // [model: scan_count] after the slots; pairs: lock_count, unlock_count
+    // [model: scan_count] after the slots; pairs: lock_count, unlock_count
+    return a == NULL ? 0 : tmi_load_acquire(a) & TMI_LOCKS_MASK;
 }

@@ -78,14 +78,16 @@ static void reset_all_locks(void)
     tmi_lock_reset(&tmi_compact_lock);
 }
 
-/* glibc's lock of the list of open files. fork takes it after the prepare handlers; who holds it (fflush(NULL)) may wait for a FILE whose owner is in malloc
- * (getline). So it has to be taken before our locks. It may be taken twice by one thread. */
+/* glibc's lock of the list of open files. fork takes it after the prepare handlers; who holds it (fflush(NULL)) may
+ * wait for a FILE whose owner is in malloc (getline). So it has to be taken before our locks. It may be taken twice by
+ * one thread. */
 void _IO_list_lock(void) __attribute__((weak));
 void _IO_list_unlock(void) __attribute__((weak));
 void _IO_list_resetlock(void) __attribute__((weak));
 
-/* What prepare has found. A process with one thread takes no lock: nobody else can be inside, and a signal handler may fork that has interrupted malloc with
- * a lock held. That lock is the interrupted code's, which goes on in both processes. */
+/* What prepare has found. A process with one thread takes no lock: nobody else can be inside, and a signal handler may
+ * fork that has interrupted malloc with a lock held. That lock is the interrupted code's, which goes on in both
+ * processes. */
 static bool alone;
 
 void tmi_fork_prepare(void)

@@ -68,9 +68,9 @@ void tmi_heap_init(void)
     tmi_store_release(&state, 2); // everything above before anybody uses it
 }
 
-/* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run last before fork and first after it, so
- * that handlers of others, which may allocate or wait for who allocates, find the heap unlocked. Not at the first malloc: that may come from within
- * pthread_atfork, whose lock is held there. */
+/* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run
+ * last before fork and first after it, so that handlers of others, which may allocate or wait for who allocates, find
+ * the heap unlocked. Not at the first malloc: that may come from within pthread_atfork, whose lock is held there. */
 __attribute__((constructor(101))) static void begin(void)
 {
     tmi_thread_make_key();
@@ -437,8 +437,8 @@ static void tally_resize(size_t from, size_t to)
     tmi_tally_alloc(t, to);
 }
 
-/* A small block stays as it is while it fits and does not waste half; a medium one if moving it, and a large one if cutting
- * it, would not gain an eighth, nor 64 KiB. */
+/* A small block stays as it is while it fits and does not waste half; a medium one if moving it, and a large one if
+ * cutting it, would not gain an eighth, nor 64 KiB. */
 static bool fits(unsigned cls, size_t usable, size_t size)
 {
     if (size > usable)

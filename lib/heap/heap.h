@@ -1,5 +1,5 @@
-/* heap.h - the raw heap as one piece: routes a request to a thread's magazines, the slabs or the extents, and tries again when a
- * store has no memory.
+/* heap.h - the raw heap as one piece: routes a request to a thread's magazines, the slabs or the extents, and tries
+ * again when a store has no memory.
  *
  *   tmi_heap_malloc ── fast ─→ magazine of this thread
  *        └─ slow ─→ tmi_heap_alloc ─→ magazine ─→ depot ─→ slabs ─→ space ─→ kernel
@@ -51,7 +51,8 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function);
 /* Usable bytes of a block of this heap. A pointer that is none is reported. */
 size_t tmi_heap_usable(const void *p, const char *function);
 
-/* Give back all that is cached and empty, but `pad` bytes. True if memory went to the kernel. Other threads give theirs at their next free. */
+/* Give back all that is cached and empty, but `pad` bytes. True if memory went to the kernel. Other threads give theirs
+ * at their next free. */
 bool tmi_heap_trim(size_t pad);
 
 /* The fast path of malloc. NULL: take the slow path. */
@@ -76,7 +77,8 @@ static inline bool tmi_heap_free_fast(void *p)
     uintptr_t spot = tmi_pagemap_spot(p);
     if (TMI_UNLIKELY(spot >= tmi_pagemap.limit)) // foreign, misaligned, in another window, or before the first malloc
         return false;
-    return tmi_cache_push(&tmi_self()->cache, tmi_load_relaxed(&tmi_pagemap.codes[spot >> TMI_SPOTS_SHIFT]), p); // relaxed: see pagemap.h
+    // relaxed: see pagemap.h
+    return tmi_cache_push(&tmi_self()->cache, tmi_load_relaxed(&tmi_pagemap.codes[spot >> TMI_SPOTS_SHIFT]), p);
 }
 
 #endif

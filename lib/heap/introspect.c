@@ -17,7 +17,8 @@ void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out)
     size_t cached = tmi_depot_count(cls);
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         cached += tmi_cache_count(&t->cache, cls);
-    size_t slabs = tmi_load_relaxed(&tmi_raw_classes[cls].nslabs), nfree = tmi_load_relaxed(&tmi_raw_classes[cls].nfree);
+    size_t slabs = tmi_load_relaxed(&tmi_raw_classes[cls].nslabs),
+           nfree = tmi_load_relaxed(&tmi_raw_classes[cls].nfree);
     size_t taken = slabs * tmi_classes[cls].slots - nfree + tmi_load_relaxed(&tmi_mixed.taken[cls]);
     *out = (tmi_class_figures_t){
         .live = taken > cached ? taken - cached : 0,

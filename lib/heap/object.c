@@ -56,7 +56,7 @@ void tmi_object_try_init(void)
     tmi_unlock(&tmi_handle_lock);
 }
 
-/* ---- complaints ------------------------------------------------------------------------------------------------------------------ */
+/* ---- complaints -------------------------------------------------------------------------------------------------- */
 
 static const char *what_is_wrong(tm_handle_t h)
 {
@@ -85,18 +85,22 @@ void tmi_object_require_unpinned(tm_handle_t h, const char *function)
         tmi_fatal(function, (void *)(uintptr_t)h, "the object is pinned by another thread");
 }
 
-/* ---- allocation ------------------------------------------------------------------------------------------------------------------ */
+/* ---- allocation -------------------------------------------------------------------------------------------------- */
 
 size_t tmi_object_align(const void *p)
 {
     if (tmi_pagemap_movable(p) == TMI_MCLASS_LARGE)
         tmi_extent_require_held(p);
-    const uint32_t *a = tmi_pagemap_movable(p) == TMI_MCLASS_LARGE ? &tmi_span_of(p)->attributes : tmi_movable_attributes(p, false);
+    const uint32_t *a =
+        tmi_pagemap_movable(p) == TMI_MCLASS_LARGE ? &tmi_span_of(p)->attributes : tmi_movable_attributes(p, false);
     return a == NULL ? 1 : tmi_attributes_align(tmi_load_relaxed(a)); // relaxed: came with the word
 }
 
 /* With check:full there are no caches: each free is looked at. */
-static tmi_hcache_t *cache_of(tmi_thread_t *t) { return t == NULL || tmi_options.check == TMI_CHECK_FULL ? NULL : &t->handles; }
+static tmi_hcache_t *cache_of(tmi_thread_t *t)
+{
+    return t == NULL || tmi_options.check == TMI_CHECK_FULL ? NULL : &t->handles;
+}
 
 /* Free address space, empty pages, and what can be moved together: all of it to the kernel, to be asked for again. */
 static TMI_COLD void make_room(tmi_thread_t *t)
@@ -220,7 +224,7 @@ tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
     return tmi_stack_kept(tmi_object_alloc_for(size, align, zero, __builtin_frame_address(0)));
 }
 
-/* ---- free ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- free -------------------------------------------------------------------------------------------------------- */
 
 /* What the fast path has not looked at. */
 static void require_loose_at_put(const uint32_t *attributes, tm_handle_t next)
@@ -301,7 +305,7 @@ void tmi_object_free(tm_handle_t h)
     tmi_object_stale("tm_free", h); // another thread was first
 }
 
-/* ---- compaction by request ---------------------------------------------------------------------------------------------------- */
+/* ---- compaction by request --------------------------------------------------------------------------------------- */
 
 static size_t committed(void)
 {

@@ -4,9 +4,10 @@
  *        └─ slow ─→ slots and indices from the stores; over 64 KiB: an extent; then flush, compact, and once more
  *   tm_free  ── compare-and-swap of the word ─→ magazine ─→ stores
  *
- * O1  Between its compare-and-swap and the magazine a freed object belongs to the thread that freed it, and to nobody else, whoever raced.
- * O2  A resize replaces the address in the word by a compare-and-swap under a pin of its own, and so takes a mark away. The slot that came with
- *     another index and the old slot change places between the two indices.
+ * O1  Between its compare-and-swap and the magazine a freed object belongs to the thread that freed it, and to nobody
+ *     else, whoever raced.
+ * O2  A resize replaces the address in the word by a compare-and-swap under a pin of its own, and so takes a mark away.
+ *     The slot that came with another index and the old slot change places between the two indices.
  *
  * Misuse is reported in the name of the function that was called. Failure is TM_NULL with errno ENOMEM. */
 #ifndef TMI_HEAP_OBJECT_H
@@ -21,8 +22,8 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size) TMI_NOINLINE;
 /* The slow path of tm_free, from the start. */
 void tmi_object_free(tm_handle_t h) TMI_NOINLINE;
 
-/* The object at p is no more: its slot goes to the magazine with the index of `next`, its next handle. `last`: there is no
- * next one, the index has had all its lives. */
+/* The object at p is no more: its slot goes to the magazine with the index of `next`, its next handle. `last`: there is
+ * no next one, the index has had all its lives. */
 void tmi_object_put(char *p, tm_handle_t next, bool last);
 
 /* Slow paths of the functions that pin.h inlines. */
@@ -56,7 +57,8 @@ void tmi_object_watch(bool on) TMI_COLD;
 size_t tmi_object_compact(void);
 bool tmi_object_compact_step(unsigned budget_us);
 
-/* The share of usable bytes that size classes add to what is asked for, estimated from the requests that took the slow path. */
+/* The share of usable bytes that size classes add to what is asked for, estimated from the requests that took the slow
+ * path. */
 double tmi_object_rounding(void);
 
 /* The movable heap has been used: its table and maps are there. */

@@ -7,8 +7,8 @@
 
 /* Ready the movable heap; false: no memory for its tables. */
 bool tmi_object_init(void);
-/* The same where no lock may be waited for: before the first object a pin or a scope can have no handle but a wrong one, which is looked up and reported
- * when the tables are there. */
+/* The same where no lock may be waited for: before the first object a pin or a scope can have no handle but a wrong
+ * one, which is looked up and reported when the tables are there. */
 void tmi_object_try_init(void);
 
 /* Count a new object among the samples; `frame`: see tmi_stack_capture. */
@@ -17,8 +17,8 @@ void tmi_object_sampled(tm_handle_t h, size_t size, void *frame) TMI_COLD;
 /* h is no live handle: what the option `stale` says. Returns only where that is not abort. */
 void tmi_object_stale(const char *function, tm_handle_t h);
 
-/* h equals its word but for a mark; *w is the word then. TM_NULL is not live, nor is a number that has not the form of a handle, such as an address, which
- * may equal a word that was never used. */
+/* h equals its word but for a mark; *w is the word then. TM_NULL is not live, nor is a number that has not the form of
+ * a handle, such as an address, which may equal a word that was never used. */
 static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
 {
     *w = 0;
@@ -38,7 +38,10 @@ static inline size_t tmi_object_usable(const void *p)
     return tmi_large_usable(p);
 }
 
-static inline bool tmi_object_is_large(size_t size, size_t align) { return size > TMI_MOVABLE_MAX || align > TMI_MOVABLE_MAX; }
+static inline bool tmi_object_is_large(size_t size, size_t align)
+{
+    return size > TMI_MOVABLE_MAX || align > TMI_MOVABLE_MAX;
+}
 
 /* Class for a small request. */
 static inline unsigned tmi_object_class(size_t size, size_t align)

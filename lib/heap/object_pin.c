@@ -157,10 +157,13 @@ size_t tmi_object_sizeof(tm_handle_t h)
     return usable;
 }
 
-/* ---- questions about objects that other threads may free meanwhile ------------------------------------------------------------- */
+/* ---- questions about objects that other threads may free meanwhile ----------------------------------------------- */
 
 /* The lock under which no slab of the class, or no extent, goes away. */
-static tmi_lock_t *lock_of(unsigned cls) { return cls == TMI_MCLASS_LARGE ? &tmi_space_lock : &tmi_movable_classes[cls].lock; }
+static tmi_lock_t *lock_of(unsigned cls)
+{
+    return cls == TMI_MCLASS_LARGE ? &tmi_space_lock : &tmi_movable_classes[cls].lock;
+}
 
 static bool lives_at(tm_handle_t h, const char *p)
 {
@@ -168,8 +171,9 @@ static bool lives_at(tm_handle_t h, const char *p)
     return tmi_object_live(h, &w) && tmi_word_address(w) == p;
 }
 
-/* Size and alignment of h, which this thread has pinned, so that it does not move from p. A free may come in between at any time: what is read under the lock
- * counts if the object is alive there, and what the page map says if the object is alive afterwards. */
+/* Size and alignment of h, which this thread has pinned, so that it does not move from p. A free may come in between at
+ * any time: what is read under the lock counts if the object is alive there, and what the page map says if the object
+ * is alive afterwards. */
 static bool measure(tm_handle_t h, char *p, size_t *usable, size_t *align)
 {
     unsigned code = tmi_pagemap_movable(p), cls = tmi_movable_class(p);
@@ -179,7 +183,8 @@ static bool measure(tm_handle_t h, char *p, size_t *usable, size_t *align)
     if (cls == TMI_MCLASS_LARGE || tmi_movable_watched(code)) {
         tmi_lock(lock_of(cls));
         bool alive = lives_at(h, p);
-        if (alive && cls == TMI_MCLASS_LARGE) { // a free may have taken the extent out of the page map already, but not its span from under the lock
+        // a free may have taken the extent out of the page map already, but not its span from under the lock
+        if (alive && cls == TMI_MCLASS_LARGE) {
             *usable = tmi_load_relaxed(&tmi_span_of(p)->bytes);
             *align = tmi_attributes_align(tmi_load_relaxed(&tmi_span_of(p)->attributes));
         } else if (alive) {
@@ -204,10 +209,12 @@ bool tmi_object_check(tm_handle_t h, size_t size)
         return false;
     bool live = tmi_pin_slowly(&t->pins, h, &p) && measure(h, p, &usable, &align);
     (void)tmi_pin_remove(&t->pins, h);
-    return live && usable == (tmi_object_is_large(size, align) ? tmi_movable_large_usable(size) : tmi_mclasses[tmi_object_class(size, align)].size);
+    return live && usable == (tmi_object_is_large(size, align) ? tmi_movable_large_usable(size)
+                                                               : tmi_mclasses[tmi_object_class(size, align)].size);
 }
 
-/* The index that the slab or extent at p keeps for it. The caller may have no pin of what lies there: so it is read under a lock. */
+/* The index that the slab or extent at p keeps for it. The caller may have no pin of what lies there: so it is read
+ * under a lock. */
 static uint32_t index_at(const void *p)
 {
     unsigned cls = tmi_movable_class(p);
@@ -219,7 +226,8 @@ static uint32_t index_at(const void *p)
         index = tmi_load_relaxed(&tmi_span_of(p)->index);
     } else if (tmi_movable_class(p) == cls && (const char *)p >= tmi_movable_slab_of(p)->base) {
         size_t i = tmi_mslot_index(tmi_movable_slab_of(p), p);
-        index = i < tmi_mclasses[cls].slots ? tmi_load_relaxed(&tmi_movable_slab_of(p)->refs[i]) : 0; // relaxed: the word decides
+        // relaxed: the word decides
+        index = i < tmi_mclasses[cls].slots ? tmi_load_relaxed(&tmi_movable_slab_of(p)->refs[i]) : 0;
     }
     tmi_unlock(lock_of(cls));
     return index;

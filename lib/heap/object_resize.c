@@ -12,7 +12,8 @@ static void publish(tm_handle_t h, char *to)
 {
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
     uint32_t rounds = 1;
-    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | tmi_word_at(to))) // [model: realloc_publish]
+    // [model: realloc_publish]
+    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | tmi_word_at(to)))
         TMI_COUNT_ROUNDS(++rounds);
 }
 
@@ -72,11 +73,7 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
         tmi_object_free(h);
         return TM_NULL;
     }
-    if (size > PTRDIFF_MAX) {
-        errno = ENOMEM;
-        return TM_NULL;
-    }
-    tmi_thread_t *t = tmi_thread_with_handles();
+    tmi_thread_t *t = size > PTRDIFF_MAX ? NULL : tmi_thread_with_handles();
     if (t == NULL) {
         errno = ENOMEM;
         return TM_NULL;

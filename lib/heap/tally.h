@@ -1,4 +1,5 @@
-/* tally.h - exact counts of calls and live bytes, when the option `stats` asks for them (every call takes the slow path then).
+/* tally.h - exact counts of calls and live bytes, when the option `stats` asks for them (every call takes the slow path
+ * then).
  *
  * Per thread in its record; calls of threads without one are summed here. */
 #ifndef TMI_HEAP_TALLY_H

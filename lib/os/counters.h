@@ -1,7 +1,7 @@
 /* counters.h - statistics that are kept where something slow happens anyway.
  *
- * Relaxed atomics: a counter orders nothing; a reader sees each one somewhere in its recent past, and sums of several may be
- * off by what is in flight. */
+ * Relaxed atomics: a counter orders nothing; a reader sees each one somewhere in its recent past, and sums of several
+ * may be off by what is in flight. */
 #ifndef TMI_OS_COUNTERS_H
 #define TMI_OS_COUNTERS_H
 

@@ -7,9 +7,9 @@
  * that time: tmi_lock_fork_owner names that thread, for which lock and unlock then do nothing. Nobody else runs under
  * the locks meanwhile, and the state they protect was consistent when they were taken.
  *
- * Ranks, outermost first: those of tmi_rank_t. Check builds verify K2 at every lock and unlock of a lock that has a rank
- * (lock_ranks.c), and report a breach at the first time that the order is wrong, not at the one time in a million when two
- * threads meet. A trylock may come in any order, for it does not wait. */
+ * Ranks, outermost first: those of tmi_rank_t. Check builds verify K2 at every lock and unlock of a lock that has a
+ * rank (lock_ranks.c), and report a breach at the first time that the order is wrong, not at the one time in a million
+ * when two threads meet. A trylock may come in any order, for it does not wait. */
 #ifndef TMI_OS_LOCK_H
 #define TMI_OS_LOCK_H
 
@@ -44,14 +44,18 @@ typedef struct tmi_lock {
 
 #if TMI_CHECK
 #define TMI_LOCK_OF(rank) {.place = (rank) * 256}
-/* Before a wait: aborts if the order is wrong. After the lock was taken, before it is released, and when none is held any more. */
+/* Before a wait: aborts if the order is wrong. After the lock was taken, before it is released, and when none is held
+ * any more. */
 void tmi_lock_ask(const tmi_lock_t *lock);
 void tmi_lock_taken(tmi_lock_t *lock);
 void tmi_lock_leaving(tmi_lock_t *lock);
 void tmi_lock_none_held(void);
 /* Whether the calling thread holds the lock, or every lock between its fork handlers. */
 bool tmi_lock_held_here(const tmi_lock_t *lock);
-static inline void tmi_lock_set_place(tmi_lock_t *lock, tmi_rank_t rank, unsigned number) { lock->place = rank * 256 + number; }
+static inline void tmi_lock_set_place(tmi_lock_t *lock, tmi_rank_t rank, unsigned number)
+{
+    lock->place = rank * 256 + number;
+}
 #else
 #define TMI_LOCK_OF(rank) {0}
 #define tmi_lock_ask(lock) ((void)(lock))
@@ -116,7 +120,8 @@ static inline void tmi_unlock_untraced(tmi_lock_t *lock)
         tmi_unlock_wake(lock);
 }
 
-/* After fork, in the child: the lock is free whatever it was, and so are all others with a rank, one after the other. */
+/* After fork, in the child: the lock is free whatever it was, and so are all others with a rank, one after the other.
+ * */
 static inline void tmi_lock_reset(tmi_lock_t *lock)
 {
     tmi_lock_none_held();

@@ -1,7 +1,7 @@
-/* Check builds hold every thread to K2. The ranked locks that anybody holds are in one list, with their owners; it is as long as a
- * few threads have locks, but for a fork, which takes all. A word that is spun on guards it. A lock enters the list after it was
- * taken and leaves it before it is released, so when fork's thread holds every lock no other thread is changing the list; another
- * may be reading it, and the child therefore frees the word, too. */
+/* Check builds hold every thread to K2. The ranked locks that anybody holds are in one list, with their owners; it is
+ * as long as a few threads have locks, but for a fork, which takes all. A word that is spun on guards it. A lock enters
+ * the list after it was taken and leaves it before it is released, so when fork's thread holds every lock no other
+ * thread is changing the list; another may be reading it, and the child therefore frees the word, too. */
 #include "os/lock.h"
 
 #if TMI_CHECK
@@ -75,7 +75,8 @@ void tmi_lock_leaving(tmi_lock_t *lock)
 
 bool tmi_lock_held_here(const tmi_lock_t *lock)
 {
-    return tmi_lock_forking_here() || (tmi_load_relaxed(&lock->word) != 0 && tmi_load_relaxed(&lock->owner) == (uintptr_t)pthread_self());
+    return tmi_lock_forking_here() ||
+           (tmi_load_relaxed(&lock->word) != 0 && tmi_load_relaxed(&lock->owner) == (uintptr_t)pthread_self());
 }
 
 void tmi_lock_none_held(void)

@@ -1,11 +1,11 @@
 /* meta.h - memory for our own records, which never comes from malloc.
  *
- * Idea: a bump pointer over a static start and then over mappings of 256 KiB; freed records go to a list per size and are
- * reused for that size. Metadata is small (about 0.3 % of the heap), its population follows the heap's, and it is never
- * unmapped, so a stale look-up reads old records and not a fault.
+ * Idea: a bump pointer over a static start and then over mappings of 256 KiB; freed records go to a list per size and
+ * are reused for that size. Metadata is small (about 0.3 % of the heap), its population follows the heap's, and it is
+ * never unmapped, so a stale look-up reads old records and not a fault.
  *
- * Sizes are rounded up to 16 bytes below 1 KiB and to a quarter of their doubling above; blocks are aligned to 16 bytes, those of 64 bytes and
- * more to a cache line. Locks: its own, the innermost rank. */
+ * Sizes are rounded up to 16 bytes below 1 KiB and to a quarter of their doubling above; blocks are aligned to 16
+ * bytes, those of 64 bytes and more to a cache line. Locks: its own, the innermost rank. */
 #ifndef TMI_OS_META_H
 #define TMI_OS_META_H
 
@@ -17,10 +17,11 @@ void *tmi_meta_alloc(size_t nbytes);
 void tmi_meta_free(void *p, size_t nbytes);
 /* Zeroed OS pages for nbytes, for ever, or NULL; of any size. */
 void *tmi_meta_pages(size_t nbytes);
-/* What these whole pages hold is not needed for now: their memory goes to the kernel, and they read as zero, or as before if it is locked. */
+/* What these whole pages hold is not needed for now: their memory goes to the kernel, and they read as zero, or as
+ * before if it is locked. */
 void tmi_meta_rest(void *pages, size_t nbytes);
-/* Zeroed memory of nbytes (> 0, at most 64 KiB), aligned to a cache line and never given back, or NULL. Takes no lock, so that a signal handler
- * may call it whatever it has interrupted. */
+/* Zeroed memory of nbytes (> 0, at most 64 KiB), aligned to a cache line and never given back, or NULL. Takes no lock,
+ * so that a signal handler may call it whatever it has interrupted. */
 void *tmi_meta_permanent(size_t nbytes);
 /* Address space for the first ones (256 KiB) now, so that it is there when there is none. False: no memory. */
 bool tmi_meta_permanent_ready(void);

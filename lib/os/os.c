@@ -99,7 +99,10 @@ static long remapping(void *from, size_t size, int flags, void *to)
     return result;
 }
 #else
-static long mapping(void *hint, size_t size, int prot, int flags) { return tmi_call(SYS_mmap, tmi_arg(hint), (long)size, prot, flags, -1, 0); }
+static long mapping(void *hint, size_t size, int prot, int flags)
+{
+    return tmi_call(SYS_mmap, tmi_arg(hint), (long)size, prot, flags, -1, 0);
+}
 static long unmapping(void *addr, size_t size) { return tmi_call(SYS_munmap, tmi_arg(addr), (long)size); }
 static long remapping(void *from, size_t size, int flags, void *to)
 {
@@ -242,8 +245,9 @@ static int move_to(void *from, size_t size, int flags, void *to, void **out)
     return tmi_call_errno(result);
 }
 
-/* Before 6.17 a kernel that is given a place unmaps that place first, and only then may refuse (EFAULT when the pages lie in two mappings). So the pages go
- * first to a place of the kernel's choice, which a refusal does no harm to. There they are one mapping, and can go to any place. */
+/* Before 6.17 a kernel that is given a place unmaps that place first, and only then may refuse (EFAULT when the pages
+ * lie in two mappings). So the pages go first to a place of the kernel's choice, which a refusal does no harm to. There
+ * they are one mapping, and can go to any place. */
 static int move_whole(void *from, void *to, size_t size)
 {
     void *between, *end;
@@ -253,9 +257,11 @@ static int move_whole(void *from, void *to, size_t size)
     err = move_to(between, size, MREMAP_MAYMOVE | MREMAP_FIXED, to, &end);
     if (err == 0)
         return 0;
-    // Too many mappings, perhaps, and `to` may be gone. It is mapped again at once: another thread's mapping must not come to lie there.
+    // Too many mappings, perhaps, and `to` may be gone. It is mapped again at once: another thread's mapping must not
+    // come to lie there.
     if (tmi_call_errno(mapping(to, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)) != 0) {
-        static const char lost[] = "tinymem: realloc: the kernel has unmapped a range of the heap and does not map it again\n";
+        static const char lost[] =
+            "tinymem: realloc: the kernel has unmapped a range of the heap and does not map it again\n";
         tmi_os_write(STDERR, lost, sizeof lost - 1);
         abort();
     }
@@ -286,8 +292,8 @@ static void move_parts(char *from, char *to, size_t size)
     move_part(from + half, to + half, size - half);
 }
 
-/* What lies in several mappings (an object that was moved, and has grown since) goes in parts: by halves, until each lies in one or is small enough to copy. Parts
- * of one mapping are one again where they arrive. */
+/* What lies in several mappings (an object that was moved, and has grown since) goes in parts: by halves, until each
+ * lies in one or is small enough to copy. Parts of one mapping are one again where they arrive. */
 int tmi_os_move(void *from, void *to, size_t size)
 {
     int err = move_whole(from, to, size);
@@ -297,7 +303,10 @@ int tmi_os_move(void *from, void *to, size_t size)
     return 0;
 }
 
-void tmi_os_futex_wait(const uint32_t *word, uint32_t expected) { (void)tmi_call(SYS_futex, tmi_arg(word), FUTEX_WAIT_PRIVATE, expected, 0, 0, 0); }
+void tmi_os_futex_wait(const uint32_t *word, uint32_t expected)
+{
+    (void)tmi_call(SYS_futex, tmi_arg(word), FUTEX_WAIT_PRIVATE, expected, 0, 0, 0);
+}
 
 bool tmi_os_futex_wait_ms(const uint32_t *word, uint32_t expected, uint32_t ms)
 {
@@ -322,7 +331,7 @@ void tmi_os_sleep_ms(uint32_t ms)
     (void)tmi_call(SYS_nanosleep, tmi_arg(&ts), 0);
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 bool tmi_os_write(int fd, const char *bytes, size_t nbytes)
 {
@@ -338,7 +347,10 @@ bool tmi_os_write(int fd, const char *bytes, size_t nbytes)
     return true;
 }
 
-int tmi_os_open(const char *path, int flags, unsigned mode) { return (int)tmi_call(SYS_openat, -100 /* AT_FDCWD */, tmi_arg(path), flags, mode); }
+int tmi_os_open(const char *path, int flags, unsigned mode)
+{
+    return (int)tmi_call(SYS_openat, -100 /* AT_FDCWD */, tmi_arg(path), flags, mode);
+}
 
 long tmi_os_read(int fd, char *out, size_t nbytes)
 {
@@ -360,7 +372,7 @@ int tmi_os_remove(const char *path) { return tmi_call_errno(tmi_call(SYS_unlinka
 
 int tmi_os_duplicate(int fd, int lowest) { return (int)tmi_call(SYS_fcntl, fd, 1030 /* F_DUPFD_CLOEXEC */, lowest); }
 
-/* ---- processes and threads ------------------------------------------------------------------------------------------------------- */
+/* ---- processes and threads --------------------------------------------------------------------------------------- */
 
 void tmi_os_yield(void) { (void)tmi_call(SYS_sched_yield); }
 

@@ -1,7 +1,8 @@
 /* os.h - the only calls to the kernel.
  *
- * Every function returns 0 or an errno value unless said otherwise and does not touch errno, so that malloc and free can keep their
- * promise about errno without a thought. None goes through libc (os_call.h says why), so that nothing of ours can be interposed. Ranges are OS-page aligned unless said otherwise.
+ * Every function returns 0 or an errno value unless said otherwise and does not touch errno, so that malloc and free
+ * can keep their promise about errno without a thought. None goes through libc (os_call.h says why), so that nothing of
+ * ours can be interposed. Ranges are OS-page aligned unless said otherwise.
  *
  * Builds with TMI_TEST_HOOKS can make the Nth memory call fail (tmi_os_fail_at). */
 #ifndef TMI_OS_OS_H
@@ -45,8 +46,8 @@ typedef enum tmi_thp { TMI_THP_UNKNOWN, TMI_THP_NEVER, TMI_THP_MADVISE, TMI_THP_
 tmi_thp_t tmi_os_thp(void);
 /* Ask for huge pages in a range, or ask for none. */
 int tmi_os_huge(void *addr, size_t size, bool on);
-/* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. When the kernel cannot, or refuses, both ranges are mapped and
- * `from` has its contents. */
+/* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. When the kernel
+ * cannot, or refuses, both ranges are mapped and `from` has its contents. */
 int tmi_os_move(void *from, void *to, size_t size);
 
 /* Sleep while *word == expected; spurious returns are possible. */
@@ -65,11 +66,12 @@ void tmi_os_sleep_ms(uint32_t ms);
 /* Monotonic nanoseconds; tens of ns a call. */
 uint64_t tmi_os_now_ns(void);
 
-/* The two fences that one side pays for both. After tmi_os_fence(kind) every thread of the process has, since the call began, executed a full fence.
- * `expedited` interrupts the running ones (microseconds), `global` waits until all have been scheduled (a grace period,
- * some 16 ms) and interrupts none. */
+/* The two fences that one side pays for both. After tmi_os_fence(kind) every thread of the process has, since the call
+ * began, executed a full fence. `expedited` interrupts the running ones (microseconds), `global` waits until all have
+ * been scheduled (a grace period, some 16 ms) and interrupts none. */
 typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
-/* Announce the use of the expedited fence; may take milliseconds. Once per process and again in a child of fork. ENOSYS: not to be had. */
+/* Announce the use of the expedited fence; may take milliseconds. Once per process and again in a child of fork.
+ * ENOSYS: not to be had. */
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
 

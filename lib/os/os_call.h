@@ -1,8 +1,9 @@
 /* os_call.h - system calls without libc.
  *
- * Other libraries put themselves in front of libc's mmap, madvise, clock_gettime and so on, and may allocate there. We make these calls under locks and while
- * starting up, where an allocation would wait for ever. So nothing of libc's is called: the instruction itself is here. The result is the kernel's: a value, or
- * minus an errno. errno is not touched, and none of these is a cancellation point. */
+ * Other libraries put themselves in front of libc's mmap, madvise, clock_gettime and so on, and may allocate there. We
+ * make these calls under locks and while starting up, where an allocation would wait for ever. So nothing of libc's is
+ * called: the instruction itself is here. The result is the kernel's: a value, or minus an errno. errno is not touched,
+ * and none of these is a cancellation point. */
 #ifndef TMI_OS_OS_CALL_H
 #define TMI_OS_OS_CALL_H
 
@@ -16,7 +17,8 @@ typedef struct tmi_call {
 static inline long tmi_call_kernel(tmi_call_t call)
 {
 #if defined(__x86_64__)
-    long result, number = call.number, a = call.a, b = call.b, c = call.c, fourth = call.d, fifth = call.e, sixth = call.f;
+    long result, number = call.number, a = call.a, b = call.b, c = call.c, fourth = call.d, fifth = call.e,
+                 sixth = call.f;
     register long d __asm__("r10") = fourth; // of locals: a sanitizer's call between two of these would spoil the first
     register long e __asm__("r8") = fifth;
     register long f __asm__("r9") = sixth;
@@ -26,7 +28,8 @@ static inline long tmi_call_kernel(tmi_call_t call)
                      : "rcx", "r11", "memory");
     return result;
 #elif defined(__aarch64__)
-    long nr = call.number, first = call.a, second = call.b, third = call.c, fourth = call.d, fifth = call.e, sixth = call.f;
+    long nr = call.number, first = call.a, second = call.b, third = call.c, fourth = call.d, fifth = call.e,
+         sixth = call.f;
     register long number __asm__("x8") = nr; // of locals: a sanitizer's call between two of these would spoil the first
     register long a __asm__("x0") = first;
     register long b __asm__("x1") = second;

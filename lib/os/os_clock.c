@@ -16,7 +16,10 @@ typedef int (*gettime_t)(clockid_t, struct timespec *);
 #define VDSO_NAME "__kernel_clock_gettime"
 #endif
 
-static int by_system_call(clockid_t clock, struct timespec *ts) { return (int)tmi_call(SYS_clock_gettime, clock, tmi_arg(ts)); }
+static int by_system_call(clockid_t clock, struct timespec *ts)
+{
+    return (int)tmi_call(SYS_clock_gettime, clock, tmi_arg(ts));
+}
 
 static bool same(const char *a, const char *b)
 {
@@ -32,7 +35,8 @@ static size_t count_symbols(const uint32_t *hash, const uint32_t *gnu_hash)
         return hash[1];
     if (gnu_hash == NULL)
         return 0;
-    const uint32_t *buckets = gnu_hash + 4 + gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t)), *chains = buckets + gnu_hash[0];
+    const uint32_t *buckets = gnu_hash + 4 + gnu_hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t)),
+                   *chains = buckets + gnu_hash[0];
     uint32_t last = 0;
     for (uint32_t b = 0; b < gnu_hash[0]; b++)
         last = buckets[b] > last ? buckets[b] : last;

@@ -1,7 +1,8 @@
 /* report.h - messages without allocation, locks or stdio.
  *
- * Format directives: %s, %c, %d (int), %u (unsigned), %zu (size_t), %p (void *), %%. Anything else is printed as it stands. A message
- * is one line of at most 480 bytes, written by one write(2), so that lines of several processes do not mix. */
+ * Format directives: %s, %c, %d (int), %u (unsigned), %zu (size_t), %p (void *), %%. Anything else is printed as it
+ * stands. A message is one line of at most 480 bytes, written by one write(2), so that lines of several processes do
+ * not mix. */
 #ifndef TMI_OS_REPORT_H
 #define TMI_OS_REPORT_H
 

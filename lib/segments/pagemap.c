@@ -7,7 +7,8 @@ tmi_pagemap_t tmi_pagemap;
 tmi_window_t tmi_windows[TMI_WINDOWS_MAX];
 uint32_t tmi_nwindows;
 
-/* Units whose entries are made writable at a time: 64 GiB of addresses, 1 MiB of codes. A window is a number of granules. */
+/* Units whose entries are made writable at a time: 64 GiB of addresses, 1 MiB of codes. A window is a number of
+ * granules. */
 #define GRANULE ((uintptr_t)1 << 20)
 #define ALL_UNITS ((uintptr_t)1 << (TMI_ADDRESS_BITS - TMI_UNIT_SHIFT))
 #define LARGEST_WINDOW ((uintptr_t)16 * GRANULE) // 1 TiB of addresses, 20 MiB of reservation
@@ -27,8 +28,9 @@ void tmi_pagemap_init(void)
         window_units /= 2;
 }
 
-/* Units [first, first + nunits) around u, less what other windows have. The kernel maps downwards from the top of the address space, or, if the program
- * wants it so, upwards from the lower half: the room is where the next segments will be. */
+/* Units [first, first + nunits) around u, less what other windows have. The kernel maps downwards from the top of the
+ * address space, or, if the program wants it so, upwards from the lower half: the room is where the next segments will
+ * be. */
 static void place_window(uintptr_t u, tmi_window_t *w)
 {
     uintptr_t first = tmi_round_down(u, GRANULE);
@@ -186,7 +188,8 @@ void tmi_pagemap_set_segment(const void *p, tmi_segment_t *segment)
 /* The first mapped segment of one window with a number >= from. */
 static uintptr_t next_in_window(const tmi_window_t *w, uintptr_t from)
 {
-    uintptr_t first = w->first / TMI_SEGMENT_UNITS, end = first + w->nunits / TMI_SEGMENT_UNITS, per_granule = GRANULE / TMI_SEGMENT_UNITS;
+    uintptr_t first = w->first / TMI_SEGMENT_UNITS, end = first + w->nunits / TMI_SEGMENT_UNITS,
+              per_granule = GRANULE / TMI_SEGMENT_UNITS;
     for (from = tmi_max(from, first); from < end;) {
         uintptr_t g = (from - first) / per_granule;
         if (!(w->committed >> g & 1))

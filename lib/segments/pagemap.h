@@ -1,19 +1,23 @@
 /* pagemap.h - from an address to what owns it.
  *
- * Idea: flat arrays over a *window* of the address space. `codes` has a byte a unit, which is all that free needs to know; `segments` has a pointer a
- * segment, for slow paths. A look-up is one load, and an address that is not ours finds 0, or lies in no window. The first window is placed around the first
- * segment, with most of its room where the kernel will put the next ones. When the kernel puts a segment elsewhere there is a further window; slow paths
- * find it in a short list, and free of a block there is a slow path. Windows cost address space only where they are used: see GRANULE.
+ * Idea: flat arrays over a *window* of the address space. `codes` has a byte a unit, which is all that free needs to
+ * know; `segments` has a pointer a segment, for slow paths. A look-up is one load, and an address that is not ours
+ * finds 0, or lies in no window. The first window is placed around the first segment, with most of its room where the
+ * kernel will put the next ones. When the kernel puts a segment elsewhere there is a further window; slow paths find it
+ * in a short list, and free of a block there is a slow path. Windows cost address space only where they are used: see
+ * GRANULE.
  *
  *   code = class * 2: what malloc and free add (times 8) to reach the thread's magazine of that class.
  *
  * M1  codes[u] != 0 only for units of live slabs and extents.
- *     movable[u] != 0 only for units of live slabs and extents of the movable arena, whose codes are 0: what free is given there is not malloc's.
+ *     movable[u] != 0 only for units of live slabs and extents of the movable arena, whose codes are 0: what free is
+ *     given there is not malloc's.
  * M2  segments[s] != NULL from the moment the segment is mapped; it is reset before the segment is unmapped.
  * M3  Windows do not overlap, and none is ever taken back. Their entries are writable where segments have been.
  *
- * `movable` covers the whole address space, and under a small RLIMIT_AS the first window only: then segments elsewhere cannot hold movable objects.
- * Reads are relaxed: whoever holds a valid pointer got it after the entry was written. Writes: under the space lock. */
+ * `movable` covers the whole address space, and under a small RLIMIT_AS the first window only: then segments elsewhere
+ * cannot hold movable objects. Reads are relaxed: whoever holds a valid pointer got it after the entry was written.
+ * Writes: under the space lock. */
 #ifndef TMI_SEGMENTS_PAGEMAP_H
 #define TMI_SEGMENTS_PAGEMAP_H
 
@@ -53,15 +57,16 @@ void tmi_pagemap_init(void);
 /* Make `movable`, once, under the space lock, when there is a window: 0 or an errno. */
 int tmi_pagemap_init_movable(void);
 
-/* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many windows, or the kernel refuses. */
+/* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many
+ * windows, or the kernel refuses. */
 int tmi_pagemap_prepare(uintptr_t addr, size_t size);
 
 /* Every free takes the slow path, as in a further window, or no longer: `limit` is 0. The caller holds the space
  * lock. */
 void tmi_pagemap_divert(bool on);
 
-/* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there, whether it is aligned to 8 bytes, since its
- * lowest bits end up highest, and whether there is a window at all. */
+/* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there,
+ * whether it is aligned to 8 bytes, since its lowest bits end up highest, and whether there is a window at all. */
 static inline uintptr_t tmi_pagemap_spot(const void *p)
 {
     uintptr_t offset = (uintptr_t)p - tmi_pagemap.start;
@@ -118,7 +123,9 @@ static inline bool tmi_pagemap_covers_movable(const void *p)
 /* Movable class of the unit that holds p; p is in a mapped segment or NULL. */
 static inline unsigned tmi_pagemap_movable(const void *p)
 {
-    return TMI_LIKELY(tmi_pagemap_covers_movable(p)) ? tmi_load_relaxed(&tmi_pagemap.movable[(uintptr_t)p >> TMI_UNIT_SHIFT]) / 2 : 0; // as codes
+    return TMI_LIKELY(tmi_pagemap_covers_movable(p))
+               ? tmi_load_relaxed(&tmi_pagemap.movable[(uintptr_t)p >> TMI_UNIT_SHIFT]) / 2
+               : 0; // as codes
 }
 
 /* Enter `cls` for units of the movable arena, in a mapped segment. */

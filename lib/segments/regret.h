@@ -1,8 +1,8 @@
 /* regret.h - bytes that were given back to the kernel and wanted again soon.
  *
- * Idea: purging was a mistake when what was purged is taken anew within some seconds, by the same size class (its pages can
- * serve no other) or by whoever wants a free span. Each keeps a *debt*: what it has purged lately. What it then has to
- * fetch from the kernel while it is in debt is counted, regretted_bytes, and the pacer keeps so much more (pacer.h).
+ * Idea: purging was a mistake when what was purged is taken anew within some seconds, by the same size class (its pages
+ * can serve no other) or by whoever wants a free span. Each keeps a *debt*: what it has purged lately. What it then has
+ * to fetch from the kernel while it is in debt is counted, regretted_bytes, and the pacer keeps so much more (pacer.h).
  *
  * Owner of a debt: the lock of whoever has it. */
 #ifndef TMI_SEGMENTS_REGRET_H

@@ -99,7 +99,8 @@ static void put_back(char *addr, size_t nunits, size_t bytes)
 void tmi_space_free(void *addr, size_t nunits, size_t bytes)
 {
     tmi_lock(&tmi_space_lock);
-    TMI_VERIFY(tmi_span_of(addr)->state == TMI_SPAN_USED && tmi_span_of(addr)->nunits == nunits, "S1 a used span is freed");
+    TMI_VERIFY(tmi_span_of(addr)->state == TMI_SPAN_USED && tmi_span_of(addr)->nunits == nunits,
+               "S1 a used span is freed");
     put_back(addr, nunits, bytes);
     tmi_unlock(&tmi_space_lock);
 }

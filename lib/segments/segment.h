@@ -1,20 +1,23 @@
 /* segment.h - the supply of address space: runs of units out of 2 MiB segments.
  *
- * Idea: the kernel gives segments, and they are never handed back one by one: a run of units (a *span*) is cut from free
- * spans by best fit, and freed spans coalesce with their neighbours. A free span is *dirty* when its pages may be resident and
- * *clean* when they read as zero and hold no memory; the two never merge, dirty ones are preferred (their pages are there already),
- * and purging turns one into the other. Holes in address space cost nothing.
+ * Idea: the kernel gives segments, and they are never handed back one by one: a run of units (a *span*) is cut from
+ * free spans by best fit, and freed spans coalesce with their neighbours. A free span is *dirty* when its pages may be
+ * resident and
+ * *clean* when they read as zero and hold no memory; the two never merge, dirty ones are preferred (their pages are
+ * there already), and purging turns one into the other. Holes in address space cost nothing.
  *
  *   segment  |span: 4 units, slab|1, slab|  free, dirty, 7  |   extent, 12 units   |   free, clean, 8   |
  *   records   F  .  .  L          FL      F  .  .  .  .  . L  F  .  ...           L  F  .  ...         L
  *
- * S1  Every unit of a mapped segment is in exactly one span; the first and last record of a span hold its state and length.
+ * S1  Every unit of a mapped segment is in exactly one span; the first and last record of a span hold its state and
+ *     length.
  * S2  Two adjacent free spans of the same state do not exist.
  * S3  A clean span reads as zero and no page of it is resident.
  * S4  A free span is in the bin of its length, and in the age list too when dirty; dirty_bytes sums those estimates.
  * S5  The kernel makes no huge page where something has been purged: see segment_huge.c.
  *
- * Owner: all of it the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to who holds the span.
+ * Owner: all of it the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to
+ * who holds the span.
  * Fails: NULL when the kernel gives nothing even after clean segments have been unmapped. */
 #ifndef TMI_SEGMENTS_SEGMENT_H
 #define TMI_SEGMENTS_SEGMENT_H
@@ -49,8 +52,8 @@ void tmi_space_init(void);
 /* Before the first slab or extent of the movable arena: 0 or an errno. Idempotent. */
 int tmi_space_init_movable(void);
 
-/* A span of nunits (> 0) units aligned to align_units (a power of two), its units entered in the page map as class `cls` (the
- * first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
+/* A span of nunits (> 0) units aligned to align_units (a power of two), its units entered in the page map as class
+ * `cls` (the first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
 void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned tail, bool *dirty);
 
 /* Give a span back; `bytes` estimates how much of it is resident. */
@@ -62,8 +65,8 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
 /* Cut a used span to `keep` units; `bytes` estimates how much of the rest is resident. */
 void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
 
-/* Purge dirty spans, what has been dirty for longest first, until about `enough` bytes (estimated) are given back or none
- * is left. Returns the bytes. Takes the lock for short times only. */
+/* Purge dirty spans, what has been dirty for longest first, until about `enough` bytes (estimated) are given back or
+ * none is left. Returns the bytes. Takes the lock for short times only. */
 size_t tmi_space_purge(size_t enough);
 
 /* Give back pages of a used span, and let nobody make a huge page of what is left (S5). 0 or an errno; takes the lock

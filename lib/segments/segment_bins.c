@@ -1,5 +1,5 @@
-/* Free spans in bins by length: exact up to 32 units, then four to a doubling, with a bitmap of the non-empty ones. Two sets,
- * dirty and clean; a third list orders the dirty ones by age. */
+/* Free spans in bins by length: exact up to 32 units, then four to a doubling, with a bitmap of the non-empty ones. Two
+ * sets, dirty and clean; a third list orders the dirty ones by age. */
 #include "os/counters.h"
 #include "os/report.h"
 #include "segments/segment_impl.h"
@@ -100,7 +100,8 @@ static void put(tmi_run_t run, bool as_oldest)
     if (as_oldest)
         tmi_dlist_push_front(&ages, &first->age);
     else
-        tmi_dlist_push_back(&ages, &first->age); // a merged span is as young as its youngest part: the program is at work there
+        // a merged span is as young as its youngest part: the program is at work there
+        tmi_dlist_push_back(&ages, &first->age);
     tmi_count(dirty_bytes, run.bytes);
 }
 

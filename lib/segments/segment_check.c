@@ -9,7 +9,10 @@ typedef struct audit {
 } audit_t;
 
 /* The page map has no movable part before the first handle. */
-static unsigned movable_at(const char *unit) { return tmi_pagemap.movable != NULL ? tmi_pagemap_movable(unit) : TMI_MCLASS_NONE; }
+static unsigned movable_at(const char *unit)
+{
+    return tmi_pagemap.movable != NULL ? tmi_pagemap_movable(unit) : TMI_MCLASS_NONE;
+}
 
 static bool is_dense(const char *unit)
 {
@@ -30,7 +33,8 @@ static char *audit_span(char *addr, audit_t *a)
     bool is_movable = movable_at(addr) != TMI_MCLASS_NONE;
     tmi_audit(!(is_free && is_movable), "M1 a free unit has a movable class", addr);
     for (char *u = addr; u < end; u += TMI_UNIT_SIZE) {
-        tmi_audit((tmi_pagemap_code(u) == 0) == (is_free || is_movable), "M1 code of a unit does not follow its span", u);
+        tmi_audit((tmi_pagemap_code(u) == 0) == (is_free || is_movable), "M1 code of a unit does not follow its span",
+                  u);
         tmi_audit(!is_free || movable_at(u) == TMI_MCLASS_NONE, "M1 a free unit has a movable class", u);
         tmi_audit(!is_free || !is_dense(u), "S5 a free unit is dense", u);
     }

@@ -19,8 +19,8 @@ tmi_span_t *tmi_span_at(const void *unit);
 void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state);
 
 void tmi_bins_init(void);
-/* Enter a free run, merged with free neighbours of the same state (S2). If it is dirty it is the one to be purged last, or
- * the next one. */
+/* Enter a free run, merged with free neighbours of the same state (S2). If it is dirty it is the one to be purged last,
+ * or the next one. */
 void tmi_bins_put(tmi_run_t run);
 void tmi_bins_put_oldest(tmi_run_t run);
 /* Take the shortest free run of at least nunits out of the bins of one state, whole. False when there is none. */

@@ -1,5 +1,5 @@
-/* Segments from the kernel and back to it. The heap grows by an eighth of itself, at least 2 MiB and at most 64 MiB at a time, next to the
- * segments before, so that the kernel merges the mappings and their number stays small. */
+/* Segments from the kernel and back to it. The heap grows by an eighth of itself, at least 2 MiB and at most 64 MiB at
+ * a time, next to the segments before, so that the kernel merges the mappings and their number stays small. */
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/os.h"
@@ -20,8 +20,8 @@ static void drop_records(char *addr, size_t size)
     }
 }
 
-/* Unmap segments that hold nothing. They leave the page map first: what the kernel puts in their place may be another allocator's, whose blocks must not look
- * like ours (M2). If the kernel refuses they come back. */
+/* Unmap segments that hold nothing. They leave the page map first: what the kernel puts in their place may be another
+ * allocator's, whose blocks must not look like ours (M2). If the kernel refuses they come back. */
 static int unmap_segments(char *addr, size_t size)
 {
     tmi_segment_t *taken = NULL, *seg; // a list, highest address first
@@ -97,8 +97,8 @@ static void put_clean(char *from, char *to)
         tmi_bins_put((tmi_run_t){from, (size_t)(to - from) / TMI_UNIT_SIZE, 0, false, 0});
 }
 
-/* The whole segments inside a clean run go, what is left on both sides goes back. Returns the bytes; at 0 the run is still the
- * caller's. */
+/* The whole segments inside a clean run go, what is left on both sides goes back. Returns the bytes; at 0 the run is
+ * still the caller's. */
 static size_t release_run(const tmi_run_t *run)
 {
     char *end = run->addr + run->nunits * TMI_UNIT_SIZE;

@@ -10,9 +10,10 @@
  *   MIXED          a unit of a slab of slots of several classes, see mixed.h
  *
  * C1  size(c) is the least class size >= every request that is mapped to c.
- * C2  size(c) is a multiple of 16 for c > 1, and the classes hold every power of two from 8 to 32 KiB, so that a slot of a
- *     power-of-two class is aligned to its size (a slab starts at a unit boundary).
- * C3  slot_index is exact for every offset inside a slab: off * ceil(2^40/size) >> 40 errs by less than off / 2^40 of a slot, and off < 2^18. */
+ * C2  size(c) is a multiple of 16 for c > 1, and the classes hold every power of two from 8 to 32 KiB, so that a slot
+ *     of a power-of-two class is aligned to its size (a slab starts at a unit boundary).
+ * C3  slot_index is exact for every offset inside a slab: off * ceil(2^40/size) >> 40 errs by less than off / 2^40 of a
+ *     slot, and off < 2^18. */
 #ifndef TMI_SEGMENTS_SIZECLASS_H
 #define TMI_SEGMENTS_SIZECLASS_H
 

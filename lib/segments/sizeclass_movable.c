@@ -34,7 +34,8 @@ static size_t slots_of(size_t size, size_t bytes, size_t record_bytes)
 void tmi_sizeclass_movable_init(size_t record_bytes)
 {
     for (unsigned cls = TMI_MCLASS_FIRST; cls <= TMI_MCLASS_LAST; cls++) {
-        size_t size = size_of(cls), units = size <= UNIT_MAX ? 1 : UNITS_MAX, slots = slots_of(size, units * TMI_UNIT_SIZE, record_bytes);
+        size_t size = size_of(cls), units = size <= UNIT_MAX ? 1 : UNITS_MAX,
+               slots = slots_of(size, units * TMI_UNIT_SIZE, record_bytes);
         tmi_mclasses[cls] = (tmi_class_info_t){
             .reciprocal = (((uint64_t)1 << 40) + size - 1) / size,
             .size = (uint32_t)size,

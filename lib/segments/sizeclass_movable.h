@@ -1,17 +1,19 @@
 /* sizeclass_movable.h - which sizes movable slots come in.
  *
- * Idea: a compacted class wastes half a page on average, and rounding a share of every object: the larger the slots, the finer the steps
- * that pay.
+ * Idea: a compacted class wastes half a page on average, and rounding a share of every object: the larger the slots,
+ * the finer the steps that pay.
  *
  *   class 0         nothing of ours
  *   class 1..32     16, 32 ... 512 bytes
  *   class 33..128   16 to a doubling up to 32 KiB: at most 1/17 is lost to rounding, 1/49 on average
  *   class 129..160  32 to a doubling up to 64 KiB: at most 1/33 and 1/97
  *   LARGE           an extent
- *   WATCHED + c     what the page map says of a slab of class c that has attributes (locks, asked alignments), so that frees in it take the slow path
+ *   WATCHED + c     what the page map says of a slab of class c that has attributes (locks, asked alignments), so that
+ *                   frees in it take the slow path
  *
  * C4  size(c) is the least class size >= every request that is mapped to c, and a multiple of 16.
- * C5  A slab starts at a unit boundary, and its first slot at a multiple of every power of two that divides the size: so is every slot. */
+ * C5  A slab starts at a unit boundary, and its first slot at a multiple of every power of two that divides the size:
+ *     so is every slot. */
 #ifndef TMI_SEGMENTS_SIZECLASS_MOVABLE_H
 #define TMI_SEGMENTS_SIZECLASS_MOVABLE_H
 
@@ -32,7 +34,8 @@ enum {
 
 extern tmi_class_info_t tmi_mclasses[TMI_MCLASS_COUNT];
 
-/* Slabs of small slots keep their books before the first one, so that they go when the slab goes; for large slots that would cost a page a slab. */
+/* Slabs of small slots keep their books before the first one, so that they go when the slab goes; for large slots that
+ * would cost a page a slab. */
 #define TMI_MOVABLE_INLINE_MAX ((size_t)2 << 10)
 
 /* `record_bytes`: fixed part of a slab's books; beside it they have 4 bytes and a bit a slot. */

@@ -293,7 +293,8 @@ static group_t *fullest(void)
 
 static tm_handle_t free_handle(uint32_t index)
 {
-    return tmi_handle_of_word(index, tmi_load_relaxed(tmi_word(index))); // relaxed: free words belong to the holder of the lock
+    // relaxed: free words belong to the holder of the lock
+    return tmi_handle_of_word(index, tmi_load_relaxed(tmi_word(index)));
 }
 
 static size_t take_from(group_t *g, tm_handle_t *out, size_t n)

@@ -27,7 +27,8 @@
  *
  * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
  *
- * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The rest the table lock.
+ * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The
+ * rest the table lock.
  * Fails: fewer indices than asked for. */
 #ifndef TMI_SLABS_HANDLE_H
 #define TMI_SLABS_HANDLE_H
@@ -57,8 +58,8 @@ void tmi_handle_return(const uint32_t *indices, size_t n);
 /* An index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
-/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; with the mover's lock or the pacer's,
- * so that fork loses none. Returns the bytes. */
+/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; with the mover's lock or the
+ * pacer's, so that fork loses none. Returns the bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
@@ -95,7 +96,10 @@ static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w 
 static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
 /* Tagged, and nothing where handles have nothing. */
-static inline bool tmi_handle_formed(tm_handle_t h) { return (h & (TMI_WORD_LIVE | UINT64_C(0xffff0001))) == TMI_WORD_LIVE; }
+static inline bool tmi_handle_formed(tm_handle_t h)
+{
+    return (h & (TMI_WORD_LIVE | UINT64_C(0xffff0001))) == TMI_WORD_LIVE;
+}
 
 /* The handle of an index whose word is w, once it is live. */
 static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
@@ -107,7 +111,8 @@ static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
 static inline uint32_t tmi_generation_of(uint64_t w) { return (uint32_t)(w & TMI_WORD_GENERATION) >> 2; }
 static inline uint64_t tmi_generation_bits(uint32_t g) { return (uint64_t)g << 2 & TMI_WORD_GENERATION; }
 
-/* The word of a freed object: next generation, same address. *last: it has had its last life, and there is no next generation. */
+/* The word of a freed object: next generation, same address. *last: it has had its last life, and there is no next
+ * generation. */
 static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
 {
     uint32_t g = tmi_generation_of(w);
@@ -126,7 +131,8 @@ static inline bool tmi_word_may_end(uint64_t w)
 }
 
 #if TMI_TEST_HOOKS
-/* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its own. */
+/* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its
+ * own. */
 tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
 /* Give the address space of words back from there on, none of which has been used: more indices need an extension. */
 void tmi_handle_unreserve(uint32_t nindices);

@@ -5,8 +5,10 @@
 
 #include <string.h>
 
-#define MOVE_MIN ((size_t)1 << 20)         // below, copying is cheaper than mremap and its page faults' worth of flushes
-#define MOVE_ALWAYS ((size_t)32 << 20)     // from here on a moved mapping is worth its place in the process's list of mappings
+// below, copying is cheaper than mremap and its page faults' worth of flushes
+#define MOVE_MIN ((size_t)1 << 20)
+// from here on a moved mapping is worth its place in the process's list of mappings
+#define MOVE_ALWAYS ((size_t)32 << 20)
 enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a mapping
 #define PURGE_MIN ((size_t)32 << 20)       // as in glibc, where so large a block is a mapping of its own
 #define TAIL_MIN ((size_t)16 << 10)        // in a unit that is kept: less is not worth a call to the kernel
@@ -17,7 +19,10 @@ static size_t units_of(size_t bytes) { return tmi_round_up(bytes, TMI_UNIT_SIZE)
 
 /* What malloc's part of the page map says of the first unit, and of the others. */
 static unsigned class_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE : TMI_CLASS_NONE; }
-static unsigned tail_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE_TAIL : TMI_CLASS_NONE; }
+static unsigned tail_of(tmi_extent_kind_t kind)
+{
+    return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE_TAIL : TMI_CLASS_NONE;
+}
 
 /* Modulo 2^64: also downwards. */
 static void count(tmi_extent_kind_t kind, size_t bytes, size_t objects)
@@ -169,7 +174,7 @@ bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
     return true;
 }
 
-/* ---- moving by pages ------------------------------------------------------------------------------------------------------------ */
+/* ---- moving by pages --------------------------------------------------------------------------------------------- */
 
 static bool worth_moving(size_t bytes)
 {
@@ -216,11 +221,16 @@ void tmi_extent_leave(tmi_extent_kind_t kind, void *p)
     give_back(kind, p, filled ? 0 : tmi_os_page_size);
 }
 
-/* ---- the raw heap's ------------------------------------------------------------------------------------------------------------- */
+/* ---- the raw heap's ---------------------------------------------------------------------------------------------- */
 
-void *tmi_large_alloc(size_t size, size_t align, bool zero) { return tmi_extent_alloc(TMI_EXTENT_RAW, size, align, zero); }
-bool tmi_large_valid(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->owner) == p; } // relaxed: misuse is guessed at
-size_t tmi_large_usable(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->bytes); }   // relaxed: the caller's object
+void *tmi_large_alloc(size_t size, size_t align, bool zero)
+{
+    return tmi_extent_alloc(TMI_EXTENT_RAW, size, align, zero);
+}
+// relaxed: misuse is guessed at
+bool tmi_large_valid(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->owner) == p; }
+// relaxed: the caller's object
+size_t tmi_large_usable(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->bytes); }
 void tmi_large_free(void *p) { tmi_extent_free(TMI_EXTENT_RAW, p); }
 
 void *tmi_large_resize(void *p, size_t size)

@@ -137,8 +137,8 @@ void tmi_medium_settle(tmi_medium_slab_t *slab)
 
 /* ---- slots ----------------------------------------------------------------------------------------------------- */
 
-/* A slab with an empty slot, the one that got its first one last; else, unless it must be resident, one with a free slot, a
- * new one if need be. */
+/* A slab with an empty slot, the one that got its first one last; else, unless it must be resident, one with a free
+ * slot, a new one if need be. */
 static tmi_medium_slab_t *slab_to_take_from(unsigned cls, bool resident)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];

@@ -1,8 +1,9 @@
 /* medium.h - objects above 32 KiB and up to 256 KiB: slots of whole OS pages in slabs of their own.
  *
- * Idea: eight sizes to a doubling, as for the largest small objects. Since a slot is whole pages, it is the slot that is
- * resident or not: of what a slab spans only slots that have been used cost memory, a free one can be given back alone,
- * and no page is shared. What an object leaves of its slot, at most a ninth, is resident only if a former one used it.
+ * Idea: eight sizes to a doubling, as for the largest small objects. Since a slot is whole pages, it is the slot that
+ * is resident or not: of what a slab spans only slots that have been used cost memory, a free one can be given back
+ * alone, and no page is shared. What an object leaves of its slot, at most a ninth, is resident only if a former one
+ * used it.
  *
  *   slab     base                                                      base + units * 64 KiB
  *            | slot 0      | slot 1      | slot 2      | slot 3      |  rest  |
@@ -20,8 +21,8 @@
  *
  * Empty slots are taken first, those emptied last before the others: their pages are there.
  * Owner: everything its class's lock (rank medium); the address of an object tells its class without a lock. Purging
- * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a time
- * (pacer lock). Fails: NULL, when the kernel gives nothing. */
+ * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a
+ * time (pacer lock). Fails: NULL, when the kernel gives nothing. */
 #ifndef TMI_SLABS_MEDIUM_H
 #define TMI_SLABS_MEDIUM_H
 

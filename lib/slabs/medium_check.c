@@ -24,7 +24,8 @@ static void check_slab(const tmi_medium_slab_t *slab, sums_t *sums)
     tmi_audit(((slab->free | slab->touched) & ~all) == 0, "W1 bit past the last slot", slab->base);
     tmi_audit((taken & ~slab->touched) == 0, "W1 a taken slot that is not touched", slab->base);
     tmi_audit((slab->free != 0) == in_list(&s->some, &slab->link), "W2 slabs with a free slot", slab->base);
-    tmi_audit((tmi_medium_empty(slab) != 0) == in_list(&s->purge_queue, &slab->purge_link), "W2 purge queue", slab->base);
+    tmi_audit((tmi_medium_empty(slab) != 0) == in_list(&s->purge_queue, &slab->purge_link), "W2 purge queue",
+              slab->base);
     sums->empty += tmi_popcount(tmi_medium_empty(slab)) * c->size;
     sums->taken += tmi_popcount(taken) * c->size;
     sums->some[slab->cls] += slab->free != 0;
@@ -50,6 +51,7 @@ void tmi_medium_check(void)
         const tmi_medium_class_t *s = &tmi_medium_classes[cls];
         bool same = sums.nslabs[cls] == s->nslabs && sums.nempty[cls] == s->nempty && sums.ntaken[cls] == s->ntaken;
         tmi_audit(same, "W4 slabs and slots of a class", NULL);
-        tmi_audit(sums.unused[cls] == 0 || sums.some[cls] == 1, "W5 an unused slab beside others with free slots", NULL);
+        tmi_audit(sums.unused[cls] == 0 || sums.some[cls] == 1, "W5 an unused slab beside others with free slots",
+                  NULL);
     }
 }

@@ -47,7 +47,8 @@ static size_t take_from(tmi_movable_slab_t *slab, char **out, size_t n)
     uint64_t pages = 0;
     unsigned w = slab->hint;
     for (; got < n && w < tmi_movable_slab_words(c); w++)
-        for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) { // the mover looks
+        // the mover looks
+        for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) {
             size_t i = w * 64 + tmi_lowest_bit(slab->free[w]);
             pages |= tmi_mslot_pages(c, i);
             out[got++] = slab->base + i * c->size;
@@ -117,7 +118,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
     tmi_unlock(&s->lock);
 }
 
-/* ---- compaction ----------------------------------------------------------------------------------------------------------------- */
+/* ---- compaction -------------------------------------------------------------------------------------------------- */
 
 enum { LOOKS = 16 }; // at slabs, per choice
 
@@ -128,8 +129,8 @@ static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
-/* The emptiest slab that may be tried, and the free slots of the still emptier ones: what is moved must not go there, or slabs would be emptied
- * into each other for ever. */
+/* The emptiest slab that may be tried, and the free slots of the still emptier ones: what is moved must not go there,
+ * or slabs would be emptied into each other for ever. */
 static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
@@ -180,7 +181,8 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 
 enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
 
-/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends. */
+/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends.
+ * */
 static void rejoin(tmi_movable_class_t *s, tmi_movable_slab_t *slab, bool moved_all, uint32_t now)
 {
     tmi_store_relaxed(&slab->emptying, false);
@@ -241,7 +243,8 @@ bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, 
     return true;
 }
 
-/* Out of the lists for as long as its pages go, so that the lock is not held meanwhile. Returns how many were given back. */
+/* Out of the lists for as long as its pages go, so that the lock is not held meanwhile. Returns how many were given
+ * back. */
 static size_t tidy_slab(tmi_movable_class_t *s, tmi_movable_slab_t *slab, size_t pages)
 {
     uint32_t before = slab->nfree;
@@ -285,7 +288,8 @@ size_t tmi_movable_gain(unsigned cls)
     if (unused == 0 || unused > slots)
         return 0;
     size_t taken = slots - unused, rest = taken % c->slots, touched = tmi_load_relaxed(&s->touched_bytes);
-    size_t ideal = taken / c->slots * tmi_movable_slab_bytes(c, c->slots) + (rest ? tmi_movable_slab_bytes(c, rest) : 0);
+    size_t ideal =
+        taken / c->slots * tmi_movable_slab_bytes(c, c->slots) + (rest ? tmi_movable_slab_bytes(c, rest) : 0);
     return touched > ideal ? touched - ideal : 0;
 }
 
@@ -295,7 +299,7 @@ size_t tmi_movable_unused(unsigned cls)
     return tmi_load_relaxed(&s->nfree) + tmi_load_relaxed(&s->nfree_emptying); // a statistic
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------------------------ */
+/* ---- attributes -------------------------------------------------------------------------------------------------- */
 
 uint32_t *tmi_movable_attributes(const void *slot, bool make)
 {

@@ -1,32 +1,38 @@
-/* movable.h - slabs whose objects may be elsewhere tomorrow: slots of one class, with a reference from each slot to its index.
+/* movable.h - slabs whose objects may be elsewhere tomorrow: slots of one class, with a reference from each slot to its
+ * index.
  *
- * Idea: as in the raw arena no link and no header is stored in a slot, and free slots are bits. Beside them a slab has `refs`, the index of each taken
- * slot, by which the mover finds the word of an object from its address. It is a hint: a slot holds an object only when the word of its
- * index is live and has the slot's address.
+ * Idea: as in the raw arena no link and no header is stored in a slot, and free slots are bits. Beside them a slab has
+ * `refs`, the index of each taken slot, by which the mover finds the word of an object from its address. It is a hint:
+ * a slot holds an object only when the word of its index is live and has the slot's address.
  *
- *   slab     span            base                                          attributes (made at a slab's first lock or aligned object):
- *            | refs | record |slot |slot |slot |slot |slot | ...             locks 23-0 | log2 of the asked alignment 31-27
- *   free                      0     1     0     1     1
- *   refs                      17    -     4     -     -
+ *   slab         span            base
+ *                | refs | record |slot |slot |slot |slot |slot | ...
+ *   free                          0     1     0     1     1
+ *   refs                          17    -     4     -     -
+ *   attributes   locks 23-0 | log2 of the asked alignment 31-27; made at a slab's first lock or aligned object
  *
- * The books of slabs with small slots stand before the first slot, so that they are given back with the slab: a heap that has shrunk to a tenth would
- * otherwise keep the books of the whole. In front, for slots are taken lowest first: the few objects of a class share a page with their books.
- * Refs come before the record: what a program writes past the end of the slab before this one hits hints.
+ * The books of slabs with small slots stand before the first slot, so that they are given back with the slab: a heap
+ * that has shrunk to a tenth would otherwise keep the books of the whole. In front, for slots are taken lowest first:
+ * the few objects of a class share a page with their books. Refs come before the record: what a program writes past the
+ * end of the slab before this one hits hints.
  *
  * V1  nfree is the number of bits set in `free`; bits past the last slot are clear; none is set below word `hint`.
- * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is released.
+ * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is
+ *     released.
  *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
- * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just had.
+ * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just
+ *     had.
  * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
- * V7  A slab's record is read only by who holds the class's lock, owns a slot of the slab or has an object in it pinned or locked, or is emptying it. An
- *     extent's record is read only by who holds the space lock, or owns, pins or locks the object. Check builds assert it at every such read
- *     (movable_held.c). Everything else goes by the page map and by handles' words, which can always be read.
+ * V7  A slab's record is read only by who holds the class's lock, owns a slot of the slab or has an object in it pinned
+ *     or locked, or is emptying it. An extent's record is read only by who holds the space lock, or owns, pins or locks
+ *     the object. Check builds assert it at every such read (movable_held.c). Everything else goes by the page map and
+ *     by handles' words, which can always be read.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
- * Owner: everything the class's lock, but refs, which belong to who holds the slot, and attributes, which are atomic. Who looks up a slab without the lock
- * holds a slot of it or has an object in it pinned.
+ * Owner: everything the class's lock, but refs, which belong to who holds the slot, and attributes, which are atomic.
+ * Who looks up a slab without the lock holds a slot of it or has an object in it pinned.
  * Fails: fewer slots than asked for. */
 #ifndef TMI_SLABS_MOVABLE_H
 #define TMI_SLABS_MOVABLE_H
@@ -125,22 +131,24 @@ static inline void tmi_movable_set_ref(const void *slot, uint32_t index)
     tmi_store_relaxed(&slab->refs[tmi_mslot_index(slab, slot)], index); // relaxed: a hint; the word has the say
 }
 
-/* The attributes of a slot; with `make`, they are made if need be. NULL: there are none, or no memory. No lock is taken: this is called in signal
- * handlers. */
+/* The attributes of a slot; with `make`, they are made if need be. NULL: there are none, or no memory. No lock is
+ * taken: this is called in signal handlers. */
 uint32_t *tmi_movable_attributes(const void *slot, bool make);
 
-/* Attributes of the slot have become other than 0, or 0 again: frees in its slab must look at them, or need not any more. */
+/* Attributes of the slot have become other than 0, or 0 again: frees in its slab must look at them, or need not any
+ * more. */
 void tmi_movable_watch(const void *slot);
 void tmi_movable_unwatch(const void *slot);
 
-/* ---- what compaction needs ----------------------------------------------------------------------------------------------------- */
+/* ---- what compaction needs --------------------------------------------------------------------------------------- */
 
-/* Choose the emptiest slab of a class, and start to empty it: down to slot `keep`, so that what is left of the class's objects fits the free slots elsewhere
- * and below. NULL: none. */
+/* Choose the emptiest slab of a class, and start to empty it: down to slot `keep`, so that what is left of the class's
+ * objects fits the free slots elsewhere and below. NULL: none. */
 tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now);
 
 /* Slabs of the class are being emptied, and more can be chosen later. */
-static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi_movable_classes[cls].promised) > 0; } // only the mover changes it
+// only the mover changes it
+static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi_movable_classes[cls].promised) > 0; }
 
 /* Take up to n of the free slots below `keep` of a slab that is being emptied. */
 size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
@@ -148,15 +156,18 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
 /* Raised by who wants slabs to be tried again that were in use a moment ago: tm_compact. The mover's. */
 extern uint32_t tmi_movable_epoch;
 
-/* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again, or, when all are free, the slab to
- * free address space. False: call again. With SIZE_MAX pages a slab that is all free becomes a dirty span, pages and all: together with its
- * neighbours it is cheaper to purge. `moved_all`: it was worth it, and nothing kept an object in it. */
+/* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again,
+ * or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab that is all free
+ * becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge. `moved_all`: it was worth
+ * it, and nothing kept an object in it. */
 bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, uint32_t now);
 
-/* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many. False: no such slab is left. */
+/* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many.
+ * False: no such slab is left. */
 bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done);
 
-/* Bytes of a class that compaction could free: what its slabs have touched beyond the pages that its objects would fill. */
+/* Bytes of a class that compaction could free: what its slabs have touched beyond the pages that its objects would
+ * fill. */
 size_t tmi_movable_gain(unsigned cls);
 
 /* Free slots of a class, those of slabs that are being emptied included: a look. */

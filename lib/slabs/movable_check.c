@@ -12,7 +12,8 @@ static bool in_list(const tmi_dlist_t *head, const tmi_dlist_t *node)
     return false;
 }
 
-/* The word of a taken slot's index, if it has this slot's address, names a handle that is live or bound; a free slot is named by no live word. */
+/* The word of a taken slot's index, if it has this slot's address, names a handle that is live or bound; a free slot is
+ * named by no live word. */
 static void check_slot(const tmi_movable_slab_t *slab, uint32_t i)
 {
     const char *at = slab->base + (size_t)i * tmi_mclasses[slab->cls].size;
@@ -33,7 +34,8 @@ static void check_slab(const tmi_movable_slab_t *slab, unsigned cls)
         tmi_audit(w >= slab->hint || slab->free[w] == 0, "V1 free bit below the hint", slab->base);
     }
     if (c->slots % 64 != 0)
-        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "V1 bit past the last slot", slab->base);
+        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "V1 bit past the last slot",
+                  slab->base);
     tmi_audit(slab->cls == cls && nfree == slab->nfree, "V1 nfree differs from the bitmap", slab->base);
     tmi_audit(slab->nfree < c->slots || slab->emptying, "V2 slab without a taken slot", slab->base);
     tmi_audit(tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
@@ -77,7 +79,8 @@ void tmi_movable_check(unsigned cls)
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
             char *p = (char *)(g << TMI_SEGMENT_SHIFT) + u * TMI_UNIT_SIZE;
-            if (!tmi_pagemap_covers_movable(p) || tmi_movable_class(p) != cls || tmi_movable_slab_span(tmi_movable_slab_of(p)) != p)
+            if (!tmi_pagemap_covers_movable(p) || tmi_movable_class(p) != cls ||
+                tmi_movable_slab_span(tmi_movable_slab_of(p)) != p)
                 continue;
             const tmi_movable_slab_t *slab = tmi_movable_slab_of(p);
             check_slab(slab, cls);

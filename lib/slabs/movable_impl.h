@@ -1,4 +1,5 @@
-/* movable_impl.h - what the files of the movable module share: one slab, its level and its pages. All under the class lock. */
+/* movable_impl.h - what the files of the movable module share: one slab, its level and its pages. All under the class
+ * lock. */
 #ifndef TMI_SLABS_MOVABLE_IMPL_H
 #define TMI_SLABS_MOVABLE_IMPL_H
 
@@ -13,7 +14,8 @@ static inline unsigned tmi_movable_slab_words(const tmi_class_info_t *c) { retur
 /* Bits of the OS pages that bytes [from, to) of a slab's span touch. */
 static inline uint64_t tmi_movable_slab_pages(size_t from, size_t to)
 {
-    return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) & ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
+    return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) &
+           ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
 }
 
 /* Those of slot i. */
@@ -23,7 +25,10 @@ static inline uint64_t tmi_mslot_pages(const tmi_class_info_t *c, size_t i)
     return tmi_movable_slab_pages(from, from + c->size);
 }
 
-static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab) { return slab->base - tmi_mclasses[slab->cls].start; }
+static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)
+{
+    return slab->base - tmi_mclasses[slab->cls].start;
+}
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls);
@@ -49,7 +54,8 @@ void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages);
 size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n);
 /* Pages without a taken slot. */
 uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab);
-/* Give at most `most` of these pages back, and fewer when they are scattered: a run counts for some pages more. Returns how many; the kernel's refusal counts as done. */
+/* Give at most `most` of these pages back, and fewer when they are scattered: a run counts for some pages more. Returns
+ * how many; the kernel's refusal counts as done. */
 size_t tmi_movable_slab_purge(tmi_movable_slab_t *slab, uint64_t pages, size_t most);
 
 #endif

@@ -8,12 +8,14 @@ void *tmi_movable_large_alloc(size_t size, size_t align, bool zero, uint32_t ind
     if (p == NULL)
         return NULL;
     tmi_span_t *span = tmi_span_of(p);
-    tmi_store_relaxed(&span->index, index);                                                              // published with the word
+    // published with the word
+    tmi_store_relaxed(&span->index, index);
     tmi_store_relaxed(&span->attributes, (uint32_t)tmi_log2(tmi_max(align, 1)) << TMI_ALIGN_SHIFT); // the same
     return p;
 }
 
-bool tmi_movable_large_resize(void *p, size_t size, size_t align, void (*publish)(void *context, char *to), void *context)
+bool tmi_movable_large_resize(void *p, size_t size, size_t align, void (*publish)(void *context, char *to),
+                              void *context)
 {
     if (tmi_extent_resize(TMI_EXTENT_MOVABLE, p, size))
         return true;

@@ -8,7 +8,10 @@
 
 tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
 
-static size_t record_bytes(const tmi_class_info_t *c) { return TMI_MOVABLE_RECORD + tmi_movable_slab_words(c) * sizeof(uint64_t); }
+static size_t record_bytes(const tmi_class_info_t *c)
+{
+    return TMI_MOVABLE_RECORD + tmi_movable_slab_words(c) * sizeof(uint64_t);
+}
 static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
 static bool has_books_inside(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
 
@@ -164,7 +167,10 @@ uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab)
     return theirs;
 }
 
-static void say(const tmi_movable_slab_t *slab, unsigned cls) { tmi_pagemap_set_movable(tmi_movable_slab_span(slab), tmi_mclasses[slab->cls].units, cls); }
+static void say(const tmi_movable_slab_t *slab, unsigned cls)
+{
+    tmi_pagemap_set_movable(tmi_movable_slab_span(slab), tmi_mclasses[slab->cls].units, cls);
+}
 
 void tmi_movable_watch(const void *slot)
 {
@@ -247,7 +253,8 @@ static bool page_is_empty(const tmi_movable_slab_t *slab, unsigned page)
     size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
     if (end < c->start)
         return true; // a gap before the first slot
-    size_t from = start > c->start ? tmi_slot_index(c, start - c->start) : 0, to = tmi_min(tmi_slot_index(c, end - c->start), c->slots - 1);
+    size_t from = start > c->start ? tmi_slot_index(c, start - c->start) : 0,
+           to = tmi_min(tmi_slot_index(c, end - c->start), c->slots - 1);
     for (size_t i = from; i <= to;) { // none past the last slot
         uint64_t rest = slab->free[i / 64] >> (i % 64);
         size_t n = tmi_min(64 - i % 64, to - i + 1);

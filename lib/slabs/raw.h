@@ -1,30 +1,33 @@
 /* raw.h - slabs: runs of units cut into slots of one class, with all books outside the slots.
  *
- * Idea: no link is ever stored in a free slot. A slab has a bitmap of its free slots; slots in magazines and in the depot count as
- * taken. So a bit is set only when nobody can hand the slot out any more, and an OS page all of whose slots have
- * their bits set can be given back to the kernel while the rest of the slab lives. A double free shows as a bit already set.
+ * Idea: no link is ever stored in a free slot. A slab has a bitmap of its free slots; slots in magazines and in the
+ * depot count as taken. So a bit is set only when nobody can hand the slot out any more, and an OS page all of whose
+ * slots have their bits set can be given back to the kernel while the rest of the slab lives. A double free shows as a
+ * bit already set.
  *
  *   slab    base                                                                  base + units * 64 KiB
  *           | page 0          | page 1          | page 2          | ...
  *           |slot|slot|slot|slot|slot|slot|slot|slot|slot|slot|slot|slot|
  *   free     0    1    0    1    1    1    1    1    1    0    1    1      bitmap, 1 = free
  *   touched   1                 1                 1                 0      may be resident
- *   empty     0                 1                 0                 0      touched, and all its slots are free: to be purged
+ *   empty     0                 1                 0                 0      touched, all its slots free: to be purged
  *
  * R1  nfree is the number of bits set in `free`; bits past the last slot are clear.
  * R2  empty is the set of touched pages no slot of which is taken.
  * R3  A page that is not touched reads as zero.
- * R4  A slab with 0 < nfree is in the list of its level; one without is in none. A slab with nfree == slots does not exist
- *     outside the class lock: it has become a free span. But one that is being purged stays until that is over.
+ * R4  A slab with 0 < nfree is in the list of its level; one without is in none. A slab with nfree == slots does not
+ *     exist outside the class lock: it has become a free span. But one that is being purged stays until that is over.
  * R5  A slab is in its class's purge queue exactly when empty != 0.
  * R6  No bit below word `hint` of `free` is set.
- * R7  sparse tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more than an eighth
- *     of them (once sparse, a sixteenth). A sparse class is loose, unless it rests. It rests when of the last 1,024 slots that
- *     came home less than a sixteenth were of use: from slabs that are neither full nor the one that slots are taken from. A
- *     rest takes 16 ms at first, and twice as long each time, up to 2 s; a class that is not sparse any more begins anew.
+ * R7  sparse tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more
+ *     than an eighth of them (once sparse, a sixteenth). A sparse class is loose, unless it rests. It rests when of the
+ *     last 1,024 slots that came home less than a sixteenth were of use: from slabs that are neither full nor the one
+ *     that slots are taken from. A rest takes 16 ms at first, and twice as long each time, up to 2 s; a class that is
+ *     not sparse any more begins anew.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
- * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing. */
+ * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing.
+ * */
 #ifndef TMI_SLABS_RAW_H
 #define TMI_SLABS_RAW_H
 
@@ -81,12 +84,12 @@ void tmi_raw_init(void);
  * first. */
 extern bool tmi_raw_clean;
 
-/* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from the end goes up
- * through memory. Returns how many; fewer than n only when out of memory. */
+/* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from
+ * the end goes up through memory. Returns how many; fewer than n only when out of memory. */
 size_t tmi_raw_take(unsigned cls, void **out, size_t n);
 
-/* The same for a thread's first slots of a class: whole cache lines, if the emptiest slab has some, so that two threads do not start in
- * one line. The class is of less than 64 bytes, n at least a line's worth. */
+/* The same for a thread's first slots of a class: whole cache lines, if the emptiest slab has some, so that two threads
+ * do not start in one line. The class is of less than 64 bytes, n at least a line's worth. */
 size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n);
 
 /* Take one slot and tell from which of its bytes on it reads as zero. NULL: out of memory. */
@@ -96,7 +99,8 @@ void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from);
  * reported in the name of `function` and the process aborts. */
 void tmi_raw_return(unsigned cls, void *const *slots, size_t n, const char *function);
 
-/* NULL if p is a slot of a slab of its class that is taken (or cached), or what is wrong with it. For check:full and audits. */
+/* NULL if p is a slot of a slab of its class that is taken (or cached), or what is wrong with it. For check:full and
+ * audits. */
 const char *tmi_raw_complaint(unsigned cls, const void *p);
 
 /* Whether the slab of p, a slot of a class, has a slot before it. */
@@ -118,8 +122,8 @@ size_t tmi_raw_hostage(const void *p) TMI_COLD;
 /* Whether p lies in a slab of a sparse class, and others of the class are fuller. */
 bool tmi_raw_should_move(const void *p);
 
-/* Purge empty pages, class by class, those of the slab first that has had some for longest, until `enough` bytes are given
- * back. Returns the bytes. One caller at a time (pacer lock). */
+/* Purge empty pages, class by class, those of the slab first that has had some for longest, until `enough` bytes are
+ * given back. Returns the bytes. One caller at a time (pacer lock). */
 size_t tmi_raw_purge(size_t enough);
 
 /* Bytes on the pages of slabs of one unit that no slot uses: what there might be to mix. Any thread, no lock. */

@@ -19,7 +19,8 @@ static void check_slab(const tmi_raw_slab_t *slab, unsigned cls)
         tmi_audit(w >= slab->hint || slab->free[w] == 0, "R6 free bit below the hint", slab->base);
     }
     if (c->slots % 64 != 0)
-        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "R1 bit past the last slot", slab->base);
+        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "R1 bit past the last slot",
+                  slab->base);
     tmi_audit(slab->cls == cls && nfree == slab->nfree, "R1 nfree differs from the bitmap", slab->base);
     tmi_audit(slab->nfree < c->slots, "R4 slab without a taken slot", slab->base);
     unsigned npages = (unsigned)(c->units * TMI_UNIT_SIZE >> tmi_os_page_shift);
@@ -29,7 +30,8 @@ static void check_slab(const tmi_raw_slab_t *slab, unsigned cls)
         tmi_audit(empty == (touched && all_free), "R2 empty pages", slab->base);
         tmi_audit(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
     }
-    tmi_audit((slab->empty != 0) == in_list(&tmi_raw_classes[cls].purge_queue, &slab->purge_link), "R5 purge queue", slab->base);
+    tmi_audit((slab->empty != 0) == in_list(&tmi_raw_classes[cls].purge_queue, &slab->purge_link), "R5 purge queue",
+              slab->base);
 }
 
 /* Every slab of the class, found through the page map, since full ones are in no list. */
@@ -45,7 +47,8 @@ void tmi_raw_check(unsigned cls)
                 continue;
             const tmi_raw_slab_t *slab = tmi_raw_slab_of(p);
             check_slab(slab, cls);
-            tmi_audit(slab->nfree == 0 || in_list(&tmi_raw_classes[cls].levels[slab->level], &slab->level_link), "R4 level", p);
+            tmi_audit(slab->nfree == 0 || in_list(&tmi_raw_classes[cls].levels[slab->level], &slab->level_link),
+                      "R4 level", p);
             nslabs++;
             nfree += slab->nfree;
             used += tmi_popcount(slab->touched & ~slab->empty);
@@ -53,8 +56,9 @@ void tmi_raw_check(unsigned cls)
             ends += (slab->touched & ~slab->empty) >> c->end_page & 1;
         }
     tmi_audit(nslabs == tmi_raw_classes[cls].nslabs && nfree == tmi_raw_classes[cls].nfree, "R1 sums of a class", NULL);
-    tmi_audit(used == tmi_raw_classes[cls].used_pages && ends == tmi_raw_classes[cls].used_ends, "R2 sum of used pages", NULL);
-    tmi_audit(touched == tmi_raw_classes[cls].touched_pages, "R2 sum of touched pages", NULL);
-    tmi_audit(tmi_raw_classes[cls].sparse == tmi_raw_must_be_sparse(cls), "R7 a class is sparse when its pages hold little",
+    tmi_audit(used == tmi_raw_classes[cls].used_pages && ends == tmi_raw_classes[cls].used_ends, "R2 sum of used pages",
               NULL);
+    tmi_audit(touched == tmi_raw_classes[cls].touched_pages, "R2 sum of touched pages", NULL);
+    tmi_audit(tmi_raw_classes[cls].sparse == tmi_raw_must_be_sparse(cls),
+              "R7 a class is sparse when its pages hold little", NULL);
 }

@@ -43,7 +43,10 @@ static inline void tmi_raw_slab_relevel_of(tmi_raw_slab_t *slab, const tmi_class
     if (TMI_UNLIKELY(slab->level >= TMI_RAW_LEVELS || slab->nfree == 0 || above >= slots))
         tmi_raw_slab_change_level(slab);
 }
-static inline void tmi_raw_slab_relevel(tmi_raw_slab_t *slab) { tmi_raw_slab_relevel_of(slab, &tmi_classes[slab->cls]); }
+static inline void tmi_raw_slab_relevel(tmi_raw_slab_t *slab)
+{
+    tmi_raw_slab_relevel_of(slab, &tmi_classes[slab->cls]);
+}
 /* Note pages in use again, or empty now; keeps R2, R5 and the counters. */
 void tmi_raw_slab_use_pages(tmi_raw_slab_t *slab, uint64_t pages);
 void tmi_raw_slab_note_empty(tmi_raw_slab_t *slab, uint64_t pages); // touched, and not yet noted

@@ -1,6 +1,6 @@
-/* Giving empty pages of slabs back. All slots of an empty page are free: they are taken out, as if by a program, so that no
- * lock is held while the kernel is at the pages. Pages behind the last slot have none; so the slab is marked, too. One
- * thread purges at a time (pacer lock, for which fork and audits wait). */
+/* Giving empty pages of slabs back. All slots of an empty page are free: they are taken out, as if by a program, so
+ * that no lock is held while the kernel is at the pages. Pages behind the last slot have none; so the slab is marked,
+ * too. One thread purges at a time (pacer lock, for which fork and audits wait). */
 #include "os/counters.h"
 #include "slabs/raw_impl.h"
 
@@ -116,7 +116,8 @@ size_t tmi_raw_purge(size_t enough)
     size_t total = 0;
     unsigned cls = tmi_load_relaxed(&turn) % TMI_CLASS_LAST + 1; // relaxed: any will do
     for (unsigned clean = 0; clean < TMI_CLASS_LAST && total < enough;) {
-        size_t n = tmi_load_relaxed(&tmi_raw_classes[cls].nslabs) == 0 ? 0 : purge_once(cls); // a look: most are never used
+        // a look: most are never used
+        size_t n = tmi_load_relaxed(&tmi_raw_classes[cls].nslabs) == 0 ? 0 : purge_once(cls);
         total += n;
         clean = n > 0 ? 0 : clean + 1;
         if (n == 0)

@@ -75,8 +75,8 @@ static inline size_t put_slot(tmi_raw_slab_t *slab, const tmi_class_info_t *c, c
 
 /* Put back the first slots of the array, as many as lie in this slab. Returns how many, and in *pages those that this
  * may have emptied. Of several slots in one page only the last is asked: it sees what all have left. */
-static inline size_t put_run(tmi_raw_slab_t *slab, const tmi_class_info_t *c, void *const *slots, tmi_raw_slab_t *const *slabs,
-                             size_t n, const char *function, uint64_t *pages)
+static inline size_t put_run(tmi_raw_slab_t *slab, const tmi_class_info_t *c, void *const *slots,
+                             tmi_raw_slab_t *const *slabs, size_t n, const char *function, uint64_t *pages)
 {
     size_t k = 1, at = put_slot(slab, c, slots[0], function);
     *pages = 0;

@@ -25,7 +25,10 @@ static void ready_class(tmi_raw_class_t *s)
         tmi_dlist_init(&s->levels[l]);
 }
 
-static size_t record_size(const tmi_class_info_t *c) { return sizeof(tmi_raw_slab_t) + tmi_raw_slab_words(c) * sizeof(uint64_t); }
+static size_t record_size(const tmi_class_info_t *c)
+{
+    return sizeof(tmi_raw_slab_t) + tmi_raw_slab_words(c) * sizeof(uint64_t);
+}
 
 static unsigned pages_of_slab(const tmi_class_info_t *c)
 {

@@ -37,7 +37,10 @@ static uint32_t tried[TMI_CLASS_COUNT]; // G6. Relaxed: a race makes the trial a
 bool tmi_cache_on_trial(unsigned cls) { return tmi_load_relaxed(&tried[cls]) < TMI_TRIAL; }
 
 /* Of the owner; statistics of other threads read it. */
-static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_relaxed(&cache->magazines[cls].top, top); }
+static void set_top(tmi_cache_t *cache, unsigned cls, void **top)
+{
+    tmi_store_relaxed(&cache->magazines[cls].top, top);
+}
 
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
@@ -72,7 +75,8 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
 /* Whole cache lines: a magazine is written at every call, and its neighbours in a line may be another thread's. */
 static size_t buffer_bytes(unsigned limit) { return tmi_round_up((limit + 1) * sizeof(void *), TMI_CACHE_LINE); }
 
-/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed. */
+/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed.
+ * */
 static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
@@ -316,7 +320,8 @@ static void grow(tmi_cache_t *cache, unsigned cls)
 static void begin_exchange(tmi_cache_t *cache)
 {
     tmi_store_relaxed(&cache->busy, true);
-    tmi_fence_signal(); // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
+    // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
+    tmi_fence_signal();
     cache->exchanges++;
 }
 
@@ -372,8 +377,8 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
     return p;
 }
 
-/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one is then made, but this
- * slot comes from another thread, and its neighbours in the cache line may be in use there. */
+/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one
+ * is then made, but this slot comes from another thread, and its neighbours in the cache line may be in use there. */
 static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
 {
     unsigned before = cache->books[cls].limit;

@@ -39,12 +39,13 @@ static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_o
 /* From here on it is worth while. */
 static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
-/* ---- purging ------------------------------------------------------------------------------------------------------ */
+/* ---- purging ----------------------------------------------------------------------------------------------------- */
 
 /* Caller holds the pacer lock. */
 static void look(uint32_t now, uint32_t longest_gap)
 {
-    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes), tmi_counter(regretted_spans)};
+    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
+                              tmi_counter(regretted_spans)};
     tmi_need_rules_t rules = {tmi_option(purge_keep), tmi_max(tmi_option(purge_delay), 1), longest_gap};
     tmi_need_look(&need, &sight, &rules);
 }
@@ -55,8 +56,8 @@ static size_t purge_table(size_t bytes)
     return pages > 0 ? tmi_handle_purge(0, tmi_min(pages, bytes / tmi_os_page_size + 1)) : 0;
 }
 
-/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs, before
- * those of the handle table. */
+/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs,
+ * before those of the handle table. */
 static size_t purge_some(size_t bytes)
 {
     size_t n = tmi_space_purge(tmi_min(bytes, SPANS_AT_ONCE));
@@ -69,8 +70,8 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was something
- * to do, and the kernel took nothing. */
+/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was
+ * something to do, and the kernel took nothing. */
 static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
@@ -166,8 +167,8 @@ static void empty_depots(void)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the other
- * way round. With a full fence on both sides one of them sees the other. */
+/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the
+ * other way round. With a full fence on both sides one of them sees the other. */
 static bool wait_for_work(void)
 {
     tmi_store_relaxed(&asleep, 1);
@@ -212,7 +213,10 @@ static bool pass_of_helper(void)
     return stopped;
 }
 
-static uint32_t until_next_pass(void) { return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS; }
+static uint32_t until_next_pass(void)
+{
+    return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS;
+}
 
 /* What is kept for bursts is watched until it has been let go. */
 static void *help(void *unused)
@@ -228,7 +232,7 @@ static void *help(void *unused)
     return unused;
 }
 
-/* ---- another thread in its place ---------------------------------------------------------------------------------- */
+/* ---- another thread in its place --------------------------------------------------------------------------------- */
 
 static bool (*server)(void); // calls it
 
@@ -247,7 +251,7 @@ uint32_t tmi_pacer_serve(uint32_t idle_ms)
     return stopped || idle_ms > 2 * STOPPED_MS ? 0 : WATCH_MS;
 }
 
-/* ---- calling it ---------------------------------------------------------------------------------------------------- */
+/* ---- calling it -------------------------------------------------------------------------------------------------- */
 
 /* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it.
  * It is alone until more caches are in use than right after the fork; 0 in other processes. */
@@ -271,7 +275,8 @@ static bool wake_helper(void)
 {
     if (!may_have_helper())
         return false;
-    tmi_fence_full(); // the counts before both looks; pairs: wait_for_work, tmi_helper_leave, and the server's own fence
+    // the counts before both looks; pairs: wait_for_work, tmi_helper_leave, and the server's own fence
+    tmi_fence_full();
     bool (*call)(void) = tmi_load_acquire(&server); // pairs: tmi_pacer_serve_by
     if (call != NULL && call())
         return true;
@@ -284,7 +289,7 @@ static bool wake_helper(void)
     return true;
 }
 
-/* ---- by the program's own calls ----------------------------------------------------------------------------------- */
+/* ---- by the program's own calls ---------------------------------------------------------------------------------- */
 
 static void disarm(tmi_cache_t *cache)
 {

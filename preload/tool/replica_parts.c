@@ -47,7 +47,8 @@ static size_t record_bytes(const part_t *p)
 {
     switch (p->kind) {
     case PART_RAW: return sizeof(tmi_raw_slab_t) + tmi_raw_slab_words(&tmi_classes[p->cls]) * sizeof(uint64_t);
-    case PART_MOVABLE: return sizeof(tmi_movable_slab_t) + tmi_movable_slab_words(&tmi_mclasses[p->cls]) * sizeof(uint64_t);
+    case PART_MOVABLE:
+        return sizeof(tmi_movable_slab_t) + tmi_movable_slab_words(&tmi_mclasses[p->cls]) * sizeof(uint64_t);
     case PART_MEDIUM: return sizeof(tmi_medium_slab_t);
     case PART_MIXED: return sizeof(tmi_mixed_slab_t);
     default: return 0;

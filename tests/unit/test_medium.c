@@ -1,5 +1,5 @@
-/* Medium objects: slots are disjoint, aligned and zero where they say so; empty slots really go back to the kernel, one by
- * one; misuse is reported; the audit W1-W5 holds all the time. And the shelf, where a thread keeps a few. */
+/* Medium objects: slots are disjoint, aligned and zero where they say so; empty slots really go back to the kernel, one
+ * by one; misuse is reported; the audit W1-W5 holds all the time. And the shelf, where a thread keeps a few. */
 #include "os/counters.h"
 #include "os/options.h"
 #include "os/os.h"

@@ -1,5 +1,5 @@
-/* Movable slabs: slots are disjoint and aligned, one that is being emptied gives none, what is empty goes back to the kernel; the audit V1-V6
- * holds all the time. */
+/* Movable slabs: slots are disjoint and aligned, one that is being emptied gives none, what is empty goes back to the
+ * kernel; the audit V1-V6 holds all the time. */
 #include "os/options.h"
 #include "os/os.h"
 #include "slabs/handle.h"
@@ -79,7 +79,8 @@ static void the_emptiest_slab_is_emptied(void **state)
     unsigned c = tmi_mclass_of(512);
     size_t k = tmi_mclasses[c].slots;
     take_sorted(c, 3 * k);
-    const tmi_movable_slab_t *last = tmi_movable_slab_of(slot[3 * k - 1]), *middle = tmi_movable_slab_of(slot[2 * k - 1]);
+    const tmi_movable_slab_t *last = tmi_movable_slab_of(slot[3 * k - 1]),
+                             *middle = tmi_movable_slab_of(slot[2 * k - 1]);
     give(c, k, k + k / 2);
     give(c, 2 * k, 3 * k - k / 8);
     tmi_movable_slab_t *chosen = tmi_movable_choose(c, tmi_os_now_ms());
@@ -142,7 +143,8 @@ static void a_slab_that_kept_objects_is_left_alone_for_a_while(void **state)
     tmi_movable_epoch++; // tm_compact asks
     assert_ptr_equal(tmi_movable_choose(c, now), slab);
     (void)tmi_movable_finish(slab, 4096, true, now);
-    tmi_movable_slab_t *other = tmi_movable_slab_of(slot[k - 1]) == slab ? tmi_movable_slab_of(slot[2 * k - 1]) : tmi_movable_slab_of(slot[k - 1]);
+    tmi_movable_slab_t *other = tmi_movable_slab_of(slot[k - 1]) == slab ? tmi_movable_slab_of(slot[2 * k - 1])
+                                                                         : tmi_movable_slab_of(slot[k - 1]);
     if (other->emptying)
         (void)tmi_movable_finish(other, 4096, true, now);
     audit(c);

@@ -1,5 +1,6 @@
-/* Random operations on objects against a model, with the whole audit in between; then the ends of things: an index's last lives, a table that is
- * full, and table pages that were given back. A stale handle is never accepted, and nothing is lost. */
+/* Random operations on objects against a model, with the whole audit in between; then the ends of things: an index's
+ * last lives, a table that is full, and table pages that were given back. A stale handle is never accepted, and nothing
+ * is lost. */
 #include "heap/heap.h"
 #include "heap/introspect.h"
 #include "os/options.h"

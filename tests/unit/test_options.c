@@ -1,4 +1,5 @@
-/* TINYMEM=key:value,...: what is right is taken; what is wrong costs one line with the nearest right one, and the default stands. */
+/* TINYMEM=key:value,...: what is right is taken; what is wrong costs one line with the nearest right one, and the
+ * default stands. */
 #include "os/options.h"
 #include "support.h"
 
@@ -47,7 +48,8 @@ static void defaults_stand_without_a_text(void **state)
 static void values_are_taken(void **state)
 {
     (void)state;
-    tmi_options_parse("check:full,stats:on,stats_file:/some/where.txt,purge_delay:7,purge_keep:0,background:on,huge:on,verbose:on");
+    tmi_options_parse(
+        "check:full,stats:on,stats_file:/some/where.txt,purge_delay:7,purge_keep:0,background:on,huge:on,verbose:on");
     assert_int_equal(tmi_options.check, TMI_CHECK_FULL);
     assert_int_equal(tmi_options.stats, 1);
     assert_string_equal(tmi_options.stats_file, "/some/where.txt");
@@ -119,8 +121,22 @@ static void a_bad_value_keeps_the_default(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "check:", "check", "check:FULL", "purge_delay:", "purge_delay:x", "purge_delay:-1", "purge_delay:1x", "purge_delay:1000000001",
-        "purge_delay:99999999999999999999999", "stats:yes", "huge:", ":", ":on", "=", "check=full", "stats:on:off",
+        "check:",
+        "check",
+        "check:FULL",
+        "purge_delay:",
+        "purge_delay:x",
+        "purge_delay:-1",
+        "purge_delay:1x",
+        "purge_delay:1000000001",
+        "purge_delay:99999999999999999999999",
+        "stats:yes",
+        "huge:",
+        ":",
+        ":on",
+        "=",
+        "check=full",
+        "stats:on:off",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         outcome_t o = run_child(parse_and_compare, (void *)(uintptr_t)bad[i], 10);

@@ -1,5 +1,5 @@
-/* Slabs: slots are disjoint and zero where they say so, misuse is reported on return, empty pages really go back to the kernel, and the
- * audit R1-R7 holds all the time. */
+/* Slabs: slots are disjoint and zero where they say so, misuse is reported on return, empty pages really go back to the
+ * kernel, and the audit R1-R7 holds all the time. */
 #include "os/counters.h"
 #include "os/options.h"
 #include "os/os.h"
@@ -202,7 +202,8 @@ static void everything_returned_leaves_nothing(void **state)
     (void)state;
     purge_all();
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        assert_true(tmi_raw_classes[c].nslabs == 0 && tmi_raw_classes[c].nfree == 0 && tmi_raw_classes[c].nonempty == 0);
+        assert_true(tmi_raw_classes[c].nslabs == 0 && tmi_raw_classes[c].nfree == 0 &&
+                    tmi_raw_classes[c].nonempty == 0);
     assert_int_equal(tmi_counter(slab_bytes), 0);
     assert_int_equal(tmi_counter(slab_empty_bytes), 0);
     assert_int_equal(tmi_counter(dirty_bytes), 0);
