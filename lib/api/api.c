@@ -26,7 +26,8 @@ static inline tm_handle_t made_live(tm_handle_t h)
 {
     size_t i = tmi_handle_index(h);
     // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
-    tmi_step_foldable(&tmi_words[tmi_anew(i)], TMI_WORD_LIVE);
+    // relaxed: this thread has a handle, so it has seen the table
+    tmi_step_foldable(&tmi_load_relaxed(&tmi_words)[tmi_anew(i)], TMI_WORD_LIVE);
     return h;
 }
 
@@ -52,7 +53,7 @@ tm_handle_t tm_calloc(size_t n, size_t size)
     if (TMI_LIKELY(total - 1 < TMI_MOVABLE_MAX)) {
         tm_handle_t h = from_magazine(offset_of(total));
         if (TMI_LIKELY(h != TM_NULL)) {
-            uint64_t *word = &tmi_words[tmi_handle_index(h)], w = tmi_load_relaxed(word); // bound: ours
+            uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
             memset(tmi_word_address(w), 0, total);
             tmi_store_release(word, w | TMI_WORD_LIVE); // as made_live; the zeroes before it
             return h;
@@ -118,7 +119,7 @@ void tm_free(tm_handle_t h)
         tmi_object_free(h);
         return;
     }
-    uint64_t *words = tmi_words, w = tmi_load_acquire(&words[tmi_anew(i)]); // pairs: mover_publish
+    uint64_t *words = tmi_load_relaxed(&tmi_words), w = tmi_load_acquire(&words[tmi_anew(i)]); // pairs: mover_publish
     if (TMI_UNLIKELY((uint32_t)h != (uint16_t)w || !tmi_word_may_end(w) || tmi_load_foldable(&t->pins.top) != 0)) {
         free_slowly(h, w);
         return;

@@ -67,7 +67,7 @@ static int reserve_tagged(void)
     (void)tmi_os_unmap(words + ends, from - ends);
     (void)tmi_os_unmap(words + to, all - ends - to);
     tmi_os_leave_out_of_dumps(words + from, to - from);
-    tmi_words = (uint64_t *)(void *)words;
+    tmi_store_release(&tmi_words, (uint64_t *)(void *)words); // as tm_words_ below
     tmi_handle_first = TAGGED;
     max_groups = (uint32_t)(EXTENSION >> group_shift);
     all_groups = (uint32_t)((ALL_INDICES - TAGGED - TMI_HANDLE_ENDS) >> group_shift); // the highest would not fault
@@ -87,7 +87,7 @@ static int reserve_few(size_t bytes)
         return err;
     n *= 2; // what succeeded
     tmi_os_leave_out_of_dumps(words, n * sizeof(uint64_t));
-    tmi_words = words;
+    tmi_store_release(&tmi_words, (uint64_t *)words); // as tm_words_ below
     max_groups = all_groups = (uint32_t)(n >> group_shift);
     return 0;
 }
