@@ -185,6 +185,12 @@ TM_INLINE_ void tm_unpin(tm_handle_t h)
 
 /** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short:
  *  a thread that sleeps in one delays compaction (never another thread). Fine in signal handlers.
+ *
+ *  Inside a scope every function may be called. An object that is allocated there can be looked up at once, and stays
+ *  like the others. tm_free and tm_realloc end the address of their object, and of no other; so the object must not be
+ *  one that somebody goes on using, in this scope or in another thread's. Pins and locks may begin in a scope and
+ *  outlive it. tm_compact and tm_compact_step do nothing there, and an allocation that finds no memory does not compact
+ *  before it fails. For longjmp and exceptions see tm_scope_mark.
  *  @errors  65,535 scopes of the thread are open: reported, then abort. */
 TM_INLINE_ void tm_scope_enter(void)
 {
@@ -280,7 +286,7 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 /** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin
  *  ends however the block is left: at its end, by break or continue (both leave the block), return, goto, or a C++
  *  exception (in C with
- *  -fexceptions); not by longjmp (see tm_pin_reset). With TM_NULL the block runs with p == NULL. */
+ *  -fexceptions); not by longjmp (see tm_scope_mark). With TM_NULL the block runs with p == NULL. */
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
 #define TM_PINNED_AS_(T, p, h, g)                                                                                    \
     for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once_; g.once_ = 0)     \

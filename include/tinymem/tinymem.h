@@ -113,6 +113,21 @@ void tm_free_ref(tm_ref_t r);
 unsigned tm_pin_mark(void);
 void tm_pin_reset(unsigned mark);
 
+/** The same for scopes, whose number is counted on its own: how many are open on this thread, and back to that number.
+ *  Where setjmp returns, or a C++ exception is caught, both marks are reset:
+ *
+ *      unsigned pins = tm_pin_mark(), scopes = tm_scope_mark();   // volatile, if they are changed after setjmp
+ *      if (setjmp(env) != 0) {
+ *          tm_scope_reset(scopes);     // addresses from tm_deref in the scopes that end are good no more
+ *          tm_pin_reset(pins);
+ *      }
+ *
+ *  A mark is good on its thread while the scopes that it counts are open. A reset to the present number does nothing.
+ *  @errors  fewer scopes are open than at the mark: reported, then abort.
+ *  @thread  any, signal handlers too: a handler that leaves by longjmp ends its own. Never waits, never allocates. */
+unsigned tm_scope_mark(void);
+void tm_scope_reset(unsigned mark);
+
 /** Compact now, as far as pins allow, and give the memory back. Waits for a move that another thread has under way.
  *  Works in every mode.
  *  @return  bytes by which committed memory fell. Inside a scope of the caller: 0, at once. */

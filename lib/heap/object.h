@@ -49,6 +49,8 @@ tm_handle_t tmi_object_of_index(uint32_t index);
 
 /* A pin stack back to `mark`. */
 void tmi_object_pin_reset(uint32_t mark);
+/* The number of open scopes back to `mark`. */
+void tmi_object_scope_reset(uint32_t mark);
 
 /* Every tm_alloc and tm_free takes the slow path, where sampled objects are entered and forgotten; or no longer. */
 void tmi_object_watch(bool on) TMI_COLD;
