@@ -71,6 +71,26 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
     return tmi_object_alloc(size, align, false);
 }
 
+tm_handle_t tm_calloc_aligned(size_t align, size_t n, size_t size)
+{
+    size_t total;
+    if (!tmi_is_pow2(align) || align > TMI_MOVABLE_ALIGN_MAX) {
+        errno = EINVAL;
+        return TM_NULL;
+    }
+    if (__builtin_mul_overflow(n, size, &total))
+        total = SIZE_MAX; // ENOMEM
+    return tmi_object_alloc(total, align, true);
+}
+
+tm_handle_t tm_alloc_near(tm_handle_t near, size_t size)
+{
+    tm_handle_t h = tmi_object_alloc_near(near, size);
+    return h != TM_NULL ? h : tm_alloc(size);
+}
+
+size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context) { return tmi_object_each(visit, context); }
+
 /* Whether h may stay as it is with `size` bytes: its object is of their class, and has no lock and no alignment of its
  * own. The object is pinned for the look at the page map, which without a pin might be that of a later slab. False also
  * where the answer takes more: the thread holds other pins, or the handle is marked or wrong.

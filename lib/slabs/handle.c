@@ -449,6 +449,42 @@ size_t tmi_handle_purge(size_t keep, size_t most)
     return gone * group_bytes();
 }
 
+/* ---- all that are live --------------------------------------------------------------------------------------- */
+
+uint32_t tmi_handle_places(void)
+{
+    tmi_lock(&tmi_handle_lock);
+    uint32_t places = ngroups << group_shift;
+    tmi_unlock(&tmi_handle_lock);
+    return places;
+}
+
+/* Its page is there; or it goes just now, and then reads 0. */
+static bool has_page(uint32_t number)
+{
+    tmi_lock(&tmi_handle_lock);
+    bool has = (books[number] & 1) == 0;
+    tmi_unlock(&tmi_handle_lock);
+    return has;
+}
+
+size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n)
+{
+    size_t got = 0;
+    while (got < n && *at < end) {
+        if ((*at & (group_words - 1)) == 0 && !has_page(*at >> group_shift)) {
+            *at += group_words;
+            continue;
+        }
+        uint32_t index = index_of(0, *at);
+        uint64_t w = tmi_load_acquire(tmi_word(index)); // pairs: mover_publish
+        if (w & TMI_WORD_LIVE)
+            out[got++] = tmi_handle_of_word(index, w);
+        ++*at;
+    }
+    return got;
+}
+
 /* ---- figures, audit ------------------------------------------------------------------------------------------ */
 
 size_t tmi_handle_bytes(void) { return tmi_load_relaxed(&tmi_handle_bytes_in_use); } // statistics

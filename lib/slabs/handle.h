@@ -70,6 +70,11 @@ size_t tmi_handle_idle_bytes(void);
 /* Indices revived so far, H5. */
 size_t tmi_handle_revived(void);
 
+/* For a walk over the table: how many places it has now, and up to n handles that are live in places from *at on, below
+ * `end`; *at goes on. Returns how many, 0 at the end. Takes the lock for a moment in each group. */
+uint32_t tmi_handle_places(void);
+size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n);
+
 /* Verify H2-H5; the caller holds the lock. */
 void tmi_handle_check(void);
 
