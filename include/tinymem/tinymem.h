@@ -93,6 +93,10 @@ tm_handle_t tm_realloc(tm_handle_t h, size_t size) __attribute__((__warn_unused_
 void tm_free(tm_handle_t h);
 
 /** Lock an object at its address: a pin that may outlive the function and be ended by any thread. Counted.
+ *  The first lock of an object of up to 64 KiB moves it, if nobody uses it, to a place where only locked objects are: so
+ *  it keeps no memory but its own, and may stay locked for the program's life. That takes some microseconds, and once.
+ *  Inside a scope of the caller, with the object pinned, looked up in an open scope, or while another thread moves, it
+ *  is locked where it is. For an address for a moment tm_pin is quicker.
  *  @return  the address; NULL for TM_NULL, for which neither call does anything, or when out of memory (ENOMEM).
  *  @errors  16,777,215 locks of one object are held: reported, then abort. */
 void *tm_lock(tm_handle_t h);

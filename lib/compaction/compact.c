@@ -66,8 +66,7 @@ static void finish(batch_t *b)
     b->state = IDLE;
 }
 
-/* After the fence: entries in use are given up. */
-static void sort_out(batch_t *b)
+void tmi_batch_sort_out(batch_t *b)
 {
     size_t scanned = 0;
 #if TMI_TEST_HOOKS
@@ -95,7 +94,7 @@ static void sort_out(batch_t *b)
 static void go_on(batch_t *b)
 {
     TMI_STEP("fenced");
-    sort_out(b);
+    tmi_batch_sort_out(b);
     TMI_STEP("scanned");
     b->marked_ns = tmi_os_now_ns();
     enter(b, SCOPES);
@@ -232,9 +231,11 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
     return TMI_COMPACT_MORE;
 }
 
+bool tmi_compact_may_move(void) { return !tmi_load_relaxed(&stopped); }
+
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits)
 {
-    if (tmi_batch.entries == NULL || stopped)
+    if (tmi_batch.entries == NULL || !tmi_compact_may_move())
         return TMI_COMPACT_NOTHING;
     uint64_t before = tmi_os_now_ns();
     tmi_compact_result_t r = piece(&tmi_batch, limits);

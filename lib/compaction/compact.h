@@ -57,6 +57,10 @@ void tmi_compact_rest(void);
 /* The next piece of work. Caller holds the lock. */
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits);
 
+/* Move an object to a slab that is set apart, since it is about to be locked: see compact_apart.c. `self` as in
+ * tmi_compact_fence. The caller holds no lock, and no pin of the object, or it stays. */
+void tmi_compact_set_apart(const tm_pins_t_ *self, tm_handle_t h);
+
 /* What could not be moved a moment ago is tried again. Caller holds the lock. */
 void tmi_compact_afresh(void);
 

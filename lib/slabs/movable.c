@@ -34,9 +34,10 @@ void tmi_movable_reset_locks(void)
 static tmi_movable_slab_t *fullest(unsigned cls, bool existing)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    if (s->nonempty == 0)
+    uint32_t levels = s->nonempty & (uint32_t)tmi_low_bits(TMI_MOVABLE_LEVELS);
+    if (levels == 0)
         return existing ? NULL : tmi_movable_slab_make(cls);
-    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(s->nonempty)].next, tmi_movable_slab_t, level_link);
+    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(levels)].next, tmi_movable_slab_t, level_link);
 }
 
 /* Take up to n slots of one slab, lowest first. */
@@ -76,6 +77,12 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
     tmi_own_add(&s->nfree, -got);
     tmi_unlock(&s->lock);
     return got;
+}
+
+/* Where the slab's free slots are counted. */
+static size_t *nfree_at_home(tmi_movable_class_t *s, const tmi_movable_slab_t *slab)
+{
+    return slab->apart ? &s->nfree_apart : &s->nfree;
 }
 
 enum { NO_SLOT = -1 };
@@ -150,7 +157,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
         do
             put(slab, slots[k]);
         while (++k < n && (size_t)(slots[k] - slab->base) < bytes);
-        tmi_own_add(slab->emptying ? &s->nfree_emptying : &s->nfree, k - before);
+        tmi_own_add(slab->emptying ? &s->nfree_emptying : nfree_at_home(s, slab), k - before);
         if (slab->emptying) // V2
             continue;
         if (slab->nfree == tmi_mclasses[cls].slots) {
@@ -172,6 +179,9 @@ uint32_t tmi_movable_epoch;
 
 static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
 {
+    // relaxed: a look, without which the try would be in vain
+    if (slab->apart && tmi_load_relaxed(&slab->watched) >= tmi_mclasses[slab->cls].slots - slab->nfree)
+        return false;
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
@@ -187,7 +197,7 @@ static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t
             tmi_movable_slab_t *slab = TMI_CONTAINER_OF(n, tmi_movable_slab_t, level_link);
             if (may_be_tried(slab, now))
                 return slab;
-            *passed_over += slab->nfree;
+            *passed_over += slab->apart ? 0 : slab->nfree; // nothing is moved there
         }
     }
     return NULL;
@@ -202,7 +212,7 @@ static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uin
     tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
-    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
+    tmi_own_add(nfree_at_home(s, slab), -(size_t)slab->nfree); // not to be had any more
     tmi_own_add(&s->nfree_emptying, slab->nfree);
 }
 
@@ -215,7 +225,8 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
     if (s->nfree > s->promised)
         slab = emptiest(s, now, &passed_over);
     uint32_t live = slab == NULL ? 0 : tmi_mclasses[cls].slots - slab->nfree;
-    size_t others = slab == NULL ? 0 : s->nfree - slab->nfree, not_for_it = s->promised + passed_over;
+    size_t others = slab == NULL ? 0 : s->nfree - (slab->apart ? 0 : slab->nfree);
+    size_t not_for_it = s->promised + passed_over;
     size_t room = others > not_for_it ? others - not_for_it : 0;
     if (slab != NULL && room < live && s->promised > 0)
         slab = NULL; // first let the others be emptied
@@ -261,7 +272,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
 /* Its books as at the choice: of the class again. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
-    tmi_own_add(&s->nfree, slab->nfree);
+    tmi_own_add(nfree_at_home(s, slab), slab->nfree);
     tmi_own_add(&s->nfree_emptying, -(size_t)slab->nfree);
     s->promised -= slab->promised;
     slab->promised = slab->keep = 0;
@@ -311,6 +322,62 @@ static size_t tidy_slab(tmi_movable_class_t *s, tmi_movable_slab_t *slab, size_t
     return n;
 }
 
+/* ---- objects that will be locked --------------------------------------------------------------------------------- */
+
+/* A slot of a slab that is set apart; the lock is held. */
+static char *take_apart(tmi_movable_class_t *s, unsigned cls)
+{
+    char *slot = NULL;
+    tmi_movable_slab_t *slab = NULL;
+    if (s->nonempty >> TMI_MOVABLE_APART & 1) {
+        slab = TMI_CONTAINER_OF(s->levels[TMI_MOVABLE_APART].next, tmi_movable_slab_t, level_link);
+    } else if ((slab = tmi_movable_slab_make(cls)) != NULL) {
+        slab->apart = true;
+        tmi_own_add(&s->nfree, -(size_t)slab->nfree);
+        tmi_own_add(&s->nfree_apart, slab->nfree);
+        tmi_movable_slab_relevel(slab);
+    }
+    if (slab != NULL && take_from(slab, &slot, 1) == 1)
+        tmi_own_add(&s->nfree_apart, -(size_t)1);
+    return slot;
+}
+
+bool tmi_movable_begin_apart(unsigned cls, const char *at, tmi_movable_move_t *out)
+{
+    tmi_movable_class_t *s = &tmi_movable_classes[cls];
+    *out = (tmi_movable_move_t){NULL, NULL, false};
+    if (!tmi_trylock(&s->lock))
+        return false;
+    if (tmi_movable_class(at) == cls && s->nslabs > 1 && !tmi_movable_slab_of(at)->apart)
+        out->to = take_apart(s, cls);
+    if (out->to != NULL) {
+        out->slab = tmi_movable_slab_of(at);
+        out->begun = !out->slab->emptying;
+        if (out->begun)
+            start_emptying(s, out->slab, 0, 0);
+    }
+    tmi_unlock(&s->lock);
+    return out->to != NULL;
+}
+
+void tmi_movable_end_apart(const tmi_movable_move_t *move)
+{
+    tmi_movable_slab_t *slab = move->slab;
+    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
+    if (!move->begun)
+        return;
+    tmi_lock(&s->lock);
+    end_emptying(s, slab);
+    tmi_store_relaxed(&slab->emptying, false);
+    if (slab->nfree == tmi_mclasses[slab->cls].slots) {
+        tmi_movable_slab_give_span(tmi_movable_slab_release(slab), false);
+    } else {
+        tmi_dlist_push_back(&s->tidy, &slab->tidy_link);
+        tmi_movable_slab_relevel(slab);
+    }
+    tmi_unlock(&s->lock);
+}
+
 bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
@@ -342,7 +409,8 @@ size_t tmi_movable_gain(unsigned cls)
 size_t tmi_movable_unused(unsigned cls)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    return tmi_load_relaxed(&s->nfree) + tmi_load_relaxed(&s->nfree_emptying); // a statistic
+    return tmi_load_relaxed(&s->nfree) + tmi_load_relaxed(&s->nfree_emptying) +
+           tmi_load_relaxed(&s->nfree_apart); // a statistic
 }
 
 /* ---- attributes -------------------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ static void ready_class(tmi_movable_class_t *s)
     if (s->tidy.next != NULL)
         return;
     tmi_dlist_init(&s->tidy);
-    for (unsigned l = 0; l < TMI_MOVABLE_LEVELS; l++)
+    for (unsigned l = 0; l <= TMI_MOVABLE_APART; l++)
         tmi_dlist_init(&s->levels[l]);
 }
 
@@ -91,7 +91,7 @@ static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span, bool dirty)
     tmi_dlist_init(&slab->tidy_link);
     slab->base = span + c->start;
     slab->cls = (uint8_t)cls;
-    slab->level = TMI_MOVABLE_LEVELS;
+    slab->level = TMI_MOVABLE_NO_LEVEL;
     slab->nfree = c->slots;
     for (unsigned w = 0; w < tmi_movable_slab_words(c); w++)
         slab->free[w] = tmi_low_bits((unsigned)tmi_min(c->slots - w * 64, 64));
@@ -125,13 +125,13 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
 
 void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab)
 {
-    if (slab->level == TMI_MOVABLE_LEVELS)
+    if (slab->level == TMI_MOVABLE_NO_LEVEL)
         return;
     tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
     tmi_dlist_remove(&slab->level_link);
     if (tmi_dlist_empty(&s->levels[slab->level]))
         s->nonempty &= ~(1u << slab->level);
-    slab->level = TMI_MOVABLE_LEVELS;
+    slab->level = TMI_MOVABLE_NO_LEVEL;
 }
 
 static uint32_t *spare_attributes[TMI_MCLASS_COUNT]; // zeroed
@@ -203,7 +203,7 @@ tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(&s->nslabs, -1);
-    tmi_own_add(&s->nfree, -(size_t)c->slots);
+    tmi_own_add(slab->apart ? &s->nfree_apart : &s->nfree, -(size_t)c->slots);
     count_touched(cls, -bytes);
     keep_attributes(cls, slab->attributes);
     if (!has_books_inside(c))
@@ -228,7 +228,9 @@ void tmi_movable_slab_give_span(tmi_released_t r, bool purge)
 static unsigned level_for(const tmi_movable_slab_t *slab)
 {
     if (slab->nfree == 0 || slab->emptying)
-        return TMI_MOVABLE_LEVELS;
+        return TMI_MOVABLE_NO_LEVEL;
+    if (slab->apart)
+        return TMI_MOVABLE_APART;
     return (unsigned)tmi_min(slab->nfree * TMI_MOVABLE_LEVELS / tmi_mclasses[slab->cls].slots, TMI_MOVABLE_LEVELS - 1);
 }
 
@@ -238,7 +240,7 @@ void tmi_movable_slab_relevel(tmi_movable_slab_t *slab)
     if (level == slab->level)
         return;
     tmi_movable_slab_leave_level(slab);
-    if (level == TMI_MOVABLE_LEVELS)
+    if (level == TMI_MOVABLE_NO_LEVEL)
         return;
     tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
     slab->level = (uint8_t)level;

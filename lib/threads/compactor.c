@@ -24,8 +24,8 @@ static uint64_t longest_step;
 static size_t class_live(unsigned c)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[c];
-    size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
-    return taken * tmi_mclasses[c].size;
+    size_t slots = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots, unused = tmi_movable_unused(c); // an estimate
+    return slots > unused ? (slots - unused) * tmi_mclasses[c].size : 0;
 }
 
 static size_t live_bytes(void)
