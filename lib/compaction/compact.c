@@ -1,5 +1,6 @@
 #include "compaction/compact.h"
 #include "os/meta.h"
+#include "os/options.h"
 #include "compaction/compact_impl.h"
 
 #include <string.h>
@@ -231,7 +232,40 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
     return TMI_COMPACT_MORE;
 }
 
-bool tmi_compact_may_move(void) { return !tmi_load_relaxed(&stopped); }
+/* What forbids it is changed under the lock. */
+bool tmi_compact_may_move(void)
+{
+    return !tmi_load_relaxed(&stopped) && tmi_compact_figure(paused) == 0 &&
+           tmi_option(compaction) != TMI_COMPACTION_OFF;
+}
+
+bool tmi_compact_pause(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    bool ok = tmi_compact_figures.paused < UINT32_MAX;
+    tmi_own_add(&tmi_compact_figures.paused, (size_t)ok);
+    tmi_compact_drop();
+    tmi_unlock(&tmi_compact_lock);
+    return ok;
+}
+
+bool tmi_compact_resume(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    bool ok = tmi_compact_figures.paused > 0;
+    tmi_own_add(&tmi_compact_figures.paused, -(size_t)ok);
+    tmi_unlock(&tmi_compact_lock);
+    return ok;
+}
+
+void tmi_compact_set_mode(uint32_t mode)
+{
+    tmi_lock(&tmi_compact_lock);
+    tmi_store_relaxed(&tmi_options.compaction, mode); // relaxed: one value by itself
+    tmi_store_relaxed(&tmi_compact_figures.mode, mode);
+    tmi_compact_drop();
+    tmi_unlock(&tmi_compact_lock);
+}
 
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits)
 {

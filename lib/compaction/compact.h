@@ -76,6 +76,13 @@ void tmi_compact_fence(const tm_pins_t_ *self);
  * lock. */
 void tmi_compact_fenced(uint64_t batch, tmi_fence_t kind, int err);
 
+/* From the return of the first until as many calls of the second nothing moves. Both take the lock. False: so many
+ * pauses cannot be counted; there was none. */
+bool tmi_compact_pause(void);
+bool tmi_compact_resume(void);
+/* The mode from now on, TMI_COMPACTION_...; a batch that it forbids is dropped. Takes the lock. */
+void tmi_compact_set_mode(uint32_t mode);
+
 /* Take the marks away and forget the batch. Caller holds the lock. */
 void tmi_compact_drop(void);
 
@@ -86,6 +93,7 @@ typedef struct tmi_compact_figures {
     size_t moved_objects, moved_bytes, marked, by_touch, by_scan, by_free, by_lock /* of by_scan */, batches, dropped;
     size_t fences_global, fences_expedited, fences_none;
     uint64_t longest_batch_ns, time_ns;
+    size_t mode, paused; // now: TMI_COMPACTION_..., and pauses
 } tmi_compact_figures_t;
 
 /* One writer, under the lock; read by anybody. */
