@@ -1,8 +1,8 @@
 """What is measured. One table; it may only grow.
 
 Placeholders in a command: {bin} built programs, {scripts} bench/programs/scripts, {data} generated inputs,
-{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick. `seconds` is a first guess for the
-time-left line. A program whose output is 'compare' must print the same under every allocator."""
+{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick, {step} ms a step of the picture.
+`seconds` is a first guess for the time-left line. A program whose output is 'compare' must print the same under every allocator."""
 
 import fnmatch
 import os
@@ -286,6 +286,8 @@ KV = [
 ]
 
 PICTURE = [
+    Program("tides", "picture", "picture", "much memory, then little, then much of another size: PSS and live bytes over time",
+            ("{bin}/frag-tides", "{n}", "{step}"), n=256, quick=24, variants=("-handles",), seconds=42),
     Program("shift", "picture", "picture", "a cache whose sizes and volume shift: PSS and live bytes all the way", ("{bin}/frag-shift", "{n}"),
             n=100, quick=10, variants=("-handles",), seconds=12),
 ]
