@@ -4,19 +4,21 @@ P1  A section is renewed as a whole and with its own date, command, machine and 
 P2  Each section carries a digest of its text. A section that was edited is refused, and tests/documents notices it.
 P3  What stands outside the sections is computed from them: compose(read(text)) == text.
 P4  Results with allocators of --with go to sections of their own: they do not take the place of the others.
-P5  Only whole suites of a finished run are published, and no quick ones. Void runs and missing programs are named."""
+P5  The tables of the README that are taken from this file are taken from it anew (figures.py).
+P6  Only whole suites of a finished run are published, and no quick ones. Void runs and missing programs are named."""
 
 import hashlib
 import os
 import re
 import textwrap
 
-from . import paths, picture, registry, report, tables
+from . import figures, paths, picture, registry, report, tables
 from .handlestable import handles_tables
 from .kvtable import kv_tables
 from .replayrun import replay_tables
 
 FILE = os.path.join(paths.BENCH, "RESULTS.md")
+README = os.path.join(paths.ROOT, "README.md")
 TITLES = {
     "picture": "Picture", "programs": "Programs", "startup": "Start-up", "need": "Memory by need",
     "frag": "Fragmentation", "handles": "Handles", "kv": "Cache server", "micro": "Micro benchmarks", "replay": "Policies on traces",
@@ -113,14 +115,15 @@ def of_suite(program, suite):
     return any(p.name == program and p.suite == suite for p in registry.PROGRAMS)
 
 
-def chosen_tables(lines, suite):
-    """The tables to keep, one heading level down."""
-    kept, keep = [], True
+def chosen_tables(lines, key):
+    """The tables to keep, one heading level down, each with a heading that no other section has."""
+    suite, kept, keep = key.removesuffix(OTHERS), [], True
     for text in lines:
         if text.startswith("## "):
             keep = suite not in ONLY or text.partition(": ")[2].startswith(ONLY[suite])
-        if keep:
-            kept.append("#" + text if text.startswith("## ") else text)
+            text = "#" + text.replace(TITLES[suite], title(key), 1)
+        if keep and text != "### " + title(key):
+            kept.append(text)
     return kept
 
 
@@ -141,7 +144,7 @@ def made(result, suite):
     key = key_of(result, suite)
     results = tables.Results(result)
     names = report.names_in(results, [a["name"] for a in result["allocators"]], suite)
-    body = ["## " + title(key), ""] + provenance(result, suite) + chosen_tables(MAKERS[suite](results, names), suite)
+    body = ["## " + title(key), ""] + provenance(result, suite) + chosen_tables(MAKERS[suite](results, names), key)
     return section(key, result["date"], written_by(result), "\n".join(body))
 
 
@@ -181,8 +184,9 @@ def renewed(text, result, only=None):
     return compose(sections)
 
 
-def write(result, only=None, path=FILE):
-    """Renews the file, and the pictures beside it when they are among the suites; returns what was written."""
+def write(result, only=None, path=FILE, readme=README):
+    """Renews the file, the pictures beside it when they are among the suites, and the README's tables; returns what was
+    written."""
     try:
         with open(path, encoding="utf-8") as f:
             before = f.read()
@@ -192,6 +196,8 @@ def write(result, only=None, path=FILE):
     written = {path: after}
     if "picture" in suites_of(result, only) and key_of(result, "picture") == "picture":
         written.update({os.path.join(os.path.dirname(path), name): svg for name, svg in picture.files(result).items()})
+    with open(readme, encoding="utf-8") as f:
+        written[readme] = figures.refreshed(f.read(), after)
     for name, content in written.items():
         with open(name, "w", encoding="utf-8") as f:
             f.write(content)

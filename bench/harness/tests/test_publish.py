@@ -95,8 +95,13 @@ class Publish(unittest.TestCase):
         raw["missing"] = [{"program": "shift", "reason": "made up"}]
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "RESULTS.md")
-            written = publish.write(raw, None, path)
-            self.assertEqual(sorted(os.path.basename(p) for p in written), ["RESULTS.md", "picture.svg"])
+            readme = os.path.join(folder, "README.md")
+            with open(readme, "w", encoding="utf-8") as f:
+                f.write("<!-- figures\nnow = Picture: much memory / quiet\n-->\n| | glibc |\n|---|---|\n| now | 0 |\n")
+            written = publish.write(raw, None, path, readme)
+            self.assertEqual(sorted(os.path.basename(p) for p in written), ["README.md", "RESULTS.md", "picture.svg"])
+            with open(readme, encoding="utf-8") as f:
+                self.assertIn("| now | 30.00 |", f.read())
             with open(path, encoding="utf-8") as f:
                 row = made_up.tables(f.read())["Picture: much memory, then little"][1]
         self.assertEqual((row[""], row["live"], row["glibc"]), ("quiet", "10.00", "30.00"))
