@@ -75,8 +75,8 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
 /* Whole cache lines: a magazine is written at every call, and its neighbours in a line may be another thread's. */
 static size_t buffer_bytes(unsigned limit) { return tmi_round_up((limit + 1) * sizeof(void *), TMI_CACHE_LINE); }
 
-/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed.
- * */
+/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing
+ * changed. */
 static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
