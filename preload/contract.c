@@ -1,5 +1,5 @@
 /* contract.c - the rest of the allocation contract of ISO C, POSIX and glibc: alignment, C23's sized frees, arrays. */
-#include "host/os.h"
+#include "os/os.h"
 #include "preload.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static size_t page_size(void)
 }
 
 /* As glibc: an alignment that is no power of two is rounded up to one. */
-TM_EXPORT void *memalign(size_t align, size_t size)
+TMI_EXPORT void *memalign(size_t align, size_t size)
 {
     if (align > PTRDIFF_MAX)
         return fail(align > (size_t)PTRDIFF_MAX + 1 ? EINVAL : ENOMEM);
@@ -36,12 +36,12 @@ TM_EXPORT void *memalign(size_t align, size_t size)
     return tmi_heap_alloc_aligned(tmi_max(align, 16), size);
 }
 
-TM_EXPORT void *aligned_alloc(size_t align, size_t size)
+TMI_EXPORT void *aligned_alloc(size_t align, size_t size)
 {
     return tmi_is_pow2(align) ? memalign(align, size) : fail(EINVAL);
 }
 
-TM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
+TMI_EXPORT int posix_memalign(void **out, size_t align, size_t size)
 {
     if (!tmi_is_pow2(align) || align % sizeof(void *) != 0)
         return EINVAL;
@@ -52,43 +52,43 @@ TM_EXPORT int posix_memalign(void **out, size_t align, size_t size)
     return 0;
 }
 
-TM_EXPORT void *valloc(size_t size) { return tmi_heap_alloc_aligned(page_size(), size); }
+TMI_EXPORT void *valloc(size_t size) { return tmi_heap_alloc_aligned(page_size(), size); }
 
-TM_EXPORT void *pvalloc(size_t size)
+TMI_EXPORT void *pvalloc(size_t size)
 {
     size_t page = page_size();
     return size > PTRDIFF_MAX ? fail(ENOMEM) : tmi_heap_alloc_aligned(page, tmi_round_up(size, page));
 }
 
-TM_EXPORT void *reallocarray(void *p, size_t n, size_t size)
+TMI_EXPORT void *reallocarray(void *p, size_t n, size_t size)
 {
     size_t total;
     return __builtin_mul_overflow(n, size, &total) ? fail(ENOMEM) : realloc(p, total);
 }
 
-TM_EXPORT size_t malloc_usable_size(void *p)
+TMI_EXPORT size_t malloc_usable_size(void *p)
 {
     if (p == NULL)
         return 0;
     return tmi_heap_owns(p) ? tmi_heap_usable(p, "malloc_usable_size") : tmi_foreign_usable(p, "malloc_usable_size");
 }
 
-TM_EXPORT void cfree(void *p) { tmi_preload_free(p, "cfree"); }
+TMI_EXPORT void cfree(void *p) { tmi_preload_free(p, "cfree"); }
 
-TM_EXPORT void free_sized(void *p, size_t size)
+TMI_EXPORT void free_sized(void *p, size_t size)
 {
     (void)size; // the page map knows it
     tmi_preload_free(p, "free_sized");
 }
 
-TM_EXPORT void free_aligned_sized(void *p, size_t align, size_t size)
+TMI_EXPORT void free_aligned_sized(void *p, size_t align, size_t size)
 {
     (void)align;
     (void)size;
     tmi_preload_free(p, "free_aligned_sized");
 }
 
-int __posix_memalign(void **out, size_t align, size_t size) TM_ALIAS(posix_memalign);
-void *__libc_memalign(size_t align, size_t size) TM_ALIAS(memalign);
-void *__libc_valloc(size_t size) TM_ALIAS(valloc);
-void *__libc_pvalloc(size_t size) TM_ALIAS(pvalloc);
+int __posix_memalign(void **out, size_t align, size_t size) TMI_ALIAS(posix_memalign);
+void *__libc_memalign(size_t align, size_t size) TMI_ALIAS(memalign);
+void *__libc_valloc(size_t size) TMI_ALIAS(valloc);
+void *__libc_pvalloc(size_t size) TMI_ALIAS(pvalloc);

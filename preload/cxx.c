@@ -1,13 +1,14 @@
 /* cxx.c - the C++ allocation operators, under their mangled names, from C: the library must not need libstdc++.
  *
- * A program may replace some of them. The standard says what the others do then: an array, sized or nothrow form calls the basic one that the program has
- * replaced. So such a form here goes through the dynamic linker to whatever definition of the basic form comes first; mostly that is the one in this file, and
- * the way there is one jump. All are weak, so that a program linked with the archive may replace some, too.
+ * A program may replace some of them. The standard says what the others do then: an array, sized or nothrow form calls
+ * the basic one that the program has replaced. So such a form here goes through the dynamic linker to whatever
+ * definition of the basic form comes first; mostly that is the one in this file, and the way there is one jump. All are
+ * weak, so that a program linked with the archive may replace some, too.
  *
- * When memory runs out, an operator calls the next definition of itself, which is the C++ runtime's: that one asks malloc again (ours), calls
- * the new-handler in its loop and throws std::bad_alloc, all as the standard wants it; nothrow returns NULL. The exception passes
- * through our frame, which has unwind tables and nothing to clean up. */
-#include "host/report.h"
+ * When memory runs out, an operator calls the next definition of itself, which is the C++ runtime's: that one asks
+ * malloc again (ours), calls the new-handler in its loop and throws std::bad_alloc, all as the standard wants it;
+ * nothrow returns NULL. The exception passes through our frame, which has unwind tables and nothing to clean up. */
+#include "os/report.h"
 #include "preload.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@ typedef void *(*new_nothrow_fn)(size_t, const void *);
 typedef void *(*new_aligned_fn)(size_t, size_t);
 typedef void *(*new_aligned_nothrow_fn)(size_t, size_t, const void *);
 
-static TM_COLD void *next_operator(const char *name)
+static TMI_COLD void *next_operator(const char *name)
 {
     void *next = tmi_next_symbol(name);
     if (next != NULL)
@@ -31,41 +32,42 @@ static inline void *aligned(size_t align, size_t size, void *frame)
     return tmi_is_pow2(align) ? tmi_heap_alloc_for(size, tmi_max(align, 16), frame) : NULL;
 }
 
-/* A definition that another one may come before. The compiler must not take a call of it for a call of the one here, and calls without a stub. */
+/* A definition that another one may come before. The compiler must not take a call of it for a call of the one here,
+ * and calls without a stub. */
 #if __has_attribute(noplt)
 #define REPLACEABLE __attribute__((weak, noplt, visibility("default")))
 #else
 #define REPLACEABLE __attribute__((weak, visibility("default")))
 #endif
 
-/* ---- new: the basic forms ------------------------------------------------------------------------------------------------------ */
+/* ---- new: the basic forms ---------------------------------------------------------------------------------------- */
 
 REPLACEABLE void *_Znwm(size_t size);                     // operator new(size_t)
 REPLACEABLE void *_ZnwmSt11align_val_t(size_t size, size_t align); // operator new(size_t, align_val_t)
 
 /* Entered by a jump, so that a profile finds the caller of the operator. */
-static TM_NOINLINE void *new_slowly(size_t size)
+static TMI_NOINLINE void *new_slowly(size_t size)
 {
     void *p = tmi_heap_alloc_for(size, 1, __builtin_frame_address(0));
-    return TM_LIKELY(p != NULL) ? p : ((new_fn)next_operator("_Znwm"))(size);
+    return TMI_LIKELY(p != NULL) ? p : ((new_fn)next_operator("_Znwm"))(size);
 }
 
 static void *own_new(size_t size)
 {
     void *p = tmi_heap_pop(size);
-    return TM_LIKELY(p != NULL) ? p : new_slowly(size);
+    return TMI_LIKELY(p != NULL) ? p : new_slowly(size);
 }
 
-static TM_NOINLINE void *own_new_aligned(size_t size, size_t align)
+static TMI_NOINLINE void *own_new_aligned(size_t size, size_t align)
 {
     void *p = aligned(align, size, __builtin_frame_address(0));
-    return TM_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator("_ZnwmSt11align_val_t"))(size, align);
+    return TMI_LIKELY(p != NULL) ? p : ((new_aligned_fn)next_operator("_ZnwmSt11align_val_t"))(size, align);
 }
 
 void *_Znwm(size_t size) { return own_new(size); }
 void *_ZnwmSt11align_val_t(size_t size, size_t align) { return own_new_aligned(size, align); }
 
-/* ---- new: what calls them -------------------------------------------------------------------------------------------------------- */
+/* ---- new: what calls them ---------------------------------------------------------------------------------------- */
 
 REPLACEABLE void *_Znam(size_t size);                     // operator new[](size_t)
 REPLACEABLE void *_ZnamSt11align_val_t(size_t size, size_t align);
@@ -88,9 +90,10 @@ static bool own_array(void) { return own_basic() && _Znam == here_new_array; }
 static bool own_aligned(void) { return _ZnwmSt11align_val_t == here_new_aligned; }
 static bool own_array_aligned(void) { return own_aligned() && _ZnamSt11align_val_t == here_new_array_aligned; }
 
-/* The nothrow forms call a replaced basic form and catch what it throws, which only C++ can: the runtime's own nothrow form does. A program without that
- * runtime has nothing to catch; where the basic form is ours too, `replaced` is NULL and so is the answer. */
-static TM_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
+/* The nothrow forms call a replaced basic form and catch what it throws, which only C++ can: the runtime's own nothrow
+ * form does. A program without that runtime has nothing to catch; where the basic form is ours too, `replaced` is NULL
+ * and so is the answer. */
+static TMI_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
 {
     new_nothrow_fn next = (new_nothrow_fn)tmi_next_symbol(name);
     if (next != NULL)
@@ -98,7 +101,8 @@ static TM_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size
     return replaced != NULL ? replaced(size) : NULL;
 }
 
-static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replaced)(size_t, size_t), size_t size, size_t align, const void *nothrow)
+static TMI_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replaced)(size_t, size_t), size_t size,
+                                                 size_t align, const void *nothrow)
 {
     new_aligned_nothrow_fn next = (new_aligned_nothrow_fn)tmi_next_symbol(name);
     if (next != NULL)
@@ -107,22 +111,22 @@ static TM_COLD void *aligned_nothrow_of_runtime(const char *name, void *(*replac
 }
 
 #define NEW_NOTHROW(name, is_own, basic)                                                                              \
-    static TM_NOINLINE void *name##slowly(size_t size, const void *nothrow)                                           \
+    static TMI_NOINLINE void *name##slowly(size_t size, const void *nothrow)                                           \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? tmi_heap_alloc_for(size, 1, __builtin_frame_address(0)) : NULL;               \
-        return TM_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
+        void *p = TMI_LIKELY(is_own()) ? tmi_heap_alloc_for(size, 1, __builtin_frame_address(0)) : NULL;               \
+        return TMI_LIKELY(p != NULL) ? p : nothrow_of_runtime(#name, is_own() ? NULL : basic, size, nothrow);          \
     }                                                                                                                 \
     void *name(size_t size, const void *nothrow)                                                                      \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? tmi_heap_pop(size) : NULL;                                                    \
-        return TM_LIKELY(p != NULL) ? p : name##slowly(size, nothrow);                                                \
+        void *p = TMI_LIKELY(is_own()) ? tmi_heap_pop(size) : NULL;                                                    \
+        return TMI_LIKELY(p != NULL) ? p : name##slowly(size, nothrow);                                                \
     }
 
 #define NEW_ALIGNED_NOTHROW(name, is_own, basic)                                                                      \
     void *name(size_t size, size_t align, const void *nothrow)                                                        \
     {                                                                                                                 \
-        void *p = TM_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                      \
-        if (TM_LIKELY(p != NULL))                                                                                     \
+        void *p = TMI_LIKELY(is_own()) ? aligned(align, size, __builtin_frame_address(0)) : NULL;                      \
+        if (TMI_LIKELY(p != NULL))                                                                                     \
             return p;                                                                                                 \
         return aligned_nothrow_of_runtime(#name, is_own() ? NULL : basic, size, align, nothrow);                      \
     }
@@ -132,7 +136,7 @@ NEW_NOTHROW(_ZnamRKSt9nothrow_t, own_array, _Znam)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, own_aligned, _ZnwmSt11align_val_t)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, own_array_aligned, _ZnamSt11align_val_t)
 
-/* ---- delete: the page map knows size and alignment, so that all forms come down to two ------------------------------------------ */
+/* ---- delete: the page map knows size and alignment, so that all forms come down to two --------------------------- */
 
 REPLACEABLE void _ZdlPv(void *p);                         // operator delete(void*)
 REPLACEABLE void _ZdlPvSt11align_val_t(void *p, size_t align);

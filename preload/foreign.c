@@ -1,12 +1,13 @@
 /* foreign.c - pointers that this heap did not hand out.
  *
  * A program may mix heaps: some ask libc itself for its malloc, libraries bring allocators of their own, and a pointer
- * of theirs may end in our free. The page map tells that it is not ours; whether it can be anybody's is read from the process's memory map:
- * a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes goes to the next definition of the
- * function; anything else is a wild pointer. Ranges found good are remembered, since reading the map takes tens of µs. */
-#include "host/counters.h"
-#include "host/os.h"
-#include "host/report.h"
+ * of theirs may end in our free. The page map tells that it is not ours; whether it can be anybody's is read from the
+ * process's memory map: a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes
+ * goes to the next definition of the function; anything else is a wild pointer. Ranges found good are remembered, since
+ * reading the map takes tens of µs. */
+#include "os/counters.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "preload.h"
 
 #include <dlfcn.h>
@@ -110,7 +111,8 @@ static bool plausible(const void *p)
         return false;
     if (is_remembered(address))
         return true;
-    int fd = tmi_os_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0); // not by libc, whose functions are cancellation points
+    // not by libc, whose functions are cancellation points
+    int fd = tmi_os_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return true; // cannot tell: let its owner judge
     range_t r;

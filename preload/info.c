@@ -1,8 +1,9 @@
-/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is 0. */
-#include "front/introspect.h"
-#include "front/stats.h"
-#include "host/os.h"
-#include "host/report.h"
+/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is
+ * 0. */
+#include "heap/introspect.h"
+#include "heap/stats.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "preload.h"
 
 #include <errno.h>
@@ -14,10 +15,11 @@ int __libc_mallopt(int parameter, int value);
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" // mallinfo is part of the contract all the same
 struct mallinfo __libc_mallinfo(void);
 
-TM_EXPORT int malloc_trim(size_t pad) { return tmi_heap_trim(pad); }
+TMI_EXPORT int malloc_trim(size_t pad) { return tmi_heap_trim(pad); }
 
-/* arena: committed for slabs and free spans; hblkhd: large blocks; uordblks: live, without these; fordblks: committed and not live. */
-TM_EXPORT struct mallinfo2 mallinfo2(void)
+/* arena: committed for slabs and free spans; hblkhd: large blocks; uordblks: live, without these; fordblks: committed
+ * and not live. */
+TMI_EXPORT struct mallinfo2 mallinfo2(void)
 {
     tmi_figures_t f;
     tmi_heap_init();
@@ -35,7 +37,7 @@ TM_EXPORT struct mallinfo2 mallinfo2(void)
 
 static int clamp(size_t n) { return n > INT_MAX ? INT_MAX : (int)n; }
 
-TM_EXPORT struct mallinfo mallinfo(void)
+TMI_EXPORT struct mallinfo mallinfo(void)
 {
     struct mallinfo2 m = mallinfo2();
     return (struct mallinfo){
@@ -49,14 +51,15 @@ TM_EXPORT struct mallinfo mallinfo(void)
     };
 }
 
-TM_EXPORT void malloc_stats(void)
+TMI_EXPORT void malloc_stats(void)
 {
     tmi_figures_t f;
     tmi_heap_init();
     tmi_figures_read(&f);
-    tmi_report("live %zu bytes in %zu blocks (%zu bytes in %zu large ones), cached %zu bytes, committed %zu, empty %zu, "
-               "mapped %zu, metadata %zu, purged so far %zu",
-               f.live, f.live_blocks, f.large, f.large_blocks, f.cached, f.committed, f.empty, f.mapped, f.metadata, f.purged);
+    tmi_report(
+        "live %zu bytes in %zu blocks (%zu bytes in %zu large ones), cached %zu bytes, committed %zu, empty %zu, "
+        "mapped %zu, metadata %zu, purged so far %zu",
+        f.live, f.live_blocks, f.large, f.large_blocks, f.cached, f.committed, f.empty, f.mapped, f.metadata, f.purged);
 }
 
 static void print_class(FILE *out, const tm_heap_class_t *row)
@@ -138,7 +141,7 @@ static void print_info(FILE *out, const tm_heap_stats_t *s)
 }
 
 /* The rows lie in pages of their own: printing may allocate. Without them the sums are printed. */
-TM_EXPORT int malloc_info(int options, FILE *out)
+TMI_EXPORT int malloc_info(int options, FILE *out)
 {
     void *rows = NULL;
     size_t nbytes = tmi_round_up(TM_HEAP_CLASSES_MAX * sizeof(tm_heap_class_t), TMI_UNIT_SIZE);
@@ -158,7 +161,7 @@ TM_EXPORT int malloc_info(int options, FILE *out)
 }
 
 /* Nothing here is tuned by glibc's parameters; those that it documents are accepted. */
-TM_EXPORT int mallopt(int parameter, int value)
+TMI_EXPORT int mallopt(int parameter, int value)
 {
     (void)value;
     switch (parameter) {
@@ -175,5 +178,5 @@ TM_EXPORT int mallopt(int parameter, int value)
     }
 }
 
-int __libc_mallopt(int parameter, int value) TM_ALIAS(mallopt);
-struct mallinfo __libc_mallinfo(void) TM_ALIAS(mallinfo);
+int __libc_mallopt(int parameter, int value) TMI_ALIAS(mallopt);
+struct mallinfo __libc_mallinfo(void) TMI_ALIAS(mallinfo);

@@ -11,43 +11,43 @@ void *__libc_realloc(void *p, size_t size);
 
 __attribute__((used)) static void (*const keep_start)(void) = tmi_start_anchor;
 
-TM_EXPORT void *malloc(size_t size) { return tmi_heap_malloc(size); }
+TMI_EXPORT void *malloc(size_t size) { return tmi_heap_malloc(size); }
 
 /* Out of line, so that free's fast path saves no registers. */
-static TM_NOINLINE void free_slow(void *p)
+static TMI_NOINLINE void free_slow(void *p)
 {
     if (!tmi_heap_free(p, "free"))
         tmi_foreign_free(p, "free");
 }
 
-TM_EXPORT void free(void *p)
+TMI_EXPORT void free(void *p)
 {
-    if (TM_UNLIKELY(!tmi_heap_free_fast(p)))
+    if (TMI_UNLIKELY(!tmi_heap_free_fast(p)))
         free_slow(p);
 }
 
-TM_EXPORT void *calloc(size_t n, size_t size)
+TMI_EXPORT void *calloc(size_t n, size_t size)
 {
     size_t total;
-    if (TM_UNLIKELY(__builtin_mul_overflow(n, size, &total))) {
+    if (TMI_UNLIKELY(__builtin_mul_overflow(n, size, &total))) {
         errno = ENOMEM;
         return NULL;
     }
     return tmi_heap_alloc_zeroed(total);
 }
 
-TM_EXPORT void *realloc(void *p, size_t size)
+TMI_EXPORT void *realloc(void *p, size_t size)
 {
-    if (TM_UNLIKELY(p == NULL))
+    if (TMI_UNLIKELY(p == NULL))
         return tmi_heap_malloc(size);
-    if (TM_UNLIKELY(size == 0)) {
+    if (TMI_UNLIKELY(size == 0)) {
         tmi_preload_free(p, "realloc");
         return NULL;
     }
-    return TM_LIKELY(tmi_heap_owns(p)) ? tmi_heap_realloc(p, size, "realloc") : tmi_foreign_realloc(p, size);
+    return TMI_LIKELY(tmi_heap_owns(p)) ? tmi_heap_realloc(p, size, "realloc") : tmi_foreign_realloc(p, size);
 }
 
-void *__libc_malloc(size_t size) TM_ALIAS(malloc);
-void __libc_free(void *p) TM_ALIAS(free);
-void *__libc_calloc(size_t n, size_t size) TM_ALIAS(calloc);
-void *__libc_realloc(void *p, size_t size) TM_ALIAS(realloc);
+void *__libc_malloc(size_t size) TMI_ALIAS(malloc);
+void __libc_free(void *p) TMI_ALIAS(free);
+void *__libc_calloc(size_t n, size_t size) TMI_ALIAS(calloc);
+void *__libc_realloc(void *p, size_t size) TMI_ALIAS(realloc);

@@ -1,11 +1,12 @@
-/* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with `stats`. */
-#include "front/dump.h"
-#include "front/guard.h"
-#include "front/introspect.h"
-#include "front/tally.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "host/report.h"
+/* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with
+ * `stats`. */
+#include "heap/dump.h"
+#include "heap/guard.h"
+#include "heap/introspect.h"
+#include "heap/tally.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "insight/profile.h"
 #include "preload.h"
 
@@ -14,8 +15,8 @@
 
 void tmi_start_anchor(void) {}
 
-/* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now that they are read, before the
- * program changes its environment. */
+/* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now
+ * that they are read, before the program changes its environment. */
 __attribute__((constructor)) static void start(void)
 {
     if (!tmi_options_given())
@@ -51,7 +52,7 @@ __attribute__((destructor)) static void finish(void)
     size_t n = tmi_format(line, sizeof line,
                           "tinymem: pid=%d cmd=%s allocs=%zu frees=%zu live_bytes=%zu peak_bytes=%zu mapped_bytes=%zu "
                           "committed_bytes=%zu metadata_bytes=%zu purged_bytes=%zu\n",
-                          (int)tmi_os_getpid(), program_invocation_short_name, t.allocs, t.frees, t.live_bytes, t.peak_bytes,
-                          f.mapped, f.committed, f.metadata, f.purged);
+                          (int)tmi_os_getpid(), program_invocation_short_name, t.allocs, t.frees, t.live_bytes,
+                          t.peak_bytes, f.mapped, f.committed, f.metadata, f.purged);
     tmi_dump_line(line, n);
 }

@@ -1,8 +1,8 @@
 /* drift.c - a cache of constant volume whose object sizes drift: what was freed never quite fits what comes.
  *
  * Idea: the cache holds 100 MB and evicts at random. In each epoch it takes in its own volume six times, in sizes
- * around a centre that climbs from 32 B to 2 KiB, or by as much from another size, and comes down again. PSS over live bytes is taken after
- * each epoch; the worst counts.
+ * around a centre that climbs from 32 B to 2 KiB, or by as much from another size, and comes down again. PSS over live
+ * bytes is taken after each epoch; the worst counts.
  *
  * usage: frag-drift [MEGABYTES] [SMALLEST] */
 #include "fragkit.h"

@@ -1,7 +1,8 @@
 /* one-per-page.c - the adversary of heaps that do not move (after Robson 1971): one object pins each page.
  *
- * Idea: fill up to a bound with blocks of 16 B or another size, free all but one in every page, double the size, fill up to the bound
- * again, and so on up to 2 KiB. Live bytes never exceed the bound; peak RSS over the bound is the figure.
+ * Idea: fill up to a bound with blocks of 16 B or another size, free all but one in every page, double the size, fill
+ * up to the bound again, and so on up to 2 KiB. Live bytes never exceed the bound; peak RSS over the bound is the
+ * figure.
  *
  * usage: frag-one-per-page [MEGABYTES] [SMALLEST] */
 #include "fragkit.h"
@@ -28,7 +29,8 @@ static int first_in_page(const void *block)
 
 int main(int argc, char **argv)
 {
-    size_t bound = (size_t)argument(argc, argv, 1, 256) * MIB, smallest = (size_t)argument(argc, argv, 2, 16), slots = 1;
+    size_t bound = (size_t)argument(argc, argv, 1, 256) * MIB, smallest = (size_t)argument(argc, argv, 2, 16),
+           slots = 1;
     while (slots < bound / PAGE * 32)
         slots *= 2;
     block_t *block = table_make((bound / smallest + 1) * sizeof *block);

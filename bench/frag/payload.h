@@ -1,10 +1,10 @@
 /* payload.h - how much of a movable heap is payload: resident pages of the 2 MiB regions that hold blocks, or once did.
  *
- * Payload and metadata share no such region, but for books that the allocator keeps behind the blocks of a slab: these count as
- * payload. With malloc nothing is announced: its metadata lies among the blocks.
+ * Payload and metadata share no such region, but for books that the allocator keeps behind the blocks of a slab: these
+ * count as payload. With malloc nothing is announced: its metadata lies among the blocks.
  *
- * P1  payload_note is called when the heap is largest and when it is quiet; between the two blocks move, and regions that were in use only
- *     meanwhile are empty again or count as metadata. */
+ * P1  payload_note is called when the heap is largest and when it is quiet; between the two blocks move, and regions
+ *     that were in use only meanwhile are empty again or count as metadata. */
 #ifndef BENCH_PAYLOAD_H
 #define BENCH_PAYLOAD_H
 
@@ -53,7 +53,8 @@ static inline void payload_announce(const char *phase)
 {
 #if BENCH_HANDLES
     char line[200];
-    int n = snprintf(line, sizeof line, "books %s %zu %zu %zu %zu\n", phase, live_bytes, own_bytes, resident_bytes(), peak_blocks);
+    int n = snprintf(line, sizeof line, "books %s %zu %zu %zu %zu\n", phase, live_bytes, own_bytes, resident_bytes(),
+                     peak_blocks);
     report_line(line, n);
     take_acknowledgement(descriptor("BENCH_ACK", -1));
 #else

@@ -1,7 +1,7 @@
 /* wide.c - sizes over the whole range of what moves, 90 % freed at random: where the memory that is left goes.
  *
- * Idea: sizes between 16 B and 64 KiB, equally likely on a logarithmic scale, 7.9 KiB on average. When the program has been
- * quiet, payload and metadata are told apart: the kernel says which pages of the 2 MiB regions that ever held a
+ * Idea: sizes between 16 B and 64 KiB, equally likely on a logarithmic scale, 7.9 KiB on average. When the program has
+ * been quiet, payload and metadata are told apart: the kernel says which pages of the 2 MiB regions that ever held a
  * block are resident, and what lies outside them is metadata.
  *
  * usage: frag-wide [MEGABYTES] */

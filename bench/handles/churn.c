@@ -1,8 +1,8 @@
 /* churn.c - what steady churn makes the mover do: bytes moved for each byte allocated, at 90 % use.
  *
- * Idea: sizes between 16 B and 4 KiB, equally likely on a logarithmic scale. The heap is filled, a tenth of the objects is freed
- * at random, and then objects are replaced at random, each by one of a new size of the same distribution, until four times the heap has
- * been allocated. Nothing needs to move: what is freed is what is asked for next.
+ * Idea: sizes between 16 B and 4 KiB, equally likely on a logarithmic scale. The heap is filled, a tenth of the objects
+ * is freed at random, and then objects are replaced at random, each by one of a new size of the same distribution,
+ * until four times the heap has been allocated. Nothing needs to move: what is freed is what is asked for next.
  *
  * usage: handles-churn [MEGABYTES] */
 #include "handlekit.h"

@@ -1,8 +1,10 @@
-/* mutator.c - a program that works on its objects while background compaction does, or (option compaction:off) does not.
+/* mutator.c - a program that works on its objects while background compaction does, or (option compaction:off) does
+ * not.
  *
- * Idea: each thread has a cache of constant volume whose object sizes climb from 64 B to 2 KiB and come down again, so that compaction has
- * work all the time. An operation pins an object at random, reads and writes it; every eighth replaces one. The first thread
- * takes the time after each operation: what lies between two readings is a gap. Throughput is taken over all threads.
+ * Idea: each thread has a cache of constant volume whose object sizes climb from 64 B to 2 KiB and come down again, so
+ * that compaction has work all the time. An operation pins an object at random, reads and writes it; every eighth
+ * replaces one. The first thread takes the time after each operation: what lies between two readings is a gap.
+ * Throughput is taken over all threads.
  *
  * usage: handles-mutator [THOUSANDS OF OPERATIONS] [THREADS] [MEGABYTES] */
 #include "handlekit.h"
@@ -96,7 +98,8 @@ int main(int argc, char **argv)
     calibrate();
     uint64_t start = now_ns();
     for (size_t i = 0; i < threads && i < THREADS_MAX; i++) {
-        m[i] = (mutator_t){ .operations = operations, .bound = bound / threads, .seed = i + 61, .gaps = i == 0 ? &gaps : NULL };
+        m[i] = (mutator_t){
+            .operations = operations, .bound = bound / threads, .seed = i + 61, .gaps = i == 0 ? &gaps : NULL};
         m[i].thread = start_thread(mutate, &m[i]);
     }
     for (size_t i = 0; i < threads && i < THREADS_MAX; i++)

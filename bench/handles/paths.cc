@@ -1,8 +1,8 @@
 // paths.cc - what the inlined paths of handles cost, each beside the same work with plain pointers in the same run.
 //
-// A look-up case walks 256 objects of 64 bytes in a fixed random order and reads the first word of each: objects, handles and words
-// together fit a first-level cache. The control's blocks are malloc's. Times are per object. `chain` finds the next handle, or
-// pointer, in the object, so that one look-up waits for the other.
+// A look-up case walks 256 objects of 64 bytes in a fixed random order and reads the first word of each: objects,
+// handles and words together fit a first-level cache. The control's blocks are malloc's. Times are per object. `chain`
+// finds the next handle, or pointer, in the object, so that one look-up waits for the other.
 #include "../micro/kit.h"
 
 #include <tinymem/tinymem.h>

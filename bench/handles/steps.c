@@ -1,9 +1,10 @@
 /* steps.c - how long tm_compact_step takes, beside a control that only takes the time.
  *
- * Idea: a heap of mixed sizes is thinned out and compacted by steps of the given budget until nothing is left to gain, again and
- * again. After each step the control spins, reading the clock, until the same budget has passed: what it overshoots is
- * the machine's. The thread's processor time (of the step and two readings of that clock) is a second control: it leaves
- * out what other programs take. A step or a spin counts as late when it is over the budget by more than the tolerance. Option: compaction:manual.
+ * Idea: a heap of mixed sizes is thinned out and compacted by steps of the given budget until nothing is left to gain,
+ * again and again. After each step the control spins, reading the clock, until the same budget has passed: what it
+ * overshoots is the machine's. The thread's processor time (of the step and two readings of that clock) is a second
+ * control: it leaves out what other programs take. A step or a spin counts as late when it is over the budget by more
+ * than the tolerance. Option: compaction:manual.
  *
  * usage: handles-steps [THOUSANDS OF STEPS] [BUDGET us] [TOLERANCE us] [BUSY THREADS] */
 #include "handlekit.h"
@@ -62,7 +63,8 @@ static uint64_t spin(uint64_t budget_ns)
 int main(int argc, char **argv)
 {
     size_t steps = (size_t)argument(argc, argv, 1, 100) * 1000;
-    uint64_t budget = (uint64_t)argument(argc, argv, 2, 5), bound = (budget + (uint64_t)argument(argc, argv, 3, 2)) * 1000;
+    uint64_t budget = (uint64_t)argument(argc, argv, 2, 5),
+             bound = (budget + (uint64_t)argument(argc, argv, 3, 2)) * 1000;
     int nbusy = argc > 4 ? atoi(argv[4]) : 0;
     static histogram_t step, control;
     size_t late = 0, own_late = 0, control_late = 0;

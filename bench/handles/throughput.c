@@ -1,8 +1,9 @@
 /* throughput.c - how fast objects are moved, against memcpy of the same objects one by one.
  *
- * Idea: a heap of one size is thinned out to half of its objects at random. The control copies as many live objects as the mover will,
- * spread over the heap, in order of address, to resident memory. Then tm_compact moves, and gives pages back; its time is that of the whole call.
- * The control runs again after a new filling, so that both find the same caches. Option: compaction:manual.
+ * Idea: a heap of one size is thinned out to half of its objects at random. The control copies as many live objects as
+ * the mover will, spread over the heap, in order of address, to resident memory. Then tm_compact moves, and gives pages
+ * back; its time is that of the whole call. The control runs again after a new filling, so that both find the same
+ * caches. Option: compaction:manual.
  *
  * usage: handles-throughput [MEGABYTES] [SIZE] */
 #include "handlekit.h"
@@ -59,8 +60,10 @@ static double median_of(double *v)
 int main(int argc, char **argv)
 {
     size_t bound = (size_t)argument(argc, argv, 1, 128) * MIB, size = (size_t)argument(argc, argv, 2, 100);
-    object = must(mmap(NULL, bound / size * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
-    address = must(mmap(NULL, bound / size * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+    object =
+        must(mmap(NULL, bound / size * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+    address =
+        must(mmap(NULL, bound / size * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
     char *to = must(mmap(NULL, bound, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
     double copied[ROUNDS], moved[ROUNDS], moving[ROUNDS];
     size_t objects = 0;

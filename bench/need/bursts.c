@@ -23,7 +23,8 @@ static void burst(char **block, long count, size_t size)
 
 int main(int argc, char **argv)
 {
-    long turns = argument(argc, argv, 1, 30), count = argument(argc, argv, 2, 335), size = argument(argc, argv, 3, 200000);
+    long turns = argument(argc, argv, 1, 30), count = argument(argc, argv, 2, 335),
+         size = argument(argc, argv, 3, 200000);
     long period = argument(argc, argv, 4, 150), threads = argument(argc, argv, 5, 1);
     char **block = table((size_t)count * sizeof *block);
     pthread_t t;

@@ -1,4 +1,5 @@
-/* cache.c - a cache of blocks of random sizes, of which random ones are replaced by others: resident over live, at worst.
+/* cache.c - a cache of blocks of random sizes, of which random ones are replaced by others: resident over live, at
+ * worst.
  *
  * usage: need-cache MIB LEAST MOST */
 #include "needkit.h"

@@ -1,5 +1,5 @@
-/* paths.c - ns of calls beside the fast path: blocks of 40 to 64 KB, calloc of pages, small blocks freed at random, and a
- * loop over few blocks in a heap that has been thinned.
+/* paths.c - ns of calls beside the fast path: blocks of 40 to 64 KB, calloc of pages, small blocks freed at random, and
+ * a loop over few blocks in a heap that has been thinned.
  *
  * usage: need-paths THOUSANDS_OF_CALLS */
 #include "needkit.h"

@@ -1,9 +1,10 @@
 /* bench.c - the pool beside a first-fit list, a best-fit list and glibc, on the same trace.
  *
- * The trace is that of a small server: messages of sizes that change with the time of day come and go at random, and the buffer is filled to
- * four fifths. Each allocator replays it from memory; an allocation that fails is skipped there, with its free. Prints one line an
- * allocator: name, ns for an operation, failed allocations, bytes that can be allocated in one piece after the churn. With a file name
- * writes the strips of first fit and pool to it, at the first allocation that first fit fails. */
+ * The trace is that of a small server: messages of sizes that change with the time of day come and go at random, and
+ * the buffer is filled to four fifths. Each allocator replays it from memory; an allocation that fails is skipped
+ * there, with its free. Prints one line an allocator: name, ns for an operation, failed allocations, bytes that can be
+ * allocated in one piece after the churn. With a file name writes the strips of first fit and pool to it, at the first
+ * allocation that first fit fails. */
 #define _POSIX_C_SOURCE 199309L
 #include "lists.h"
 #include "tinymem/tinymem_pool.h"
@@ -51,7 +52,7 @@ static void make_trace(void)
     }
 }
 
-/* ---- allocators: replay operation o, false if it fails ---------------------------------------------------------------------------- */
+/* ---- allocators: replay operation o, false if it fails ----------------------------------------------------------- */
 
 static bool with_pool(const operation_t *o)
 {
@@ -157,7 +158,8 @@ static void draw_strips(const char *name)
     list_init(buffer, sizeof buffer, false);
     for (at = 0; at < OPERATIONS && with_list(&trace[at]); at++) {
     }
-    fprintf(f, "first fit: operation %zu asks for %u bytes; the longest of its free pieces has %zu\n", at, trace[at].size, list_largest());
+    fprintf(f, "first fit: operation %zu asks for %u bytes; the longest of its free pieces has %zu\n", at,
+            trace[at].size, list_largest());
     list_dump(256, write_text, f);
     make_pool(0);
     for (i = 0; i < at; i++)

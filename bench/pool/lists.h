@@ -1,5 +1,5 @@
-/* lists.h - the two allocators that small systems mostly have: one list of free pieces in address order, first fit or best fit, joined with
- * their neighbours when freed. A header of 8 bytes before each object. */
+/* lists.h - the two allocators that small systems mostly have: one list of free pieces in address order, first fit or
+ * best fit, joined with their neighbours when freed. A header of 8 bytes before each object. */
 #ifndef BENCH_POOL_LISTS_H
 #define BENCH_POOL_LISTS_H
 

@@ -1,4 +1,5 @@
-/* larson.c - a server's life (after Larson and Krishnan 1998): random replacement, and threads that hand on their blocks.
+/* larson.c - a server's life (after Larson and Krishnan 1998): random replacement, and threads that hand on their
+ * blocks.
  *
  * Idea: each of T workers owns a set of slots and replaces blocks of random size in random slots. After a number of
  * replacements the thread starts a successor, leaves it all its blocks, and ends: blocks are freed by another

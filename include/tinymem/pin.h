@@ -1,20 +1,24 @@
-/** pin.h - keep an object still while a thread uses it: the inlined paths. Included by tinymem.h; do not include it yourself.
+/** pin.h - keep an object still while a thread uses it: the inlined paths. Included by tinymem.h; do not include it
+ *  yourself.
  *
- *  Idea: the thread publishes a handle in a slot of its own, then reads the handle's word. The mover marks the word, then
- *  reads everybody's slots. With a fence on both sides at least one sees the other and backs off. The fence is asymmetric: the
- *  mover pays for both with membarrier(2), so a pin has no fence instruction and no read-modify-write.
+ *  Idea: the thread publishes a handle in a slot of its own, then reads the handle's word. The mover marks the word,
+ *  then reads everybody's slots. With a fence on both sides at least one sees the other and backs off. The fence is
+ *  asymmetric: the mover pays for both with membarrier(2), so a pin has no fence instruction and no read-modify-write.
  *
  *    handle  index 63-32   | 0 (31-16) | generation 15-2 | 1    | 0
  *    word    address 47-0 in 63-16     | generation 15-2 | live | M: being moved
  *
- *  One comparison of the low halves of a handle and its word says "right generation, live, not being moved"; the index and the address are
- *  a shift each. Indices have their highest bit set, which makes a handle that is dereferenced by mistake fault. Word 0 is never used and reads 0, so
- *  that pinning TM_NULL yields NULL without a branch.
+ *  One comparison of the low halves of a handle and its word says "right generation, live, not being moved"; the index
+ *  and the address are a shift each. Indices have their highest bit set, which makes a handle that is dereferenced by
+ *  mistake fault. Word 0 is never used and reads 0, so that pinning TM_NULL yields NULL without a branch.
  *
- *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word  =>  h stays where it is. The same of the second stack.
+ *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word => h stays where it is. The same of
+ *      the second stack.
  *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
- *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its pin.
- *  P4  limit is 0 until the thread's first use, and for ever where membarrier is missing: then a function with a real fence does it.
+ *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its
+ *      pin.
+ *  P4  limit is 0 until the thread's first use, and for ever where membarrier is missing: then a function with a real
+ *      fence does it.
  *  Owner: the record its thread; the mover reads it. Locks: none. Signals: pins and scopes nest in handlers.
  *
  *  What is named with a trailing underscore, and the layout here, is ABI under the library's SONAME but not API. */
@@ -34,15 +38,16 @@
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #endif
 
-/* Inlined wherever they are called; the library exports each under the same name too, for other languages and for function pointers. */
+/* Inlined wherever they are called; the library exports each under the same name too, for other languages and for
+ * function pointers. */
 #ifndef TM_INLINE_
 #define TM_INLINE_ extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
 #endif
 #define TM_RARELY_(x) __builtin_expect(!!(x), 0)
 #define TM_COMPILER_FENCE_() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* An address dependency orders the word before the object's bytes everywhere; the acquire is for the language, and for x86 free of
- * charge. Elsewhere an acquire load after the release of the slot would be a fence. */
+/* An address dependency orders the word before the object's bytes everywhere; the acquire is for the language, and for
+ * x86 free of charge. Elsewhere an acquire load after the release of the slot would be a fence. */
 #if defined(__x86_64__) || defined(__SANITIZE_THREAD__)
 #define TM_CONSUME_ __ATOMIC_ACQUIRE
 #else
@@ -126,11 +131,13 @@ TM_INLINE_ void *tm_pin(tm_handle_t h)
     uint32_t t = r->top;
     if (TM_RARELY_(t >= r->limit)) /* first use, stack full, or no membarrier */
         return tm_pin_slow_(h);
-    __atomic_store_n(&r->top, t + 1, __ATOMIC_RELAXED);  /* [model: pin_top] own record; before slot: a handler's pins land above, P2 */
+    __atomic_store_n(&r->top, t + 1,
+                     __ATOMIC_RELAXED); /* [model: pin_top] own record; before slot: a handler's pins land above, P2 */
     TM_COMPILER_FENCE_();
-    __atomic_store_n(&r->slot[t + 1], h, __ATOMIC_RELEASE);  /* [model: pin_slot] P3; pairs: scan_slot in tmi_pin_scan */
+    __atomic_store_n(&r->slot[t + 1], h, __ATOMIC_RELEASE); /* [model: pin_slot] P3; pairs: scan_slot in tmi_pin_scan */
     TM_COMPILER_FENCE_();                                /* slot before word; pairs: the membarrier of mover_fence */
-    uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_); /* [model: pin_read] the moved bytes are visible; pairs: mover_publish */
+    uint64_t w = __atomic_load_n(tm_word_of_(h),
+                                 TM_CONSUME_); /* [model: pin_read] the moved bytes are visible; pairs: mover_publish */
     if (TM_RARELY_(tm_word_differs_(w, h)))
         return tm_pin_marked_(h); /* being moved, or stale */
     return tm_word_address_(w);
@@ -141,7 +148,8 @@ TM_INLINE_ void *tm_pin(tm_handle_t h)
  *  @return   as tm_pin; NULL for TM_NULL and for a stale handle, and then nothing is pinned: do not unpin. Also NULL,
  *            with errno ENOMEM, when there is no memory for one more pin. errno is left alone otherwise.
  *  @errors   none; never reports, whatever the option `stale` says.
- *  @thread   any; unpin on the same thread. That the object is not freed while it is pinned is up to the program, as with tm_pin. */
+ *  @thread   any; unpin on the same thread. That the object is not freed while it is pinned is up to the program, as
+ *            with tm_pin. */
 TM_INLINE_ void *tm_try_pin(tm_handle_t h)
 {
     tm_pins_t_ *r = tm_self_;
@@ -170,8 +178,8 @@ TM_INLINE_ void tm_unpin(tm_handle_t h)
         __atomic_store_n(&r->top, t - 1, __ATOMIC_RELEASE); /* [model: unpin_top] P3; pairs: scan_top */
 }
 
-/** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short: a thread that
- *  sleeps in one delays compaction (never another thread). Fine in signal handlers.
+/** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short:
+ *  a thread that sleeps in one delays compaction (never another thread). Fine in signal handlers.
  *  @errors  65,535 scopes of the thread are open: reported, then abort. */
 TM_INLINE_ void tm_scope_enter(void)
 {
@@ -194,13 +202,14 @@ TM_INLINE_ void tm_scope_exit(void)
         tm_scope_exit_slow_();
         return;
     }
-    __atomic_store_n(&r->scope, (s & 0xffff) == 1 ? s + 0xffff : s - 1, __ATOMIC_RELEASE); /* [model: scope_exit] P3; pairs: scan_scope */
+    __atomic_store_n(&r->scope, (s & 0xffff) == 1 ? s + 0xffff : s - 1,
+                     __ATOMIC_RELEASE); /* [model: scope_exit] P3; pairs: scan_scope */
 }
 
 /** The address of an object, inside a scope of the calling thread (in which it does not move any more).
  *  @param h  live handle or TM_NULL (NULL).
- *  @errors   a stale handle: as tm_pin. Outside a scope the address may become stale at any time; with TM_DEREF_CHECKED defined this is a call and not
- *            inlined, and check builds of the library report it. */
+ *  @errors   a stale handle: as tm_pin. Outside a scope the address may become stale at any time; with TM_DEREF_CHECKED
+ *            defined this is a call and not inlined, and check builds of the library report it. */
 #ifndef TM_DEREF_CHECKED
 TM_INLINE_ void *tm_deref(tm_handle_t h)
 {
@@ -211,17 +220,18 @@ TM_INLINE_ void *tm_deref(tm_handle_t h)
 }
 #endif
 
-/* ---- references: handles without their generation ------------------------------------------------------------------------------ */
+/* ---- references: handles without their generation ---------------------------------------------------------------- */
 
 /* The handle that the index has if its object is live; otherwise one without the bit that says so. */
 TM_INLINE_ tm_handle_t tm_handle_of_ref_(tm_ref_t r)
 {
-    uint64_t w = __atomic_load_n(tm_words_ + r, __ATOMIC_RELAXED); /* relaxed: a value; whoever pins it reads the word again */
+    uint64_t w =
+        __atomic_load_n(tm_words_ + r, __ATOMIC_RELAXED); /* relaxed: a value; whoever pins it reads the word again */
     return (tm_handle_t)r << 32 | (uint16_t)(w & ~TM_WORD_MOVING_);
 }
 
-/** As tm_pin, by reference. A reference has no generation: that of a freed object is caught only while its index is not used
- *  again. @errors  no object there: as for a stale handle; it then counts as a pin of TM_NULL. */
+/** As tm_pin, by reference. A reference has no generation: that of a freed object is caught only while its index is not
+ *  used again. @errors no object there: as for a stale handle; it then counts as a pin of TM_NULL. */
 TM_INLINE_ void *tm_pin_ref(tm_ref_t r)
 {
     tm_handle_t h = tm_handle_of_ref_(r);
@@ -262,8 +272,9 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 #define TM_PASTE2_(a, b) a##b
 #define TM_PASTE_(a, b) TM_PASTE2_(a, b)
 
-/** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin ends however the block
- *  is left: at its end, by break or continue (both leave the block), return, goto, or a C++ exception (in C with
+/** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin
+ *  ends however the block is left: at its end, by break or continue (both leave the block), return, goto, or a C++
+ *  exception (in C with
  *  -fexceptions); not by longjmp (see tm_pin_reset). With TM_NULL the block runs with p == NULL. */
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
 #define TM_PINNED_AS_(T, p, h, g)                                                                                    \

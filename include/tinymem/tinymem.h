@@ -1,11 +1,11 @@
 /** tinymem.h - the public interface of tinymem.
  *
- *  A program that runs on tinymem by LD_PRELOAD=libtinymem.so or by linking -ltinymem needs nothing from this file: malloc and
- *  its family, and the C++ operators, are replaced as they stand.
+ *  A program that runs on tinymem by LD_PRELOAD=libtinymem.so or by linking -ltinymem needs nothing from this file:
+ *  malloc and its family, and the C++ operators, are replaced as they stand.
  *
- *  What is declared here is the movable heap: tm_alloc gives a *handle*, and a handle gives an address for as long as it is pinned, or a
- *  scope is open, or it is locked. In between the library may move the object, and so keeps resident memory close to
- *  what is live. No thread ever waits for a move.
+ *  What is declared here is the movable heap: tm_alloc gives a *handle*, and a handle gives an address for as long as
+ *  it is pinned, or a scope is open, or it is locked. In between the library may move the object, and so keeps resident
+ *  memory close to what is live. No thread ever waits for a move.
  *
  *      tm_handle_t h = tm_alloc(100);
  *      TM_PINNED(char, p, h) {
@@ -13,13 +13,13 @@
  *      }
  *      tm_free(h);
  *
- *  Sizes are bytes. Functions that fail return TM_NULL, NULL or false and set errno; errno is left alone otherwise. All functions may be
- *  called from any thread at the same time. Pins, scopes, locks and their ends may also be called from signal handlers, on any thread at any
- *  instant; allocation may not.
+ *  Sizes are bytes. Functions that fail return TM_NULL, NULL or false and set errno; errno is left alone otherwise. All
+ *  functions may be called from any thread at the same time. Pins, scopes, locks and their ends may also be called from
+ *  signal handlers, on any thread at any instant; allocation may not.
  *
- *  Handles and threads: a handle must be handed over to another thread as any data is, by a release store that the other thread reads with acquire, or
- *  under a lock. That also holds for an object that one thread has written and another only frees: without it the other thread may see the object's
- *  word as it was before the allocation. */
+ *  Handles and threads: a handle must be handed over to another thread as any data is, by a release store that the
+ *  other thread reads with acquire, or under a lock. That also holds for an object that one thread has written and
+ *  another only frees: without it the other thread may see the object's word as it was before the allocation. */
 #ifndef TINYMEM_TINYMEM_H
 #define TINYMEM_TINYMEM_H
 
@@ -54,7 +54,8 @@ typedef uint32_t tm_ref_t;
 
 #include <tinymem/pin.h>
 
-/** Allocate `size` bytes, aligned to 16, contents undefined. Size 0 is an object too, with an address of its own when pinned.
+/** Allocate `size` bytes, aligned to 16, contents undefined. Size 0 is an object too, with an address of its own when
+ *  pinned.
  *  @return  the handle, or TM_NULL with errno ENOMEM: no memory, no index, or size > PTRDIFF_MAX.
  *  @thread  any; not in signal handlers. Takes no lock on the common path. */
 tm_handle_t tm_alloc(size_t size) __attribute__((__warn_unused_result__));
@@ -73,7 +74,8 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size) __attribute__((__warn_un
 tm_handle_t tm_realloc(tm_handle_t h, size_t size) __attribute__((__warn_unused_result__));
 
 /** Free an object. TM_NULL: nothing happens. The same demands on pins and locks as tm_realloc.
- *  @errors  stale handle or double free (of two racing threads too), pinned by this thread, locked: one line on stderr, then abort
+ *  @errors stale handle or double free (of two racing threads too), pinned by this thread, locked: one line on stderr,
+ *  then abort
  *           (option `stale` for stale handles). Pinned by another thread: reported with check:full. */
 void tm_free(tm_handle_t h);
 
@@ -88,12 +90,12 @@ void tm_unlock(tm_handle_t h);
 size_t tm_sizeof(tm_handle_t h);
 /** Whether h is a live handle. Never reports. */
 bool tm_valid(tm_handle_t h);
-/** Whether h is live and an object of `size` bytes would have its usable size: a cheap check of type. Never reports, also when another thread frees h
- *  meanwhile. Not in signal handlers. */
+/** Whether h is live and an object of `size` bytes would have its usable size: a cheap check of type. Never reports,
+ *  also when another thread frees h meanwhile. Not in signal handlers. */
 bool tm_check(tm_handle_t h, size_t size);
 
-/** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live object. Takes a lock for a moment:
- *  not in signal handlers. */
+/** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live
+ *  object. Takes a lock for a moment: not in signal handlers. */
 tm_handle_t tm_handle_of(const void *pinned);
 /** The 4-byte reference of a handle, 0 for TM_NULL. */
 tm_ref_t tm_ref(tm_handle_t h);
@@ -102,7 +104,8 @@ tm_handle_t tm_from_ref(tm_ref_t r);
 
 /** As tm_ref(tm_alloc(size)): the reference, or 0 with errno ENOMEM. */
 tm_ref_t tm_alloc_ref(size_t size) __attribute__((__warn_unused_result__));
-/** As tm_free, by reference; 0: nothing happens. @errors  no object there: as for a stale handle. See tm_pin_ref and tm_deref_ref. */
+/** As tm_free, by reference; 0: nothing happens. @errors no object there: as for a stale handle. See tm_pin_ref and
+ *  tm_deref_ref. */
 void tm_free_ref(tm_ref_t r);
 
 /** For longjmp: how many pins this thread holds, and back to that number; those above are ended.
@@ -110,21 +113,24 @@ void tm_free_ref(tm_ref_t r);
 unsigned tm_pin_mark(void);
 void tm_pin_reset(unsigned mark);
 
-/** Compact now, as far as pins allow, and give the memory back. Waits for a move that another thread has under way. Works in every mode.
+/** Compact now, as far as pins allow, and give the memory back. Waits for a move that another thread has under way.
+ *  Works in every mode.
  *  @return  bytes by which committed memory fell. Inside a scope of the caller: 0, at once. */
 size_t tm_compact(void);
 
 /** One step of compaction, bounded in time: about `budget_us` microseconds, at least one small piece of work.
- *  @return  true while another step could gain something now. Inside a scope of the caller, or while another thread moves: false, at once. */
+ *  @return true while another step could gain something now. Inside a scope of the caller, or while another thread
+ *  moves: false, at once. */
 bool tm_compact_step(unsigned budget_us);
 
-/** The calling thread is about to wait, in an event loop for instance. Gives a part of what is empty and not needed back
- *  to the kernel: about 0.1 ms of work, and a few ns when there is nothing to do. A program with several threads need not
- *  call it, since a helper thread does the same there. Any thread. */
+/** The calling thread is about to wait, in an event loop for instance. Gives a part of what is empty and not needed
+ *  back to the kernel: about 0.1 ms of work, and a few ns when there is nothing to do. A program with several threads
+ *  need not call it, since a helper thread does the same there. Any thread. */
 void tm_idle(void);
 
-/** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first; what the library knows beyond that is left out, what it does not know
- *  is 0. Each figure was true a moment ago; they are not a snapshot. Bytes unless said otherwise. */
+/** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first; what the library knows beyond that is left
+ *  out, what it does not know is 0. Each figure was true a moment ago; they are not a snapshot. Bytes unless said
+ *  otherwise. */
 typedef struct tm_figures {
     size_t struct_size;
     size_t live_bytes;        /**< usable bytes of live objects */
@@ -136,7 +142,8 @@ typedef struct tm_figures {
     size_t waste_bytes;       /**< committed less live */
     size_t moved_objects;     /**< count, so far */
     size_t moved_bytes;       /**< so far */
-    size_t aborted_moves;     /**< count, so far: dropped because the object was pinned, locked, freed or resized meanwhile */
+    size_t
+        aborted_moves; /**< count, so far: dropped because the object was pinned, locked, freed or resized meanwhile */
     size_t aborted_by_touch;  /**< count: of these, by a pin or a look-up in a scope that found the mark */
     size_t aborted_by_scan;   /**< count: of these, because the mover found a pin or a lock */
     size_t aborted_by_free;   /**< count: of these, by a free or a resize */

@@ -1,8 +1,9 @@
 /** tinymem_pool.h - handles over a buffer that you own: an allocator that can defragment, for systems with no OS.
  *
- *  tm_pool_alloc gives a small number, a handle, instead of an address. tm_pool_at turns it into the address, in three instructions; the
- *  address holds until the next call that may move things (see below), or for as long as the handle is pinned. In between the pool may slide
- *  objects together, in steps as short as you like, so that free memory becomes one piece again.
+ *  tm_pool_alloc gives a small number, a handle, instead of an address. tm_pool_at turns it into the address, in three
+ *  instructions; the address holds until the next call that may move things (see below), or for as long as the handle
+ *  is pinned. In between the pool may slide objects together, in steps as short as you like, so that free memory
+ *  becomes one piece again.
  *
  *      static unsigned char buffer[65536] TM_POOL_BUFFER;
  *      tm_pool_t *pool = (tm_pool_t *)buffer;
@@ -16,14 +17,16 @@
  *      puts(tm_pool_ptr(pool, h));           // perhaps at another address: ask again after each call that moves
  *      tm_pool_free(pool, h);
  *
- *  What moves objects: tm_pool_compact, tm_pool_compact_step, tm_pool_realloc (its own object), and with TM_POOL_COMPACT also
- *  tm_pool_alloc, tm_pool_calloc and tm_pool_realloc. Nothing else does; nothing moves a pinned object.
+ *  What moves objects: tm_pool_compact, tm_pool_compact_step, tm_pool_realloc (its own object), and with
+ *  TM_POOL_COMPACT also tm_pool_alloc, tm_pool_calloc and tm_pool_realloc. Nothing else does; nothing moves a pinned
+ *  object.
  *
- *  Everything is inside the buffer; there are no globals, and any number of pools. No libc but memcpy, memmove and memset.
+ *  Everything is inside the buffer; there are no globals, and any number of pools. No libc but memcpy, memmove and
+ *  memset.
  *
- *  Threads and interrupts: a pool has no lock; calls for the same pool must not overlap. One exception, for interrupt and signal
- *  handlers: while any call is in progress a handler may use tm_pool_ptr, tm_pool_at* and tm_pool_valid on handles that are pinned, and read
- *  and write these objects. */
+ *  Threads and interrupts: a pool has no lock; calls for the same pool must not overlap. One exception, for interrupt
+ *  and signal handlers: while any call is in progress a handler may use tm_pool_ptr, tm_pool_at* and tm_pool_valid on
+ *  handles that are pinned, and read and write these objects. */
 #ifndef TINYMEM_POOL_H
 #define TINYMEM_POOL_H
 
@@ -47,21 +50,21 @@ typedef uint16_t tm_pool_handle_t;
 typedef uint32_t tm_pool_handle_t;
 #endif
 
-/** Errors. A function that returns a handle, a size or a pointer returns 0, and tm_pool_error tells. After any of them nothing has changed,
- *  except that TM_POOL_COMPACT may have moved objects. */
+/** Errors. A function that returns a handle, a size or a pointer returns 0, and tm_pool_error tells. After any of them
+ *  nothing has changed, except that TM_POOL_COMPACT may have moved objects. */
 typedef enum tm_pool_error {
     TM_POOL_OK = 0,
-    TM_POOL_FRAGMENTED,  /**< the free blocks would do, but not in one piece: compact, and try again */
-    TM_POOL_NO_MEMORY,   /**< too few free blocks, or compaction has done what pins allow */
-    TM_POOL_NO_HANDLES,  /**< all handles are in use; for tm_pool_init: more, or more pins, than indices or handles can count */
-    TM_POOL_BAD_SIZE,    /**< 0, or more than the type or the pool can hold */
-    TM_POOL_BAD_HANDLE,  /**< 0, foreign, freed already; stale, with TM_POOL_GENERATIONS */
-    TM_POOL_PINNED,      /**< the object is pinned, and it would have to be freed or moved */
-    TM_POOL_NO_PINS,     /**< max_pins pins are held */
-    TM_POOL_NOT_PINNED,  /**< unpin without pin */
-    TM_POOL_CORRUPT,     /**< the books contradict each other: somebody wrote past an object, or to a freed one */
-    TM_POOL_BAD_BUFFER,  /**< NULL, misaligned, or not in 256 bytes ... 4 GiB, or too small for what the configuration asks */
-    TM_POOL_BAD_CONFIG   /**< NULL; a block size that is no power of two or holds less than four indices; too many blocks for the index */
+    TM_POOL_FRAGMENTED, /**< the free blocks would do, but not in one piece: compact, and try again */
+    TM_POOL_NO_MEMORY,  /**< too few free blocks, or compaction has done what pins allow */
+    TM_POOL_NO_HANDLES, /**< all handles are in use; tm_pool_init: more, or more pins, than the index can count */
+    TM_POOL_BAD_SIZE,   /**< 0, or more than the type or the pool can hold */
+    TM_POOL_BAD_HANDLE, /**< 0, foreign, freed already; stale, with TM_POOL_GENERATIONS */
+    TM_POOL_PINNED,     /**< the object is pinned, and it would have to be freed or moved */
+    TM_POOL_NO_PINS,    /**< max_pins pins are held */
+    TM_POOL_NOT_PINNED, /**< unpin without pin */
+    TM_POOL_CORRUPT,    /**< the books contradict each other: somebody wrote past an object, or to a freed one */
+    TM_POOL_BAD_BUFFER, /**< NULL, misaligned, not in 256 bytes ... 4 GiB, or too small for the configuration */
+    TM_POOL_BAD_CONFIG  /**< NULL; a block size that is no power of two or below four indices; too many blocks */
 } tm_pool_error_t;
 
 /** A clock for tm_pool_compact_step: ticks of any length, wrapping at 2^32. It must not call the pool. */
@@ -70,8 +73,8 @@ typedef uint32_t (*tm_pool_clock_t)(void *context);
 /** What tm_pool_init wants to know. All 0 but `handles` is a good start. */
 typedef struct tm_pool_config {
     size_t handles;          /**< how many objects may live at once; 1 or more */
-    size_t block_size;       /**< bytes, a power of two; 0: the smallest with which `handles` alone decides the index width */
-    size_t align;            /**< alignment of every object, a power of two; 0: the block size. More than that becomes the block size */
+    size_t block_size;       /**< bytes, a power of two; 0: the smallest for which `handles` decides the index width */
+    size_t align;            /**< of every object, a power of two; 0: the block size. More raises the block size */
     size_t max_pins;         /**< pins held at once, nested ones counted singly */
     unsigned options;        /**< TM_POOL_COMPACT or 0 */
     uint32_t bytes_per_tick; /**< how fast memmove is by `clock`, a low estimate; 0: 1 */
@@ -89,7 +92,7 @@ typedef struct tm_pool_figures {
     size_t used;             /**< in objects */
     size_t peak;             /**< the most `used` has been */
     size_t wilderness;       /**< free, behind the last object */
-    size_t gaps;             /**< free pieces between objects: their number, not their size (blocks - used - wilderness) */
+    size_t gaps; /**< free pieces between objects: their number, not their size (blocks - used - wilderness) */
     size_t largest;          /**< what can be allocated now in one piece */
     size_t handles;          /**< in all */
     size_t live;             /**< handles in use */
@@ -118,15 +121,16 @@ typedef uint8_t TM_POOL_ALIAS tm_pool_u8_t;
 typedef uint16_t TM_POOL_ALIAS tm_pool_u16_t;
 typedef uint32_t TM_POOL_ALIAS tm_pool_u32_t;
 
-/** The head of a pool, at the start of its buffer. Its fields are the pool's own (lib/pool/pool.h says what they mean); they stand here for
- *  tm_pool_at alone. */
+/** The head of a pool, at the start of its buffer. Its fields are the pool's own (lib/pool/pool.h says what they mean);
+ *  they stand here for tm_pool_at alone. */
 typedef struct TM_POOL_ALIAS tm_pool {
     unsigned char *base;
     size_t block_size;
     unsigned char *flags;
     uint8_t mask, width, shift, error; /* what is used most comes first: short instructions on small machines */
     tm_pool_index_t bins[8];
-    tm_pool_index_t limit, used, tail, handles, live, fresh, unused, low, swept, cursor, scan, npins, max_pins, peak, recent;
+    tm_pool_index_t limit, used, tail, handles, live, fresh, unused, low, swept, cursor, scan, npins, max_pins, peak,
+        recent;
     uint8_t options, blocked;
     unsigned char *pins;
 #if TM_POOL_GENERATIONS
@@ -138,9 +142,9 @@ typedef struct TM_POOL_ALIAS tm_pool {
     size_t moved, skipped;
 } tm_pool_t;
 
-/** Make a pool of the `size` bytes at `buffer`, which is aligned for a pointer (TM_POOL_BUFFER) and stays the caller's. The pool is then
- *  (tm_pool_t *)buffer. 256 bytes to 4 GiB. The index has the fewest bits that can count the handles and the blocks; blocks hold
- *  at least four indices (4, 8 or 16 bytes). Time: a store per 4 handles.
+/** Make a pool of the `size` bytes at `buffer`, which is aligned for a pointer (TM_POOL_BUFFER) and stays the caller's.
+ *  The pool is then (tm_pool_t *)buffer. 256 bytes to 4 GiB. The index has the fewest bits that can count the handles
+ *  and the blocks; blocks hold at least four indices (4, 8 or 16 bytes). Time: a store per 4 handles.
  *  @errors  BAD_BUFFER, BAD_CONFIG, NO_HANDLES: the buffer is untouched. */
 tm_pool_error_t tm_pool_init(void *buffer, size_t size, const tm_pool_config_t *config);
 
@@ -162,8 +166,8 @@ tm_pool_handle_t tm_pool_alloc(tm_pool_t *pool, size_t size);
 /** The same for n objects of `size` bytes each, all zero (the block-rounded rest included). */
 tm_pool_handle_t tm_pool_calloc(tm_pool_t *pool, size_t n, size_t size);
 
-/** Resize an object to `size` bytes, 1 or more; the handle stays, the contents up to the smaller size too. In place if possible, by moving
- *  if not; needs no spare handle. A pinned object is resized in place only.
+/** Resize an object to `size` bytes, 1 or more; the handle stays, the contents up to the smaller size too. In place if
+ *  possible, by moving if not; needs no spare handle. A pinned object is resized in place only.
  *  @errors  FRAGMENTED, NO_MEMORY, BAD_SIZE, BAD_HANDLE, PINNED, CORRUPT: the object is as it was. */
 tm_pool_error_t tm_pool_realloc(tm_pool_t *pool, tm_pool_handle_t handle, size_t size);
 
@@ -183,7 +187,8 @@ size_t tm_pool_sizeof(const tm_pool_t *pool, tm_pool_handle_t handle);
 /** Address of an object, or NULL for a bad handle. */
 void *tm_pool_ptr(const tm_pool_t *pool, tm_pool_handle_t handle);
 
-/** Address of a live object, without questions, in three instructions: for pools whose index width is known to be 8, 16 or 32 bits. */
+/** Address of a live object, without questions, in three instructions: for pools whose index width is known to be 8, 16
+ *  or 32 bits. */
 static inline void *tm_pool_at8(const tm_pool_t *pool, tm_pool_handle_t handle);
 static inline void *tm_pool_at16(const tm_pool_t *pool, tm_pool_handle_t handle);
 static inline void *tm_pool_at32(const tm_pool_t *pool, tm_pool_handle_t handle);
@@ -198,18 +203,23 @@ void *tm_pool_pin(tm_pool_t *pool, tm_pool_handle_t handle);
 /** Take one pin off.  @errors  BAD_HANDLE, NOT_PINNED */
 tm_pool_error_t tm_pool_unpin(tm_pool_t *pool, tm_pool_handle_t handle);
 
-/** Slide all objects together, so that free memory is one piece; holes before pinned objects are filled with later ones that fit.
+/** Slide all objects together, so that free memory is one piece; holes before pinned objects are filled with later ones
+ *  that fit.
  *  @return  bytes moved
  *  @errors  CORRUPT: it stops there */
 size_t tm_pool_compact(tm_pool_t *pool);
 
 /** A bounded piece of the same work. Between steps all other calls may be made.
- *  @param bytes  bound on bytes moved, where a look at a list entry counts as TM_POOL_VISIT_COST bytes and a comparison with a pin as one; 0:
- *                no such bound. Objects too large for it stay where they are, as if pinned. Below 24 looks and the pins nothing is done.
- *  @param ticks  bound in ticks of config.clock, which is asked before each look and each move; a move begins only if it will be over in time
- *                at bytes_per_tick; objects that take half of the bound or more stay where they are. 0, or no clock: no such bound. Exceeded
- *                by one look at most.
- *  @return       whether another step can gain anything. False at once, in constant time, when nothing is to be gained. */
+ *  @param bytes bound on bytes moved, where a look at a list entry counts as TM_POOL_VISIT_COST bytes and a comparison
+ *  with a pin as one; 0:
+ *                no such bound. Objects too large for it stay where they are, as if pinned. Below 24 looks and the pins
+ *                nothing is done.
+ *  @param ticks bound in ticks of config.clock, which is asked before each look and each move; a move begins only if it
+ *  will be over in time
+ *                at bytes_per_tick; objects that take half of the bound or more stay where they are. 0, or no clock: no
+ *                such bound. Exceeded by one look at most.
+ *  @return       whether another step can gain anything. False at once, in constant time, when nothing can be
+ *                gained. */
 bool tm_pool_compact_step(tm_pool_t *pool, size_t bytes, uint32_t ticks);
 
 /** Fill in the figures. Time: a walk over all objects. */
@@ -225,15 +235,17 @@ unsigned tm_pool_check_all(const tm_pool_t *pool);
 /** Receives a piece of text, not terminated. */
 typedef void (*tm_pool_write_t)(void *context, const char *text, size_t length);
 
-/** Draw the strip of blocks, one character a block, `columns` of them a line (0: 64): used = and # in turn from object to object, pinned
+/** Draw the strip of blocks, one character a block, `columns` of them a line (0: 64): used = and # in turn from object
+ *  to object, pinned
  *  P and p in turn, free between objects a dot, wilderness an underscore. Wait for nothing; allocate nothing. */
 void tm_pool_dump(const tm_pool_t *pool, unsigned columns, tm_pool_write_t write, void *context);
 
-/** The same into `size` bytes of text, terminated and cut off where it does not fit.  @return  the length of the whole, without the 0 */
+/** The same into `size` bytes of text, terminated and cut off where it does not fit. @return the length of the whole,
+ *  without the 0 */
 size_t tm_pool_dump_text(const tm_pool_t *pool, unsigned columns, char *text, size_t size);
 #endif
 
-/* ---- inlined ---------------------------------------------------------------------------------------------------------------- */
+/* ---- inlined ----------------------------------------------------------------------------------------------------- */
 
 #if TM_POOL_GENERATIONS
 #define TM_POOL_INDEX_OF(handle) ((handle) & (((tm_pool_handle_t)1 << (TM_POOL_HANDLE_BITS - 8)) - 1))
@@ -244,17 +256,20 @@ size_t tm_pool_dump_text(const tm_pool_t *pool, unsigned columns, char *text, si
 /* The entries lie right behind the head: where the object begins, in blocks, and the next entry. */
 static inline void *tm_pool_at8(const tm_pool_t *pool, tm_pool_handle_t handle)
 {
-    return pool->base + ((const tm_pool_u8_t *)(const void *)(pool + 1))[2 * (size_t)TM_POOL_INDEX_OF(handle)] * pool->block_size;
+    return pool->base +
+           ((const tm_pool_u8_t *)(const void *)(pool + 1))[2 * (size_t)TM_POOL_INDEX_OF(handle)] * pool->block_size;
 }
 
 static inline void *tm_pool_at16(const tm_pool_t *pool, tm_pool_handle_t handle)
 {
-    return pool->base + ((const tm_pool_u16_t *)(const void *)(pool + 1))[2 * (size_t)TM_POOL_INDEX_OF(handle)] * pool->block_size;
+    return pool->base +
+           ((const tm_pool_u16_t *)(const void *)(pool + 1))[2 * (size_t)TM_POOL_INDEX_OF(handle)] * pool->block_size;
 }
 
 static inline void *tm_pool_at32(const tm_pool_t *pool, tm_pool_handle_t handle)
 {
-    return pool->base + ((const tm_pool_u32_t *)(const void *)(pool + 1))[2 * (size_t)TM_POOL_INDEX_OF(handle)] * pool->block_size;
+    return pool->base +
+           ((const tm_pool_u32_t *)(const void *)(pool + 1))[2 * (size_t)TM_POOL_INDEX_OF(handle)] * pool->block_size;
 }
 
 static inline void *tm_pool_at(const tm_pool_t *pool, tm_pool_handle_t handle)
@@ -266,7 +281,9 @@ static inline void *tm_pool_at(const tm_pool_t *pool, tm_pool_handle_t handle)
 #elif TM_POOL_INDEX_BITS == 32
     return tm_pool_at32(pool, handle);
 #else
-    return pool->width == 2 ? tm_pool_at16(pool, handle) : pool->width == 1 ? tm_pool_at8(pool, handle) : tm_pool_at32(pool, handle);
+    return pool->width == 2   ? tm_pool_at16(pool, handle)
+           : pool->width == 1 ? tm_pool_at8(pool, handle)
+                              : tm_pool_at32(pool, handle);
 #endif
 }
 

@@ -1,8 +1,8 @@
 /** tinymem_pool_config.h - the pool's compile-time switches, and templates of them for three kinds of machine.
  *
- *  Every file that includes tinymem_pool.h, and the pool itself, must be compiled with the same switches: they fix the layout of
- *  tm_pool_t. Set one with -DTM_POOL_...=VALUE, or edit the template of your machine. The template follows from the compiler's target
- *  unless TM_POOL_TEMPLATE names one. */
+ *  Every file that includes tinymem_pool.h, and the pool itself, must be compiled with the same switches: they fix the
+ *  layout of tm_pool_t. Set one with -DTM_POOL_...=VALUE, or edit the template of your machine. The template follows
+ *  from the compiler's target unless TM_POOL_TEMPLATE names one. */
 #ifndef TINYMEM_POOL_CONFIG_H
 #define TINYMEM_POOL_CONFIG_H
 
@@ -23,7 +23,7 @@
 #define TM_POOL_TEMPLATE TM_POOL_LINUX
 #endif
 
-/* ---- templates -------------------------------------------------------------------------------------------------------------- */
+/* ---- templates --------------------------------------------------------------------------------------------------- */
 
 #if TM_POOL_TEMPLATE == TM_POOL_LINUX /* any number of handles and any size: the width is chosen at init */
 #ifndef TM_POOL_INDEX_BITS
@@ -76,9 +76,10 @@
 #endif
 #endif
 
-/* ---- switches --------------------------------------------------------------------------------------------------------------- */
+/* ---- switches ---------------------------------------------------------------------------------------------------- */
 
-/** Width of an index: 8, 16 or 32 alone, for the smallest code, or 0 for all three, chosen by tm_pool_init for each pool. */
+/** Width of an index: 8, 16 or 32 alone, for the smallest code, or 0 for all three, chosen by tm_pool_init for each
+ *  pool. */
 #ifndef TM_POOL_INDEX_BITS
 #define TM_POOL_INDEX_BITS 0
 #endif
@@ -88,8 +89,8 @@
 #define TM_POOL_HANDLE_BITS 32
 #endif
 
-/** 1: the upper 8 bits of a handle are a generation, so that a stale handle is known for the next 255 lives of its index. A byte a
- *  handle, and 2^(TM_POOL_HANDLE_BITS - 8) - 1 handles at most. */
+/** 1: the upper 8 bits of a handle are a generation, so that a stale handle is known for the next 255 lives of its
+ *  index. A byte a handle, and 2^(TM_POOL_HANDLE_BITS - 8) - 1 handles at most. */
 #ifndef TM_POOL_GENERATIONS
 #define TM_POOL_GENERATIONS 0
 #endif
@@ -99,7 +100,8 @@
 #define TM_POOL_CHECK 0
 #endif
 
-/** 1: the books in freed memory are verified before they are believed, or TM_POOL_CORRUPT is returned. 0: smaller by a tenth. */
+/** 1: the books in freed memory are verified before they are believed, or TM_POOL_CORRUPT is returned. 0: smaller by a
+ *  tenth. */
 #ifndef TM_POOL_VERIFY
 #define TM_POOL_VERIFY 1
 #endif
@@ -109,13 +111,14 @@
 #define TM_POOL_TRIES 8
 #endif
 
-/** 1: who is searched for in the chain of objects is found in about the square root of their number of looks. 0: by a walk from the first
- *  object, which is as good for a few hundred, and less code. */
+/** 1: who is searched for in the chain of objects is found in about the square root of their number of looks. 0: by a
+ *  walk from the first object, which is as good for a few hundred, and less code. */
 #ifndef TM_POOL_JUMP
 #define TM_POOL_JUMP 1
 #endif
 
-/** What one look at a list entry costs a compaction step, in bytes moved: about the time of the one over the time of the other. */
+/** What one look at a list entry costs a compaction step, in bytes moved: about the time of the one over the time of
+ *  the other. */
 #ifndef TM_POOL_VISIT_COST
 #define TM_POOL_VISIT_COST 8
 #endif

@@ -76,8 +76,8 @@ extern void (*tmi_atomic_point)(void);
 /* Keeps the compiler from moving accesses across; orders against a signal handler on the same thread. */
 #define tmi_fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* The full fence, for the few places where a store must precede a later load of another location and nobody else pays. ThreadSanitizer knows no
- * fences; there a read-modify-write of a place of its own does. */
+/* The full fence, for the few places where a store must precede a later load of another location and nobody else pays.
+ * ThreadSanitizer knows no fences; there a read-modify-write of a place of its own does. */
 #ifdef TMI_TSAN
 static inline void tmi_fence_full(void)
 {

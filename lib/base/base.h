@@ -5,18 +5,19 @@
 #include "base/config.h"
 #include <stdbool.h>
 
-#define TM_LIKELY(x) __builtin_expect(!!(x), 1)
-#define TM_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define TM_COLD __attribute__((cold, noinline))
-#define TM_NOINLINE __attribute__((noinline))
-#define TM_INLINE static inline __attribute__((always_inline)) // where a call would cost a path that is counted
-#define TM_EXPORT __attribute__((visibility("default")))
-#define TM_ALIGNED(n) __attribute__((aligned(n)))
-#define TM_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define TM_CONTAINER_OF(p, T, member) ((T *)(void *)((char *)(p) - offsetof(T, member)))
-#define TM_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define TMI_LIKELY(x) __builtin_expect(!!(x), 1)
+#define TMI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TMI_COLD __attribute__((cold, noinline))
+#define TMI_NOINLINE __attribute__((noinline))
+#define TMI_INLINE static inline __attribute__((always_inline)) // where a call would cost a path that is counted
+#define TMI_EXPORT __attribute__((visibility("default")))
+#define TMI_ALIGNED(n) __attribute__((aligned(n)))
+#define TMI_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define TMI_CONTAINER_OF(p, T, member) ((T *)(void *)((char *)(p) - offsetof(T, member)))
+#define TMI_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The same integer, unknown to the compiler: an address made of it is made again, in the instruction that uses it, instead of once in one of its own. */
+/* The same integer, unknown to the compiler: an address made of it is made again, in the instruction that uses it,
+ * instead of once in one of its own. */
 static inline size_t tmi_anew(size_t n)
 {
     __asm__("" : "+r"(n));

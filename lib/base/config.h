@@ -46,8 +46,8 @@
 /* Requests up to this size find their class by one table look-up in malloc's fast path. */
 #define TMI_TINY_MAX ((size_t)1024)
 
-/* What one thread's magazines may hold, in bytes of slots: at first; when all of them are in demand, of a thread alone that
- * needs large ones; and of one among others. */
+/* What one thread's magazines may hold, in bytes of slots: at first; when all of them are in demand, of a thread alone
+ * that needs large ones; and of one among others. */
 #define TMI_THREAD_CACHE_FIRST ((size_t)256 << 10)
 #define TMI_THREAD_CACHE_STEP ((size_t)32 << 10)
 #define TMI_THREAD_CACHE_ALONE ((size_t)320 << 10)

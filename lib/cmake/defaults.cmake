@@ -12,7 +12,7 @@ if(PROJECT_IS_TOP_LEVEL)
     set(CMAKE_C_FLAGS_RELEASE "-O3")
   endif()
   if(CMAKE_C_FLAGS_DEBUG STREQUAL "-g")
-    set(CMAKE_C_FLAGS_DEBUG "-O1 -g -foptimize-sibling-calls") # profiles rely on them, see lib/front/heap.c
+    set(CMAKE_C_FLAGS_DEBUG "-O1 -g -foptimize-sibling-calls") # profiles rely on them, see lib/heap/heap.c
   endif()
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 endif()

@@ -1,6 +1,6 @@
 #include "insight/maps.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "os/os.h"
+#include "os/report.h"
 
 #include <elf.h>
 #include <fcntl.h>

@@ -22,8 +22,8 @@ void tmi_profile_stop(void);
 int tmi_profile_dump(const char *path);
 
 /* At the start of a process with options, and at its end. */
-void tmi_profile_begin(void) TM_COLD;
-void tmi_profile_end(void) TM_COLD;
+void tmi_profile_begin(void) TMI_COLD;
+void tmi_profile_end(void) TMI_COLD;
 
 /* What a form writes from. */
 typedef struct tmi_profile {

@@ -1,8 +1,8 @@
 /* Which sites keep empty memory: each sampled block is charged with its share of the bytes that its pages have left,
  * times what the block stands for. All shares of a heap together are what statistics call stranded, or slack. */
-#include "host/os.h"
+#include "os/os.h"
 #include "insight/profile.h"
-#include "stores/raw.h"
+#include "slabs/raw.h"
 
 bool tmi_profile_charge(tmi_profile_t *p)
 {

@@ -1,6 +1,6 @@
 /* JSON for DHAT's viewer (dh_view.html, file version 2): one program point a site, without lifetimes and accesses. */
-#include "host/os.h"
-#include "host/report.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "insight/profile.h"
 
 #include <errno.h>

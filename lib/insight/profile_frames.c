@@ -1,5 +1,5 @@
 /* The numbers of return addresses in a file. */
-#include "host/os.h"
+#include "os/os.h"
 #include "insight/profile.h"
 
 #include <string.h>

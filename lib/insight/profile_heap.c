@@ -1,6 +1,6 @@
 /* The text that google-pprof, jeprof and Go's pprof read: counts as they were sampled, which these scale up by the
  * interval in the first line; and the maps, by which they find names. */
-#include "host/os.h"
+#include "os/os.h"
 #include "insight/profile.h"
 
 #include <fcntl.h>

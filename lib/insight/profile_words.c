@@ -1,6 +1,6 @@
 /* The report in words: who holds memory, and who keeps empty memory from going. */
-#include "front/account.h"
-#include "host/os.h"
+#include "heap/account.h"
+#include "os/os.h"
 #include "insight/profile.h"
 
 enum { ROWS = 10, FRAMES = 6 };

@@ -1,6 +1,6 @@
 #include "insight/writer.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "os/os.h"
+#include "os/report.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

@@ -18,7 +18,7 @@ typedef struct tmi_writer {
 bool tmi_writer_open(tmi_writer_t *w, const char *path);
 void tmi_writer_bytes(tmi_writer_t *w, const void *bytes, size_t nbytes);
 /* Formatted as by tmi_format, at most 480 bytes. */
-void tmi_writer_text(tmi_writer_t *w, const char *format, ...) TM_PRINTF(2, 3);
+void tmi_writer_text(tmi_writer_t *w, const char *format, ...) TMI_PRINTF(2, 3);
 /* A string in JSON's quotes. */
 void tmi_writer_json(tmi_writer_t *w, const char *text);
 /* True if all has been written. */

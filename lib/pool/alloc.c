@@ -10,7 +10,8 @@ TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_fail(pool_t *p, tm_pool_error_
 
 TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed)
 {
-    const bool settled = p->swept == tmi_none(TMI_WIDTH(p)) && p->low == tmi_none(TMI_WIDTH(p)) && p->skipped == (size_t)-1;
+    const bool settled =
+        p->swept == tmi_none(TMI_WIDTH(p)) && p->low == tmi_none(TMI_WIDTH(p)) && p->skipped == (size_t)-1;
     return need > (ix_t)(p->limit - p->used) + freed || settled ? TM_POOL_NO_MEMORY : TM_POOL_FRAGMENTED;
 }
 
@@ -41,7 +42,9 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
 {
     ix_t need = tmi_blocks(p, size), e;
     tmi_place_t place;
-    *error = need == 0 ? TM_POOL_BAD_SIZE : p->live == p->handles ? TM_POOL_NO_HANDLES : tmi_find(p, w, need, &place, 0);
+    *error = need == 0               ? TM_POOL_BAD_SIZE
+             : p->live == p->handles ? TM_POOL_NO_HANDLES
+                                     : tmi_find(p, w, need, &place, 0);
     if (TMI_UNLIKELY(*error != TM_POOL_OK))
         return 0;
     e = place.owner;
@@ -132,7 +135,10 @@ TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
     return TM_POOL_OK;
 }
 
-static TMI_NOINLINE tm_pool_error_t free_any(pool_t *p, tm_pool_handle_t handle) { return TMI_BY_WIDTH(p, free_in, handle); }
+static TMI_NOINLINE tm_pool_error_t free_any(pool_t *p, tm_pool_handle_t handle)
+{
+    return TMI_BY_WIDTH(p, free_in, handle);
+}
 
 #if TMI_FAST
 /* It does not become the recent object as things are. */

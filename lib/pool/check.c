@@ -1,8 +1,8 @@
 /* check.c - verify every invariant of pool.h, reading everything and believing nothing.
  *
- * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own books on the way. Then bins, list
- * of handles, pins and cursors are compared with what the walk has counted. No memory is needed. The first number that does not hold is
- * the result. */
+ * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own books on the
+ * way. Then bins, list of handles, pins and cursors are compared with what the walk has counted. No memory is needed.
+ * The first number that does not hold is the result. */
 #include "pool/gap.h"
 
 #if TM_POOL_AUDIT
@@ -27,10 +27,12 @@ static unsigned state_of(const pool_t *p, ix_t e) { return e != 0 && e == p->rec
 static bool recent_sound(const pool_t *p, unsigned w)
 {
     const ix_t e = p->recent;
-    return e == 0 || (e <= p->fresh && tmi_state(p, e) == NAME && tmi_next(p, w, e) <= p->fresh && tmi_state(p, tmi_next(p, w, e)) == USED);
+    return e == 0 || (e <= p->fresh && tmi_state(p, e) == NAME && tmi_next(p, w, e) <= p->fresh &&
+                      tmi_state(p, tmi_next(p, w, e)) == USED);
 }
 
-/* What lies between `e` and the entry after it, where the next thing begins at `end`: an object and perhaps a gap, or a gap alone. */
+/* What lies between `e` and the entry after it, where the next thing begins at `end`: an object and perhaps a gap, or a
+ * gap alone. */
 static unsigned check_stretch(const pool_t *p, unsigned w, ix_t e, ix_t next, census_t *c)
 {
     ix_t begin = e ? tmi_begin(p, w, e) : 0, end = tmi_begin(p, w, next);
@@ -68,7 +70,8 @@ static unsigned check_chain(const pool_t *p, unsigned w, census_t *c)
     do {
         unsigned broken;
         next = tmi_next(p, w, e);
-        if (next > p->fresh || state_of(p, next) == UNUSED || tmi_begin(p, w, next) > p->limit || c->entries > p->handles)
+        if (next > p->fresh || state_of(p, next) == UNUSED || tmi_begin(p, w, next) > p->limit ||
+            c->entries > p->handles)
             return 2;
         if (tmi_begin(p, w, next) < last || (e != 0 && state_of(p, e) != NAME && tmi_begin(p, w, next) == last))
             return 2;
@@ -96,12 +99,14 @@ static unsigned check_bins(const pool_t *p, unsigned w, const census_t *c)
     for (k = 0; k < TMI_BINS; k++) {
         if ((p->mask >> k & 1) != (p->bins[k] != tmi_none(w)))
             return 6;
-        for (gap = p->bins[k], before = tmi_none(w); gap != tmi_none(w); before = gap, gap = tmi_load(tmi_address(p, gap), w, BIN_NEXT)) {
+        for (gap = p->bins[k], before = tmi_none(w); gap != tmi_none(w);
+             before = gap, gap = tmi_load(tmi_address(p, gap), w, BIN_NEXT)) {
             ix_t owner, end;
             if (gap >= p->limit || gaps++ == c->gaps || (owner = tmi_owner(p, w, gap)) > p->fresh)
                 return 6;
             end = tmi_begin(p, w, tmi_next(p, w, owner));
-            if (tmi_load(tmi_address(p, gap), w, BIN_PREV) != before || !tmi_gap_valid(p, w, gap, end) || tmi_bin(end - gap) != k)
+            if (tmi_load(tmi_address(p, gap), w, BIN_PREV) != before || !tmi_gap_valid(p, w, gap, end) ||
+                tmi_bin(end - gap) != k)
                 return 6;
         }
     }

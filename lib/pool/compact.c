@@ -1,22 +1,26 @@
 /* compact.c - slide objects together, a bounded step at a time.
  *
- * Idea: a pass goes along the chain. `cursor` is the last entry behind which nothing is left to do. If a gap follows it, the object behind the
- * gap slides into it and becomes the cursor; the gap is then on its other side, joined with what was free there, and is pushed on until it
- * becomes wilderness. If that object cannot move (pinned, or too large for the bound), objects further on are looked at (`scan` is the last
- * one that did not do) and the first that fits is moved into the hole; then the pass goes on behind the hole.
+ * Idea: a pass goes along the chain. `cursor` is the last entry behind which nothing is left to do. If a gap follows
+ * it, the object behind the gap slides into it and becomes the cursor; the gap is then on its other side, joined with
+ * what was free there, and is pushed on until it becomes wilderness. If that object cannot move (pinned, or too large
+ * for the bound), objects further on are looked at (`scan` is the last one that did not do) and the first that fits is
+ * moved into the hole; then the pass goes on behind the hole.
  *
  * A pass meets every name with the entry before it at hand, and gives the handle back.
  *
- * All state is in the head, so a pass goes on in the next step, whatever happened in between: an object that is freed or moved
- * while cursor or scan sends the pass back to the start (tmi_vacate), a gap that appears behind the cursor lowers `low`
- * (tmi_gap_link), and the next pass begins there, or, if holes were left (`blocked`), at the start. When there is no gap, or `low` is none at the end of a pass, nothing is
- * to be gained: a step says so in constant time.
+ * All state is in the head, so a pass goes on in the next step, whatever happened in between: an object that is freed
+ * or moved while cursor or scan sends the pass back to the start (tmi_vacate), a gap that appears behind the cursor
+ * lowers `low` (tmi_gap_link), and the next pass begins there, or, if holes were left (`blocked`), at the start. When
+ * there is no gap, or `low` is none at the end of a pass, nothing is to be gained: a step says so in constant time.
  *
  * Budget: every piece of work is paid for before it is done, so a bound is never exceeded. */
 #include "pool/chain.h"
 #include "pool/quick.h"
 
-enum { MOVE = 16, OVERHEAD = 8 }; /* looks at most: in one move; in finding again what was to be moved, at the start of a step */
+enum {
+    MOVE = 16,
+    OVERHEAD = 8
+}; /* looks at most: in one move; in finding again what was to be moved, at the start of a step */
 typedef enum outcome { STOP, GO_ON, END } outcome_t;
 
 typedef struct budget {
@@ -61,7 +65,8 @@ static void advance(pool_t *p, unsigned w, ix_t e)
     p->scan = 0;
 }
 
-/* May an object of that many bytes be moved? If not, holes may remain, and be filled in a later pass. Its pins are paid for. */
+/* May an object of that many bytes be moved? If not, holes may remain, and be filled in a later pass. Its pins are paid
+ * for. */
 static bool movable(pool_t *p, const budget_t *b, ix_t e, size_t bytes)
 {
     const bool pinned = p->npins != 0 && tmi_pool_pinned(p, e);

@@ -1,10 +1,11 @@
 /* gap.h - gaps and their bins; joining and splitting free pieces. Private to lib/pool; see pool.h for P1 ... P11.
  *
- * Bin k holds the gaps of more than 4^(k-1) and at most 4^k blocks, bin 7 all that are longer than 4,096: whatever is in a bin above that of a
- * request fits it. Gaps enter at the front, so that what was freed last is used first.
+ * Bin k holds the gaps of more than 4^(k-1) and at most 4^k blocks, bin 7 all that are longer than 4,096: whatever is
+ * in a bin above that of a request fits it. Gaps enter at the front, so that what was freed last is used first.
  *
- * The steps of every change: (1) verify, (2) unlink the gaps on both sides (absorb), (3) change entries, (4) close: what lies between an
- * owner's last block and the next entry becomes a gap, or part of the wilderness. Between (2) and (4) P3 is suspended. */
+ * The steps of every change: (1) verify, (2) unlink the gaps on both sides (absorb), (3) change entries, (4) close:
+ * what lies between an owner's last block and the next entry becomes a gap, or part of the wilderness. Between (2) and
+ * (4) P3 is suspended. */
 #ifndef TMI_POOL_GAP_H
 #define TMI_POOL_GAP_H
 
@@ -42,7 +43,8 @@ TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner, ix_t ne
         p->mask |= (uint8_t)(1u << k);
     p->bins[k] = (tm_pool_index_t)begin;
     tmi_set_left(p, next);
-    if (TMI_UNLIKELY(begin < p->low)) { /* something may be gained where the pass under way, if there is one, has been already */
+    if (TMI_UNLIKELY(
+            begin < p->low)) { /* something may be gained where the pass under way, if there is one, has been already */
         if (p->blocked)
             p->low = 0;
         else if (begin <= p->swept)
@@ -80,7 +82,8 @@ TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
     if (owner > p->fresh || tmi_begin(p, w, tmi_next(p, w, owner)) != end || tmi_tag(p, w, end) != begin)
         return false;
     state = tmi_state(p, owner);
-    if ((state & NAME) ? state == UNUSED || tmi_begin(p, w, owner) != begin : owner != 0 && tmi_begin(p, w, owner) >= begin)
+    if ((state & NAME) ? state == UNUSED || tmi_begin(p, w, owner) != begin
+                       : owner != 0 && tmi_begin(p, w, owner) >= begin)
         return false;
     after = tmi_load(gap, w, BIN_NEXT);
     before = tmi_load(gap, w, BIN_PREV);
@@ -159,8 +162,8 @@ TMI_HOT void tmi_close(pool_t *p, unsigned w, ix_t begin, ix_t owner)
     }
 }
 
-/* Put entry e, which is not in the chain, behind `owner` at `begin`, with `length` blocks; the rest up to the next entry is free. A gap that
- * was there is unlinked already. If e is its name (e == owner) it is in its place. */
+/* Put entry e, which is not in the chain, behind `owner` at `begin`, with `length` blocks; the rest up to the next
+ * entry is free. A gap that was there is unlinked already. If e is its name (e == owner) it is in its place. */
 TMI_HOT void tmi_settle(pool_t *p, unsigned w, ix_t e, ix_t owner, ix_t begin, ix_t length)
 {
     if (e != owner) {
@@ -173,9 +176,9 @@ TMI_HOT void tmi_settle(pool_t *p, unsigned w, ix_t e, ix_t owner, ix_t begin, i
     tmi_set_guard(p, begin + length);
 }
 
-/* Make the place of object e free and take it out of the chain. `pred` is the entry before it, or none(w) if not known; where a gap lies
- * between them it need not be. Both sides are verified. The caller sets the state of e. Returns the owner of what is free now: e itself
- * if it must stay as the name. */
+/* Make the place of object e free and take it out of the chain. `pred` is the entry before it, or none(w) if not known;
+ * where a gap lies between them it need not be. Both sides are verified. The caller sets the state of e. Returns the
+ * owner of what is free now: e itself if it must stay as the name. */
 TMI_HOT ix_t tmi_vacate(pool_t *p, unsigned w, ix_t e, ix_t pred)
 {
     ix_t begin = tmi_begin(p, w, e), first = begin, owner = e, next;

@@ -1,6 +1,7 @@
 /* init.c - lay out a pool in its buffer; reset and extend it.
  *
- * The numbers of handles and pins are held to what the width can count before they are multiplied, so that no sum overflows. */
+ * The numbers of handles and pins are held to what the width can count before they are multiplied, so that no sum
+ * overflows. */
 #include "pool/pool.h"
 
 typedef struct layout {
@@ -42,7 +43,8 @@ static size_t width_max(unsigned w)
     return w == 1 ? 255 : w == 2 ? 65535u : (size_t)0xfffffffeu;
 }
 
-static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, const tm_pool_config_t *c, unsigned w, layout_t *l)
+static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, const tm_pool_config_t *c, unsigned w,
+                                     layout_t *l)
 {
     size_t most = width_max(w), block = c->block_size, books = books_size(size, c, w), waste;
     if (books == 0)
@@ -67,7 +69,8 @@ static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, c
 static bool handles_fit(size_t handles, size_t pins, unsigned w)
 {
     const unsigned bits = TM_POOL_HANDLE_BITS - (TM_POOL_GENERATIONS ? 8 : 0);
-    return handles <= width_max(w) && pins <= width_max(w) && (sizeof(size_t) * 8 <= bits || handles >> (sizeof(size_t) * 8 > bits ? bits : 0) == 0);
+    return handles <= width_max(w) && pins <= width_max(w) &&
+           (sizeof(size_t) * 8 <= bits || handles >> (sizeof(size_t) * 8 > bits ? bits : 0) == 0);
 }
 
 /* The narrowest width that will do. */

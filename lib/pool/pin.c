@@ -1,7 +1,7 @@
 /* pin.c - pins, and questions about one object.
  *
- * A pin is an index in a list, one for each pin held, so that they nest without counters; the list is short, and looked through. Interrupt
- * handlers do not read it: that a pinned object stays is a matter of compaction alone. */
+ * A pin is an index in a list, one for each pin held, so that they nest without counters; the list is short, and looked
+ * through. Interrupt handlers do not read it: that a pinned object stays is a matter of compaction alone. */
 #include "pool/quick.h"
 
 /* Place of the last pin of e in the list, counted from 1, or 0. */

@@ -1,7 +1,8 @@
 /* place.h - where a new object goes: find a gap, else the wilderness; and why there is none. Private to lib/pool.
  *
- * First fit in the request's own bin, for TM_POOL_TRIES gaps; then any gap of a larger bin, all of which fit; then the rest of the own bin;
- * then the wilderness. So freed memory is used before the wilderness, and a short list of near misses does not cost much time. */
+ * First fit in the request's own bin, for TM_POOL_TRIES gaps; then any gap of a larger bin, all of which fit; then the
+ * rest of the own bin; then the wilderness. So freed memory is used before the wilderness, and a short list of near
+ * misses does not cost much time. */
 #ifndef TMI_POOL_PLACE_H
 #define TMI_POOL_PLACE_H
 
@@ -13,8 +14,8 @@ typedef struct tmi_place {
     bool gap;
 } tmi_place_t;
 
-/* Look at up to `tries` gaps of a bin from *gap on. True: *gap is the first of at least `need` blocks. False: it is where the search goes on, or
- * none(w). A list that leads astray ends. */
+/* Look at up to `tries` gaps of a bin from *gap on. True: *gap is the first of at least `need` blocks. False: it is
+ * where the search goes on, or none(w). A list that leads astray ends. */
 TMI_HOT bool tmi_search_bin(const pool_t *p, unsigned w, ix_t *gap, ix_t need, ix_t tries)
 {
     for (; *gap < p->limit && tries > 0; tries--) {
@@ -49,7 +50,8 @@ TMI_HOT ix_t tmi_find_gap(const pool_t *p, unsigned w, ix_t need)
     return tmi_none(w);
 }
 
-/* Why there is no room for `need` blocks: NO_MEMORY, or FRAGMENTED if compaction could make it of what is free and `freed` more. */
+/* Why there is no room for `need` blocks: NO_MEMORY, or FRAGMENTED if compaction could make it of what is free and
+ * `freed` more. */
 TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed);
 
 /* Find room for `need` blocks. `freed`: as in tmi_pool_why. */

@@ -1,31 +1,37 @@
 /* pool.h - the pool's books: layout, invariants, and access to them. Private to lib/pool.
  *
- * Idea: an entry per handle tells where its object begins and which entry comes next in address order; how long an object is
- * follows from where the next thing begins. So an entry is two indices and two bits. What else must be known, free memory has room
- * for: a free piece between objects, a *gap*, keeps its books in itself.
+ * Idea: an entry per handle tells where its object begins and which entry comes next in address order; how long an
+ * object is follows from where the next thing begins. So an entry is two indices and two bits. What else must be known,
+ * free memory has room for: a free piece between objects, a *gap*, keeps its books in itself.
  *
- *   buffer   head | entries 0 .. handles | pins | flags, 2 bits an entry | generations | sentinel | block 0 .. limit - 1 | sentinel
+ *   buffer   head | entries 0 .. handles | pins | flags, 2 bits an entry | generations |
+ *            sentinel | block 0 .. limit - 1 | sentinel
  *
- *   blocks   |  a  |/// gap ///|  c  | d |~~ wilderness ~~|          entry     begin   next
- *            0     2           7     9   10               limit      0 (chain)  10      a      begin of entry 0: the wilderness
+ *   blocks   |  a  |/// gap ///|  c  | d |~~ wilderness ~~|         entry       begin  next
+ *            0     2           7     9   10               limit     0 (chain)   10     a     entry 0: the wilderness
  *                                                                    a           0      c
- *   gap      | owner | next in bin | previous in bin | ... | begin | c           7      d      flag LEFT: a gap lies to its left
+ *   gap      | owner | next in bin | previous in bin | ... | begin | c           7      d     flag LEFT: gap at left
  *                                     (one block: all four in it)    d           9      0
  *
- * Owner. A gap belongs to the entry of the object before it (entry 0: there is none). But tm_pool_free knows that object only when there is
- * a gap between them, which names it. Otherwise the freed handle stays in the chain as the gap's *name* (state NAME) until its
- * neighbour is freed, an object is allocated there (it then takes this handle), a pass of compaction comes by, or handles run out: then
- * its predecessor is searched for. So free is O(1), and all `handles` handles can be live. The wilderness may have a name, too.
+ * Owner. A gap belongs to the entry of the object before it (entry 0: there is none). But tm_pool_free knows that
+ * object only when there is a gap between them, which names it. Otherwise the freed handle stays in the chain as the
+ * gap's *name* (state NAME) until its neighbour is freed, an object is allocated there (it then takes this handle), a
+ * pass of compaction comes by, or handles run out: then its predecessor is searched for. So free is O(1), and all
+ * `handles` handles can be live. The wilderness may have a name, too.
  *
- * P1  The sentinels before block 0 and behind block limit - 1 are intact, and the head's constants agree with each other.
- * P2  The chain from entry 0 goes through entries in use and names, in ascending order of `begin`, and returns to 0 from `tail`.
- *     Begin of 0 is the first block of the wilderness.
- * P3  Each block below the wilderness is in exactly one object or gap; no two gaps are neighbours, none borders on the wilderness.
+ * P1  The sentinels before block 0 and behind block limit - 1 are intact, and the head's constants agree with each
+ *     other.
+ * P2  The chain from entry 0 goes through entries in use and names, in ascending order of `begin`, and returns to 0
+ *     from `tail`. Begin of 0 is the first block of the wilderness.
+ * P3  Each block below the wilderness is in exactly one object or gap; no two gaps are neighbours, none borders on the
+ *     wilderness.
  * P4  An entry in use has LEFT exactly when a gap ends where it begins; entry 0 never has.
- * P5  A gap's books name its owner and, in its last index, its begin. A name's gap begins where the name does; the name of the wilderness
- *     is `tail`.
- * P6  Each gap is in the one bin that its length belongs to, doubly linked; `mask` has the bits of bins that are not empty.
- * P7  Each handle is in use, a name, in the list `unused`, or above `fresh`; `live` and `used` count objects and their blocks.
+ * P5  A gap's books name its owner and, in its last index, its begin. A name's gap begins where the name does; the name
+ *     of the wilderness is `tail`.
+ * P6  Each gap is in the one bin that its length belongs to, doubly linked; `mask` has the bits of bins that are not
+ *     empty.
+ * P7  Each handle is in use, a name, in the list `unused`, or above `fresh`; `live` and `used` count objects and their
+ *     blocks.
  * P8  At most max_pins pins, all of objects in use.
  * P9  cursor and scan are 0 or in use, begin of cursor is `swept` while a pass is under way, and scan lies behind.
  * P10 Check builds: each object ends in a guard.
@@ -33,12 +39,15 @@
  *
  * An index of `none` (all bits set) is no block. Object lengths, gap begins and so on count blocks.
  *
- * Reads of links and begins *in gaps* are not trusted when TM_POOL_VERIFY is set: gap_valid compares them with the entries, which the
- * program cannot reach by a small overflow. Fails: TM_POOL_CORRUPT, before anything has been changed.
+ * Reads of links and begins *in gaps* are not trusted when TM_POOL_VERIFY is set: gap_valid compares them with the
+ * entries, which the program cannot reach by a small overflow. Fails: TM_POOL_CORRUPT, before anything has been
+ * changed.
  *
- * Interrupts: nothing writes the entry, the flags of the state, or the bytes of a pinned object, except resizing it in place.
+ * Interrupts: nothing writes the entry, the flags of the state, or the bytes of a pinned object, except resizing it in
+ * place.
  *
- * Width: functions take the width of an index in bytes, w; where it is a constant after inlining the switches below vanish. */
+ * Width: functions take the width of an index in bytes, w; where it is a constant after inlining the switches below
+ * vanish. */
 #ifndef TMI_POOL_POOL_H
 #define TMI_POOL_POOL_H
 
@@ -119,7 +128,7 @@ enum { TMI_GUARD = TM_POOL_CHECK ? 4 : 0 };
 enum { USED = 0, LEFT = 1, NAME = 2, UNUSED = 3 }; /* flags of an entry; USED | LEFT is in use, too */
 enum { OWNER = 0, BIN_NEXT = 1, BIN_PREV = 2, BOOKS = 4 };
 
-/* ---- indices in memory ------------------------------------------------------------------------------------------------------ */
+/* ---- indices in memory ------------------------------------------------------------------------------------------- */
 
 TMI_TINY ix_t tmi_load(const void *array, unsigned w, size_t i)
 {
@@ -144,7 +153,7 @@ TMI_TINY ix_t tmi_none(unsigned w)
     return w == 1 ? 0xffu : w == 2 ? 0xffffu : (ix_t)0xffffffffu;
 }
 
-/* ---- entries ---------------------------------------------------------------------------------------------------------------- */
+/* ---- entries ----------------------------------------------------------------------------------------------------- */
 
 TMI_TINY ix_t tmi_begin(const pool_t *p, unsigned w, ix_t e) { return tmi_load(p + 1, w, 2 * (size_t)e); }
 TMI_TINY void tmi_set_begin(pool_t *p, unsigned w, ix_t e, ix_t b) { tmi_store(p + 1, w, 2 * (size_t)e, b); }
@@ -196,7 +205,7 @@ TMI_TINY tm_pool_handle_t tmi_handle(const pool_t *p, ix_t e)
 #endif
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 TMI_TINY unsigned char *tmi_address(const pool_t *p, ix_t block) { return p->base + block * p->block_size; }
 

@@ -1,11 +1,14 @@
-/* quick.h - the most frequent allocations and frees. Private to lib/pool; absent where code size matters more, and in check builds.
+/* quick.h - the most frequent allocations and frees. Private to lib/pool; absent where code size matters more, and in
+ * check builds.
  *
- * Idea: who frees an object often allocates one of the same length next. So the last object freed, the *recent* one, stays as it is but for its flag: no
- * gap is made of it before somebody asks for something else. Only an object with neither a gap nor a name beside it can be recent, so that
- * nothing needs to be verified, and shelving it, when the time has come, cannot fail.
+ * Idea: who frees an object often allocates one of the same length next. So the last object freed, the *recent* one,
+ * stays as it is but for its flag: no gap is made of it before somebody asks for something else. Only an object with
+ * neither a gap nor a name beside it can be recent, so that nothing needs to be verified, and shelving it, when the
+ * time has come, cannot fail.
  *
- * P11 `recent` is 0 or an entry of the chain with the flags of a name and no gap: its blocks are still counted in `used`, it in `live`, and no gap
- *     ends where it or the entry after it begins. All functions but alloc and free shelve it before they look at gaps, names or counts. */
+ * P11 `recent` is 0 or an entry of the chain with the flags of a name and no gap: its blocks are still counted in
+ *     `used`, it in `live`, and no gap ends where it or the entry after it begins. All functions but alloc and free
+ *     shelve it before they look at gaps, names or counts. */
 #ifndef TMI_POOL_QUICK_H
 #define TMI_POOL_QUICK_H
 
@@ -41,12 +44,13 @@ TMI_HOT void tmi_gap_unlink_first(pool_t *p, unsigned w, ix_t begin, unsigned k,
 TMI_HOT bool tmi_first_valid(const pool_t *p, unsigned w, ix_t gap)
 {
     ix_t after = tmi_load(tmi_address(p, gap), w, BIN_NEXT);
-    return !TM_POOL_VERIFY || (tmi_load(tmi_address(p, gap), w, BIN_PREV) == tmi_none(w) &&
-                               (after == tmi_none(w) || (after < p->limit && tmi_load(tmi_address(p, after), w, BIN_PREV) == gap)));
+    return !TM_POOL_VERIFY ||
+           (tmi_load(tmi_address(p, gap), w, BIN_PREV) == tmi_none(w) &&
+            (after == tmi_none(w) || (after < p->limit && tmi_load(tmi_address(p, after), w, BIN_PREV) == gap)));
 }
 
-/* In a named gap that is the first of its bin and fits exactly, or in a wilderness with a name when there is no gap. 0 if it is neither, or
- * anything else is to be looked at. */
+/* In a named gap that is the first of its bin and fits exactly, or in a wilderness with a name when there is no gap. 0
+ * if it is neither, or anything else is to be looked at. */
 TMI_HOT ix_t tmi_alloc_first(pool_t *p, unsigned w, size_t size)
 {
     const size_t blocks = ((size - 1) >> p->shift) + 1; /* too many for size 0 */
@@ -94,11 +98,13 @@ TMI_HOT ix_t tmi_alloc_recent(pool_t *p, unsigned w, size_t size)
     return e;
 }
 
-/* Nothing free on either side: the object becomes the recent one. False if it is not so, there is one, or anything else is to be looked at. */
+/* Nothing free on either side: the object becomes the recent one. False if it is not so, there is one, or anything else
+ * is to be looked at. */
 TMI_HOT bool tmi_free_recent(pool_t *p, unsigned w, tm_pool_handle_t handle)
 {
     const ix_t e = (ix_t)TM_POOL_INDEX_OF(handle);
-    if (TMI_UNLIKELY(e - 1u >= p->handles || p->recent != 0 || p->npins != 0 || p->swept != tmi_none(w) || tmi_state(p, e) != USED))
+    if (TMI_UNLIKELY(e - 1u >= p->handles || p->recent != 0 || p->npins != 0 || p->swept != tmi_none(w) ||
+                     tmi_state(p, e) != USED))
         return false;
 #if TM_POOL_GENERATIONS
     if (handle >> (TM_POOL_HANDLE_BITS - 8) != p->generations[e])

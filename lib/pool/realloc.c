@@ -1,7 +1,8 @@
 /* realloc.c - resize an object; its handle stays.
  *
- * Four ways, the first that will do: in place, into the free blocks to the right if there are enough; sliding left into the gap there; moving
- * to a gap or the wilderness; and, with TM_POOL_COMPACT, all of it again after compaction. None needs a spare handle. */
+ * Four ways, the first that will do: in place, into the free blocks to the right if there are enough; sliding left into
+ * the gap there; moving to a gap or the wilderness; and, with TM_POOL_COMPACT, all of it again after compaction. None
+ * needs a spare handle. */
 #include "pool/place.h"
 #include "pool/quick.h"
 

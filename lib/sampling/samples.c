@@ -1,5 +1,5 @@
 #include "sampling/samples.h"
-#include "host/os.h"
+#include "os/os.h"
 #include "sampling/stack.h"
 
 #include <errno.h>
@@ -211,7 +211,7 @@ static void enter(const tmi_sample_t *sample, bool total)
     note_peak();
 }
 
-static TM_NOINLINE bool record(uint64_t key, size_t size, const uintptr_t *frames, size_t depth)
+static TMI_NOINLINE bool record(uint64_t key, size_t size, const uintptr_t *frames, size_t depth)
 {
     tmi_lock(&tmi_samples_lock);
     if (reserve_entry()) {
@@ -225,7 +225,7 @@ static TM_NOINLINE bool record(uint64_t key, size_t size, const uintptr_t *frame
     return peak;
 }
 
-static TM_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
 {
     uintptr_t frames[TMI_STACK_MAX];
     int before = errno;
@@ -242,7 +242,7 @@ bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, vo
     uint64_t interval = tmi_load_relaxed(&all.interval); // relaxed: set before tmi_sampling, which the caller has read
     if (sampler->quiet > 0)
         return false;
-    if (TM_UNLIKELY(sampler->random == 0))
+    if (TMI_UNLIKELY(sampler->random == 0))
         sampler->left = tmi_samples_distance(&sampler->random, interval);
     int64_t left = sampler->left - (int64_t)tmi_min(size, PTRDIFF_MAX / 4);
     if (left > 0) {

@@ -25,7 +25,7 @@
 #define TMI_SAMPLING_SAMPLES_H
 
 #include "base/atomic.h"
-#include "host/lock.h"
+#include "os/lock.h"
 
 typedef struct tmi_sampler {
     int64_t left;    // bytes to the next sample
@@ -56,15 +56,15 @@ extern uint32_t *tmi_sample_hints;
 extern tmi_lock_t tmi_samples_lock; // for fork
 
 /* Make the tables. 0, ENOMEM, or EBUSY: there are samples already, of another interval. */
-int tmi_samples_start(uint64_t interval) TM_COLD;
-void tmi_samples_stop(void) TM_COLD;
+int tmi_samples_start(uint64_t interval) TMI_COLD;
+void tmi_samples_stop(void) TMI_COLD;
 
 /* Count a block of `size` bytes that is about to be handed out. `frame`: see tmi_stack_capture. True: there is a new
  * peak, see tmi_samples_new_peak. */
-bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame) TM_NOINLINE;
+bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame) TMI_NOINLINE;
 
 /* Forget the block if it is sampled, and tell what it was. */
-bool tmi_samples_take(uint64_t key, tmi_sample_t *out) TM_NOINLINE;
+bool tmi_samples_take(uint64_t key, tmi_sample_t *out) TMI_NOINLINE;
 /* Undo that. */
 void tmi_samples_put_back(const tmi_sample_t *sample);
 

@@ -1,5 +1,5 @@
 /* The exponential distribution without libm, which a malloc does not link. */
-#include "host/os.h"
+#include "os/os.h"
 #include "sampling/samples.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "sampling/stack.h"
 #include "base/atomic.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "os/report.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,7 +20,7 @@ static uint32_t wanted; // 1: to be opened as soon as that can be
 /* A library that is opened before libc's own constructor has run would have that run without the environment. */
 static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
 
-static TM_COLD void open_libunwind(void)
+static TMI_COLD void open_libunwind(void)
 {
     if (tmi_exchange_relaxed(&wanted, 0) == 0) // relaxed: one thread is enough
         return;

@@ -18,7 +18,7 @@
 enum { TMI_STACK_MAX = 64 };
 
 /* Open libunwind if the option wants it. Calls the dynamic linker: no lock may be held. */
-void tmi_stack_init(void) TM_COLD;
+void tmi_stack_init(void) TMI_COLD;
 
 /* In a child of fork of a process with threads: one of them may have been in the dynamic linker. */
 void tmi_stack_after_fork(void);

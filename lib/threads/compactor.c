@@ -1,7 +1,7 @@
 #include "threads/compactor.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "stores/movable.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "slabs/movable.h"
 #include "threads/helper.h"
 #include "threads/pacer.h"
 #include "threads/request.h"
@@ -23,7 +23,7 @@ static uint64_t longest_step;
 
 static size_t class_live(unsigned c)
 {
-    const tmi_mslabs_t *s = &tmi_mslabs[c];
+    const tmi_movable_class_t *s = &tmi_movable_classes[c];
     size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
     return taken * tmi_mclasses[c].size;
 }
@@ -36,7 +36,10 @@ static size_t live_bytes(void)
     return live;
 }
 
-static bool is_worth(size_t gain, size_t live, unsigned percent) { return gain >= GAIN_MIN && gain > live / 100 * percent; }
+static bool is_worth(size_t gain, size_t live, unsigned percent)
+{
+    return gain >= GAIN_MIN && gain > live / 100 * percent;
+}
 
 static bool worth_it(unsigned percent) { return is_worth(tmi_compact_gain(1), live_bytes(), percent); }
 
@@ -50,7 +53,7 @@ static unsigned waste(void)
 /* More than that is worth more processor time, and fences that interrupt. */
 static unsigned calm_waste(void) { return tmi_option(compact_churn) * 4 / 3; }
 
-/* ---- one batch, by whoever has the lock ------------------------------------------------------------------------------------- */
+/* ---- one batch, by whoever has the lock -------------------------------------------------------------------------- */
 
 static tmi_compact_limits_t background_limits(bool quiet)
 {
@@ -121,10 +124,10 @@ static bool background_batch(bool quiet)
     }
 }
 
-/* ---- the background thread --------------------------------------------------------------------------------------------------- */
+/* ---- the background thread --------------------------------------------------------------------------------------- */
 
-/* Up to calm_waste the share is compact_cpu; from there it grows, to a whole processor at four times compact_churn: a heap that
- * is mostly holes is worth more than the time. */
+/* Up to calm_waste the share is compact_cpu; from there it grows, to a whole processor at four times compact_churn: a
+ * heap that is mostly holes is worth more than the time. */
 static uint32_t share_of_cpu(void)
 {
     uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_option(compact_cpu), 1), 100), w = waste(), calm = calm_waste();
@@ -134,7 +137,8 @@ static uint32_t share_of_cpu(void)
     return w >= all ? 100 : share + (100 - share) * (w - calm) / (all - calm);
 }
 
-/* Nothing to do, and in a busy program that may soon be otherwise. When there is more than that to gain, none of it could be moved. */
+/* Nothing to do, and in a busy program that may soon be otherwise. When there is more than that to gain, none of it
+ * could be moved. */
 static void nap(void)
 {
     unsigned w = waste();
@@ -150,13 +154,15 @@ static void rest(uint64_t worked_ns)
     tmi_os_sleep_ms((uint32_t)tmi_min(ms, SLEEP_MAX_MS));
 }
 
-/* What the thread has seen of the program before it tried the last time. Whoever does something that may be worth a try counts it, and then looks at `asleep`;
- * the thread stores that, and then looks at the counts. With a full fence on both sides one of them sees the other. */
+/* What the thread has seen of the program before it tried the last time. Whoever does something that may be worth a try
+ * counts it, and then looks at `asleep`; the thread stores that, and then looks at the counts. With a full fence on
+ * both sides one of them sees the other. */
 typedef struct seen {
     uint32_t polls, unlocks;
 } seen_t;
 
-static seen_t what_is_seen(void) { return (seen_t){tmi_load_relaxed(&polls), tmi_load_relaxed(&unlocks)}; } // relaxed: before the try
+// relaxed: before the try
+static seen_t what_is_seen(void) { return (seen_t){tmi_load_relaxed(&polls), tmi_load_relaxed(&unlocks)}; }
 
 /* About to sleep. False: something has happened since. */
 static bool fall_asleep(seen_t seen)
@@ -191,9 +197,10 @@ static bool sleep_as(uint32_t state)
     return false;
 }
 
-/* Wait for the pacer's next pass, or until something wakes the thread, or at most so long (0: without a clock); then see to
- * the pass. A call finds ASLEEP only: while a pass is due anyway the state is WATCHING, and a call costs nobody anything.
- * The state goes back to ASLEEP before the pass looks, with a full fence between: as in fall_asleep no work is lost. */
+/* Wait for the pacer's next pass, or until something wakes the thread, or at most so long (0: without a clock); then
+ * see to the pass. A call finds ASLEEP only: while a pass is due anyway the state is WATCHING, and a call costs nobody
+ * anything. The state goes back to ASLEEP before the pass looks, with a full fence between: as in fall_asleep no work
+ * is lost. */
 static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
 {
     uint32_t due = tmi_pacer_serve(idle_ms), ms = due;
@@ -228,8 +235,8 @@ static void sleep_until_polled(seen_t seen)
         wait_asleep(tmi_os_now_ms() - begun, 0);
 }
 
-/* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or the
- * program has taken a slow path. */
+/* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or
+ * the program has taken a slow path. */
 static void sleep_until_let_go(seen_t seen)
 {
     enum { LOOK_MS = 400 };
@@ -249,7 +256,8 @@ static void sleep_until_let_go(seen_t seen)
 /* How often objects could not be moved so far because they were in use, but for locks. */
 static size_t times_in_use(void)
 {
-    return tmi_compact_figure(by_touch) + tmi_compact_figure(by_scan) - tmi_compact_figure(by_lock) + tmi_compact_figure(dropped);
+    return tmi_compact_figure(by_touch) + tmi_compact_figure(by_scan) - tmi_compact_figure(by_lock) +
+           tmi_compact_figure(dropped);
 }
 
 static void try_afresh(void)
@@ -259,9 +267,9 @@ static void try_afresh(void)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* The program is quiet, and nothing more can be done for now. When there still is something to gain, objects are in use. If pins or scopes were met in the last
- * try, or one is open now, there are more tries, at intervals. A lock's end wakes the thread (tmi_compactor_unlocked). What was in use a moment ago is tried
- * once more. */
+/* The program is quiet, and nothing more can be done for now. When there still is something to gain, objects are in
+ * use. If pins or scopes were met in the last try, or one is open now, there are more tries, at intervals. A lock's end
+ * wakes the thread (tmi_compactor_unlocked). What was in use a moment ago is tried once more. */
 static void sleep_quietly(seen_t seen, bool in_use, bool *tried)
 {
     uint64_t look;
@@ -353,7 +361,7 @@ static void *work(void *unused)
 static void wake_if_asleep(void)
 {
     tmi_fence_full(); // the count before the look; pairs: fall_asleep
-    if (TM_LIKELY(tmi_load_relaxed(&asleep) == AWAKE))
+    if (TMI_LIKELY(tmi_load_relaxed(&asleep) == AWAKE))
         return;
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_os_futex_wake_one(&asleep);
@@ -365,13 +373,15 @@ void tmi_compactor_unlocked(void)
     wake_if_asleep();
 }
 
-/* The n-th poll: a mutator looks at a few classes, whoever ends a round decides. Returns whether there is work for the thread. */
+/* The n-th poll: a mutator looks at a few classes, whoever ends a round decides. Returns whether there is work for the
+ * thread. */
 static bool look(uint32_t n)
 {
-    static size_t gain, live; // of this round. Relaxed: estimates, and another thread's share may land in the next round
+    // of this round. Relaxed: estimates, and another thread's share may land in the next round
+    static size_t gain, live;
     unsigned first = n % (TMI_MCLASS_LAST / CLASSES_PER_POLL) * CLASSES_PER_POLL + 1;
     for (unsigned c = first; c < first + CLASSES_PER_POLL; c++) {
-        if (tmi_load_relaxed(&tmi_mslabs[c].nslabs) == 0)
+        if (tmi_load_relaxed(&tmi_movable_classes[c].nslabs) == 0)
             continue;
         (void)tmi_add_relaxed(&gain, tmi_movable_gain(c));
         (void)tmi_add_relaxed(&live, class_live(c));
@@ -384,7 +394,7 @@ static bool look(uint32_t n)
 
 /* There is no thread to be had: who comes by on a slow path does a step, as often as compact_cpu allows. Not in a
  * scope, for whose end the step would wait. */
-static TM_COLD void step_instead(void)
+static TMI_COLD void step_instead(void)
 {
     enum { STEP_US = 20 };
     static uint64_t next_ns; // relaxed: it paces
@@ -400,7 +410,7 @@ static TM_COLD void step_instead(void)
 }
 
 /* Before it runs it may be called: the pacer needs no helper from now on. */
-static TM_COLD void start_mover(void)
+static TMI_COLD void start_mover(void)
 {
     if (tmi_helper_run(&mover))
         tmi_pacer_serve_by(call_for_pacer);
@@ -415,7 +425,7 @@ void tmi_compactor_poll(void)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);
     wake_if_asleep();
-    if (TM_LIKELY(tmi_helper_runs(&mover)))
+    if (TMI_LIKELY(tmi_helper_runs(&mover)))
         return;
     if (look(n))
         start_mover();
@@ -423,7 +433,7 @@ void tmi_compactor_poll(void)
         step_instead();
 }
 
-/* ---- by request -------------------------------------------------------------------------------------------------------------- */
+/* ---- by request -------------------------------------------------------------------------------------------------- */
 
 /* The lock is held; it is let go between pieces. */
 static void everything(const tm_pins_t_ *self)
@@ -464,7 +474,8 @@ void tmi_compactor_try_all(const tm_pins_t_ *self)
 /* A step marks as much as leaves it time for the fence and the scan. */
 static tmi_compact_limits_t step_limits(const tm_pins_t_ *self, uint64_t begun, unsigned budget_us)
 {
-    uint64_t fence_ns = tmi_pin_registered() > (self->capacity_ != 0) ? 12000 : 500, budget_ns = (uint64_t)budget_us * 1000;
+    uint64_t fence_ns = tmi_pin_registered() > (self->capacity_ != 0) ? 12000 : 500,
+             budget_ns = (uint64_t)budget_us * 1000;
     bool marking = tmi_compact_marking();
     uint64_t spare = marking ? fence_ns : 300;
     return (tmi_compact_limits_t){

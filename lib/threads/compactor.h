@@ -1,12 +1,12 @@
 /* compactor.h - when compaction runs: by a thread of its own, by steps, or until nothing is left to gain.
  *
- * Idea: waste is measured, not guessed: what moving could free, from the counts of the classes. The background thread is
- * started when that first exceeds what a busy program is left with (compact_churn), and works batch by batch, sleeping in
- * proportion (compact_cpu). When the program has been quiet for a moment it empties the caches of threads that sleep, goes
- * down to compact_target, and then sleeps until a slow path of the program wakes it. It is the pacer's helper as well
- * (pacer.h): passes of the pacer go on while it sleeps, until the program has stopped and nearly all that is empty has gone
- * back; from then on it has no clock. While pins or scopes keep it from what there is to gain it looks at them now and
- * then, so that a heap does not stay as it is because of a pin that outlived the last free.
+ * Idea: waste is measured, not guessed: what moving could free, from the counts of the classes. The background thread
+ * is started when that first exceeds what a busy program is left with (compact_churn), and works batch by batch,
+ * sleeping in proportion (compact_cpu). When the program has been quiet for a moment it empties the caches of threads
+ * that sleep, goes down to compact_target, and then sleeps until a slow path of the program wakes it. It is the pacer's
+ * helper as well (pacer.h): passes of the pacer go on while it sleeps, until the program has stopped and nearly all
+ * that is empty has gone back; from then on it has no clock. While pins or scopes keep it from what there is to gain it
+ * looks at them now and then, so that a heap does not stay as it is because of a pin that outlived the last free.
  *
  * Q1  The thread holds the mover's lock for one piece of a batch at a time, and not while membarrier(GLOBAL) waits.
  * Q2  A batch that another thread finds pending it may carry on.
@@ -16,7 +16,7 @@
 #ifndef TMI_THREADS_COMPACTOR_H
 #define TMI_THREADS_COMPACTOR_H
 
-#include "motion/compact.h"
+#include "compaction/compact.h"
 #include "threads/thread.h"
 
 /* Called on slow paths, without locks held. */
@@ -34,7 +34,8 @@ void tmi_compactor_try_all(const tm_pins_t_ *self);
 bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us);
 uint64_t tmi_compactor_longest_step_ns(void);
 
-/* Before fork, with the mover's lock: no batch is pending. In the child: the thread is gone, and fences must be asked for anew. */
+/* Before fork, with the mover's lock: no batch is pending. In the child: the thread is gone, and fences must be asked
+ * for anew. */
 void tmi_compactor_before_fork(void);
 void tmi_compactor_after_fork(void);
 

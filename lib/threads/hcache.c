@@ -1,6 +1,6 @@
 #include "threads/hcache.h"
-#include "host/meta.h"
-#include "host/os.h"
+#include "os/meta.h"
+#include "os/os.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 #define MAGAZINE_BYTES ((size_t)64 << 10) // they hold no bytes: the mover claims them when their pages matter
@@ -8,7 +8,8 @@ enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
 static tm_handle_t no_handles[1];
 
 #define EMPTY {no_handles + 1, no_handles + 1}
-tmi_hmagazines_t tmi_hcache_none = {.magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}} /* the rest is full as zeroes are */;
+tmi_hmagazines_t tmi_hcache_none = {
+    .magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}} /* the rest is full as zeroes are */;
 tmi_hmagazines_t tmi_hcache_watched; // filled when it is used first: relocations would cost every process pages
 
 static uint32_t watching;
@@ -96,7 +97,10 @@ static void return_bound(unsigned cls, const tm_handle_t *handles, size_t n)
     tmi_handle_return(indices, n);
 }
 
-static void set_top(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t *top) { tmi_store_relaxed(&ms->magazine[cls].top, top); }
+static void set_top(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t *top)
+{
+    tmi_store_relaxed(&ms->magazine[cls].top, top);
+}
 
 static void make_buffer(tmi_hmagazines_t *ms, unsigned cls)
 {

@@ -1,41 +1,46 @@
 /* hcache.h - a thread's magazines of handles: free slots of the movable arena, each bound to an index.
  *
- * Idea: tm_alloc pops a handle and sets *live* in its word, tm_free clears it and pushes the handle that the next life will have. No lock, and no
- * read-modify-write but the compare-and-swap of free. An empty magazine takes slots and indices, a full one gives the older half back.
+ * Idea: tm_alloc pops a handle and sets *live* in its word, tm_free clears it and pushes the handle that the next life
+ * will have. No lock, and no read-modify-write but the compare-and-swap of free. An empty magazine takes slots and
+ * indices, a full one gives the older half back.
  *
  *   buffer   0 | handle | handle |        |
  *             bottom            top      limit
  *
- * N1  buffer[0] is 0 and ends the magazine; bottom = buffer + 1 <= top <= limit = bottom + capacity, or both are those of an empty one.
- * N2  The word of a handle in a magazine is bound: not live, its generation, and the address of a slot of the magazine's class.
+ * N1  buffer[0] is 0 and ends the magazine; bottom = buffer + 1 <= top <= limit = bottom + capacity, or both are those
+ *     of an empty one.
+ * N2  The word of a handle in a magazine is bound: not live, its generation, and the address of a slot of the
+ *     magazine's class.
  * N3  The owner sets busy before it looks at `current`, and clears it when the magazines are at rest.
  *
- * N4  `hand` goes on by a class at each refill or flush of any. A class that has had none in a whole round gives its slots back: sizes that a program has
- *     left behind would keep theirs for ever.
+ * N4  `hand` goes on by a class at each refill or flush of any. A class that has had none in a whole round gives its
+ *     slots back: sizes that a program has left behind would keep theirs for ever.
  *
- * Slots in the magazines of a thread that sleeps would keep emptied slabs from the kernel. So the mover may *claim* a cache, by the
- * asymmetry that pins have: it makes `current` point to magazines that serve nothing, has everybody fence, and then looks at `busy`. Either the owner
- * was seen inside, and the cache is left alone, or it will find nothing when it comes, and goes to the slabs, without
- * waiting (tests/model/claim.pml).
+ * Slots in the magazines of a thread that sleeps would keep emptied slabs from the kernel. So the mover may *claim* a
+ * cache, by the asymmetry that pins have: it makes `current` point to magazines that serve nothing, has everybody
+ * fence, and then looks at `busy`. Either the owner was seen inside, and the cache is left alone, or it will find
+ * nothing when it comes, and goes to the slabs, without waiting (tests/model/claim.pml).
  *
  * Owner: its thread; while claimed and not busy, who claimed it. Fails: as the stores do. */
 #ifndef TMI_THREADS_HCACHE_H
 #define TMI_THREADS_HCACHE_H
 
-#include "stores/handle.h"
-#include "stores/movable.h"
+#include "slabs/handle.h"
+#include "slabs/movable.h"
 
 typedef struct tmi_hmagazine {
     tm_handle_t *top, *limit;
 } tmi_hmagazine_t;
 
 typedef struct tmi_hmagazines {
-    tmi_hmagazine_t magazine[TMI_MCODE_COUNT]; // those of extents and of watched slabs are full for ever: frees there take the slow path
+    // those of extents and of watched slabs are full for ever: frees there take the slow path
+    tmi_hmagazine_t magazine[TMI_MCODE_COUNT];
     uint8_t batch[TMI_MCLASS_COUNT];       // slots to take at the next refill
     bool active[TMI_MCLASS_COUNT];         // N4: refilled or flushed since the hand was here
     uint8_t hand;
     tm_handle_t *buffers[TMI_MCLASS_COUNT];
-    tm_handle_t *room;                     // for buffers, in the pages after this record; while all are empty these hold nothing but zeroes
+    // for buffers, in the pages after this record; while all are empty these hold nothing but zeroes
+    tm_handle_t *room;
 } tmi_hmagazines_t;
 
 typedef struct tmi_hcache {
@@ -61,7 +66,8 @@ tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls);
 /* Take a bound handle back. */
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h);
 
-/* The owner gives all slots and indices back to the stores; a claimed cache is left to who claimed it. Returns how many. */
+/* The owner gives all slots and indices back to the stores; a claimed cache is left to who claimed it. Returns how
+ * many. */
 size_t tmi_hcache_flush(tmi_hcache_t *cache);
 
 /* See above: between claim and flush a fence of all threads, by one caller at a time. */
@@ -88,8 +94,9 @@ static inline tm_handle_t tmi_hcache_pop(tmi_hcache_t *cache, size_t offset)
 {
     char *first = (char *)&tmi_hcache_begin(cache)->magazine[1];
     tm_handle_t h = ((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top[-1];
-    if (TM_LIKELY(h != TM_NULL))
-        tmi_step_foldable(&((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top, -1); // statistics of others read it
+    if (TMI_LIKELY(h != TM_NULL))
+        // statistics of others read it
+        tmi_step_foldable(&((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top, -1);
     tmi_hcache_end(cache);
     return h;
 }
@@ -100,7 +107,7 @@ static inline bool tmi_hcache_push(tmi_hcache_t *cache, size_t code, tm_handle_t
     char *none = (char *)&tmi_hcache_begin(cache)->magazine[0];
     tm_handle_t *top = tmi_load_relaxed(&((tmi_hmagazine_t *)(void *)(none + tmi_anew(code) * 8))->top);
     bool ok = top < ((tmi_hmagazine_t *)(void *)(none + tmi_anew(code) * 8))->limit;
-    if (TM_LIKELY(ok)) {
+    if (TMI_LIKELY(ok)) {
         *top = h;
         tmi_step_foldable(&((tmi_hmagazine_t *)(void *)(none + tmi_anew(code) * 8))->top, 1);
     }

@@ -1,6 +1,6 @@
 #include "threads/helper.h"
 #include "base/atomic.h"
-#include "host/os.h"
+#include "os/os.h"
 #include "threads/thread.h"
 
 #include <fcntl.h>
@@ -21,8 +21,8 @@ static void *begin(void *helper)
     return result;
 }
 
-/* The first thread has ended (as a zombie it stays until the others have), and there is none but ours. False too when that
- * is not to be found out. */
+/* The first thread has ended (as a zombie it stays until the others have), and there is none but ours. False too when
+ * that is not to be found out. */
 static bool only_ours_are_left(void)
 {
     char text[2048];
@@ -40,7 +40,8 @@ void tmi_helper_look_around(void)
 {
     static uint32_t looked; // ms. Relaxed: it paces
     uint32_t now = tmi_os_now_ms();
-    if (TM_LIKELY(!tmi_load_relaxed(&tmi_thread_main_left)) || now - tmi_load_relaxed(&looked) < TMI_HELPER_LOOK_MS / 2)
+    if (TMI_LIKELY(!tmi_load_relaxed(&tmi_thread_main_left)) ||
+        now - tmi_load_relaxed(&looked) < TMI_HELPER_LOOK_MS / 2)
         return;
     tmi_store_relaxed(&looked, now);
     if (only_ours_are_left())

@@ -1,8 +1,8 @@
 #include "threads/magazine.h"
-#include "host/counters.h"
-#include "host/meta.h"
-#include "host/report.h"
-#include "stores/raw.h"
+#include "os/counters.h"
+#include "os/meta.h"
+#include "os/report.h"
+#include "slabs/raw.h"
 
 #include <string.h>
 
@@ -37,7 +37,10 @@ static uint32_t tried[TMI_CLASS_COUNT]; // G6. Relaxed: a race makes the trial a
 bool tmi_cache_on_trial(unsigned cls) { return tmi_load_relaxed(&tried[cls]) < TMI_TRIAL; }
 
 /* Of the owner; statistics of other threads read it. */
-static void set_top(tmi_cache_t *cache, unsigned cls, void **top) { tmi_store_relaxed(&cache->magazines[cls].top, top); }
+static void set_top(tmi_cache_t *cache, unsigned cls, void **top)
+{
+    tmi_store_relaxed(&cache->magazines[cls].top, top);
+}
 
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
@@ -72,7 +75,8 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
 /* Whole cache lines: a magazine is written at every call, and its neighbours in a line may be another thread's. */
 static size_t buffer_bytes(unsigned limit) { return tmi_round_up((limit + 1) * sizeof(void *), TMI_CACHE_LINE); }
 
-/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed. */
+/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing
+ * changed. */
 static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
@@ -236,7 +240,7 @@ static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
     bool sparse = b->limit > 0 && tmi_raw_sparse(cls), loose = sparse && tmi_raw_loose(cls);
-    if (TM_LIKELY(loose == b->homing && (sparse && !loose) == b->resting))
+    if (TMI_LIKELY(loose == b->homing && (sparse && !loose) == b->resting))
         return;
     if (loose != b->homing)
         send_home(cache, cls, function);
@@ -316,7 +320,8 @@ static void grow(tmi_cache_t *cache, unsigned cls)
 static void begin_exchange(tmi_cache_t *cache)
 {
     tmi_store_relaxed(&cache->busy, true);
-    tmi_fence_signal(); // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
+    // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
+    tmi_fence_signal();
     cache->exchanges++;
 }
 
@@ -330,7 +335,7 @@ static void look_at_rests(tmi_cache_t *cache)
 static void end_exchange(tmi_cache_t *cache)
 {
     enum { EXCHANGES_PER_LOOK = 64 };
-    if (TM_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
+    if (TMI_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
         look_at_rests(cache);
     tmi_store_release(&cache->busy, false);
 }
@@ -372,8 +377,8 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
     return p;
 }
 
-/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one is then made, but this
- * slot comes from another thread, and its neighbours in the cache line may be in use there. */
+/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one
+ * is then made, but this slot comes from another thread, and its neighbours in the cache line may be in use there. */
 static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
 {
     unsigned before = cache->books[cls].limit;
@@ -414,7 +419,7 @@ const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const vo
 }
 
 /* Another free of a class on trial. */
-static TM_COLD void try_free(tmi_cache_t *cache, unsigned cls, const void *p, const char *function)
+static TMI_COLD void try_free(tmi_cache_t *cache, unsigned cls, const void *p, const char *function)
 {
     const char *wrong = tmi_cache_complaint(cache, cls, p);
     if (wrong != NULL)
@@ -432,7 +437,7 @@ static bool freed_lately(const tmi_cache_t *cache, unsigned cls, const void *p)
 
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
 {
-    if (TM_UNLIKELY(tmi_cache_on_trial(cls)))
+    if (TMI_UNLIKELY(tmi_cache_on_trial(cls)))
         try_free(cache, cls, p, function);
     tmi_magazine_t *m = &cache->magazines[cls];
     tmi_magazine_books_t *b = &cache->books[cls];
@@ -445,7 +450,7 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
         if (!room)
             return;
     }
-    if (TM_UNLIKELY(freed_lately(cache, cls, p)))
+    if (TMI_UNLIKELY(freed_lately(cache, cls, p)))
         tmi_fatal(function, p, "double free");
     set_limit(cache, cls); // a trial may be over
     if (b->homing) {

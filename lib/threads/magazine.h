@@ -1,34 +1,39 @@
 /* magazine.h - a thread's caches of free slots, and the depot between threads.
  *
  * Idea: per class, a thread has an array of pointers to free slots. malloc pops and free pushes: no lock, no atomic
- * read-modify-write, no look at the slab, whichever thread allocated the slot. An empty or full magazine exchanges half of itself
- * with the depot of its class (an array under a lock), and the depot with the slabs.
+ * read-modify-write, no look at the slab, whichever thread allocated the slot. An empty or full magazine exchanges half
+ * of itself with the depot of its class (an array under a lock), and the depot with the slabs.
  *
  *   buffer   NULL | slot | slot | slot |      |      | slot | slot |
  *                  bottom              top           home          limit
  *
  * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
- * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow path:
- *     because the cache is armed (see pacer.h), observed (statistics), or because this class is homing, on trial (G6)
- *     or has no magazine.
- * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an idle thread can hold is limited.
- * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is always empty.
- * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home, limit), nhome of
- *     them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome is 0. top <= home.
+ * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow
+ *     path: because the cache is armed (see pacer.h), observed (statistics), or because this class is homing, on trial
+ *     (G6) or has no magazine.
+ * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an
+ *     idle thread can hold is limited.
+ * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is
+ *     always empty.
+ * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home,
+ *     limit), nhome of them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome
+ *     is 0. top <= home.
  *
  * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are looked at closely: is
  *     it the start of a slot, is the slot free, is it in the magazine or in the depot already. That finds the
  *     mistakes of short programs and of tests where they are made; others are found when slots go home.
  *
- * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the expense of one that had no
- * exchange since the search last came by (second chance), so that busy classes do not take turns in robbing each other. When that happens
- * often all the same, the thread works with many sizes at once, and the bound is raised if there are other threads.
- * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot its lock. */
+ * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the
+ * expense of one that had no exchange since the search last came by (second chance), so that busy classes do not take
+ * turns in robbing each other. When that happens often all the same, the thread works with many sizes at once, and the
+ * bound is raised if there are other threads.
+ * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot
+ * its lock. */
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
 
-#include "host/lock.h"
-#include "space/pagemap.h"
+#include "os/lock.h"
+#include "segments/pagemap.h"
 
 typedef struct tmi_magazine {
     void **top;
@@ -50,7 +55,8 @@ typedef struct tmi_cache {
     uint8_t codes[TMI_TINY_MAX + 1];
     bool observed;             // every call takes the slow path
     bool armed;                // every free does
-    bool busy;                 // an exchange is under way: in a child of fork the cache of another thread may be half moved
+    // an exchange is under way: in a child of fork the cache of another thread may be half moved
+    bool busy;
     uint8_t victim;            // class that gives way next
     uint16_t armed_frees;      // since it was armed
     uint32_t exchanges;        // with the depot or the slabs, so far
@@ -65,13 +71,13 @@ typedef struct tmi_cache {
 /* The magazine of a class that has none: tmi_no_slots + 1 is its top (G1). */
 extern void *const tmi_no_slots[1];
 
-/* What malloc's fast path tries. NULL: take the slow path. The cache is at base + offset: base is what the caller has in a register, and as if
- * found anew for each access, as the code is, so that addresses take no instructions. */
+/* What malloc's fast path tries. NULL: take the slow path. The cache is at base + offset: base is what the caller has
+ * in a register, and as if found anew for each access, as the code is, so that addresses take no instructions. */
 static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
 {
     char *m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
     void *p = tmi_load_relaxed(&((tmi_magazine_t *)(void *)m)->top)[-1]; // own; statistics read it too
-    if (TM_LIKELY(p != NULL)) {
+    if (TMI_LIKELY(p != NULL)) {
         m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
         tmi_step_foldable(&((tmi_magazine_t *)(void *)m)->top, -1);
     }
@@ -83,9 +89,10 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
 {
     char *m = (char *)cache->magazines; // as in tmi_cache_pop
     void **top = tmi_load_relaxed(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top);
-    if (TM_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit))) // a NULL stored by another thread is seen soon enough
+    // a NULL stored by another thread is seen soon enough
+    if (TMI_UNLIKELY(top >= tmi_load_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->limit)))
         return false;
-    if (TM_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
+    if (TMI_UNLIKELY(top[-1] == p)) // the commonest double free; the slow path reports it
         return false;
     *top = p;
     tmi_step_foldable(&((tmi_magazine_t *)(void *)(m + tmi_anew(code) * 8))->top, 1);
@@ -97,8 +104,8 @@ enum { TMI_ARMED_FREES_PER_LOOK = 16 }; // of the pacer at the clock
 /* Where the next slot on its way home goes, plus one: the end of the magazine's free part. G5. */
 static inline void **tmi_cache_home(const tmi_magazine_books_t *b) { return b->buffer + 1 + b->limit - b->nhome; }
 
-/* What the slow path of free tries first: an armed cache mostly just counts, and a slot goes on its way home. False: take the
- * rest of the slow path. */
+/* What the slow path of free tries first: an armed cache mostly just counts, and a slot goes on its way home. False:
+ * take the rest of the slow path. */
 static inline bool tmi_cache_push_detour(tmi_cache_t *cache, unsigned cls, void *p)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
@@ -123,7 +130,8 @@ static inline bool tmi_cache_push_detour(tmi_cache_t *cache, unsigned cls, void 
 
 _Static_assert(sizeof(tmi_magazine_t) == 16, "a code, twice the class, times 8 is the offset of the magazine");
 
-/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see thread.c). */
+/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see
+ * thread.c). */
 void tmi_cache_init(tmi_cache_t *cache, bool observed);
 
 /* A slot, refilled from depot or slabs. NULL: out of memory. */
@@ -162,7 +170,7 @@ typedef struct tmi_depot {
     tmi_lock_t lock;
     uint32_t count, capacity, low;
     void **slots;
-} TM_ALIGNED(TMI_CACHE_LINE) tmi_depot_t;
+} TMI_ALIGNED(TMI_CACHE_LINE) tmi_depot_t;
 
 extern tmi_depot_t tmi_depots[TMI_CLASS_COUNT];
 

@@ -2,23 +2,23 @@
  *
  * Idea: what is empty goes, unless the program has shown that it will want it. Age shows nothing: a page that has been
  * empty for long may be wanted by the next of the bursts it has served, and a young one by nobody. *Regret* does: bytes
- * that were purged and wanted again within seconds (regret.h) would better have been kept; and of what is kept, what was
- * never used for a whole interval is not needed. With E(t) empty bytes, L(t) live ones, of both heaps and the handle
- * table, and r regretted since the last look:
+ * that were purged and wanted again within seconds (regret.h) would better have been kept; and of what is kept, what
+ * was never used for a whole interval is not needed. With E(t) empty bytes, L(t) live ones, of both heaps and the
+ * handle table, and r regretted since the last look:
  *
  *   floor    F = max(FLOOR_MIN, L * purge_keep / 100)
  *   regret   K := K + r
- *   disuse   K := max(0, K - max(0, min E - F)), and if nothing was regretted at most max(K / 2, max E - min E), at the end
- *            of each interval of purge_delay ms, over which the extremes are taken
+ *   disuse   K := max(0, K - max(0, min E - F)), and if nothing was regretted at most max(K / 2, max E - min E),
+ *            at the end of each interval of purge_delay ms, over which the extremes are taken
  *   spans    S := S + what of r was in free spans, halved at the end of each interval
  *   peak     P = max L over this interval and the last
  *   kept     min(F + K, max((P - L) * 9/8 + F + min(S, L / 4), L / 28))
  *
- * So a first burst is given back as it ends, a periodic one is kept from its second or third turn on, and let go again one
- * to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many sizes, whose
- * classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a 28th. Free spans are
- * for all; when they are regretted they did not fit, as in a program of large blocks of many sizes, and up to a quarter
- * more is kept.
+ * So a first burst is given back as it ends, a periodic one is kept from its second or third turn on, and let go again
+ * one to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many
+ * sizes, whose classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a
+ * 28th. Free spans are for all; when they are regretted they did not fit, as in a program of large blocks of many
+ * sizes, and up to a quarter more is kept.
  *
  * A new peak is paid for from what is empty: then resident memory peaks where live memory does, and little higher. With
  * T the most that L + E ever was:
@@ -32,12 +32,12 @@
  * small heap has little to save, and pays no more than twice its peak.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
- * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on traces,
- * beside other policies and with other constants.
+ * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on
+ * traces, beside other policies and with other constants.
  *
- * While more than about the floor is kept, time in which the program did not come by does not count, but for `longest_gap` ms of
- * it: else a program would find that a long sleep has taken from it what it works with. A helper thread is there all the
- * time, and counts all of it.
+ * While more than about the floor is kept, time in which the program did not come by does not count, but for
+ * `longest_gap` ms of it: else a program would find that a long sleep has taken from it what it works with. A helper
+ * thread is there all the time, and counts all of it.
  *
  * Pure functions over one record, owned by the pacer's lock; some of it is read, and extremes are noted, without it. */
 #ifndef TMI_THREADS_NEED_H
@@ -67,9 +67,9 @@ typedef struct tmi_need {
 /* E has fallen or L has grown. Any thread. Relaxed: a race may miss an extreme, and K falls a little too far. */
 static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
 {
-    if (TM_UNLIKELY(empty < tmi_load_relaxed(&n->lowest)))
+    if (TMI_UNLIKELY(empty < tmi_load_relaxed(&n->lowest)))
         tmi_store_relaxed(&n->lowest, empty);
-    if (TM_UNLIKELY(live > tmi_load_relaxed(&n->peak)))
+    if (TMI_UNLIKELY(live > tmi_load_relaxed(&n->peak)))
         tmi_store_relaxed(&n->peak, live);
 }
 

@@ -1,12 +1,12 @@
 #include "threads/pacer.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "space/regret.h"
-#include "stores/handle.h"
-#include "stores/medium.h"
-#include "stores/mixed.h"
-#include "stores/raw.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "segments/regret.h"
+#include "slabs/handle.h"
+#include "slabs/medium.h"
+#include "slabs/mixed.h"
+#include "slabs/raw.h"
 #include "threads/helper.h"
 #include "threads/need.h"
 #include "threads/request.h"
@@ -39,12 +39,13 @@ static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_o
 /* From here on it is worth while. */
 static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
-/* ---- purging ------------------------------------------------------------------------------------------------------ */
+/* ---- purging ----------------------------------------------------------------------------------------------------- */
 
 /* Caller holds the pacer lock. */
 static void look(uint32_t now, uint32_t longest_gap)
 {
-    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes), tmi_counter(regretted_spans)};
+    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
+                              tmi_counter(regretted_spans)};
     tmi_need_rules_t rules = {tmi_option(purge_keep), tmi_max(tmi_option(purge_delay), 1), longest_gap};
     tmi_need_look(&need, &sight, &rules);
 }
@@ -55,8 +56,8 @@ static size_t purge_table(size_t bytes)
     return pages > 0 ? tmi_handle_purge(0, tmi_min(pages, bytes / tmi_os_page_size + 1)) : 0;
 }
 
-/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs, before
- * those of the handle table. */
+/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs,
+ * before those of the handle table. */
 static size_t purge_some(size_t bytes)
 {
     size_t n = tmi_space_purge(tmi_min(bytes, SPANS_AT_ONCE));
@@ -69,8 +70,8 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was something
- * to do, and the kernel took nothing. */
+/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was
+ * something to do, and the kernel took nothing. */
 static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
@@ -89,7 +90,7 @@ static uint32_t refused_until; // ms | 1, or 0. Relaxed: it paces
 static bool refused(void)
 {
     uint32_t until = tmi_load_relaxed(&refused_until);
-    return TM_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
+    return TMI_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
 }
 
 /* What a thread of the program does. */
@@ -166,8 +167,8 @@ static void empty_depots(void)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the other
- * way round. With a full fence on both sides one of them sees the other. */
+/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the
+ * other way round. With a full fence on both sides one of them sees the other. */
 static bool wait_for_work(void)
 {
     tmi_store_relaxed(&asleep, 1);
@@ -212,7 +213,10 @@ static bool pass_of_helper(void)
     return stopped;
 }
 
-static uint32_t until_next_pass(void) { return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS; }
+static uint32_t until_next_pass(void)
+{
+    return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS;
+}
 
 /* What is kept for bursts is watched until it has been let go. */
 static void *help(void *unused)
@@ -228,7 +232,7 @@ static void *help(void *unused)
     return unused;
 }
 
-/* ---- another thread in its place ---------------------------------------------------------------------------------- */
+/* ---- another thread in its place --------------------------------------------------------------------------------- */
 
 static bool (*server)(void); // calls it
 
@@ -247,7 +251,7 @@ uint32_t tmi_pacer_serve(uint32_t idle_ms)
     return stopped || idle_ms > 2 * STOPPED_MS ? 0 : WATCH_MS;
 }
 
-/* ---- calling it ---------------------------------------------------------------------------------------------------- */
+/* ---- calling it -------------------------------------------------------------------------------------------------- */
 
 /* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it.
  * It is alone until more caches are in use than right after the fork; 0 in other processes. */
@@ -256,7 +260,7 @@ static uint32_t caches_of_child;
 static bool alone(void)
 {
     uint32_t then = tmi_load_relaxed(&caches_of_child); // relaxed: all of this is a hint
-    if (TM_UNLIKELY(then != 0) && tmi_caches_in_use() > then)
+    if (TMI_UNLIKELY(then != 0) && tmi_caches_in_use() > then)
         tmi_store_relaxed(&caches_of_child, then = 0);
     return then != 0 || tmi_os_single_threaded();
 }
@@ -271,24 +275,25 @@ static bool wake_helper(void)
 {
     if (!may_have_helper())
         return false;
-    tmi_fence_full(); // the counts before both looks; pairs: wait_for_work, tmi_helper_leave, and the server's own fence
+    // the counts before both looks; pairs: wait_for_work, tmi_helper_leave, and the server's own fence
+    tmi_fence_full();
     bool (*call)(void) = tmi_load_acquire(&server); // pairs: tmi_pacer_serve_by
     if (call != NULL && call())
         return true;
     if (!tmi_helper_run(&helper))
         return false;
-    if (TM_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
+    if (TMI_UNLIKELY(tmi_load_relaxed(&asleep) != 0)) {
         tmi_store_relaxed(&asleep, 0);
         tmi_os_futex_wake_one(&asleep);
     }
     return true;
 }
 
-/* ---- by the program's own calls ----------------------------------------------------------------------------------- */
+/* ---- by the program's own calls ---------------------------------------------------------------------------------- */
 
 static void disarm(tmi_cache_t *cache)
 {
-    if (cache != NULL && TM_UNLIKELY(cache->armed))
+    if (cache != NULL && TMI_UNLIKELY(cache->armed))
         tmi_cache_disarm(cache);
 }
 
@@ -318,7 +323,7 @@ static void look_now_and_then(void)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
+static TMI_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 {
     tmi_request_poll();
     if (anything_to_do() && wake_helper()) {
@@ -334,7 +339,7 @@ static TM_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
 
 void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
 {
-    if (TM_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
+    if (TMI_LIKELY(empty_bytes() <= TMI_NEED_FLOOR_MIN))
         disarm(cache);
     else
         give_back(cache, bytes);
@@ -347,7 +352,7 @@ void tmi_pacer_armed_free(tmi_cache_t *cache)
         give_back(cache, 0);
 }
 
-static TM_NOINLINE void work_while_idle(void)
+static TMI_NOINLINE void work_while_idle(void)
 {
     if (!tmi_trylock(&tmi_pacer_lock))
         return;
@@ -361,13 +366,13 @@ static TM_NOINLINE void work_while_idle(void)
 void tmi_pacer_idle(void)
 {
     tmi_request_poll();
-    if (TM_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
+    if (TMI_UNLIKELY(empty_bytes() > TMI_NEED_FLOOR_MIN))
         work_while_idle();
 }
 
 static size_t summit; // T of need.h. Relaxed: it paces
 
-static TM_NOINLINE void pay_for_growth(size_t highest, size_t growth)
+static TMI_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
     if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
         (void)tmi_raw_mix(growth * 2);
@@ -386,9 +391,9 @@ void tmi_pacer_allocated(void)
     tmi_request_poll();
     size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
-    if (TM_UNLIKELY(tmi_load_relaxed(&still) != 0))
+    if (TMI_UNLIKELY(tmi_load_relaxed(&still) != 0))
         tmi_store_relaxed(&still, 0);
-    if (TM_UNLIKELY(live + empty >= highest + TMI_NEED_GROWTH_MIN))
+    if (TMI_UNLIKELY(live + empty >= highest + TMI_NEED_GROWTH_MIN))
         pay_for_growth(highest, live + empty - highest);
 }
 

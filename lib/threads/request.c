@@ -1,6 +1,6 @@
 #include "threads/request.h"
-#include "host/lock.h"
-#include "host/os.h"
+#include "os/lock.h"
+#include "os/os.h"
 
 #include <errno.h>
 

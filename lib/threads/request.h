@@ -51,19 +51,19 @@ void tmi_request_handle(tmi_request_t which, void (*handler)(void));
 void tmi_request_leave(tmi_request_t which);
 
 /* Leave it every so many milliseconds from now on, as far as slow paths and helpers come by. 0: no longer. */
-void tmi_request_every(tmi_request_t which, uint32_t ms) TM_COLD;
+void tmi_request_every(tmi_request_t which, uint32_t ms) TMI_COLD;
 
 /* Leave it at each signal of this number: 0, or an errno as of tmi_os_on_signal. Or, if `at_once` is not NULL, call
  * that in the signal handler instead: it is async-signal-safe. Several requests may have one signal. A handler that
  * the program sets later replaces ours. */
-int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void)) TM_COLD;
+int tmi_request_on_signal(tmi_request_t which, int number, void (*at_once)(void)) TMI_COLD;
 
 /* Serve what has been left, without locks held. */
-void tmi_request_serve(void) TM_COLD;
+void tmi_request_serve(void) TMI_COLD;
 
 static inline void tmi_request_poll(void)
 {
-    if (TM_UNLIKELY(tmi_load_relaxed(&tmi_requests) != 0)) // relaxed: seen late, it is served late
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_requests) != 0)) // relaxed: seen late, it is served late
         tmi_request_serve();
 }
 

@@ -1,7 +1,7 @@
 #include "threads/shelf.h"
 #include "base/atomic.h"
-#include "host/report.h"
-#include "stores/medium.h"
+#include "os/report.h"
+#include "slabs/medium.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static void set_books(tmi_shelf_t *shelf, unsigned count, size_t bytes)
 }
 
 /* By memmove: of a loop over both arrays gcc 12 believes, at -O1, that it writes nothing. */
-static TM_NOINLINE void close_gap(tmi_shelf_t *shelf, unsigned i)
+static TMI_NOINLINE void close_gap(tmi_shelf_t *shelf, unsigned i)
 {
     size_t n = shelf->count - i;
     memmove(shelf->blocks + i, shelf->blocks + i + 1, n * sizeof *shelf->blocks);
@@ -52,7 +52,7 @@ void *tmi_shelf_take(tmi_shelf_t *shelf, unsigned cls)
 }
 
 /* Give back what lies there longest until there is room for `size` bytes more. */
-static TM_NOINLINE void make_room(tmi_shelf_t *shelf, size_t size, const char *function)
+static TMI_NOINLINE void make_room(tmi_shelf_t *shelf, size_t size, const char *function)
 {
     while (shelf->count == TMI_SHELF_BLOCKS || shelf->bytes + size > TMI_SHELF_BYTES)
         tmi_medium_return(remove_at(shelf, 0), function);
@@ -70,7 +70,7 @@ bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *functi
 {
     size_t size = tmi_medium_size(cls);
     bool full = shelf->count == TMI_SHELF_BLOCKS || shelf->bytes + size > TMI_SHELF_BYTES;
-    if (TM_UNLIKELY(tmi_shelf_holds(shelf, p)))
+    if (TMI_UNLIKELY(tmi_shelf_holds(shelf, p)))
         tmi_fatal(function, p, "double free");
     if (size > TMI_SHELF_BYTES / 2) {
         tmi_medium_return(p, function);

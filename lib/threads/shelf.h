@@ -1,7 +1,7 @@
 /* shelf.h - the few medium blocks that a thread keeps when it frees them.
  *
- * Idea: a program that allocates and frees a block of the same size again and again need not go to the class's lock, nor
- * to memory that has gone cold. What has lain for longest goes back to its slab when the shelf is full.
+ * Idea: a program that allocates and frees a block of the same size again and again need not go to the class's lock,
+ * nor to memory that has gone cold. What has lain for longest goes back to its slab when the shelf is full.
  *
  * F1  No block is on a shelf twice, or while it is live: a second free finds it there.
  * F2  bytes is the sum of the slots, at most TMI_SHELF_BYTES.
@@ -34,7 +34,7 @@ bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *functi
 bool tmi_shelf_holds(const tmi_shelf_t *shelf, const void *p);
 
 /* How many of a class lie there; any thread may ask, the answer is then recent. */
-size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls) TM_COLD;
+size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls) TMI_COLD;
 
 /* Give all back. */
 void tmi_shelf_flush(tmi_shelf_t *shelf);

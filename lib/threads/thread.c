@@ -1,7 +1,7 @@
 #include "threads/thread.h"
-#include "host/meta.h"
-#include "host/os.h"
-#include "host/report.h"
+#include "os/meta.h"
+#include "os/os.h"
+#include "os/report.h"
 
 #include <pthread.h>
 
@@ -20,7 +20,8 @@ static tmi_thread_t first; // the record of a process's first thread costs no ma
 tmi_thread_t *tmi_thread_records;
 static bool observe;
 
-/* Made by a constructor, in processes that never call us too: so it lies where the dynamic linker has written a page already, beside an address. */
+/* Made by a constructor, in processes that never call us too: so it lies where the dynamic linker has written a page
+ * already, beside an address. */
 static struct {
     const tmi_thread_t *beside;
     pthread_key_t key;
@@ -30,7 +31,8 @@ static struct {
 /* glibc keeps the values of so many keys in the thread itself; setting one of the others allocates. */
 enum { KEYS_WITHOUT_MEMORY = 32 };
 
-/* A record that serves nothing yet. Any thread, again and again. Relaxed: all write the same, and each reads what it has written itself. */
+/* A record that serves nothing yet. Any thread, again and again. Relaxed: all write the same, and each reads what it
+ * has written itself. */
 static void make_inert(tmi_thread_t *t)
 {
     tmi_store_relaxed(&t->cache.magazines[0].top, tmi_nobody.cache.magazines[0].top);
@@ -52,10 +54,11 @@ void tmi_thread_init(bool observed)
 
 void tmi_thread_make_key(void)
 {
-    end_of_thread.made = pthread_key_create(&end_of_thread.key, tmi_thread_end) == 0; // without a key records are taken back by take_from_the_dead
+    // without a key records are taken back by take_from_the_dead
+    end_of_thread.made = pthread_key_create(&end_of_thread.key, tmi_thread_end) == 0;
 }
 
-/* ---- records: claimed by a compare-and-swap, without a lock, so that a signal handler can claim one at any instant (T3) ---------- */
+/* ---- records: claimed by a compare-and-swap, without a lock, so that a signal handler can at any time (T3) */
 
 static bool claim(tmi_thread_t *t)
 {
@@ -66,7 +69,8 @@ static bool claim(tmi_thread_t *t)
 
 static void give_up_record(tmi_thread_t *t)
 {
-    tmi_store_relaxed(&t->owner_thread, 0); // before the next owner claims it: a record whose owner is unknown is left alone
+    // before the next owner claims it: a record whose owner is unknown is left alone
+    tmi_store_relaxed(&t->owner_thread, 0);
     tmi_store_release(&t->used, TMI_RECORD_UNUSED); // pairs: claim
 }
 
@@ -104,8 +108,8 @@ static void note_owner(tmi_thread_t *t)
     tmi_store_relaxed(&t->owner_thread, tmi_os_gettid());
 }
 
-/* A record for the calling thread, which has `before` instead of one. A signal handler on this thread may come first at any instant: then its record is
- * the thread's, and the one claimed here goes back. NULL: no memory. */
+/* A record for the calling thread, which has `before` instead of one. A signal handler on this thread may come first at
+ * any instant: then its record is the thread's, and the one claimed here goes back. NULL: no memory. */
 static tmi_thread_t *attach(tmi_thread_t *before)
 {
     tmi_thread_t *t = claim_record();
@@ -119,7 +123,8 @@ static tmi_thread_t *attach(tmi_thread_t *before)
     return tmi_self();
 }
 
-/* So that the record comes back when the thread ends. May allocate unless the key is a low one; then the record is there already. */
+/* So that the record comes back when the thread ends. May allocate unless the key is a low one; then the record is
+ * there already. */
 static void set_key(tmi_thread_t *t)
 {
     if (t->keyed || !end_of_thread.made)
@@ -129,7 +134,7 @@ static void set_key(tmi_thread_t *t)
         t->keyed = false;
 }
 
-/* ---- the end of a thread ---------------------------------------------------------------------------------------------------------- */
+/* ---- the end of a thread ----------------------------------------------------------------------------------------- */
 
 /* Nobody uses the record any more: its slots go back, and it is for the next thread. */
 static void retire(tmi_thread_t *t)
@@ -165,18 +170,19 @@ void tmi_thread_end(void *record)
     if (left > 0)
         tmi_report("a thread ended with %zu pins or scopes that it had not ended", left);
     retire(t);
-    if (TM_UNLIKELY(tmi_os_gettid() == tmi_os_getpid()))
+    if (TMI_UNLIKELY(tmi_os_gettid() == tmi_os_getpid()))
         tell_that_main_leaves();
 }
 
 static bool owner_is_dead(const tmi_thread_t *t, uint32_t owner)
 {
-    return owner != 0 && tmi_load_relaxed(&t->owner_thread) == owner && tmi_load_relaxed(&t->owner_process) == tmi_os_getpid() &&
-           !tmi_os_thread_exists(owner);
+    return owner != 0 && tmi_load_relaxed(&t->owner_thread) == owner &&
+           tmi_load_relaxed(&t->owner_process) == tmi_os_getpid() && !tmi_os_thread_exists(owner);
 }
 
-/* Take the record of a thread that is gone. The owner is looked at again afterwards: meanwhile another caller may have taken the record, and a thread that
- * lives may have claimed it. To that thread the state makes no difference, and it is put right. */
+/* Take the record of a thread that is gone. The owner is looked at again afterwards: meanwhile another caller may have
+ * taken the record, and a thread that lives may have claimed it. To that thread the state makes no difference, and it
+ * is put right. */
 static bool take_if_dead(tmi_thread_t *t)
 {
     uint32_t owner = tmi_load_relaxed(&t->owner_thread), state = TMI_RECORD_USED;
@@ -189,8 +195,9 @@ static bool take_if_dead(tmi_thread_t *t)
     return false;
 }
 
-/* Without our key, or when handlers pin after the last round of destructors, a thread leaves its record behind. This looks at a few records in turn, so that
- * as many come back as go. Not for signal handlers: slots are flushed under locks. */
+/* Without our key, or when handlers pin after the last round of destructors, a thread leaves its record behind. This
+ * looks at a few records in turn, so that as many come back as go. Not for signal handlers: slots are flushed under
+ * locks. */
 static void take_from_the_dead(void)
 {
     enum { LOOKS = 4 };
@@ -207,7 +214,7 @@ static void take_from_the_dead(void)
     tmi_store_relaxed(&hand, t);
 }
 
-/* ---- what callers use --------------------------------------------------------------------------------------------------------------- */
+/* ---- what callers use -------------------------------------------------------------------------------------------- */
 
 tmi_thread_t *tmi_thread_attach(void)
 {
@@ -231,7 +238,7 @@ tmi_thread_t *tmi_thread_attach(void)
 tmi_thread_t *tmi_thread_with_pins(void)
 {
     tmi_thread_t *t = tmi_self();
-    if (TM_UNLIKELY(t == &tmi_nobody || t == &tmi_departed)) {
+    if (TMI_UNLIKELY(t == &tmi_nobody || t == &tmi_departed)) {
         if ((t = attach(t)) == NULL)
             return NULL;
         if (end_of_thread.key < KEYS_WITHOUT_MEMORY)
@@ -246,7 +253,7 @@ tmi_thread_t *tmi_thread_with_handles(void)
     tmi_thread_t *t = tmi_thread_with_pins();
     if (t == NULL)
         return NULL;
-    if (TM_UNLIKELY(!t->keyed))
+    if (TMI_UNLIKELY(!t->keyed))
         set_key(t);
     if (t->handles.own == NULL)
         (void)tmi_hcache_make(&t->handles); // without memory it does without

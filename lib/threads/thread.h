@@ -1,21 +1,26 @@
 /* thread.h - a record for each thread, and the only thread-local variable of the library.
  *
- * Idea: tm_self_ points into a static record that serves nothing until the thread's first call has taken the slow path, so neither first
- * use nor "am I initialised" costs the fast paths a branch. Records live in a list that only grows; a thread that ends gives its slots back and
- * leaves the record for the next one, so whoever walks the list needs no lock.
+ * Idea: tm_self_ points into a static record that serves nothing until the thread's first call has taken the slow path,
+ * so neither first use nor "am I initialised" costs the fast paths a branch. Records live in a list that only grows; a
+ * thread that ends gives its slots back and leaves the record for the next one, so whoever walks the list needs no
+ * lock.
  *
- * T1  tmi_self() is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list with `used`.
+ * T1  tmi_self() is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list
+ *     with `used`.
  * T2  Only its thread writes a record in use, but for what tmi_cache_summon stores.
- * T3  A thread gets its record by two compare-and-swaps: one claims the record (`used`), one makes tm_self_ point to it. So a signal handler may interrupt this
- *     at any instant and take a record itself. Records are cut from memory that needs no lock.
- * T4  A record starts inert: all its magazines are empty and full. Its cache and its magazines of handles are made later, and never in a signal handler.
+ * T3  A thread gets its record by two compare-and-swaps: one claims the record (`used`), one makes tm_self_ point to
+ *     it. So a signal handler may interrupt this at any instant and take a record itself. Records are cut from memory
+ *     that needs no lock.
+ * T4  A record starts inert: all its magazines are empty and full. Its cache and its magazines of handles are made
+ *     later, and never in a signal handler.
  *
- * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors and in libc, goes
- * to the slabs directly. A record whose thread has ended without that (no key was left) is found by its thread's number and taken back. */
+ * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors
+ * and in libc, goes to the slabs directly. A record whose thread has ended without that (no key was left) is found by
+ * its thread's number and taken back. */
 #ifndef TMI_THREADS_THREAD_H
 #define TMI_THREADS_THREAD_H
 
-#include "motion/pin.h"
+#include "compaction/pin.h"
 #include "sampling/samples.h"
 #include "threads/hcache.h"
 #include "threads/magazine.h"
@@ -43,7 +48,7 @@ extern tmi_thread_t tmi_nobody, tmi_departed;
 extern __thread tm_pins_t_ *tmi_self_ __attribute__((tls_model("initial-exec")));
 
 /* The record of the calling thread, at a constant distance. */
-static inline tmi_thread_t *tmi_self(void) { return TM_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
+static inline tmi_thread_t *tmi_self(void) { return TMI_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
 
 /* Once, as early as can be: while there are keys that need no memory. */
 void tmi_thread_make_key(void);
@@ -51,27 +56,29 @@ void tmi_thread_make_key(void);
 /* Once per process, before the first attach. `observed`: all caches take the slow paths. */
 void tmi_thread_init(bool observed);
 
-/* True once the first thread of the process is about to end while others go on, by pthread_exit in main; and whom to tell. */
+/* True once the first thread of the process is about to end while others go on, by pthread_exit in main; and whom to
+ * tell. */
 extern uint32_t tmi_thread_main_left;
 extern void (*tmi_thread_main_watcher)(void);
 
 /* What runs when a thread ends: the destructor of our key. */
 void tmi_thread_end(void *record);
 
-/* The calling thread's record with a cache, made if need be. NULL: no memory for one, or the thread has departed; do without. */
+/* The calling thread's record with a cache, made if need be. NULL: no memory for one, or the thread has departed; do
+ * without. */
 tmi_thread_t *tmi_thread_attach(void);
 
 static inline tmi_thread_t *tmi_thread_or_null(void)
 {
     tmi_thread_t *t = tmi_self();
-    return TM_LIKELY(t->ready) ? t : tmi_thread_attach();
+    return TMI_LIKELY(t->ready) ? t : tmi_thread_attach();
 }
 
 /* Give back all free slots that the calling thread keeps, of the raw heap. */
 void tmi_thread_flush(tmi_thread_t *t);
 
-/* The calling thread's record, ready for pins and scopes. Takes no lock: signal handlers may call it at any instant. A thread that has departed gets a
- * record too, and its destructor runs once more. NULL: no memory. */
+/* The calling thread's record, ready for pins and scopes. Takes no lock: signal handlers may call it at any instant. A
+ * thread that has departed gets a record too, and its destructor runs once more. NULL: no memory. */
 tmi_thread_t *tmi_thread_with_pins(void);
 
 /* The same, with magazines of handles if there is memory for them; not in signal handlers. */

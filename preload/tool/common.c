@@ -137,7 +137,7 @@ static const char *scaled(size_t n, size_t step, const char *units[], size_t nun
 const char *tool_size(size_t nbytes)
 {
     const char *units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    return scaled(nbytes, 1024, units, TM_COUNT_OF(units));
+    return scaled(nbytes, 1024, units, TMI_COUNT_OF(units));
 }
 
 const char *tool_count(size_t n)

@@ -43,7 +43,7 @@ void doctor_say(finding_t found, const char *what, const char *value, const char
     const char *keys[] = {"about", "found", "what", "value", "meaning"},
                *texts[] = {subject, words[found], what, value, meaning};
     printf(any ? ",\n{" : "[{");
-    for (size_t i = 0; i < TM_COUNT_OF(keys); i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(keys); i++) {
         printf("%s\"%s\":", i > 0 ? "," : "", keys[i]);
         put_string(texts[i]);
     }

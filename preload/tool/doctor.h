@@ -14,7 +14,7 @@ typedef enum finding { FOUND_OK, FOUND_NOTE, FOUND_WARN } finding_t;
 /* One line, or one object. `what` names the check. */
 void doctor_say(finding_t found, const char *what, const char *value, const char *meaning);
 /* The same with a value made of parts. */
-void doctor_sayf(finding_t found, const char *what, const char *meaning, const char *format, ...) TM_PRINTF(4, 5);
+void doctor_sayf(finding_t found, const char *what, const char *meaning, const char *format, ...) TMI_PRINTF(4, 5);
 /* The checks that follow are about this. */
 void doctor_about(const char *subject);
 

@@ -1,6 +1,6 @@
 /* A process: its limits, who serves malloc, and what else is in it. */
 #include "doctor.h"
-#include "host/options.h"
+#include "os/options.h"
 #include "target.h"
 #include "tool.h"
 
@@ -62,7 +62,7 @@ const char *doctor_allocator_library(const char *path)
                                            {"libmimalloc", "mimalloc"}, {"libsnmalloc", "snmalloc"},
                                            {"libhoard", "Hoard"},       {"librpmalloc", "rpmalloc"}};
     const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
-    for (size_t i = 0; i < TM_COUNT_OF(names); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(names); i++)
         if (strncmp(file, names[i][0], strlen(names[i][0])) == 0)
             return names[i][1];
     return NULL;
@@ -73,7 +73,7 @@ const char *doctor_allocator(bool (*has)(void *context, const char *symbol), voi
     static const char *const names[][2] = {{"je_malloc", "jemalloc"}, {"mallocx", "jemalloc"},
                                            {"tc_malloc", "tcmalloc"}, {"mi_malloc", "mimalloc"},
                                            {"rpmalloc", "rpmalloc"},  {"sn_malloc", "snmalloc"}};
-    for (size_t i = 0; i < TM_COUNT_OF(names); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(names); i++)
         if (has(context, names[i][0]))
             return names[i][1];
     return NULL;
@@ -113,7 +113,7 @@ static void read_objects(const target_t *t, uintptr_t dynamic, objects_t *o)
     if (d.d_tag != DT_DEBUG || !target_read(t, d.d_un.d_ptr, &debug, sizeof debug))
         return;
     struct link_map m;
-    for (uintptr_t at = (uintptr_t)debug.r_map; at != 0 && o->n < TM_COUNT_OF(o->list); at = (uintptr_t)m.l_next) {
+    for (uintptr_t at = (uintptr_t)debug.r_map; at != 0 && o->n < TMI_COUNT_OF(o->list); at = (uintptr_t)m.l_next) {
         object_t *x = &o->list[o->n];
         if (!target_read(t, at, &m, sizeof m) || !read_text(t, (uintptr_t)m.l_name, x->path, sizeof x->path))
             return;

@@ -63,7 +63,7 @@ static const command_t commands[] = {
 
 static const command_t *find(const char *name)
 {
-    for (size_t i = 0; i < TM_COUNT_OF(commands); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(commands); i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
@@ -72,7 +72,7 @@ static const command_t *find(const char *name)
 static void list(FILE *to)
 {
     fputs("usage: tinymem COMMAND [ARG...]\n\n", to);
-    for (size_t i = 0; i < TM_COUNT_OF(commands); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(commands); i++)
         fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`tinymem help COMMAND` tells more of one.\n"
           "Exit status: 0; 1 it could not be done, for the reason given; 2 wrong usage; of run that of the program.\n",

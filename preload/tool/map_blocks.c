@@ -136,7 +136,7 @@ static void count_locks(map_t *m, map_row_t *r)
 {
     if (r->part->kind == PART_MOVABLE_LARGE)
         r->pinned += (r->part->span->attributes & TMI_LOCKS_MASK) != 0;
-    const tmi_mslab_t *s = r->part->kind == PART_MOVABLE ? r->part->record : NULL;
+    const tmi_movable_slab_t *s = r->part->kind == PART_MOVABLE ? r->part->record : NULL;
     if (s == NULL || s->attributes == NULL || s->watched == 0)
         return;
     uint32_t *attributes = tool_alloc(r->slots * sizeof *attributes);

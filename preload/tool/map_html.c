@@ -54,7 +54,7 @@ static void put_title(const map_row_t *r, FILE *to)
     fprintf(to, "<title>0x%lx %s %s", r->part->address, map_heap(r), map_kind(r));
     if (r->slots > 1)
         fprintf(to, " %zu, %zu of %zu slots live", r->size, map_live_blocks(r), r->slots);
-    for (size_t i = 0; i < TM_COUNT_OF(shares); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(shares); i++)
         if (share_of(r, i) > 0)
             fprintf(to, ", %s %s", shares[i].name, tool_size(share_of(r, i)));
     if (r->pinned > 0)
@@ -70,7 +70,7 @@ static void put_bar(const map_row_t *r, size_t number, FILE *to)
     size_t y = number % PER_COLUMN * PITCH_Y;
     fprintf(to, "<g class=\"row %s %s\" transform=\"translate(%.0f %zu)\">", map_heap(r), map_kind(r), x, y);
     put_title(r, to);
-    for (size_t i = 0; i < TM_COUNT_OF(shares); i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(shares); i++) {
         double width = (double)share_of(r, i) * BAR / (double)r->bytes;
         if (share_of(r, i) == 0)
             continue;
@@ -90,21 +90,21 @@ static void put_totals(const map_t *m, FILE *to)
 {
     static const char *const heaps[] = {"raw", "movable", "spans"};
     fputs("<table id=\"totals\"><tr><th>heap</th><th>rows</th>", to);
-    for (size_t i = 0; i < TM_COUNT_OF(shares); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(shares); i++)
         fprintf(to, "<th>%s</th>", shares[i].name);
     fputs("<th>pinned</th></tr>\n", to);
-    for (size_t h = 0; h < TM_COUNT_OF(heaps); h++) {
-        size_t sums[TM_COUNT_OF(shares)] = {0}, rows = 0, pinned = 0;
+    for (size_t h = 0; h < TMI_COUNT_OF(heaps); h++) {
+        size_t sums[TMI_COUNT_OF(shares)] = {0}, rows = 0, pinned = 0;
         for (size_t i = 0; i < m->nrows; i++) {
             if (strcmp(map_heap(&m->rows[i]), heaps[h]) != 0)
                 continue;
             rows++;
             pinned += m->rows[i].pinned;
-            for (size_t k = 0; k < TM_COUNT_OF(shares); k++)
+            for (size_t k = 0; k < TMI_COUNT_OF(shares); k++)
                 sums[k] += share_of(&m->rows[i], k);
         }
         fprintf(to, "<tr><td>%s</td><td>%zu</td>", heaps[h], rows);
-        for (size_t k = 0; k < TM_COUNT_OF(shares); k++)
+        for (size_t k = 0; k < TMI_COUNT_OF(shares); k++)
             fprintf(to, "<td title=\"%zu\">%s</td>", sums[k], tool_size(sums[k]));
         fprintf(to, "<td>%zu</td></tr>\n", pinned);
     }
@@ -114,7 +114,7 @@ static void put_totals(const map_t *m, FILE *to)
 static void put_key(FILE *to)
 {
     fputs("<p>Each bar is a slab, a large object or a free span, in the order of addresses:", to);
-    for (size_t i = 0; i < TM_COUNT_OF(shares); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(shares); i++)
         fprintf(to, "<svg class=\"key\" viewBox=\"0 0 8 8\"><rect class=\"%s\" width=\"8\" height=\"8\"/></svg>%s",
                 shares[i].name, shares[i].name);
     fputs("<svg class=\"key\" viewBox=\"0 0 8 8\"><circle class=\"pinned\" cx=\"4\" cy=\"4\" r=\"3\"/></svg>pinned or "

@@ -1,7 +1,7 @@
 /* The rows: how the bytes of a span are divided. */
 #include "map.h"
-#include "stores/movable_impl.h"
-#include "stores/raw_impl.h"
+#include "slabs/movable_impl.h"
+#include "slabs/raw_impl.h"
 #include "tool.h"
 
 #include <fcntl.h>
@@ -97,15 +97,15 @@ static void divide(map_row_t *r, const slab_view_t *v, uint32_t nfree, bool know
     set_cells(r, v);
 }
 
-static void divide_raw(map_row_t *r, const tmi_slab_t *s)
+static void divide_raw(map_row_t *r, const tmi_raw_slab_t *s)
 {
     slab_view_t v = {&tmi_classes[s->cls], s->free, s->touched, s->empty};
     divide(r, &v, s->nfree, true);
 }
 
-static void divide_movable(map_row_t *r, const tmi_mslab_t *s)
+static void divide_movable(map_row_t *r, const tmi_movable_slab_t *s)
 {
-    slab_view_t v = {&tmi_mclasses[s->cls], s->free, s->touched, s->emptying ? 0 : tmi_mslab_empty_pages(s)};
+    slab_view_t v = {&tmi_mclasses[s->cls], s->free, s->touched, s->emptying ? 0 : tmi_movable_slab_empty_pages(s)};
     divide(r, &v, s->nfree, !s->emptying);
 }
 
@@ -217,7 +217,7 @@ static bool scan_range(map_t *m, uintptr_t from, uintptr_t to)
                     .start = from,
                     .end = to,
                     .vec = (uintptr_t)found,
-                    .vec_len = TM_COUNT_OF(found),
+                    .vec_len = TMI_COUNT_OF(found),
                     .category_mask = SCAN_HUGE,
                     .return_mask = SCAN_HUGE};
         int n = ioctl(m->t->pagemap, SCAN, &s);

@@ -1,5 +1,5 @@
 /* The table of options, from the library's own. */
-#include "host/options.h"
+#include "os/options.h"
 #include "tool.h"
 
 static void put_json(const tmi_option_text_t *o, bool first)
@@ -7,7 +7,7 @@ static void put_json(const tmi_option_text_t *o, bool first)
     const char *texts[] = {o->kind, o->name, o->value, o->choices, o->help},
                *keys[] = {"kind", "name", "default", "choices", "help"};
     printf("%s{", first ? "" : ",");
-    for (size_t i = 0; i < TM_COUNT_OF(texts); i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(texts); i++) {
         printf("%s\"%s\":\"", i > 0 ? "," : "", keys[i]);
         for (const char *c = texts[i]; *c != '\0'; c++)
             printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);

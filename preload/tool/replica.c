@@ -1,12 +1,12 @@
 /* One look: the variables, the threads, and whether they stayed as they were. */
 #include "replica_impl.h"
-#include "front/layout.h"
-#include "front/object.h"
-#include "host/counters.h"
-#include "host/meta.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "motion/compact.h"
+#include "heap/layout.h"
+#include "heap/object.h"
+#include "os/counters.h"
+#include "os/meta.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "compaction/compact.h"
 #include "threads/request.h"
 #include "tool.h"
 
@@ -19,7 +19,7 @@
 typedef struct chunk {
     struct chunk *next;
     size_t taken, size;
-    char bytes[] TM_ALIGNED(TMI_CACHE_LINE);
+    char bytes[] TMI_ALIGNED(TMI_CACHE_LINE);
 } chunk_t;
 
 static chunk_t *chunks;
@@ -62,12 +62,12 @@ typedef struct variable {
 #define TMI_PLACE(use, symbol) USE_##use(symbol)
 #define TMI_FIELD(type, member)
 static const variable_t variables[] = {
-#include "front/layout.def"
+#include "heap/layout.def"
 };
 #undef TMI_PLACE
 #undef TMI_FIELD
 
-enum { NVARIABLES = TM_COUNT_OF(variables) };
+enum { NVARIABLES = TMI_COUNT_OF(variables) };
 
 /* All of them, one after the other, as they are there. */
 static size_t variables_bytes(void)
@@ -109,13 +109,13 @@ static bool enter_variables(const char *from)
         from += variables[i].size;
     }
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
-        let_go(&tmi_slabs[c].lock, &held);
+        let_go(&tmi_raw_classes[c].lock, &held);
         let_go(&tmi_depots[c].lock, &held);
     }
     for (unsigned c = 0; c < TMI_MEDIUM_CLASSES; c++)
-        let_go(&tmi_medium_slabs[c].lock, &held);
+        let_go(&tmi_medium_classes[c].lock, &held);
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
-        let_go(&tmi_mslabs[c].lock, &held);
+        let_go(&tmi_movable_classes[c].lock, &held);
     let_go(&tmi_mixed.lock, &held);
     let_go(&tmi_space_lock, &held);
     return held;

@@ -14,12 +14,12 @@
 #ifndef TMI_TOOL_REPLICA_H
 #define TMI_TOOL_REPLICA_H
 
-#include "front/stats_impl.h"
-#include "space/segment.h"
-#include "stores/medium_impl.h"
-#include "stores/mixed_impl.h"
-#include "stores/movable.h"
-#include "stores/raw.h"
+#include "heap/stats_impl.h"
+#include "segments/segment.h"
+#include "slabs/medium_impl.h"
+#include "slabs/mixed_impl.h"
+#include "slabs/movable.h"
+#include "slabs/raw.h"
 #include "target.h"
 #include "threads/thread.h"
 

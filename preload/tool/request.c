@@ -1,6 +1,6 @@
 /* Requests left in a process: a byte is set there, and goes back to 0 when somebody in the process takes it. */
-#include "host/counters.h"
-#include "host/options.h"
+#include "os/counters.h"
+#include "os/options.h"
 #include "target.h"
 #include "threads/request.h"
 #include "tool.h"

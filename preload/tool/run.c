@@ -31,7 +31,7 @@ static bool find_library(char *out, size_t size)
     if (slash != NULL) {
         *slash = '\0';
         const char *places[] = {"", "/" TOOL_LIB_FROM_BIN};
-        for (size_t i = 0; i < TM_COUNT_OF(places); i++) {
+        for (size_t i = 0; i < TMI_COUNT_OF(places); i++) {
             char folder[PATH_MAX];
             snprintf(try, sizeof try, "%s%s", self, places[i]);
             if (realpath(try, folder) == NULL)

@@ -8,7 +8,7 @@ static void put_line(FILE *to, const char *name, const tmi_sheet_t *s, size_t of
 {
     const tm_heap_part_t *parts[] = {&s->all.raw, &s->all.movable, &s->all.spans};
     fprintf(to, "  %-10s", name);
-    for (size_t i = 0; i < TM_COUNT_OF(parts); i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(parts); i++) {
         size_t value = *(const size_t *)(const void *)((const char *)parts[i] + offset);
         fprintf(to, " %12s", value == 0 ? "-" : tool_size(value));
     }

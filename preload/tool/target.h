@@ -12,7 +12,7 @@
 #ifndef TMI_TOOL_TARGET_H
 #define TMI_TOOL_TARGET_H
 
-#include "front/layout.h"
+#include "heap/layout.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>

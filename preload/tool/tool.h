@@ -25,8 +25,8 @@ int tool_doctor(char **words);
 int tool_profile(char **words);
 
 /* "tinymem: ..." on stderr, and exit. */
-_Noreturn void tool_fail(const char *format, ...) TM_PRINTF(1, 2);
-_Noreturn void tool_misused(const char *command, const char *format, ...) TM_PRINTF(2, 3);
+_Noreturn void tool_fail(const char *format, ...) TMI_PRINTF(1, 2);
+_Noreturn void tool_misused(const char *command, const char *format, ...) TMI_PRINTF(2, 3);
 
 /* An option of a command: a flag, or one with a value (--name VALUE or --name=VALUE). */
 typedef struct tool_option {

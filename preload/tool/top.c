@@ -1,6 +1,6 @@
 /* Looks one after the other, on a terminal in place. */
-#include "host/counters.h"
-#include "motion/compact.h"
+#include "os/counters.h"
+#include "compaction/compact.h"
 #include "stat_text.h"
 #include "tool.h"
 
@@ -139,10 +139,10 @@ static void put_bar(FILE *to, const tmi_sheet_t *s, size_t width)
     const size_t shares[] = {r->live + m->live, r->cached + m->cached, r->stranded + m->stranded,
                              r->slack + m->slack + r->books + m->books, r->empty + m->empty + s->all.spans.empty};
     size_t all = 0, done = 0, drawn = 0;
-    for (size_t i = 0; i < TM_COUNT_OF(shares); i++)
+    for (size_t i = 0; i < TMI_COUNT_OF(shares); i++)
         all += shares[i];
     fputs("  [", to);
-    for (size_t i = 0; i < TM_COUNT_OF(shares) && all > 0; i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(shares) && all > 0; i++) {
         done += shares[i];
         for (; drawn < (size_t)((double)done / (double)all * (double)width + 0.5); drawn++)
             fputc("#c:.-"[i], to);

@@ -178,7 +178,7 @@ def check_figures(texts):
     doctored = readme.replace("| %s |" % cell[1], "| 0.123 |", 1)
     control("another figure in a table is noticed", figures_of(doctored, results, pages))
     control("a figure in a sentence is noticed", figures_of(readme + "\nIt is 41.7 times faster.\n", results, pages))
-    control("a unit that differs is noticed", figures_of(readme + "\n12 GiB a process.\n", results, pages))
+    control("a unit that differs is noticed", figures_of(readme + "\n7777 GiB a process.\n", results, pages))
     control("a row that RESULTS.md does not have is noticed",
             figures_of(readme, re.sub(r"^\| Time, all \(29\).*\n", "", results, flags=re.M), pages))
     result("bench/RESULTS.md is as bench/run --publish wrote it", edited_results(results))

@@ -1,5 +1,5 @@
-/* The contract of each function in <tinymem/tinymem.h>, one call at a time: nothing, size 0, errors and errno, sizes, alignments,
- * references. */
+/* The contract of each function in <tinymem/tinymem.h>, one call at a time: nothing, size 0, errors and errno, sizes,
+ * alignments, references. */
 #include "objects.h"
 
 enum { UNTOUCHED = 4711 };
@@ -71,7 +71,8 @@ static void an_object_of_no_bytes(void)
 
 static void too_much_is_refused(void)
 {
-    static const size_t sizes[] = {(size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 4096, (size_t)1 << 50};
+    static const size_t sizes[] = {(size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 4096,
+                                   (size_t)1 << 50};
     bool good = true;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         errno = UNTOUCHED;
@@ -113,7 +114,8 @@ static void calloc_is_zero(void)
     tap(errno_untouched(), "calloc: errno is untouched");
 }
 
-static const size_t many_sizes[] = {1, 15, 16, 17, 100, 500, 512, 1000, 1024, 1025, 2000, 4096, 10000, 32768, 40000, 65536, 65537, 100000, 1 << 20, 5 << 20};
+static const size_t many_sizes[] = {1,    15,   16,    17,    100,   500,   512,   1000,   1024,    1025,
+                                    2000, 4096, 10000, 32768, 40000, 65536, 65537, 100000, 1 << 20, 5 << 20};
 enum { MANY = sizeof many_sizes / sizeof *many_sizes };
 
 static void realloc_keeps_handle_and_contents(void)
@@ -126,7 +128,8 @@ static void realloc_keeps_handle_and_contents(void)
             tm_handle_t h = tm_alloc(from);
             fill_object(h, from, (uint64_t)(i * MANY + k));
             same &= tm_realloc(h, to) == h && tm_sizeof(h) >= to && tm_check(h, to);
-            kept &= object_intact(h, from < to ? from : to, (uint64_t)(i * MANY + k)) || (from < to ? from : to) % 8 != 0;
+            kept &=
+                object_intact(h, from < to ? from : to, (uint64_t)(i * MANY + k)) || (from < to ? from : to) % 8 != 0;
             TM_PINNED(char, p, h)
             {
                 size_t n = from < to ? from : to, whole = n / 8 * 8;
@@ -145,7 +148,8 @@ static void realloc_at_the_edges(void)
     errno = UNTOUCHED;
     tm_handle_t h = tm_realloc(TM_NULL, 100);
     tap(h != TM_NULL && tm_check(h, 100), "realloc(TM_NULL, n) allocates");
-    tap(tm_realloc(h, 0) == TM_NULL && !tm_valid(h) && errno_untouched(), "realloc(h, 0) frees, is TM_NULL, and leaves errno alone");
+    tap(tm_realloc(h, 0) == TM_NULL && !tm_valid(h) && errno_untouched(),
+        "realloc(h, 0) frees, is TM_NULL, and leaves errno alone");
     h = tm_realloc(TM_NULL, 0);
     tap(h != TM_NULL && tm_valid(h), "realloc(TM_NULL, 0) is an object of no bytes");
     tm_free(h);
@@ -233,7 +237,8 @@ static void sizes_are_told(void)
         enough &= usable >= size;
         little &= usable - size <= (size <= 512 ? 15 : size / 16) || (size > 32768 && usable - size < page);
         type &= tm_check(h, size) && tm_check(h, usable);
-        others &= !tm_check(h, usable + 1) && !tm_check(h, SIZE_MAX) && !tm_check(h, (size_t)PTRDIFF_MAX + 1) && !tm_check(h, size / 2 > 16 ? size / 2 : 100000);
+        others &= !tm_check(h, usable + 1) && !tm_check(h, SIZE_MAX) && !tm_check(h, (size_t)PTRDIFF_MAX + 1) &&
+                  !tm_check(h, size / 2 > 16 ? size / 2 : 100000);
         TM_PINNED(char, p, h)
         {
             memset(p, 1, usable); // all of it is ours
@@ -254,7 +259,8 @@ static void handles_are_told_from_others(void)
     tm_free(h);
     tap(!tm_valid(h) && tm_valid(live), "valid: freed ones are not");
     bool none = true;
-    static const tm_handle_t odd[] = {1, 16, 0xfff0, UINT64_MAX, (tm_handle_t)1 << 55, ((tm_handle_t)1 << 55) | 0xfffffffff0, 0x7fffdeadbee0};
+    static const tm_handle_t odd[] = {
+        1, 16, 0xfff0, UINT64_MAX, (tm_handle_t)1 << 55, ((tm_handle_t)1 << 55) | 0xfffffffff0, 0x7fffdeadbee0};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
         none &= !tm_valid(odd[i]) && !tm_check(odd[i], 100);
     for (int bit = 0; bit < 64; bit++)
@@ -293,8 +299,9 @@ static void addresses_lead_back(void)
     void *block = malloc(100);
     tap(exact, "handle_of: the start of a pinned or locked object");
     tap(inside, "handle_of: TM_NULL inside of one, and after its end");
-    tap(tm_handle_of(NULL) == TM_NULL && tm_handle_of(data) == TM_NULL && tm_handle_of(&block) == TM_NULL && tm_handle_of(block) == TM_NULL &&
-            tm_handle_of((void *)(uintptr_t)0x123456780) == TM_NULL && tm_handle_of((void *)UINTPTR_MAX) == TM_NULL &&
+    tap(tm_handle_of(NULL) == TM_NULL && tm_handle_of(data) == TM_NULL && tm_handle_of(&block) == TM_NULL &&
+            tm_handle_of(block) == TM_NULL && tm_handle_of((void *)(uintptr_t)0x123456780) == TM_NULL &&
+            tm_handle_of((void *)UINTPTR_MAX) == TM_NULL &&
             tm_handle_of((void *)(uintptr_t)0xffff888000001000) == TM_NULL,
         "handle_of: TM_NULL for NULL, data, stack, malloc's blocks, wild pointers");
     free(block);
@@ -332,8 +339,10 @@ static void figures_fit_the_caller(void)
     memset(&big, 0x5a, sizeof big);
     big.s.struct_size = sizeof big.s + 64;
     tm_stats(&big.s);
-    tap(big.s.live_objects == 2 && big.s.live_bytes >= 1000 + (1 << 20) && big.s.committed_bytes >= big.s.live_bytes, "stats: live and committed");
-    tap(big.s.struct_size == sizeof big.s + 64 && all_bytes(big.more, 0, 64), "stats: what the library does not know is 0");
+    tap(big.s.live_objects == 2 && big.s.live_bytes >= 1000 + (1 << 20) && big.s.committed_bytes >= big.s.live_bytes,
+        "stats: live and committed");
+    tap(big.s.struct_size == sizeof big.s + 64 && all_bytes(big.more, 0, 64),
+        "stats: what the library does not know is 0");
     tap(all_bytes(big.more + 64, 0x5a, sizeof big.more - 64), "stats: and nothing is written beyond");
     tm_stats_t small;
     memset(&small, 0x5a, sizeof small);
@@ -341,7 +350,9 @@ static void figures_fit_the_caller(void)
     tm_stats(&small);
     tap(small.live_objects == 2 && all_bytes(&small.committed_bytes, 0x5a, sizeof small - small.struct_size),
         "stats: a caller that knows fewer figures gets these, and nothing is written beyond");
-    tap(big.s.table_bytes > 0 && big.s.metadata_bytes > 0 && big.s.waste_bytes == big.s.committed_bytes - big.s.live_bytes, "stats: metadata, table, waste");
+    tap(big.s.table_bytes > 0 && big.s.metadata_bytes > 0 &&
+            big.s.waste_bytes == big.s.committed_bytes - big.s.live_bytes,
+        "stats: metadata, table, waste");
     tm_free(h);
     tm_free(large);
     tap(stats_now().live_objects == 0 && stats_now().live_bytes == 0, "stats: nothing lives after the last free");

@@ -1,5 +1,5 @@
-/* Compaction by request: objects move with their contents, pinned ones stay, memory falls, loops over steps end; in every mode, with
- * every fence, and where the kernel has none. Each case is a process of its own. */
+/* Compaction by request: objects move with their contents, pinned ones stay, memory falls, loops over steps end; in
+ * every mode, with every fence, and where the kernel has none. Each case is a process of its own. */
 #include "objects.h"
 
 #include <linux/filter.h>
@@ -18,7 +18,8 @@ static int moves_and_keeps_contents(void)
         tm_stats_t after = stats_now();
         MUST(holes_intact(&heap));
         MUST(holes_moved(&heap) >= heap.n / 10 / 2);
-        MUST(after.moved_objects > before.moved_objects && after.moved_bytes > before.moved_bytes && after.batches > before.batches);
+        MUST(after.moved_objects > before.moved_objects && after.moved_bytes > before.moved_bytes &&
+             after.batches > before.batches);
         MUST(after.committed_bytes < before.committed_bytes && gained > 0);
         size_t books = after.live_objects * 5; // references and bits
         MUST(after.committed_bytes <= after.live_bytes + after.live_bytes / 10 + books + (64 << 10) + 2 * sizes[s]);
@@ -125,7 +126,8 @@ static int a_loop_over_steps_ends(void)
     MUST(tap_now() - begun < 20);
     MUST(holes_intact(&heap));
     if (strstr(getenv("TINYMEM"), "background") == NULL) // else the thread may be first
-        MUST(steps > 100 && holes_moved(&heap) > 0 && stats_now().committed_bytes < before / 2 && stats_now().longest_step_ns > 0);
+        MUST(steps > 100 && holes_moved(&heap) > 0 && stats_now().committed_bytes < before / 2 &&
+             stats_now().longest_step_ns > 0);
     free_holes(&heap);
     return 0;
 }
@@ -200,7 +202,7 @@ static int background_moves_by_itself(void)
     return 0;
 }
 
-/* ---- fences ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- fences ------------------------------------------------------------------------------------------------------ */
 
 static void *idle_with_handles(void *arg)
 {
@@ -257,7 +259,8 @@ static bool forbid_membarrier(void)
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0 && syscall(SYS_membarrier, 0, 0, 0) < 0;
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0 &&
+           syscall(SYS_membarrier, 0, 0, 0) < 0;
 }
 
 static int forbidden_from_the_start(void)
@@ -305,7 +308,7 @@ static int forbidden_later(bool forbid)
 static int forbidden_only_later_it_goes_on_too(void) { return forbidden_later(true); }
 static int control_not_forbidden_it_goes_on(void) { return forbidden_later(false); }
 
-/* ---- which case with which options ------------------------------------------------------------------------------------------------ */
+/* ---- which case with which options ------------------------------------------------------------------------------- */
 
 typedef struct trial {
     const char *name;
@@ -314,20 +317,26 @@ typedef struct trial {
 } trial_t;
 
 #define CASE(f, ...) {#f, f, {__VA_ARGS__}}
-#define ALL_MODES "compaction:manual", "compaction:background", "compaction:manual,check:full", "compaction:manual,fence:none", "compaction:manual,fence:global", "compaction:manual,fence:expedited"
+#define ALL_MODES                                                                                                 \
+    "compaction:manual", "compaction:background", "compaction:manual,check:full", "compaction:manual,fence:none", \
+        "compaction:manual,fence:global", "compaction:manual,fence:expedited"
 #define MANUAL "compaction:manual"
 
 static const trial_t trials[] = {
-    CASE(moves_and_keeps_contents, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none", "compaction:manual,fence:global", "compaction:manual,fence:expedited"),
-    CASE(held_objects_stay, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none", "compaction:manual,fence:global", "compaction:manual,fence:expedited"),
+    CASE(moves_and_keeps_contents, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none",
+         "compaction:manual,fence:global", "compaction:manual,fence:expedited"),
+    CASE(held_objects_stay, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none",
+         "compaction:manual,fence:global", "compaction:manual,fence:expedited"),
     CASE(in_a_scope_it_returns_at_once, MANUAL, "compaction:manual,fence:none"),
     CASE(scopes_of_others_are_respected, ALL_MODES),
     CASE(a_loop_over_steps_ends, ALL_MODES),
     CASE(a_loop_over_steps_ends_with_everything_pinned, MANUAL, "compaction:manual,fence:none"),
     CASE(off_means_never, "compaction:off", "compaction:off,check:full"),
     CASE(manual_means_by_request, MANUAL),
-    CASE(background_moves_by_itself, "compaction:background", "compaction:background,fence:none", "compaction:background,fence:expedited", "compaction:background,fence:global",
-         "compaction:background,compact_cpu:100", "compaction:background,batch_objects:64,batch_kib:8,compact_cpu:100,fence:expedited"),
+    CASE(background_moves_by_itself, "compaction:background", "compaction:background,fence:none",
+         "compaction:background,fence:expedited", "compaction:background,fence:global",
+         "compaction:background,compact_cpu:100",
+         "compaction:background,batch_objects:64,batch_kib:8,compact_cpu:100,fence:expedited"),
     CASE(fence_where_there_is_none, "compaction:manual,fence:none"),
     CASE(fence_by_request_is_expedited, MANUAL, "compaction:manual,fence:global"),
     CASE(forbidden_from_the_start, MANUAL),

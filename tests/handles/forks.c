@@ -1,5 +1,5 @@
-/* fork while objects are on the move, again and again: both sides find all contents, go on, and go on compacting. Out of steps, out of open scopes,
- * out of a program whose threads and whose background compaction are at work. */
+/* fork while objects are on the move, again and again: both sides find all contents, go on, and go on compacting. Out
+ * of steps, out of open scopes, out of a program whose threads and whose background compaction are at work. */
 #include "objects.h"
 
 enum { WORKERS = 2, HANDS = 300, FORKS = 300 };
@@ -222,9 +222,13 @@ typedef struct trial {
 } trial_t;
 
 static const trial_t trials[] = {
-    {"forks_of_a_single_thread", forks_of_a_single_thread, {"compaction:manual", "compaction:background,compact_cpu:100", "fence:none,compact_cpu:100"}},
-    {"forks_among_threads", forks_among_threads,
-     {"compaction:background,compact_cpu:100,batch_objects:256,batch_kib:64,compact_churn:1,fence:expedited", "compaction:background,compact_cpu:100,compact_churn:1,fence:global",
+    {"forks_of_a_single_thread",
+     forks_of_a_single_thread,
+     {"compaction:manual", "compaction:background,compact_cpu:100", "fence:none,compact_cpu:100"}},
+    {"forks_among_threads",
+     forks_among_threads,
+     {"compaction:background,compact_cpu:100,batch_objects:256,batch_kib:64,compact_churn:1,fence:expedited",
+      "compaction:background,compact_cpu:100,compact_churn:1,fence:global",
       "compaction:background,compact_cpu:100,compact_churn:1,fence:none"}},
     {"pins_and_scopes_over_fork", pins_and_scopes_over_fork, {"compaction:manual", "compaction:manual,fence:none"}},
     {"generations_of_children", generations_of_children, {"compaction:background,compact_cpu:100"}},

@@ -1,5 +1,5 @@
-/* Handles at the edges of a process's and a thread's life: before any constructor, in destructors, at exit, in destructors of
- * thread-specific data, in threads that come and go. */
+/* Handles at the edges of a process's and a thread's life: before any constructor, in destructors, at exit, in
+ * destructors of thread-specific data, in threads that come and go. */
 #include "objects.h"
 
 enum { EARLY = 300 };
@@ -39,7 +39,8 @@ static void before_constructors(int argc, char **argv, char **env)
     }
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **, char **) = before_constructors;
+__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **,
+                                                                              char **) = before_constructors;
 
 static bool early_intact(void)
 {
@@ -77,7 +78,7 @@ static int live_and_exit(void)
     exit(0);
 }
 
-/* ---- thread-specific data ------------------------------------------------------------------------------------------------------------ */
+/* ---- thread-specific data ---------------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 4 };
 static pthread_key_t keys[3];
@@ -118,11 +119,12 @@ static void destructors_of_threads(void)
         (void)pthread_join(t, &one);
         bad = one ? one : bad;
     }
-    tap(bad == NULL && destructors_good && destructor_runs >= 50 * 3 * ROUNDS - 50 * 3, "%d destructors of thread-specific data, also after the library's own", destructor_runs);
+    tap(bad == NULL && destructors_good && destructor_runs >= 50 * 3 * ROUNDS - 50 * 3,
+        "%d destructors of thread-specific data, also after the library's own", destructor_runs);
     tap(stats_now().live_objects == EARLY && stats_now().pins == 0, "they leave no objects and no pins");
 }
 
-/* ---- threads come and go --------------------------------------------------------------------------------------------------------------- */
+/* ---- threads come and go ----------------------------------------------------------------------------------------- */
 
 enum { SHELF = 1000 };
 static tm_handle_t shelf[SHELF];
@@ -165,7 +167,8 @@ static void threads_come_and_go(void)
     for (int i = 0; i < SHELF; i++)
         tm_free(shelf[i]);
     tap(good, "1,200 threads pass objects on");
-    tap(after <= metadata + metadata / 4, "their records are used again: metadata %zu KiB then %zu KiB", metadata >> 10, after >> 10);
+    tap(after <= metadata + metadata / 4, "their records are used again: metadata %zu KiB then %zu KiB", metadata >> 10,
+        after >> 10);
     tap(stats_now().live_objects == EARLY, "and what they leave can be freed by others");
 }
 

@@ -83,8 +83,8 @@ static void expect_the_end(const char *what)
         }
     (void)!read(result[0], said, sizeof said - 1);
     (void)close(result[0]);
-    tap(status == 0 && strcmp(said, "tdx") == 0, "%s: the process ends with its last thread (\"%s\", %.1f s)", what, said,
-        now() - begun);
+    tap(status == 0 && strcmp(said, "tdx") == 0, "%s: the process ends with its last thread (\"%s\", %.1f s)", what,
+        said, now() - begun);
 }
 
 int main(void)

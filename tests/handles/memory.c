@@ -1,5 +1,5 @@
-/* Resident memory follows live data: a program that frees nine tenths at random and then only ticks, or only sleeps, is watched from outside by
- * its parent. The control does the same with malloc's blocks, which nobody can move. */
+/* Resident memory follows live data: a program that frees nine tenths at random and then only ticks, or only sleeps, is
+ * watched from outside by its parent. The control does the same with malloc's blocks, which nobody can move. */
 #include "objects.h"
 
 enum { TOTAL = 64 << 20, WATCH_MS = 5000, HEAD = 32 };
@@ -78,7 +78,8 @@ static void watch(const char *which, size_t size, const char *how, const char *o
     bool spoke = read_line(c.fds[0], word, sizeof word) && strcmp(word, "full") == 0;
     size_t full = pss(c.pid);
     spoke = spoke && write(in[1], "x", 1) == 1 && read_line(c.fds[0], word, sizeof word);
-    size_t live_bytes = strtoul(word, NULL, 10), wanted = live_bytes + live_bytes / 4 + TOTAL / size * 16 + (4 << 20), now = full;
+    size_t live_bytes = strtoul(word, NULL, 10), wanted = live_bytes + live_bytes / 4 + TOTAL / size * 16 + (4 << 20),
+           now = full;
     for (double begun = tap_now(); spoke && now > wanted && tap_now() - begun < WATCH_MS / 1000.0;) {
         tap_sleep_ms(20);
         now = pss(c.pid);
@@ -87,10 +88,13 @@ static void watch(const char *which, size_t size, const char *how, const char *o
     tap_finish(&c, 30);
     (void)close(in[0]);
     (void)close(in[1]);
-    printf("# objects around %zu bytes, it %s: PSS full %zu KiB, now %zu KiB, live %zu KiB\n", size, how, full >> 10, now >> 10, live_bytes >> 10);
+    printf("# objects around %zu bytes, it %s: PSS full %zu KiB, now %zu KiB, live %zu KiB\n", size, how, full >> 10,
+           now >> 10, live_bytes >> 10);
     bool falls = strcmp(options, "compaction:off") != 0;
-    tap(spoke && tap_exited(&c, 0) && full >= TOTAL * 7 / 10 && (now <= wanted) == falls, "objects around %zu bytes, 90 %% freed, the program %s%s", size, how,
-        falls ? ": PSS falls to the live bytes and a quarter" : ", control without compaction: it does not fall so far");
+    tap(spoke && tap_exited(&c, 0) && full >= TOTAL * 7 / 10 && (now <= wanted) == falls,
+        "objects around %zu bytes, 90 %% freed, the program %s%s", size, how,
+        falls ? ": PSS falls to the live bytes and a quarter"
+              : ", control without compaction: it does not fall so far");
 }
 
 int main(int argc, char **argv)

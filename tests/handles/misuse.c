@@ -1,5 +1,6 @@
-/* Misuse of handles: each case is a process of its own that must end by SIGABRT with exactly the promised line on stderr. Each is tried
- * with the default options, without background compaction, and with check:full. The controls do nearly the same, rightly, in silence. */
+/* Misuse of handles: each case is a process of its own that must end by SIGABRT with exactly the promised line on
+ * stderr. Each is tried with the default options, without background compaction, and with check:full. The controls do
+ * nearly the same, rightly, in silence. */
 #include "objects.h"
 
 #define STALE "stale handle: its object was freed"
@@ -18,7 +19,7 @@ static tm_handle_t say(tm_handle_t h)
     return h;
 }
 
-/* ---- a handle whose object is gone -------------------------------------------------------------------------------------------------- */
+/* ---- a handle whose object is gone ------------------------------------------------------------------------------- */
 
 static tm_handle_t freed(void)
 {
@@ -89,7 +90,10 @@ static tm_handle_t with_a_bit_more(void) { return say(tm_alloc(100) | 1 << 20); 
 static tm_handle_t with_the_movers_bit(void) { return say(tm_alloc(100) | 1); }
 
 /* Before the process has any object, and the table of words: as its first call. */
-static tm_handle_t foreign_at_first(void) { return say(((tm_handle_t)1 << 63) | (tm_handle_t)123456789 << 32 | 0x5a << 2 | 2); }
+static tm_handle_t foreign_at_first(void)
+{
+    return say(((tm_handle_t)1 << 63) | (tm_handle_t)123456789 << 32 | 0x5a << 2 | 2);
+}
 static tm_handle_t address_at_first(void) { return say((tm_handle_t)(uintptr_t)&sink & ~(tm_handle_t)15); }
 
 #define USES(state)                                                                   \
@@ -163,7 +167,7 @@ static void free_twice_in_a_race(void)
     }
 }
 
-/* ---- pinned and locked -------------------------------------------------------------------------------------------------------------- */
+/* ---- pinned and locked ------------------------------------------------------------------------------------------- */
 
 static tm_handle_t pinned(void)
 {
@@ -233,7 +237,10 @@ static tm_handle_t pinned_by_another_thread(void)
 }
 
 static void free_of_what_another_thread_has_pinned(void) { tm_free(pinned_by_another_thread()); }
-static void realloc_of_what_another_thread_has_pinned(void) { sink = (void *)(uintptr_t)tm_realloc(pinned_by_another_thread(), 5000); }
+static void realloc_of_what_another_thread_has_pinned(void)
+{
+    sink = (void *)(uintptr_t)tm_realloc(pinned_by_another_thread(), 5000);
+}
 
 static void unpin_without_a_pin(void) { tm_unpin(say(tm_alloc(100))); }
 
@@ -311,7 +318,7 @@ static void more_locks_than_can_be_counted(void)
         sink = tm_lock(h);
 }
 
-/* ---- malloc's functions ------------------------------------------------------------------------------------------------------------- */
+/* ---- malloc's functions ------------------------------------------------------------------------------------------ */
 
 static void mallocs_free_of(size_t size)
 {
@@ -333,7 +340,7 @@ static void free_of_mallocs_block(void)
     tm_free(say((tm_handle_t)(uintptr_t)malloc(100)));
 }
 
-/* ---- controls ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- controls ---------------------------------------------------------------------------------------------------- */
 
 static void control_stale_handles_are_told_without_reports(void)
 {
@@ -397,7 +404,7 @@ static void control_scopes_and_marks(void)
     tm_free(h);
 }
 
-/* ---- which line ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- which line -------------------------------------------------------------------------------------------------- */
 
 typedef struct misuse {
     const char *name;
@@ -444,7 +451,8 @@ static const misuse_t cases[] = {
     CASE(realloc_of_large_what_is_locked, "tinymem: tm_realloc(@): the object is locked", NULL),
     CASE(free_of_what_another_thread_has_locked, "tinymem: tm_free(@): the object is locked", NULL),
     CASE(free_of_what_another_thread_has_pinned, "", "tinymem: tm_free(@): the object is pinned by another thread"),
-    CASE(realloc_of_what_another_thread_has_pinned, "", "tinymem: tm_realloc(@): the object is pinned by another thread"),
+    CASE(realloc_of_what_another_thread_has_pinned, "",
+         "tinymem: tm_realloc(@): the object is pinned by another thread"),
     CASE(unpin_without_a_pin, "tinymem: tm_unpin(@): this thread has not pinned it", NULL),
     CASE(unpin_once_more, "tinymem: tm_unpin(@): this thread has not pinned it", NULL),
     CASE(unpin_in_another_thread, "tinymem: tm_unpin(@): this thread has not pinned it", NULL),
@@ -486,12 +494,13 @@ static void try_case(const misuse_t *m, const char *line, const char *options)
     tap_child_t c;
     tap_self(&c, m->name, options);
     bool one_line = strchr(c.err, '\n') == strrchr(c.err, '\n');
-    bool good = *line ? tap_aborted_saying(&c, line) && one_line && (names_the_handle(&c) || strstr(line, "realloc(@): *") != NULL)
+    bool good = *line ? tap_aborted_saying(&c, line) && one_line &&
+                            (names_the_handle(&c) || strstr(line, "realloc(@): *") != NULL)
                       : tap_exited(&c, 0) && c.err[0] == '\0';
     tap(good, "%s%s%s", m->name, options ? ", " : "", options ? options : "");
 }
 
-/* ---- option stale, and what is reported without an abort -------------------------------------------------------------------------------- */
+/* ---- option stale, and what is reported without an abort --------------------------------------------------------- */
 
 static int use_stale(void)
 {
@@ -522,7 +531,8 @@ static void option_stale(void)
     tap_self(&c, "use_stale", "stale:null");
     tap(tap_exited(&c, 0) && c.err[0] == '\0', "stale:null: NULL for all of them, in silence");
     tap_self(&c, "use_stale", "stale:report");
-    tap(tap_exited(&c, 0) && lines(c.err) == 7 && strstr(c.err, "tm_deref(") && strstr(c.err, "tm_sizeof("), "stale:report: a line for each of seven, and NULL");
+    tap(tap_exited(&c, 0) && lines(c.err) == 7 && strstr(c.err, "tm_deref(") && strstr(c.err, "tm_sizeof("),
+        "stale:report: a line for each of seven, and NULL");
     tap_self(&c, "use_stale", "stale:abort");
     tap(tap_aborted_saying(&c, "tinymem: tm_pin(@): " STALE), "stale:abort: the first is the last");
 }
@@ -557,7 +567,8 @@ static void threads_that_end_with_pins(void)
 {
     tap_child_t c;
     tap_self(&c, "end_with_pins", NULL);
-    tap(tap_exited(&c, 0) && strcmp(c.err, "tinymem: a thread ended with 4 pins or scopes that it had not ended\n") == 0,
+    tap(tap_exited(&c, 0) &&
+            strcmp(c.err, "tinymem: a thread ended with 4 pins or scopes that it had not ended\n") == 0,
         "a thread that ends with pins: reported, its pins dropped, and the program goes on");
     tap_self(&c, "end_without_pins", NULL);
     tap(tap_exited(&c, 0) && c.err[0] == '\0', "control: one that ends without is not");

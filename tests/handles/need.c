@@ -1,5 +1,5 @@
-/* Memory by need, for handles: what a program has freed goes back to the kernel, though nothing is left that could be moved;
- * what it allocates again soon stays. With one thread and with more; while it sleeps, and while it works. */
+/* Memory by need, for handles: what a program has freed goes back to the kernel, though nothing is left that could be
+ * moved; what it allocates again soon stays. With one thread and with more; while it sleeps, and while it works. */
 #include "objects.h"
 
 #include <sys/resource.h>

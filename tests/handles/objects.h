@@ -1,6 +1,8 @@
-/* objects.h - what these programs share: objects whose contents tell their owner, and heaps with holes. They use the public interface only.
+/* objects.h - what these programs share: objects whose contents tell their owner, and heaps with holes. They use the
+ * public interface only.
  *
- * A case that must not share a process with others returns 0 when all is well, and otherwise says on stderr what does not hold. */
+ * A case that must not share a process with others returns 0 when all is well, and otherwise says on stderr what does
+ * not hold. */
 #ifndef TESTS_HANDLES_OBJECTS_H
 #define TESTS_HANDLES_OBJECTS_H
 
@@ -88,7 +90,8 @@ __attribute__((unused)) static tm_stats_t stats_now(void)
     return s;
 }
 
-/* n objects of one size, of which only each `every`th still lives: slabs with holes. Contents are marked by the place in the array. */
+/* n objects of one size, of which only each `every`th still lives: slabs with holes. Contents are marked by the place
+ * in the array. */
 typedef struct heap_with_holes {
     size_t n, size, every;
     tm_handle_t *h;

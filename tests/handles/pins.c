@@ -1,4 +1,5 @@
-/* Pins, scopes and locks: nesting, order, more than fit the stack, longjmp, signal handlers, other threads, and all ways out of TM_PINNED. */
+/* Pins, scopes and locks: nesting, order, more than fit the stack, longjmp, signal handlers, other threads, and all
+ * ways out of TM_PINNED. */
 #include "objects.h"
 
 #include <setjmp.h>
@@ -268,7 +269,7 @@ static void locks_change_threads(void)
     tm_free(large);
 }
 
-/* ---- signal handlers ------------------------------------------------------------------------------------------------------------- */
+/* ---- signal handlers --------------------------------------------------------------------------------------------- */
 
 static tm_handle_t shared[64];
 static volatile sig_atomic_t handled, wrong;
@@ -335,12 +336,13 @@ static void pins_in_signal_handlers(void)
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     (void)pthread_join(sender, NULL);
     (void)signal(SIGUSR1, SIG_DFL);
-    tap(handled > 100 && wrong == 0 && good && stats_now().pins == 0, "pins and scopes in signal handlers, %d of them", (int)handled);
+    tap(handled > 100 && wrong == 0 && good && stats_now().pins == 0, "pins and scopes in signal handlers, %d of them",
+        (int)handled);
     for (int i = 0; i < 64; i++)
         tm_free(shared[i]);
 }
 
-/* ---- ways out of TM_PINNED ------------------------------------------------------------------------------------------------------- */
+/* ---- ways out of TM_PINNED --------------------------------------------------------------------------------------- */
 
 static int leave_by_return(tm_handle_t h)
 {

@@ -1,4 +1,5 @@
-/* A program goes quiet while something is still held: the heap must come together when that ends, without another call, and then nothing must wake up. */
+/* A program goes quiet while something is still held: the heap must come together when that ends, without another call,
+ * and then nothing must wake up. */
 #include "objects.h"
 
 #include <dirent.h>
@@ -46,7 +47,8 @@ static void *hold_locks(void *of)
     return NULL;
 }
 
-/* Pins all objects for moments, and has none pinned in between: a look may find nothing, though each try of the mover meets pins. */
+/* Pins all objects for moments, and has none pinned in between: a look may find nothing, though each try of the mover
+ * meets pins. */
 static void *hold_in_turns(void *of)
 {
     const heap_with_holes_t *heap = (const heap_with_holes_t *)of;

@@ -1,5 +1,6 @@
-/* Questions, frees and resizes beside compaction, and forks beside resizes: what a thread asks of an object must never be answered from a slab or extent
- * that is not there any more, and what fork finds of an object is its old state or its new one. */
+/* Questions, frees and resizes beside compaction, and forks beside resizes: what a thread asks of an object must never
+ * be answered from a slab or extent that is not there any more, and what fork finds of an object is its old state or
+ * its new one. */
 #include "objects.h"
 
 #include <sys/wait.h>
@@ -40,7 +41,8 @@ static void use_own(size_t i, tm_handle_t pinned)
     }
 }
 
-/* What tm_check is for: handles that other threads free. It may say no; it must not be wrong about another size, crash or report. */
+/* What tm_check is for: handles that other threads free. It may say no; it must not be wrong about another size, crash
+ * or report. */
 static void ask_about_others(size_t i)
 {
     tm_handle_t h = object(i);
@@ -101,7 +103,7 @@ static int answers(void)
     return 0;
 }
 
-/* ---- fork beside resizes ---------------------------------------------------------------------------------------------------------- */
+/* ---- fork beside resizes ----------------------------------------------------------------------------------------- */
 
 enum { SMALLER = 3 << 20, LARGER = 40 << 20, MARKED = 4096 };
 
@@ -170,7 +172,7 @@ static int forks_beside_resizes(void)
     return 0;
 }
 
-/* ---- first uses in signal handlers ------------------------------------------------------------------------------------------------- */
+/* ---- first uses in signal handlers ------------------------------------------------------------------------------- */
 
 static tm_handle_t for_handlers;
 static volatile size_t handled;
@@ -210,7 +212,8 @@ static void *send(void *target)
     return NULL;
 }
 
-/* Threads begin under a rain of signals: these are directed at the process, and at times only a new thread takes them. */
+/* Threads begin under a rain of signals: these are directed at the process, and at times only a new thread takes
+ * them. */
 static void *begin_many(void *unused)
 {
     for (uintptr_t i = 0; i < 3000; i++) {

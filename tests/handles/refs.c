@@ -173,7 +173,8 @@ static int displaced(char *const *at)
     return n;
 }
 
-/* One object of 41 is left, so that nearly all slabs are worth evacuating: what is held stays, and what is let go moves. */
+/* One object of 41 is left, so that nearly all slabs are worth evacuating: what is held stays, and what is let go
+ * moves. */
 static void pins_hold_beside_the_mover(void)
 {
     static char *at[N];

@@ -4,7 +4,8 @@
  *   realloc   an object made a byte larger and smaller, within its class
  *   try-pin an object pinned by tm_try_pin and unpinned  ref    looked up by reference in a scope
  *   pin     an object pinned and unpinned                scope   looked up in a scope       empty   a loop alone
- * and as if the mover had just marked the object (`found`), beside the same where the mark is taken away again before anybody looks (`gone`):
+ * and as if the mover had just marked the object (`found`), beside the same where the mark is taken away again before
+ * anybody looks (`gone`):
  *   pin-found, pin-gone, scope-found, scope-gone, free-found, free-gone */
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,11 +165,23 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(long);
-    } modes[] = {{"alloc", alloc_free}, {"alloc-600", alloc_600}, {"alloc-30000", alloc_30000}, {"calloc", calloc_free},
-                 {"realloc", resize}, {"idle", idle}, {"pin", pin}, {"scope", scope}, {"empty", empty},
-                 {"try-pin", try_pin}, {"ref", ref},
-                 {"pin-found", pin_found}, {"pin-gone", pin_gone}, {"scope-found", scope_found}, {"scope-gone", scope_gone},
-                 {"free-found", free_found}, {"free-gone", free_gone}};
+    } modes[] = {{"alloc", alloc_free},
+                 {"alloc-600", alloc_600},
+                 {"alloc-30000", alloc_30000},
+                 {"calloc", calloc_free},
+                 {"realloc", resize},
+                 {"idle", idle},
+                 {"pin", pin},
+                 {"scope", scope},
+                 {"empty", empty},
+                 {"try-pin", try_pin},
+                 {"ref", ref},
+                 {"pin-found", pin_found},
+                 {"pin-gone", pin_gone},
+                 {"scope-found", scope_found},
+                 {"scope-gone", scope_gone},
+                 {"free-found", free_found},
+                 {"free-gone", free_gone}};
     for (size_t i = 0; argc == 3 && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(argv[1], modes[i].name) == 0) {
             modes[i].run(atol(argv[2]));

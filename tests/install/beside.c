@@ -1,6 +1,7 @@
 /* Linked with libtinymem-handles: a program with handles whose malloc is somebody else's. Says what it finds:
  *   malloc FILE         the file that serves malloc
- *   idle PRIVATE TASKS    before the first handle: KiB that the library has made private since it was relocated, and threads
+ *   idle PRIVATE TASKS    before the first handle: KiB that the library has made private since it was relocated,
+ *                         and threads
  *   relocated PRIVATE     KiB that relocation has made private
  *   works TASKS         handles do their work, and the background thread runs then */
 #define _GNU_SOURCE
@@ -12,8 +13,8 @@
 #include <tinymem/tinymem.h>
 #include <unistd.h>
 
-/* Private pages of the library's mappings, the anonymous one behind its data included. (Private_Dirty would count pages of a file that was written a
- * moment ago.) */
+/* Private pages of the library's mappings, the anonymous one behind its data included. (Private_Dirty would count pages
+ * of a file that was written a moment ago.) */
 static size_t private_kib(void)
 {
     static char text[1 << 18];
@@ -31,7 +32,8 @@ static size_t private_kib(void)
         end = strchr(line, '\n');
         if (end != NULL)
             *end = '\0';
-        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %255s", &from, &to, path) >= 2 && strchr(line, '-') != NULL && strchr(line, '-') < strchr(line, ' ')) {
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %255s", &from, &to, path) >= 2 && strchr(line, '-') != NULL &&
+            strchr(line, '-') < strchr(line, ' ')) {
             int named = strstr(path, "libtinymem-handles") != NULL;
             ours = named || (file_before && path[0] == '\0');
             file_before = ours;

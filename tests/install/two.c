@@ -1,5 +1,6 @@
-/* two FLAG LIBRARY... - opens each library (FLAG: local, global or deepbind), and uses the movable heap of each through the functions that it exports, all
- * of them in turn. Each must know its own handles only, whichever the process has opened first or was started with. */
+/* two FLAG LIBRARY... - opens each library (FLAG: local, global or deepbind), and uses the movable heap of each through
+ * the functions that it exports, all of them in turn. Each must know its own handles only, whichever the process has
+ * opened first or was started with. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
@@ -35,7 +36,8 @@ static void *need(void *lib, const char *name)
 
 static int open_library(library_t *l, const char *path, const char *flag)
 {
-    int flags = RTLD_NOW | (strcmp(flag, "global") == 0 ? RTLD_GLOBAL : RTLD_LOCAL) | (strcmp(flag, "deepbind") == 0 ? RTLD_DEEPBIND : 0);
+    int flags = RTLD_NOW | (strcmp(flag, "global") == 0 ? RTLD_GLOBAL : RTLD_LOCAL) |
+                (strcmp(flag, "deepbind") == 0 ? RTLD_DEEPBIND : 0);
     void *lib = dlopen(path, flags);
     if (lib == NULL) {
         printf("%s\n", dlerror());
@@ -72,7 +74,8 @@ static int intact(library_t *l, int which)
     for (int i = 0; i < OBJECTS; i += 7) {
         l->scope_enter();
         const unsigned char *p = l->deref(l->object[i]);
-        int good = l->size(l->object[i]) >= SIZE && p[0] == (unsigned char)(which + i) && p[SIZE - 1] == (unsigned char)(which + i);
+        int good = l->size(l->object[i]) >= SIZE && p[0] == (unsigned char)(which + i) &&
+                   p[SIZE - 1] == (unsigned char)(which + i);
         l->scope_exit();
         if (!good) {
             printf("%s: object %d is spoilt\n", l->path, i);

@@ -67,7 +67,7 @@ def control_tree(root, models, fault):
     elif fault == "not in a comment":
         lines[0] = f'    say("[model: {labels[0]}]");'
     half = len(lines) // 2
-    for path, part in (("lib/motion/pin.c", lines[:half]), ("include/tinymem/pin.h", lines[half:])):
+    for path, part in (("lib/compaction/pin.c", lines[:half]), ("include/tinymem/pin.h", lines[half:])):
         os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
         with open(os.path.join(root, path), "w", encoding="utf-8") as f:
             f.write("\n".join(part) + "\n")
@@ -77,10 +77,10 @@ def main(root):
     models = in_models(root)
     good = result("the models have labels", [] if models else ["none found"])
     name = f"each of the models' {len(models)} labels stands exactly once in the code"
-    if os.path.isdir(os.path.join(root, "lib/motion")):
+    if os.path.isdir(os.path.join(root, "lib/compaction")):
         good &= result(name, faults(models, in_code(root)))
     else:
-        print(f"ok - {name} # SKIP lib/motion is not written yet")
+        print(f"ok - {name} # SKIP lib/compaction is not written yet")
     for fault in ("", "missing", "doubled", "unknown", "not in a comment"):
         with tempfile.TemporaryDirectory() as tree:
             control_tree(tree, models, fault)

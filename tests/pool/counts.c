@@ -1,5 +1,5 @@
-/* counts.c - what callgrind counts: look-ups (`deref`), and free and alloc in turn of the newest object (`stack`), of a random one of one size
- * (`same`), of random ones of random sizes (`mixed`).
+/* counts.c - what callgrind counts: look-ups (`deref`), and free and alloc in turn of the newest object (`stack`), of a
+ * random one of one size (`same`), of random ones of random sizes (`mixed`).
  *   counts MODE WIDTH N */
 #include "tinymem/tinymem_pool.h"
 #include <stdint.h>
@@ -48,7 +48,12 @@ int main(int argc, char **argv)
         return 2;
     c.handles = width == 8 ? 255 : 4000;
     c.block_size = width == 32 ? 16 : 0;
-    if (tm_pool_init(buffer, width == 8 ? 8192 : width == 16 ? 400000 : sizeof buffer, &c) != TM_POOL_OK || pool->width * 8 != width)
+    if (tm_pool_init(buffer,
+                     width == 8    ? 8192
+                     : width == 16 ? 400000
+                                   : sizeof buffer,
+                     &c) != TM_POOL_OK ||
+        pool->width * 8 != width)
         return 3;
     for (i = 0; i < live; i++)
         if ((handles[i] = tm_pool_alloc(pool, size_of(argv[1], width))) == 0)
@@ -57,7 +62,9 @@ int main(int argc, char **argv)
         for (i = 0; i < n; i += live) {
             sum += look_nothing(pool, handles, live);
             __asm__ volatile("" : : : "memory"); /* each loop is run each time */
-            sum += width == 8 ? look_up8(pool, handles, live) : width == 16 ? look_up16(pool, handles, live) : look_up32(pool, handles, live);
+            sum += width == 8    ? look_up8(pool, handles, live)
+                   : width == 16 ? look_up16(pool, handles, live)
+                                 : look_up32(pool, handles, live);
         }
     } else {
         for (i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
-/* fuzz.c - for libFuzzer: the input is a configuration and a sequence of operations; every one is followed by check_all, and contents are
- * compared at the end of each object's life. */
+/* fuzz.c - for libFuzzer: the input is a configuration and a sequence of operations; every one is followed by
+ * check_all, and contents are compared at the end of each object's life. */
 #include "tinymem/tinymem_pool.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* hooks.h - the pool's hooks as the tests use them: forced into every file of a test build by -include. They count what the pool does,
- * independently of its own accounts; the fake clock goes by what has been done. */
+/* hooks.h - the pool's hooks as the tests use them: forced into every file of a test build by -include. They count what
+ * the pool does, independently of its own accounts; the fake clock goes by what has been done. */
 #ifndef POOL_TESTS_HOOKS_H
 #define POOL_TESTS_HOOKS_H
 

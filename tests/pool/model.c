@@ -72,11 +72,14 @@ static unsigned long draw(unsigned long below)
     return ((state >> 8) & 0xfffffful) % below;
 }
 
-/* ---- contents --------------------------------------------------------------------------------------------------------------- */
+/* ---- contents ---------------------------------------------------------------------------------------------------- */
 
 /* Byte i of an object's contents. Large objects are filled and verified in part. */
 static uint8_t content(const object_t *o, size_t i) { return (uint8_t)(o->fill + i * 7 + (i >> 8)); }
-static size_t stride(size_t i, size_t size) { return i < 64 || i + 65 > size || size < 512 ? 1 : i + 97 + 65 > size ? size - 64 - i : 97; }
+static size_t stride(size_t i, size_t size)
+{
+    return i < 64 || i + 65 > size || size < 512 ? 1 : i + 97 + 65 > size ? size - 64 - i : 97;
+}
 
 static void write_contents(object_t *o)
 {
@@ -96,7 +99,7 @@ static bool contents_hold(const object_t *o, size_t size, size_t n)
     return true;
 }
 
-/* ---- the map ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the map ----------------------------------------------------------------------------------------------------- */
 
 static size_t needed(size_t size) { return (size - 1 + GUARD) / pool->block_size + 1; }
 static bool taken(size_t block) { return map[block / 8] >> (block % 8) & 1; }
@@ -151,7 +154,7 @@ static size_t free_from(size_t b)
     return n;
 }
 
-/* ---- after each operation --------------------------------------------------------------------------------------------------- */
+/* ---- after each operation ---------------------------------------------------------------------------------------- */
 
 static void look_at(object_t *o)
 {
@@ -214,7 +217,7 @@ static void unchanged(tm_pool_error_t error)
     }
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 
 static size_t random_size(void)
 {
@@ -382,7 +385,8 @@ static void verify_compacted(void)
         if (hole == 0 || b + hole == blocks)
             continue;
         for (i = 0; i < live; i++)
-            MUST(objects[i].pins || block_of(&objects[i]) < b || (needed(objects[i].size) > hole && block_of(&objects[i]) != b + hole));
+            MUST(objects[i].pins || block_of(&objects[i]) < b ||
+                 (needed(objects[i].size) > hole && block_of(&objects[i]) != b + hole));
     }
 }
 

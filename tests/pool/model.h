@@ -1,8 +1,8 @@
 /* model.h - random operations on a pool beside a model of it that knows nothing of its books.
  *
- * The model keeps a list of objects: handle, size, contents, pins, address; and a map of blocks made from the addresses. From the map it tells
- * what each call must do: which succeed, which fail and how. After each operation it verifies all objects, compares the figures, and asks
- * check_all. */
+ * The model keeps a list of objects: handle, size, contents, pins, address; and a map of blocks made from the
+ * addresses. From the map it tells what each call must do: which succeed, which fail and how. After each operation it
+ * verifies all objects, compares the figures, and asks check_all. */
 #ifndef POOL_TESTS_MODEL_H
 #define POOL_TESTS_MODEL_H
 
@@ -26,12 +26,14 @@ typedef struct model_run {
     unsigned long operations;
 } model_run_t;
 
-/* True if the pool did all as the model says; else what was wrong has been printed. Buffer of max(size, extend_to) bytes. */
+/* True if the pool did all as the model says; else what was wrong has been printed. Buffer of max(size, extend_to)
+ * bytes. */
 bool model_go(unsigned char *buffer, const model_run_t *run);
 
 /* What the runs have seen so far, so that a test can tell that they saw something. */
 typedef struct model_seen {
-    unsigned long allocs, recent, reallocs, moved_reallocs, frees, fragmented, no_memory, no_handles, pinned, steps, working_steps, compactions, moves, extensions;
+    unsigned long allocs, recent, reallocs, moved_reallocs, frees, fragmented, no_memory, no_handles, pinned, steps,
+        working_steps, compactions, moves, extensions;
     unsigned long max_visits, max_cost; /* of one step, per cent of its bound */
 } model_seen_t;
 extern model_seen_t model_seen;

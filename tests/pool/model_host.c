@@ -28,7 +28,8 @@ void port_exit(int status) { exit(status); }
 
 int main(int argc, char **argv)
 {
-    unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000, first = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
+    unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000,
+                  first = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     unsigned long seeds = argc > 3 ? strtoul(argv[3], NULL, 10) : 4, seed;
     size_t i;
     int bad = 0;
@@ -44,11 +45,13 @@ int main(int argc, char **argv)
             bad += !model_go(buffer, &run);
         }
     }
-    printf("# allocs %lu (%lu with a recent object), reallocs %lu (moved %lu), frees %lu, fragmented %lu, no memory %lu, no handles %lu, pinned %lu, steps %lu (%lu "
+    printf("# allocs %lu (%lu with a recent object), reallocs %lu (moved %lu), frees %lu, fragmented %lu, no memory "
+           "%lu, no handles %lu, pinned %lu, steps %lu (%lu "
            "at work, %lu moved), compactions %lu, extensions %lu; a step: %lu looks at most, %lu %% of its bound\n",
-           model_seen.allocs, model_seen.recent, model_seen.reallocs, model_seen.moved_reallocs, model_seen.frees, model_seen.fragmented, model_seen.no_memory,
-           model_seen.no_handles, model_seen.pinned, model_seen.steps, model_seen.working_steps, model_seen.moves, model_seen.compactions,
-           model_seen.extensions, model_seen.max_visits, model_seen.max_cost);
+           model_seen.allocs, model_seen.recent, model_seen.reallocs, model_seen.moved_reallocs, model_seen.frees,
+           model_seen.fragmented, model_seen.no_memory, model_seen.no_handles, model_seen.pinned, model_seen.steps,
+           model_seen.working_steps, model_seen.moves, model_seen.compactions, model_seen.extensions,
+           model_seen.max_visits, model_seen.max_cost);
     printf("%sok - random operations, every one audited\n", bad ? "not " : "");
     free(buffer);
     return bad != 0;

@@ -11,9 +11,11 @@
 
 static unsigned char buffer[SMALL_BUFFER] TM_POOL_BUFFER;
 
-static int go(size_t size, size_t extend_to, size_t handles, size_t block, size_t pins, unsigned options, size_t max_object)
+static int go(size_t size, size_t extend_to, size_t handles, size_t block, size_t pins, unsigned options,
+              size_t max_object)
 {
-    model_run_t run = {size, extend_to, handles, block, 0, pins, options, TM_POOL_INDEX_BITS, max_object, 1, SMALL_OPERATIONS};
+    model_run_t run = {size,       extend_to, handles,         block, 0, pins, options, TM_POOL_INDEX_BITS,
+                       max_object, 1,         SMALL_OPERATIONS};
     bool good = true;
     for (run.seed = 1; run.seed <= 3; run.seed++)
         good &= model_go(buffer, &run);

@@ -1,5 +1,5 @@
-/* signal.c - a timer interrupts the pool at random points, and its handler uses pinned objects: their addresses, contents, and that they are
- * valid. Meanwhile everything else is allocated, freed, resized and moved. */
+/* signal.c - a timer interrupts the pool at random points, and its handler uses pinned objects: their addresses,
+ * contents, and that they are valid. Meanwhile everything else is allocated, freed, resized and moved. */
 #include "tinymem/tinymem_pool.h"
 #include <signal.h>
 #include <stdio.h>
@@ -81,7 +81,9 @@ int main(void)
     }
     every.it_value.tv_usec = every.it_interval.tv_usec = 0;
     setitimer(ITIMER_REAL, &every, NULL);
-    printf("# %lu operations, %d interrupts, %d of them inside the pool\n", operations, (int)interrupts, (int)inside_seen);
-    printf("%sok - a timer's handler finds pinned objects in place and whole\n", wrong || inside_seen < 100 || tm_pool_check_all(pool) ? "not " : "");
+    printf("# %lu operations, %d interrupts, %d of them inside the pool\n", operations, (int)interrupts,
+           (int)inside_seen);
+    printf("%sok - a timer's handler finds pinned objects in place and whole\n",
+           wrong || inside_seen < 100 || tm_pool_check_all(pool) ? "not " : "");
     return wrong != 0;
 }

@@ -1,4 +1,5 @@
-/* unit.c - single promises of the pool, one test each; and planted faults, one at least for each invariant, that check_all must find. */
+/* unit.c - single promises of the pool, one test each; and planted faults, one at least for each invariant, that
+ * check_all must find. */
 #include "pool/gap.h"
 #include "port.h"
 #include <stdio.h>
@@ -12,7 +13,8 @@ static unsigned char buffer[1 << 20] TM_POOL_BUFFER, copy[1 << 20];
 static tm_pool_t *const pool = (tm_pool_t *)buffer;
 static char text[4096];
 
-#define EXPECT(condition) ((condition) ? (void)0 : (void)(broken++, printf("# unit.c:%d: not so: %s\n", __LINE__, #condition)))
+#define EXPECT(condition) \
+    ((condition) ? (void)0 : (void)(broken++, printf("# unit.c:%d: not so: %s\n", __LINE__, #condition)))
 
 static void report(const char *name)
 {
@@ -53,7 +55,7 @@ static bool strip_is(const char *wanted)
     return false;
 }
 
-/* ---- bad input -------------------------------------------------------------------------------------------------------------- */
+/* ---- bad input --------------------------------------------------------------------------------------------------- */
 
 static tm_pool_error_t init_error(void *at, size_t size, const tm_pool_config_t *c)
 {
@@ -101,7 +103,8 @@ static void init_refuses_bad_input_and_writes_nothing(void)
 
 static void sizes_that_no_pool_can_hold_are_refused(void)
 {
-    const size_t sizes[] = {0, (size_t)-1, (size_t)-2, (size_t)-8, (size_t)-1 - 4096, (size_t)1 << (sizeof(size_t) * 8 - 1), 4096};
+    const size_t sizes[] = {
+        0, (size_t)-1, (size_t)-2, (size_t)-8, (size_t)-1 - 4096, (size_t)1 << (sizeof(size_t) * 8 - 1), 4096};
     tm_pool_handle_t h;
     make(4096, 20, 8, 0, TM_POOL_COMPACT);
     h = tm_pool_alloc(pool, 100);
@@ -117,7 +120,7 @@ static void sizes_that_no_pool_can_hold_are_refused(void)
     report("sizes_that_no_pool_can_hold_are_refused");
 }
 
-/* ---- shape ------------------------------------------------------------------------------------------------------------------ */
+/* ---- shape ------------------------------------------------------------------------------------------------------- */
 
 static void index_width_follows_from_handles(void)
 {
@@ -206,7 +209,9 @@ static void buffer_of_4_gib_works(void)
     size_t size = (size_t)1 << 16 << 16;
     tm_pool_handle_t a, b;
     tm_pool_t *big;
-    void *map = sizeof(size_t) > 4 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
+    void *map = sizeof(size_t) > 4
+                    ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                    : MAP_FAILED;
     if (map == MAP_FAILED) {
         printf("ok - buffer_of_4_gib_works # SKIP no address space for it\n");
         return;
@@ -243,7 +248,7 @@ static void several_pools_do_not_disturb_each_other(void)
     report("several_pools_do_not_disturb_each_other");
 }
 
-/* ---- placing and moving ----------------------------------------------------------------------------------------------------- */
+/* ---- placing and moving ------------------------------------------------------------------------------------------ */
 
 /* Objects of the given numbers of blocks of 8 bytes. */
 static void fill(tm_pool_handle_t *h, const char *blocks)
@@ -301,7 +306,8 @@ static void errors_are_told_apart(void)
     tm_pool_free(pool, h[0]);
     EXPECT(tm_pool_alloc(pool, 40) == 0 && tm_pool_error(pool) == TM_POOL_FRAGMENTED);
     EXPECT(tm_pool_alloc(pool, 80) == 0 && tm_pool_error(pool) == TM_POOL_NO_MEMORY);
-    EXPECT(tm_pool_pin(pool, h[2]) != NULL && tm_pool_pin(pool, h[2]) == NULL && tm_pool_error(pool) == TM_POOL_NO_PINS);
+    EXPECT(tm_pool_pin(pool, h[2]) != NULL && tm_pool_pin(pool, h[2]) == NULL &&
+           tm_pool_error(pool) == TM_POOL_NO_PINS);
     EXPECT(tm_pool_free(pool, h[2]) == TM_POOL_PINNED);
     tm_pool_compact(pool); /* the pin allows nothing: the second object slides, the pinned one stays */
     EXPECT(tm_pool_alloc(pool, 40) == 0 && tm_pool_error(pool) == TM_POOL_NO_MEMORY);
@@ -413,7 +419,7 @@ static void dump_fits_what_it_is_given(void)
     report("dump_fits_what_it_is_given");
 }
 
-/* ---- planted faults --------------------------------------------------------------------------------------------------------- */
+/* ---- planted faults ---------------------------------------------------------------------------------------------- */
 
 static tm_pool_handle_t plant[12];
 

@@ -66,7 +66,8 @@ static void posix_memalign_reports_by_its_result(void)
         einval &= posix_memalign(&out, bad[i], 100) == EINVAL;
     tap(errno == 4711, "posix_memalign leaves errno alone when its arguments are wrong");
     tap(einval, "posix_memalign: EINVAL unless a power of two and a multiple of a pointer");
-    tap(posix_memalign(&out, 64, SIZE_MAX) == ENOMEM && posix_memalign(&out, 16, (size_t)PTRDIFF_MAX + 1) == ENOMEM, "posix_memalign: ENOMEM");
+    tap(posix_memalign(&out, 64, SIZE_MAX) == ENOMEM && posix_memalign(&out, 16, (size_t)PTRDIFF_MAX + 1) == ENOMEM,
+        "posix_memalign: ENOMEM");
     tap(out == (void *)0x1234, "posix_memalign leaves the result alone on failure");
     tap(errno == ENOMEM, "posix_memalign that lacks memory leaves ENOMEM in errno, as glibc's does");
 }
@@ -111,7 +112,8 @@ static void whole_pages(void)
 static void sized_frees(void)
 {
     void (*free_sized)(void *, size_t) = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
-    void (*free_aligned_sized)(void *, size_t, size_t) = (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
+    void (*free_aligned_sized)(void *, size_t, size_t) =
+        (void (*)(void *, size_t, size_t))dlsym(RTLD_DEFAULT, "free_aligned_sized");
     void (*cfree)(void *) = (void (*)(void *))dlsym(RTLD_DEFAULT, "cfree");
     if (!tap(free_sized && free_aligned_sized && cfree, "free_sized, free_aligned_sized and cfree are there"))
         return;
@@ -133,8 +135,10 @@ static void sized_frees(void)
 static void libc_names(void)
 {
     static const char *const names[][2] = {
-        {"__libc_malloc", "malloc"}, {"__libc_calloc", "calloc"}, {"__libc_realloc", "realloc"}, {"__libc_free", "free"},
-        {"__libc_memalign", "memalign"}, {"__libc_valloc", "valloc"}, {"__libc_pvalloc", "pvalloc"}, {"__posix_memalign", "posix_memalign"},
+        {"__libc_malloc", "malloc"},     {"__libc_calloc", "calloc"},
+        {"__libc_realloc", "realloc"},   {"__libc_free", "free"},
+        {"__libc_memalign", "memalign"}, {"__libc_valloc", "valloc"},
+        {"__libc_pvalloc", "pvalloc"},   {"__posix_memalign", "posix_memalign"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         tap(dlsym(RTLD_DEFAULT, names[i][0]) == dlsym(RTLD_DEFAULT, names[i][1]), "%s is %s", names[i][0], names[i][1]);

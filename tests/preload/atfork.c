@@ -1,5 +1,5 @@
-/* Fork handlers of other libraries may use the heap, whether they are registered before or after the heap's own, while other threads are at
- * work: no hang, no corruption, in parent and child. */
+/* Fork handlers of other libraries may use the heap, whether they are registered before or after the heap's own, while
+ * other threads are at work: no hang, no corruption, in parent and child. */
 #include "tap.h"
 
 #include <dlfcn.h>
@@ -87,7 +87,8 @@ static int with_handlers(void)
     int (*before)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "atfork_runs"); // preloaded
     void *lib = open_copy(tap_module("atfork"));
     int (*after)(void) = lib ? (int (*)(void))dlsym(lib, "atfork_runs") : NULL;
-    if (!tap(before != NULL, "handlers are registered before the heap's") || !tap(after != NULL && after != before, "and after them"))
+    if (!tap(before != NULL, "handlers are registered before the heap's") ||
+        !tap(after != NULL && after != before, "and after them"))
         return tap_done();
     fork_many(FORKS, "forks with both, among busy threads");
     tap(before() >= 2 * FORKS && after() >= 2 * FORKS, "all handlers ran");

@@ -3,8 +3,9 @@
 
 #include <malloc.h>
 
-static const size_t sizes[] = {0, 1, 7, 8, 9, 15, 16, 17, 24, 100, 255, 256, 257, 1000, 1024, 1025, 4095, 4096, 4097, 10000, 32768, 32769, 65536,
-                               100000, 1048576, 5000000};
+static const size_t sizes[] = {0,    1,     7,     8,     9,     15,     16,      17,     24,
+                               100,  255,   256,   257,   1000,  1024,   1025,    4095,   4096,
+                               4097, 10000, 32768, 32769, 65536, 100000, 1048576, 5000000};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static bool all_bytes(const void *p, int byte, size_t n)
@@ -67,17 +68,22 @@ static void impossible_sizes_are_refused(void)
     errno = 0;
     for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
         m &= refuses(malloc(huge[i]));
-        c &= refuses(calloc(1, huge[i])) && refuses(calloc(huge[i], 1)) && refuses(calloc(huge[i], 2)) && refuses(calloc(8, huge[i] / 2));
-        r &= refuses(realloc(kept, huge[i])) && refuses(realloc(NULL, huge[i])) && refuses(reallocarray(kept, huge[i], 1));
-        a &= refuses(memalign(64, huge[i])) && refuses(aligned_alloc(64, huge[i])) && refuses(valloc(huge[i])) && refuses(pvalloc(huge[i]));
+        c &= refuses(calloc(1, huge[i])) && refuses(calloc(huge[i], 1)) && refuses(calloc(huge[i], 2)) &&
+             refuses(calloc(8, huge[i] / 2));
+        r &= refuses(realloc(kept, huge[i])) && refuses(realloc(NULL, huge[i])) &&
+             refuses(reallocarray(kept, huge[i], 1));
+        a &= refuses(memalign(64, huge[i])) && refuses(aligned_alloc(64, huge[i])) && refuses(valloc(huge[i])) &&
+             refuses(pvalloc(huge[i]));
     }
     tap(m, "malloc of more than PTRDIFF_MAX is NULL with ENOMEM");
     tap(c, "calloc too, and when the product overflows");
     tap(r && all_bytes(kept, 3, 100), "realloc too, and the block stays");
     tap(a, "memalign, aligned_alloc, valloc and pvalloc too");
     volatile size_t half = (size_t)1 << 32, all = SIZE_MAX;
-    tap(refuses(calloc(half, half)) && refuses(calloc(half + 1, half)) && refuses(calloc(all, all)), "calloc notices overflow to small products");
-    tap(refuses(reallocarray(kept, half, half)) && refuses(reallocarray(NULL, half + 1, half)) && all_bytes(kept, 3, 100),
+    tap(refuses(calloc(half, half)) && refuses(calloc(half + 1, half)) && refuses(calloc(all, all)),
+        "calloc notices overflow to small products");
+    tap(refuses(reallocarray(kept, half, half)) && refuses(reallocarray(NULL, half + 1, half)) &&
+            all_bytes(kept, 3, 100),
         "reallocarray notices overflow");
     volatile size_t n = 50;
     kept = reallocarray(kept, n, 8);
@@ -148,7 +154,8 @@ static void calloc_is_zero_and_lazy(void)
     size_t before = tap_proc_kb(0, "smaps_rollup", "Rss:");
     char *p = calloc(1024, 1 << 20);
     size_t after = tap_proc_kb(0, "smaps_rollup", "Rss:");
-    tap(p != NULL && after < before + (1 << 20), "calloc of 1 GiB touches no page (%zu KiB more)", (after - before) >> 10);
+    tap(p != NULL && after < before + (1 << 20), "calloc of 1 GiB touches no page (%zu KiB more)",
+        (after - before) >> 10);
     tap(p != NULL && p[0] == 0 && p[(1 << 30) - 1] == 0 && p[12345678] == 0, "and reads as zero");
     free(p);
 }

@@ -1,4 +1,5 @@
-// The C++ operators, all twenty: served by the heap, aligned, and with the new-handler loop and std::bad_alloc when memory runs out.
+// The C++ operators, all twenty: served by the heap, aligned, and with the new-handler loop and std::bad_alloc when
+// memory runs out.
 #include "tap.h"
 
 #include <malloc.h>
@@ -87,8 +88,9 @@ void failure_throws()
     tap(throws_bad_alloc([=] { sink = ::operator new(too_much, align); }), "aligned new throws std::bad_alloc");
     tap(throws_bad_alloc([=] { sink = ::operator new[](too_much, align); }), "aligned new[] throws std::bad_alloc");
     tap(throws_bad_alloc([] { std::vector<char> v(too_much); }), "so does a container, through its frames");
-    tap(::operator new(too_much, std::nothrow) == nullptr && ::operator new[](too_much, std::nothrow) == nullptr &&
-            ::operator new(too_much, align, std::nothrow) == nullptr && ::operator new[](too_much, align, std::nothrow) == nullptr,
+    tap(::operator new(too_much, std::nothrow) == nullptr && ::operator new[](too_much, std::nothrow) ==
+            nullptr && ::operator new(too_much, align, std::nothrow) ==
+            nullptr && ::operator new[](too_much, align, std::nothrow) == nullptr,
         "nothrow forms return nullptr");
 }
 

@@ -1,4 +1,5 @@
-/* A plugin that is opened with RTLD_DEEPBIND has the program's malloc all the same: what it frees may come from here, and what it makes may be freed here. */
+/* A plugin that is opened with RTLD_DEEPBIND has the program's malloc all the same: what it frees may come from here,
+ * and what it makes may be freed here. */
 #include "tap.h"
 
 #include <dlfcn.h>
@@ -26,6 +27,7 @@ int main(void)
     tap(true, "each frees what the other has made");
     void *again = dlmopen(LM_ID_BASE, tap_module("deepbind"), RTLD_NOW | RTLD_DEEPBIND);
     tap(again == lib, "dlmopen into the program's namespace finds the same");
-    tap(dlopen("no such library", RTLD_NOW | RTLD_DEEPBIND) == NULL && dlerror() != NULL, "what cannot be opened is reported");
+    tap(dlopen("no such library", RTLD_NOW | RTLD_DEEPBIND) == NULL && dlerror() != NULL,
+        "what cannot be opened is reported");
     return tap_done();
 }

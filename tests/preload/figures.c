@@ -1,4 +1,5 @@
-/* mallinfo, mallinfo2, malloc_info and malloc_stats tell the truth about this heap; mallopt and malloc_trim answer as glibc's. */
+/* mallinfo, mallinfo2, malloc_info and malloc_stats tell the truth about this heap; mallopt and malloc_trim answer as
+ * glibc's. */
 #include "tap.h"
 
 #include <malloc.h>
@@ -43,22 +44,26 @@ static void mallinfo2_follows_the_program(void)
     size_t big_usable = malloc_usable_size(big);
     struct mallinfo2 during = mallinfo2();
     tap(during.uordblks - before.uordblks == usable, "mallinfo2: uordblks counts live bytes but for large blocks");
-    tap(during.hblkhd - before.hblkhd == big_usable && during.hblks - before.hblks == 1, "mallinfo2: hblks and hblkhd count large blocks");
-    tap(during.arena >= usable && during.fordblks + during.uordblks >= during.uordblks, "mallinfo2: arena holds the live bytes");
+    tap(during.hblkhd - before.hblkhd == big_usable && during.hblks - before.hblks == 1,
+        "mallinfo2: hblks and hblkhd count large blocks");
+    tap(during.arena >= usable && during.fordblks + during.uordblks >= during.uordblks,
+        "mallinfo2: arena holds the live bytes");
     free(big);
     for (int i = 0; i < N; i++)
         free(p[i]);
     (void)malloc_trim(0);
     struct mallinfo2 after = mallinfo2();
     tap(after.uordblks == before.uordblks && after.hblkhd == before.hblkhd, "mallinfo2: after free it is as before");
-    tap(after.keepcost == 0 && after.arena <= before.arena + (1 << 20), "mallinfo2: after malloc_trim nothing empty is kept");
+    tap(after.keepcost == 0 && after.arena <= before.arena + (1 << 20),
+        "mallinfo2: after malloc_trim nothing empty is kept");
 }
 
 static void mallinfo_is_the_same_in_ints(void)
 {
     struct mallinfo2 wide = mallinfo2();
     struct mallinfo narrow = mallinfo();
-    tap((size_t)narrow.uordblks == wide.uordblks && (size_t)narrow.arena == wide.arena, "mallinfo agrees with mallinfo2");
+    tap((size_t)narrow.uordblks == wide.uordblks && (size_t)narrow.arena == wide.arena,
+        "mallinfo agrees with mallinfo2");
     void *p = malloc((size_t)3 << 30);
     narrow = mallinfo();
     tap(p != NULL && narrow.hblkhd == INT32_MAX, "mallinfo is clamped where an int is too small");
@@ -78,7 +83,8 @@ static void malloc_info_counts_blocks(void)
     for (int i = 0; i < N; i++)
         free(p[i]);
     char *text = info_text();
-    tap(text != NULL && strncmp(text, "<malloc version=\"tinymem-", 25) == 0 && strstr(text, "</malloc>\n") != NULL, "malloc_info is an XML document of its own");
+    tap(text != NULL && strncmp(text, "<malloc version=\"tinymem-", 25) == 0 && strstr(text, "</malloc>\n") != NULL,
+        "malloc_info is an XML document of its own");
     free(text);
     tap(malloc_info(1, stdout) == EINVAL, "malloc_info with options: EINVAL");
 }
@@ -96,12 +102,14 @@ static void malloc_stats_is_one_true_line(void)
     tap_child_t c;
     tap_self(&c, "stats", NULL);
     tap(tap_exited(&c, 0) && strncmp(c.err, "tinymem: live ", 14) == 0, "malloc_stats writes to stderr");
-    tap(number_after(c.err, "(") == BIG && number_after(c.err, "bytes in ") > 0, "malloc_stats: live bytes in large blocks");
+    tap(number_after(c.err, "(") == BIG && number_after(c.err, "bytes in ") > 0,
+        "malloc_stats: live bytes in large blocks");
 }
 
 static void mallopt_answers(void)
 {
-    static const int known[] = {M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_CHECK_ACTION, M_PERTURB, M_ARENA_TEST, M_ARENA_MAX};
+    static const int known[] = {M_MXFAST,       M_TRIM_THRESHOLD, M_TOP_PAD,    M_MMAP_THRESHOLD, M_MMAP_MAX,
+                                M_CHECK_ACTION, M_PERTURB,        M_ARENA_TEST, M_ARENA_MAX};
     bool accepts = true;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         accepts &= mallopt(known[i], 1) == 1;
@@ -131,7 +139,8 @@ static void trim_works_from_any_thread(void)
     size_t after = tap_proc_kb(0, "smaps_rollup", "Rss:");
     (void)malloc_trim(0); // what this thread had cached
     tap(result >= 0 && mallinfo2().keepcost == 0, "malloc_trim from another thread");
-    tap(after + (8 << 20) < before || result == 0, "malloc_trim makes RSS fall: %zu to %zu KiB", before >> 10, after >> 10);
+    tap(after + (8 << 20) < before || result == 0, "malloc_trim makes RSS fall: %zu to %zu KiB", before >> 10,
+        after >> 10);
     tap(malloc_trim(0) == 0, "malloc_trim with nothing to give returns 0");
     tap(malloc_trim((size_t)-1) == 0 && malloc_trim(1 << 20) == 0, "malloc_trim takes any pad");
 }

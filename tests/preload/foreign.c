@@ -1,6 +1,6 @@
 /* Pointers of another heap: a plugin allocates from the C library's own malloc, and what it hands out ends in
- * our free, realloc and malloc_usable_size: recognised, passed on, never corrupted. Small ones lie in the C library's [heap] or its thread
- * arenas, large ones in mappings of their own. */
+ * our free, realloc and malloc_usable_size: recognised, passed on, never corrupted. Small ones lie in the C library's
+ * [heap] or its thread arenas, large ones in mappings of their own. */
 #include "tap.h"
 
 #include <dlfcn.h>
@@ -8,7 +8,8 @@
 #include <pthread.h>
 
 static struct plugin {
-    void *(*malloc_)(size_t), *(*calloc_)(size_t), *(*aligned)(size_t, size_t), *(*realloc_)(void *, size_t), *(*address)(void);
+    void *(*malloc_)(size_t), *(*calloc_)(size_t), *(*aligned)(size_t, size_t), *(*realloc_)(void *, size_t),
+        *(*address)(void);
     char *(*strdup_)(const char *);
     void (*free_)(void *);
 } plugin;
@@ -44,7 +45,8 @@ static void our_free_takes_theirs(void)
     errno = 4711;
     for (int round = 0; round < 30; round++)
         for (int i = 0; i < SIZES; i++) {
-            void *p[4] = {plugin.malloc_(sizes[i]), plugin.calloc_(sizes[i]), plugin.aligned(64, sizes[i]), plugin.strdup_("text")};
+            void *p[4] = {plugin.malloc_(sizes[i]), plugin.calloc_(sizes[i]), plugin.aligned(64, sizes[i]),
+                          plugin.strdup_("text")};
             for (int k = 0; k < 3; k++)
                 memset(p[k], k, sizes[i] < 4096 ? sizes[i] : 4096);
             for (int k = 0; k < 4; k++)
@@ -140,7 +142,8 @@ static void both_heaps_stay_whole(void)
     tap(good, "blocks of both heaps keep their contents");
 }
 
-/* The other way round: only a free that the C library refuses is possible, and it says so itself; it must not be silent corruption. */
+/* The other way round: only a free that the C library refuses is possible, and it says so itself; it must not be silent
+ * corruption. */
 static int plugin_frees_ours(void)
 {
     char *p = malloc(100);

@@ -1,5 +1,5 @@
-/* fork where its handlers, stdio's locks and malloc's meet: in which order handlers were registered, and what a thread holds when another one forks. Each case
- * is a process of its own; one that hangs is ended by its alarm. */
+/* fork where its handlers, stdio's locks and malloc's meet: in which order handlers were registered, and what a thread
+ * holds when another one forks. Each case is a process of its own; one that hangs is ended by its alarm. */
 #include "tap.h"
 
 #include <pthread.h>
@@ -48,7 +48,8 @@ static void *allocate_under_the_lock(void *unused)
     return unused;
 }
 
-/* A library takes its lock in its prepare handler, and allocates under it; it has registered before the first malloc. */
+/* A library takes its lock in its prepare handler, and allocates under it; it has registered before the first
+ * malloc. */
 static int handlers_before_malloc(void)
 {
     pthread_t t[2];
@@ -94,7 +95,8 @@ static void *flush_all(void *unused)
     return unused;
 }
 
-/* getline holds a FILE and allocates; fflush(NULL) holds the list and waits for the FILE; fork wants both the list and the heap. */
+/* getline holds a FILE and allocates; fflush(NULL) holds the list and waits for the FILE; fork wants both the list and
+ * the heap. */
 static int forks_beside_stdio(void)
 {
     pthread_t reader, flusher;

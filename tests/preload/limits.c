@@ -1,5 +1,5 @@
-/* Small address spaces: under ulimit -v the program works, uses most of what it is allowed, and when there is no more malloc is NULL with ENOMEM and
- * everything goes on. */
+/* Small address spaces: under ulimit -v the program works, uses most of what it is allowed, and when there is no more
+ * malloc is NULL with ENOMEM and everything goes on. */
 #include "tap.h"
 
 #include <malloc.h>
@@ -25,7 +25,8 @@ static int exhaust(size_t block, size_t want)
         if (n == MAX || errno != ENOMEM)
             return 1;
         errno = 0;
-        if (calloc(1, (size_t)4 << 30) != NULL || errno != ENOMEM || realloc(blocks[0], (size_t)4 << 30) != NULL || errno != ENOMEM)
+        if (calloc(1, (size_t)4 << 30) != NULL || errno != ENOMEM || realloc(blocks[0], (size_t)4 << 30) != NULL ||
+            errno != ENOMEM)
             return 2;
         for (size_t i = 0; i < n; i++) {
             if (blocks[i][0] != (char)i || blocks[i][block / 2] != (char)i)
@@ -88,7 +89,8 @@ static void under(size_t mib, const char *work, const char *name)
     (void)snprintf(limit, sizeof limit, "%zu", mib);
     if (tap_start(&c, argv, NULL))
         tap_finish(&c, 60);
-    tap(tap_exited(&c, 0), "%s, %zu MiB of address space%s%.*s", name, mib, c.out[0] ? ": got " : "", (int)strcspn(c.out, "\n"), c.out);
+    tap(tap_exited(&c, 0), "%s, %zu MiB of address space%s%.*s", name, mib, c.out[0] ? ": got " : "",
+        (int)strcspn(c.out, "\n"), c.out);
 }
 
 /* The limit must be there from the start of the process: set it, then start again. */

@@ -1,5 +1,6 @@
-/* Misuse: each case is a process of its own that must end by SIGABRT with exactly the promised line on stderr. What is promised by
- * default is tried without options and with check:full; the rest with check:full only. The last cases are controls: no misuse, no complaint. */
+/* Misuse: each case is a process of its own that must end by SIGABRT with exactly the promised line on stderr. What is
+ * promised by default is tried without options and with check:full; the rest with check:full only. The last cases are
+ * controls: no misuse, no complaint. */
 #include "tap.h"
 
 #include <malloc.h>

@@ -1,4 +1,5 @@
-// A program replaces the basic forms of new and delete only. All other forms must go through them, as the standard says.
+// A program replaces the basic forms of new and delete only. All other forms must go through them, as the standard
+// says.
 //
 // Its blocks carry a header, so that a block which has gone round the replaced operator is noticed when it comes back.
 #include "tap.h"
@@ -46,7 +47,10 @@ static void unmake(void *object, size_t room)
 void *operator new(size_t size) { return make(size, 16); }
 void operator delete(void *object) noexcept { unmake(object, header); }
 void *operator new(size_t size, std::align_val_t align) { return make(size, static_cast<size_t>(align)); }
-void operator delete(void *object, std::align_val_t align) noexcept { unmake(object, std::max(header, static_cast<size_t>(align))); }
+void operator delete(void *object, std::align_val_t align) noexcept
+{
+    unmake(object, std::max(header, static_cast<size_t>(align)));
+}
 
 struct thing {
     int key;
@@ -64,8 +68,9 @@ template <typename F> static void goes_through(const char *what, size_t blocks, 
 {
     size_t made_before = made, deleted_before = deleted;
     use();
-    tap(made - made_before == blocks && deleted - deleted_before == blocks && strangers == 0, "%s: made %zu, deleted %zu of %zu, %zu strangers", what,
-        made - made_before, deleted - deleted_before, blocks, strangers);
+    tap(made - made_before == blocks && deleted - deleted_before == blocks && strangers == 0,
+        "%s: made %zu, deleted %zu of %zu, %zu strangers", what, made - made_before, deleted - deleted_before, blocks,
+        strangers);
 }
 
 static thing *volatile a_thing;
@@ -73,13 +78,18 @@ static wide *volatile a_wide;
 
 int main()
 {
-    goes_through("new and sized delete", 1, [] { a_thing = new thing; ::operator delete(static_cast<void *>(a_thing), sizeof(thing)); });
+    goes_through("new and sized delete", 1, [] {
+        a_thing = new thing;
+        ::operator delete(static_cast<void *>(a_thing), sizeof(thing));
+    });
     goes_through("an array", 1, [] { a_thing = new thing[10]; delete[] a_thing; });
     goes_through("sized delete of an array", 1, [] { ::operator delete[](::operator new[](100), size_t{100}); });
     goes_through("nothrow", 1, [] { a_thing = new (std::nothrow) thing; delete a_thing; });
-    goes_through("nothrow and its own delete", 1, [] { ::operator delete(::operator new(64, std::nothrow), std::nothrow); });
+    goes_through("nothrow and its own delete", 1,
+                 [] { ::operator delete(::operator new(64, std::nothrow), std::nothrow); });
     goes_through("an array, nothrow", 1, [] { a_thing = new (std::nothrow) thing[7]; delete[] a_thing; });
-    goes_through("nothrow and its own delete of an array", 1, [] { ::operator delete[](::operator new[](64, std::nothrow), std::nothrow); });
+    goes_through("nothrow and its own delete of an array", 1,
+                 [] { ::operator delete[](::operator new[](64, std::nothrow), std::nothrow); });
     goes_through("aligned", 1, [] { a_wide = new wide; delete a_wide; });
     goes_through("an aligned array", 1, [] { a_wide = new wide[3]; delete[] a_wide; });
     goes_through("aligned, nothrow", 1, [] { a_wide = new (std::nothrow) wide; delete a_wide; });
@@ -92,6 +102,7 @@ int main()
     void *none = ::operator new(100, std::nothrow), *none_of_array = ::operator new[](100, std::nothrow);
     void *none_aligned = ::operator new(100, std::align_val_t(64), std::nothrow);
     refuse = false;
-    tap(none == nullptr && none_of_array == nullptr && none_aligned == nullptr, "a replaced operator that throws: nothrow gives a null pointer");
+    tap(none == nullptr && none_of_array == nullptr && none_aligned == nullptr,
+        "a replaced operator that throws: nothrow gives a null pointer");
     return tap_done();
 }

@@ -1,5 +1,5 @@
-/* Memory goes back to the kernel: a program that frees nearly everything and then only ticks is watched from outside, by its parent. And the
- * number of mappings stays bounded, whatever is freed and moved. */
+/* Memory goes back to the kernel: a program that frees nearly everything and then only ticks is watched from outside,
+ * by its parent. And the number of mappings stays bounded, whatever is freed and moved. */
 #include "tap.h"
 
 #include <malloc.h>
@@ -80,9 +80,11 @@ static void watch(const char *which, size_t total, unsigned share)
     tap_finish(&c, 30);
     (void)close(in[0]);
     (void)close(in[1]);
-    printf("# %s: PSS full %zu MiB, freed %zu MiB, after ticking %zu MiB\n", which, full >> 20, freed >> 20, ticked >> 20);
+    printf("# %s: PSS full %zu MiB, freed %zu MiB, after ticking %zu MiB\n", which, full >> 20, freed >> 20,
+           ticked >> 20);
     tap(spoke && tap_exited(&c, 0), "blocks around %s bytes: freed at random", which);
-    tap(full >= total / 2 && ticked + total / 100 * share <= full, "blocks around %s bytes: PSS falls while ticking", which);
+    tap(full >= total / 2 && ticked + total / 100 * share <= full, "blocks around %s bytes: PSS falls while ticking",
+        which);
 }
 
 static size_t mappings(void)

@@ -35,10 +35,14 @@ static void stats_are_counted(void)
     char option[256], path[] = "/tmp/tinymem-settings-XXXXXX", text[4096] = "";
     tap_self(&c, "work", "stats:on");
     size_t allocs = figure(c.err, " allocs="), frees = figure(c.err, " frees=");
-    tap(tap_exited(&c, 0) && lines(c.err) == 1 && strncmp(c.err, "tinymem: pid=", 13) == 0, "stats:on prints one line at exit");
-    tap(figure(c.err, "pid=") == (size_t)c.pid && strstr(c.err, " cmd=exe ") != NULL, "it names the process, which was started as /proc/self/exe");
-    tap(allocs >= 1000 && allocs < 4000 && frees >= 1000 && frees <= allocs, "it counts calls: %zu and %zu", allocs, frees);
-    tap(figure(c.err, " peak_bytes=") >= 1000 * 999 && figure(c.err, " live_bytes=") < 200000, "it tells live and peak bytes");
+    tap(tap_exited(&c, 0) && lines(c.err) == 1 && strncmp(c.err, "tinymem: pid=", 13) == 0,
+        "stats:on prints one line at exit");
+    tap(figure(c.err, "pid=") == (size_t)c.pid && strstr(c.err, " cmd=exe ") != NULL,
+        "it names the process, which was started as /proc/self/exe");
+    tap(allocs >= 1000 && allocs < 4000 && frees >= 1000 && frees <= allocs, "it counts calls: %zu and %zu", allocs,
+        frees);
+    tap(figure(c.err, " peak_bytes=") >= 1000 * 999 && figure(c.err, " live_bytes=") < 200000,
+        "it tells live and peak bytes");
     (void)close(mkstemp(path));
     (void)snprintf(option, sizeof option, "stats:on,stats_file:%s", path);
     tap_self(&c, "work", option);
@@ -69,11 +73,15 @@ static void others_speak(void)
     tap_self(&c, "work", NULL);
     tap(tap_exited(&c, 0) && c.err[0] == '\0' && c.out[0] == '\0', "without options nothing is printed");
     tap_self(&c, "work", "verbose:on");
-    tap(tap_exited(&c, 0) && lines(c.err) == 1 && strncmp(c.err, "tinymem: version ", 17) == 0 && strstr(c.err, ", active\n") != NULL, "verbose:on prints one line");
+    tap(tap_exited(&c, 0) && lines(c.err) == 1 && strncmp(c.err, "tinymem: version ", 17) == 0 &&
+            strstr(c.err, ", active\n") != NULL,
+        "verbose:on prints one line");
     tap_self(&c, "work", "help");
-    tap(tap_exited(&c, 0) && lines(c.err) > 5 && strstr(c.err, "check:fast") != NULL, "help lists the options and the program runs");
+    tap(tap_exited(&c, 0) && lines(c.err) > 5 && strstr(c.err, "check:fast") != NULL,
+        "help lists the options and the program runs");
     tap_self(&c, "work", "chck:full");
-    tap(tap_exited(&c, 0) && strcmp(c.err, "tinymem: option chck is unknown, did you mean check? ignored\n") == 0, "a misspelt key costs one line");
+    tap(tap_exited(&c, 0) && strcmp(c.err, "tinymem: option chck is unknown, did you mean check? ignored\n") == 0,
+        "a misspelt key costs one line");
     tap_self(&c, "work", "check:full,stats:on,background:on,purge_delay:0,purge_keep:0,huge:on");
     tap(tap_exited(&c, 0), "all options at once");
 }

@@ -25,7 +25,8 @@ static int shrink(void)
 
 static int nothrow_without_a_runtime(void)
 {
-    void *(*new_nothrow)(size_t, const void *) = (void *(*)(size_t, const void *))dlsym(RTLD_DEFAULT, "_ZnwmRKSt9nothrow_t");
+    void *(*new_nothrow)(size_t, const void *) =
+        (void *(*)(size_t, const void *))dlsym(RTLD_DEFAULT, "_ZnwmRKSt9nothrow_t");
     void *(*aligned)(size_t, size_t, const void *) =
         (void *(*)(size_t, size_t, const void *))dlsym(RTLD_DEFAULT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
     char nothrow;

@@ -1,6 +1,6 @@
-/* The heap works before constructors and after destructors: with libraries in front of it and behind it in LD_PRELOAD, in libraries that
- * are opened, at exit, in destructors of thread-specific data, when a program is set up by vfork and posix_spawn, and in ones that only a
- * single thread may do things in (unshare, setns). */
+/* The heap works before constructors and after destructors: with libraries in front of it and behind it in LD_PRELOAD,
+ * in libraries that are opened, at exit, in destructors of thread-specific data, when a program is set up by vfork and
+ * posix_spawn, and in ones that only a single thread may do things in (unshare, setns). */
 #include "tap.h"
 
 #include <dlfcn.h>
@@ -183,7 +183,8 @@ static void other_ways_to_start(void)
     tap(good, "posix_spawn");
     FILE *f = popen("echo through a shell", "re");
     char line[64] = "";
-    tap(f != NULL && fgets(line, sizeof line, f) != NULL && pclose(f) == 0 && strcmp(line, "through a shell\n") == 0, "popen");
+    tap(f != NULL && fgets(line, sizeof line, f) != NULL && pclose(f) == 0 && strcmp(line, "through a shell\n") == 0,
+        "popen");
     tap(system("exit 7") >> 8 == 7, "system");
     free(p);
 }

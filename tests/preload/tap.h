@@ -1,6 +1,8 @@
-/* tap.h - results as TAP, and children whose end is looked at. For programs that know nothing of the library under test, in C and C++.
+/* tap.h - results as TAP, and children whose end is looked at. For programs that know nothing of the library under
+ * test, in C and C++.
  *
- * A program that needs processes of another kind starts itself again with the name of a case as its argument; LD_PRELOAD is inherited. */
+ * A program that needs processes of another kind starts itself again with the name of a case as its argument;
+ * LD_PRELOAD is inherited. */
 #ifndef TESTS_PRELOAD_TAP_H
 #define TESTS_PRELOAD_TAP_H
 
@@ -178,11 +180,13 @@ static inline bool tap_line_is(const char *line, const char *p)
 __attribute__((unused)) static bool tap_aborted_saying(const tap_child_t *c, const char *pattern)
 {
     bool found = false;
-    for (const char *line = c->err; line != NULL && *line && !found; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+    for (const char *line = c->err; line != NULL && *line && !found;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL)
         found = tap_line_is(line, pattern);
     bool aborted = c->status != -1 && WIFSIGNALED(c->status) && WTERMSIG(c->status) == SIGABRT;
     if (!aborted || !found)
-        printf("# status %#x, wanted SIGABRT and: %s\n# stdout: %s\n# stderr: %s\n", (unsigned)c->status, pattern, c->out, c->err);
+        printf("# status %#x, wanted SIGABRT and: %s\n# stdout: %s\n# stderr: %s\n", (unsigned)c->status, pattern,
+               c->out, c->err);
     return aborted && found;
 }
 

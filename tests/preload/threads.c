@@ -1,5 +1,5 @@
-/* What threads hold and return: an idle thread's caches are bounded, a thread that ends gives everything back, and malloc_trim reaches the
- * caches of others. Measured by the figures of malloc_info and by resident memory. */
+/* What threads hold and return: an idle thread's caches are bounded, a thread that ends gives everything back, and
+ * malloc_trim reaches the caches of others. Measured by the figures of malloc_info and by resident memory. */
 #include "tap.h"
 
 #include <malloc.h>
@@ -59,12 +59,14 @@ static void idle_threads_are_bounded_and_summoned(void)
     (void)pthread_barrier_wait(&meet);
     (void)malloc_trim(0); // the depot's and this thread's go; what is left is in the idle threads
     size_t idle = cached_bytes() - before;
-    tap(idle > 0 && idle <= (size_t)IDLE * CACHE_MAX, "%d idle threads hold %zu KiB each, at most 256", IDLE, idle / IDLE >> 10);
+    tap(idle > 0 && idle <= (size_t)IDLE * CACHE_MAX, "%d idle threads hold %zu KiB each, at most 256", IDLE,
+        idle / IDLE >> 10);
     (void)pthread_barrier_wait(&meet);
     (void)pthread_barrier_wait(&meet);
     (void)malloc_trim(0);
     size_t after = cached_bytes() - before;
-    tap(after < idle / 4, "after malloc_trim in one thread the others give theirs at their next free: %zu KiB", after >> 10);
+    tap(after < idle / 4, "after malloc_trim in one thread the others give theirs at their next free: %zu KiB",
+        after >> 10);
     (void)pthread_barrier_wait(&meet);
     for (int i = 0; i < IDLE; i++)
         (void)pthread_join(t[i], NULL);
@@ -95,7 +97,8 @@ static void ended_threads_leave_nothing(void)
     size_t rss_after = tap_proc_kb(0, "smaps_rollup", "Rss:");
     tap(after.uordblks <= before.uordblks + 4096, "ended threads leave no live bytes");
     tap(after.keepcost == 0, "nor empty pages after malloc_trim");
-    tap(rss_after <= rss + (1 << 20), "nor resident memory: %zu KiB before, %zu after 50 threads", rss >> 10, rss_after >> 10);
+    tap(rss_after <= rss + (1 << 20), "nor resident memory: %zu KiB before, %zu after 50 threads", rss >> 10,
+        rss_after >> 10);
 }
 
 static void many_threads_at_once(void)

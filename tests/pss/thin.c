@@ -1,5 +1,6 @@
-/* thin.c - allocates 256 MiB in small blocks, frees all but one in fifty, then only ticks: every 10 ms it allocates and frees a
- * little, as an idle server does. Says "full", then "thin", and ends when its input does. Argument: bytes of a block. */
+/* thin.c - allocates 256 MiB in small blocks, frees all but one in fifty, then only ticks: every 10 ms it allocates and
+ * frees a little, as an idle server does. Says "full", then "thin", and ends when its input does. Argument: bytes of a
+ * block. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,13 +2,16 @@
 #ifndef TESTS_UNIT_HEAPCALLS_H
 #define TESTS_UNIT_HEAPCALLS_H
 
-#include "front/heap.h"
+#include "heap/heap.h"
 
 #include <stdlib.h>
 
 static inline void *h_malloc(size_t size) { return tmi_heap_malloc(size); }
 static inline void *h_calloc(size_t size) { return tmi_heap_alloc_zeroed(size); }
-static inline void *h_aligned(size_t align, size_t size) { return tmi_heap_alloc_aligned(align < 16 ? 16 : align, size); }
+static inline void *h_aligned(size_t align, size_t size)
+{
+    return tmi_heap_alloc_aligned(align < 16 ? 16 : align, size);
+}
 
 static inline void h_free(void *p)
 {
@@ -17,7 +20,10 @@ static inline void h_free(void *p)
 }
 
 /* size > 0 */
-static inline void *h_realloc(void *p, size_t size) { return p ? tmi_heap_realloc(p, size, "realloc") : tmi_heap_malloc(size); }
+static inline void *h_realloc(void *p, size_t size)
+{
+    return p ? tmi_heap_realloc(p, size, "realloc") : tmi_heap_malloc(size);
+}
 
 static inline size_t h_usable(const void *p) { return tmi_heap_usable(p, "malloc_usable_size"); }
 

@@ -12,7 +12,7 @@
  *   collapse       khugepaged, but at once: where something is given back a huge page is made, if one may be
  *
  * At the end of the process a result says how often that made a difference; never is a failure. */
-#include "host/os.h"
+#include "os/os.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -20,8 +20,8 @@
 #include <string.h>
 
 #if TMI_TEST_HOOKS && !UNDER_SANITIZER
-#include "host/os_call.h"
-#include "space/pagemap.h"
+#include "os/os_call.h"
+#include "segments/pagemap.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -213,7 +213,8 @@ bool aborted_saying(const outcome_t *o, const char *line)
         found = line_matches(t, line);
     bool aborted = o->status != -1 && WIFSIGNALED(o->status) && WTERMSIG(o->status) == SIGABRT;
     if (!aborted || !found)
-        print_error("child: status %#x, expected SIGABRT and \"%s\"; it said: %s\n", (unsigned)o->status, line, o->text);
+        print_error("child: status %#x, expected SIGABRT and \"%s\"; it said: %s\n", (unsigned)o->status, line,
+                    o->text);
     return aborted && found;
 }
 

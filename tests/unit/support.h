@@ -1,7 +1,8 @@
 /* support.h - what the unit tests share: random numbers, block contents that tell their owner, children that must die.
  *
- * Contents: the bytes of a block are a function of a 64-bit mark, so that a block that was handed out twice, moved wrongly or written by
- * another's overflow shows when it is looked at again. Blocks above 256 KiB are marked once in each 512 bytes, and at both ends. */
+ * Contents: the bytes of a block are a function of a 64-bit mark, so that a block that was handed out twice, moved
+ * wrongly or written by another's overflow shows when it is looked at again. Blocks above 256 KiB are marked once in
+ * each 512 bytes, and at both ends. */
 #ifndef TESTS_UNIT_SUPPORT_H
 #define TESTS_UNIT_SUPPORT_H
 

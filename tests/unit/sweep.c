@@ -1,5 +1,5 @@
 #include "sweep.h"
-#include "host/os.h"
+#include "os/os.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,14 +32,16 @@ static unsigned long stride(unsigned long n) { return full_run() || n < EACH ? 1
 
 static void sweep_one(const sweep_scenario_t *s, bool sticky, int (*attempt)(void *))
 {
-    // A single failure of the first call makes the page map small. Low addresses, where segments then belong, are the sanitizers'.
+    // A single failure of the first call makes the page map small. Low addresses, where segments then belong, are the
+    // sanitizers'.
     sweep_attempt_t a = {s, UNDER_SANITIZER && !sticky && s->before == NULL ? 2 : 1, sticky};
     for (; a.nth < N_MAX; a.nth += stride(a.nth)) {
         outcome_t o = run_child(attempt, &a, 60);
         if (exited(&o, SWEEP_NOT_FIRED))
             break;
         if (o.status != 0)
-            fail_msg("%s, call %lu fails%s: status %#x, %s", s->name, a.nth, sticky ? " and all after" : "", (unsigned)o.status, o.text);
+            fail_msg("%s, call %lu fails%s: status %#x, %s", s->name, a.nth, sticky ? " and all after" : "",
+                     (unsigned)o.status, o.text);
     }
     print_message("%s, %s failure: fires up to call %lu\n", s->name, sticky ? "lasting" : "single", a.nth - 1);
     assert_in_range(a.nth, 2, N_MAX - 1);

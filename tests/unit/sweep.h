@@ -1,6 +1,8 @@
-/* sweep.h - the kernel fails at its Nth call, for N = 1, 2, ... until an N is reached that no longer fires: once, and from then on for good.
+/* sweep.h - the kernel fails at its Nth call, for N = 1, 2, ... until an N is reached that no longer fires: once, and
+ * from then on for good.
  *
- * Each attempt is a child of its own, with a heap that was never used. What must hold then is the caller's: its attempt exits with 0, with
+ * Each attempt is a child of its own, with a heap that was never used. What must hold then is the caller's: its attempt
+ * exits with 0, with
  * SWEEP_NOT_FIRED when there were fewer calls than N, or says what is wrong by sweep_give_up. */
 #ifndef TESTS_UNIT_SWEEP_H
 #define TESTS_UNIT_SWEEP_H
@@ -23,7 +25,8 @@ enum { SWEEP_NOT_FIRED = 77 };
 
 _Noreturn void sweep_give_up(const char *what, size_t number);
 
-/* Runs the scenario's two functions, the second with the failure armed. Returns whether it fired; afterwards the kernel gives again. */
+/* Runs the scenario's two functions, the second with the failure armed. Returns whether it fired; afterwards the kernel
+ * gives again. */
 bool sweep_run(const sweep_attempt_t *attempt);
 
 /* A cmocka assertion fails, naming the call, when an attempt does. `attempt` gets a sweep_attempt_t. */

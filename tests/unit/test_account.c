@@ -1,11 +1,11 @@
 /* The figures of tm_heap_stats add up: to their sums, and to the pages of our segments that the kernel says are
  * resident. */
-#include "front/account.h"
-#include "front/introspect.h"
+#include "heap/account.h"
+#include "heap/introspect.h"
 #include "heapcalls.h"
 #include "base/public.h"
-#include "host/options.h"
-#include "host/os.h"
+#include "os/options.h"
+#include "os/os.h"
 #include "support.h"
 
 #include <fcntl.h>

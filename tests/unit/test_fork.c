@@ -1,10 +1,10 @@
-/* fork, thousands of times, out of a program whose threads are at work: child and parent both go on. The control forks without the
- * handlers, and children then fail or hang. */
-#include "front/fork.h"
-#include "front/introspect.h"
+/* fork, thousands of times, out of a program whose threads are at work: child and parent both go on. The control forks
+ * without the handlers, and children then fail or hang. */
+#include "heap/fork.h"
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
+#include "os/counters.h"
+#include "os/options.h"
 #include "support.h"
 
 #include <errno.h>
@@ -70,7 +70,8 @@ static void *churner(void *seed)
     return NULL;
 }
 
-/* What a child does: allocate of many classes, more than all caches hold; nothing may come twice. 0 when all is well. */
+/* What a child does: allocate of many classes, more than all caches hold; nothing may come twice. 0 when all is
+ * well. */
 static int live_as_a_child(bool audit)
 {
     static struct { char *p; size_t size; } b[CHILD_BLOCKS];
@@ -241,7 +242,8 @@ static void allocate_in_a_handler(void)
 static void handlers_may_allocate(void **state)
 {
     (void)state;
-    assert_int_equal(pthread_atfork(allocate_in_a_handler, allocate_in_a_handler, allocate_in_a_handler), 0); // after ours
+    // after ours
+    assert_int_equal(pthread_atfork(allocate_in_a_handler, allocate_in_a_handler, allocate_in_a_handler), 0);
     handler_runs = 0;
     assert_int_equal(fork_among(worker, scaled(200), fork, 1), 0);
     assert_true(handler_runs >= 2 * (int)scaled(200));
@@ -259,7 +261,8 @@ static void control_forks_without_handlers_break_children(void **state)
 
 int main(void)
 {
-    if (pthread_atfork(allocate_in_a_handler, allocate_in_a_handler, allocate_in_a_handler) != 0) // before the heap's own
+    // before the heap's own
+    if (pthread_atfork(allocate_in_a_handler, allocate_in_a_handler, allocate_in_a_handler) != 0)
         return 1;
     tmi_heap_init();
     if (UNDER_TSAN)

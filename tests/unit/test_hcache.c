@@ -1,7 +1,7 @@
-/* Magazines of handles: what is popped is bound to a slot of its class, a full one gives its older half back, sizes that are not used any more give
- * everything back, and a claimed cache is empty and costs no memory. */
-#include "host/options.h"
-#include "host/os.h"
+/* Magazines of handles: what is popped is bound to a slot of its class, a full one gives its older half back, sizes
+ * that are not used any more give everything back, and a claimed cache is empty and costs no memory. */
+#include "os/options.h"
+#include "os/os.h"
 #include "support.h"
 #include "threads/hcache.h"
 
@@ -12,7 +12,10 @@ enum { CAPACITY = 64 }; // of a class up to 1 KiB
 static tmi_hcache_t cache;
 static tm_handle_t h[4096];
 
-static size_t taken(unsigned cls) { return tmi_mslabs[cls].nslabs * tmi_mclasses[cls].slots - tmi_mslabs[cls].nfree; }
+static size_t taken(unsigned cls)
+{
+    return tmi_movable_classes[cls].nslabs * tmi_mclasses[cls].slots - tmi_movable_classes[cls].nfree;
+}
 
 static void alloc_n(unsigned cls, size_t n)
 {
@@ -38,7 +41,8 @@ static void handles_are_bound_to_slots_of_their_class(void **state)
             assert_int_equal(w & (TMI_WORD_LIVE | TMI_WORD_MOVING), 0);
             assert_int_equal(w & TMI_WORD_GENERATION, h[i] & TMI_WORD_GENERATION);
             assert_int_equal(tmi_movable_class(tmi_word_address(w)), c);
-            assert_int_equal(tmi_mslab_of(tmi_word_address(w))->refs[tmi_mslot_index(tmi_mslab_of(tmi_word_address(w)), tmi_word_address(w))],
+            assert_int_equal(tmi_movable_slab_of(tmi_word_address(w))
+                                 ->refs[tmi_mslot_index(tmi_movable_slab_of(tmi_word_address(w)), tmi_word_address(w))],
                              tmi_handle_index(h[i]));
         }
         free_n(c, 100);
@@ -94,7 +98,8 @@ static void a_class_left_behind_gives_its_slots_back(void **state)
     free_n(old, 40);
     size_t held = tmi_hcache_count(&cache, old);
     assert_true(held >= 40);
-    for (size_t turned = 0; turned <= 2 * TMI_MCLASS_LAST;) { // N4: at most a round to forget that it was used, and another to find it idle
+    // N4: at most a round to forget that it was used, and another to find it idle
+    for (size_t turned = 0; turned <= 2 * TMI_MCLASS_LAST;) {
         unsigned hand = cache.own->hand;
         alloc_n(now, CAPACITY + CAPACITY / 2); // more than a magazine: it is refilled and flushed
         free_n(now, CAPACITY + CAPACITY / 2);

@@ -1,8 +1,8 @@
-/* The heap as one piece against a reference model: random operations with checksummed contents, the audit, and sweeps over alignments
- * and sizes. */
-#include "front/introspect.h"
+/* The heap as one piece against a reference model: random operations with checksummed contents, the audit, and sweeps
+ * over alignments and sizes. */
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/options.h"
+#include "os/options.h"
 #include "support.h"
 
 #include <errno.h>
@@ -158,7 +158,8 @@ static void every_alignment_goes_with_every_size(void **state)
     rng_t r = {53};
     for (size_t align = 1; align <= TMI_GIB; align *= 2) {
         size_t rise = align <= TMI_SMALL_MAX ? 37 : 4999;
-        for (size_t size = 0; size <= 64 * TMI_KIB; size += size < 70 ? 1 : 1 + rng_below(&r, rise * (UNDER_SANITIZER ? 16 : 4)))
+        for (size_t size = 0; size <= 64 * TMI_KIB;
+             size += size < 70 ? 1 : 1 + rng_below(&r, rise * (UNDER_SANITIZER ? 16 : 4)))
             try_aligned(align, size);
         for (size_t size = 64 * TMI_KIB; size <= 8 * TMI_MIB; size = size * 3 + 1)
             try_aligned(align, size);
@@ -239,7 +240,8 @@ static void calloc_is_zero_in_dirty_memory(void **state)
 static void impossible_sizes_are_null_with_enomem(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 4096, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, PTRDIFF_MAX - 70000, (size_t)1 << 47};
+    static const size_t sizes[] = {SIZE_MAX,    SIZE_MAX - 4096,     (size_t)PTRDIFF_MAX + 1,
+                                   PTRDIFF_MAX, PTRDIFF_MAX - 70000, (size_t)1 << 47};
     char *kept = h_malloc(50000);
     fill(kept, 50000, 9);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -1,12 +1,12 @@
 /* Huge pages (S5): the kernel does not fill again what has been purged, in either heap, whatever lay there; where the
  * heap is dense it may have huge pages, also after it has been thin. What khugepaged would do in minutes is done at
  * once here, with MADV_COLLAPSE. In the control nobody tells the kernel anything. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "motion/compact.h"
-#include "space/segment.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "compaction/compact.h"
+#include "segments/segment.h"
 #include "support.h"
 #include "tinymem/tinymem.h"
 

@@ -1,10 +1,10 @@
 /* The figures are true: they equal what a reference count says. */
-#include "front/introspect.h"
-#include "front/tally.h"
+#include "heap/introspect.h"
+#include "heap/tally.h"
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "stores/mixed.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "slabs/mixed.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -199,14 +199,18 @@ static int tally_in_a_process_with_stats(void *unused)
     for (size_t i = 0; i < 100; i++)
         usable += h_usable(p[i] = h_malloc(i * 1000));
     tmi_tally_read(&b);
-    if (b.allocs - a.allocs != 100 || b.frees != a.frees || b.live_bytes - a.live_bytes != usable || b.peak_bytes < b.live_bytes)
+    if (b.allocs - a.allocs != 100 || b.frees != a.frees || b.live_bytes - a.live_bytes != usable ||
+        b.peak_bytes < b.live_bytes)
         return 1;
     for (size_t i = 0; i < 50; i++)
         p[i] = h_realloc(p[i], 10 + i * 3);
     for (size_t i = 0; i < 100; i++)
         h_free(p[i]);
     tmi_tally_read(&b);
-    return b.allocs - a.allocs == b.frees - a.frees && b.live_bytes == a.live_bytes && b.peak_bytes - a.live_bytes >= usable ? 0 : 2;
+    return b.allocs - a.allocs == b.frees - a.frees && b.live_bytes == a.live_bytes &&
+                   b.peak_bytes - a.live_bytes >= usable
+               ? 0
+               : 2;
 }
 
 static void with_stats_every_call_is_counted(void **state)

@@ -1,8 +1,8 @@
 /* Extents: contents survive every resize, in place or by moving pages; zeroed is zero; the size never lies. */
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "stores/large.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "slabs/large.h"
 #include "support.h"
 
 #include <string.h>
@@ -110,7 +110,8 @@ static char *walled(size_t size, char **wall)
     char *p = tmi_large_alloc(size, 1, false);
     *wall = tmi_large_alloc(TMI_UNIT_SIZE, 1, false);
     bool dirty;
-    while (p != NULL && tmi_space_extend(tmi_unit_start(p), tmi_span_of(p)->nunits, tmi_span_of(p)->nunits + 1, TMI_CLASS_LARGE_TAIL, &dirty)) {
+    while (p != NULL && tmi_space_extend(tmi_unit_start(p), tmi_span_of(p)->nunits, tmi_span_of(p)->nunits + 1,
+                                         TMI_CLASS_LARGE_TAIL, &dirty)) {
     } // whatever was free behind p is p's now
     return p;
 }
@@ -127,7 +128,8 @@ static void growth_moves_pages_and_not_bytes(void **state)
         char *q = tmi_large_resize(p, larger);
         assert_non_null(q);
         assert_true(q != p && tmi_counter(moves) == moves + 1);
-        assert_true(UNDER_SANITIZER || rss_bytes() <= before + TMI_MIB); // copied pages would be resident twice; a sanitizer has its shadow of what is copied
+        // copied pages would be resident twice; a sanitizer has its shadow of what is copied
+        assert_true(UNDER_SANITIZER || rss_bytes() <= before + TMI_MIB);
         assert_true(intact(q, size, size, size));
         fill(q, larger, size + 1);
         assert_true(intact(q, larger, larger, size + 1));

@@ -1,5 +1,6 @@
-/* The futex lock: one holder at a time, in the order of ranks, no sleeper is forgotten, and the thread between fork handlers passes through what it holds. */
-#include "host/lock.h"
+/* The futex lock: one holder at a time, in the order of ranks, no sleeper is forgotten, and the thread between fork
+ * handlers passes through what it holds. */
+#include "os/lock.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -163,7 +164,8 @@ static void fork_owners_come_and_go_among_contenders(void **state)
 }
 
 #if TMI_CHECK
-static tmi_lock_t outer = TMI_LOCK_OF(TMI_RANK_SLABS), inner = TMI_LOCK_OF(TMI_RANK_SPACE), neighbour = TMI_LOCK_OF(TMI_RANK_SLABS);
+static tmi_lock_t outer = TMI_LOCK_OF(TMI_RANK_SLABS), inner = TMI_LOCK_OF(TMI_RANK_SPACE),
+                  neighbour = TMI_LOCK_OF(TMI_RANK_SLABS);
 
 static void *hold_inner(void *unused)
 {
@@ -197,7 +199,9 @@ static int lock_in_order(void *how)
         tmi_lock(&inner); // waits
         (void)pthread_join(t, NULL);
         break;
-    case AFTER_RELEASE: tmi_lock(&outer), tmi_lock(&inner), tmi_unlock(&outer), tmi_unlock(&inner), tmi_lock(&outer); break;
+    case AFTER_RELEASE:
+        tmi_lock(&outer), tmi_lock(&inner), tmi_unlock(&outer), tmi_unlock(&inner), tmi_lock(&outer);
+        break;
     }
     return 0;
 }

@@ -1,8 +1,8 @@
 /* Magazines: G1-G5, bounded whatever a thread does, and everything comes home. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/os.h"
-#include "stores/raw.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/os.h"
+#include "slabs/raw.h"
 #include "support.h"
 #include "threads/magazine.h"
 
@@ -61,7 +61,7 @@ static void drop_cache(void)
     tmi_depot_trim(true);
     assert_int_equal(cache.budget, cache.bound); // G3
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        assert_true(tmi_cache_count(&cache, c) == 0 && tmi_depot_count(c) == 0 && tmi_slabs[c].nslabs == 0);
+        assert_true(tmi_cache_count(&cache, c) == 0 && tmi_depot_count(c) == 0 && tmi_raw_classes[c].nslabs == 0);
     tmi_check_all();
 }
 
@@ -206,8 +206,8 @@ static void slots_are_never_handed_out_twice(void **state)
 /* Bytes of pages in use over bytes of taken slots, in per cent. */
 static size_t sparseness(unsigned c)
 {
-    size_t taken = tmi_slabs[c].nslabs * tmi_classes[c].slots - tmi_slabs[c].nfree;
-    return (tmi_slabs[c].used_pages << tmi_os_page_shift) * 100 / (taken * tmi_classes[c].size);
+    size_t taken = tmi_raw_classes[c].nslabs * tmi_classes[c].slots - tmi_raw_classes[c].nfree;
+    return (tmi_raw_classes[c].used_pages << tmi_os_page_shift) * 100 / (taken * tmi_classes[c].size);
 }
 
 enum { CROWD = 200000 };
@@ -284,7 +284,7 @@ static void a_hot_loop_in_a_thinned_class_lets_it_rest(void **state)
         give(c, hot[k]);
         hot[k] = take(c);
     }
-    assert_true(tmi_slabs[c].sparse && !tmi_raw_loose(c) && !cache.books[c].homing);
+    assert_true(tmi_raw_classes[c].sparse && !tmi_raw_loose(c) && !cache.books[c].homing);
     uint32_t exchanges = cache.exchanges;
     for (int i = 0; i < 20000; i++) {
         give(c, hot[i % HOT]);

@@ -1,9 +1,9 @@
-/* Medium objects: slots are disjoint, aligned and zero where they say so; empty slots really go back to the kernel, one by
- * one; misuse is reported; the audit W1-W5 holds all the time. And the shelf, where a thread keeps a few. */
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "stores/medium_impl.h"
+/* Medium objects: slots are disjoint, aligned and zero where they say so; empty slots really go back to the kernel, one
+ * by one; misuse is reported; the audit W1-W5 holds all the time. And the shelf, where a thread keeps a few. */
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "slabs/medium_impl.h"
 #include "support.h"
 #include "threads/shelf.h"
 

@@ -1,6 +1,6 @@
 /* Metadata memory: zeroed, aligned, disjoint, reused, and NULL when the kernel has nothing. */
-#include "host/meta.h"
-#include "host/os.h"
+#include "os/meta.h"
+#include "os/os.h"
 #include "support.h"
 
 #include <pthread.h>

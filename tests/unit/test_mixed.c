@@ -1,13 +1,13 @@
 /* Mixed slabs: blocks of all sizes are disjoint, aligned and intact, beside those that were there before; what is
  * freed coalesces and goes back; misuse is reported; the audit X1-X5 holds all the time. And raw slabs that become
  * mixed under their owners. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "stores/mixed_impl.h"
-#include "stores/raw.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "slabs/mixed_impl.h"
+#include "slabs/raw.h"
 #include "support.h"
 #include "threads/pacer.h"
 
@@ -113,7 +113,7 @@ static void room_serves_other_sizes_without_a_page_more(void **state)
     static void *p[4096];
     for (size_t size = 48; size <= 1024; size *= 2) {
         unsigned cls = tmi_class_of(size);
-        size_t before = tmi_counter(slab_bytes), n = tmi_min(TM_COUNT_OF(p), ((size_t)1 << 20) / size);
+        size_t before = tmi_counter(slab_bytes), n = tmi_min(TMI_COUNT_OF(p), ((size_t)1 << 20) / size);
         assert_int_equal(tmi_raw_take(cls, p, n), n);
         assert_int_equal(tmi_counter(slab_bytes), before);
         for (size_t i = 0; i < n; i++) {
@@ -337,7 +337,7 @@ static void misuse_is_reported(void **state)
         [OTHER_SIZE] = "tinymem: free(*): a block of another size",
         [FREED] = "tinymem: malloc_usable_size(*): double free, or a block that was never allocated",
     };
-    for (size_t i = 0; i < TM_COUNT_OF(expected); i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(expected); i++) {
         outcome_t o = run_child(misuse, (void *)i, 20);
         if (!aborted_saying(&o, expected[i]))
             fail_msg("%zu: %s", i, o.text);
@@ -349,7 +349,7 @@ static int spoil(void *how)
 {
     (void)thin(64, 6);
     (void)mix_all();
-    tmi_mixed_slab_t *slab = TM_CONTAINER_OF(tmi_mixed.ring.next, tmi_mixed_slab_t, link);
+    tmi_mixed_slab_t *slab = TMI_CONTAINER_OF(tmi_mixed.ring.next, tmi_mixed_slab_t, link);
     size_t taken = tmi_granules_next(slab->used, 0, 0);
     if (how == NULL)
         tmi_granules_set(slab->used, taken, 1, false);

@@ -1,9 +1,9 @@
-/* Movable slabs: slots are disjoint and aligned, one that is being emptied gives none, what is empty goes back to the kernel; the audit V1-V6
- * holds all the time. */
-#include "host/options.h"
-#include "host/os.h"
-#include "stores/handle.h"
-#include "stores/movable_impl.h"
+/* Movable slabs: slots are disjoint and aligned, one that is being emptied gives none, what is empty goes back to the
+ * kernel; the audit V1-V6 holds all the time. */
+#include "os/options.h"
+#include "os/os.h"
+#include "slabs/handle.h"
+#include "slabs/movable_impl.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -13,9 +13,9 @@ static char *slot[20000];
 
 static void audit(unsigned cls)
 {
-    tmi_lock(&tmi_mslabs[cls].lock);
+    tmi_lock(&tmi_movable_classes[cls].lock);
     tmi_movable_check(cls);
-    tmi_unlock(&tmi_mslabs[cls].lock);
+    tmi_unlock(&tmi_movable_classes[cls].lock);
 }
 
 static int by_address(const void *a, const void *b)
@@ -56,8 +56,8 @@ static void slots_of_every_class_are_disjoint_and_aligned(void **state)
         for (size_t i = 0; i < n; i++)
             assert_true(intact(slot[i], size, size, i));
         give(c, 0, n);
-        assert_int_equal(tmi_mslabs[c].nslabs, 0);
-        assert_int_equal(tmi_mslabs[c].touched_bytes, 0);
+        assert_int_equal(tmi_movable_classes[c].nslabs, 0);
+        assert_int_equal(tmi_movable_classes[c].touched_bytes, 0);
     }
 }
 
@@ -67,7 +67,7 @@ static void few_objects_share_a_page_with_their_books(void **state)
     unsigned c = tmi_mclass_of(200);
     (void)tmi_space_purge(SIZE_MAX); // what is left of other tests
     take_sorted(c, 3);
-    assert_int_equal(tmi_mslabs[c].touched_bytes, tmi_os_page_size);
+    assert_int_equal(tmi_movable_classes[c].touched_bytes, tmi_os_page_size);
     assert_int_equal(tmi_movable_gain(c), 0);
     give(c, 0, 3);
 }
@@ -79,29 +79,30 @@ static void the_emptiest_slab_is_emptied(void **state)
     unsigned c = tmi_mclass_of(512);
     size_t k = tmi_mclasses[c].slots;
     take_sorted(c, 3 * k);
-    const tmi_mslab_t *last = tmi_mslab_of(slot[3 * k - 1]), *middle = tmi_mslab_of(slot[2 * k - 1]);
+    const tmi_movable_slab_t *last = tmi_movable_slab_of(slot[3 * k - 1]),
+                             *middle = tmi_movable_slab_of(slot[2 * k - 1]);
     give(c, k, k + k / 2);
     give(c, 2 * k, 3 * k - k / 8);
-    tmi_mslab_t *chosen = tmi_movable_choose(c, tmi_os_now_ms());
+    tmi_movable_slab_t *chosen = tmi_movable_choose(c, tmi_os_now_ms());
     assert_ptr_equal(chosen, last);
     assert_int_equal(chosen->keep, 0); // there is room for all it has
     assert_true(tmi_movable_busy(c));
     char *other[1];
     for (size_t i = 0; i < k / 2; i++) {
         assert_int_equal(tmi_movable_take(c, other, 1, true), 1);
-        assert_ptr_equal(tmi_mslab_of(other[0]), middle);
+        assert_ptr_equal(tmi_movable_slab_of(other[0]), middle);
         slot[k + i] = other[0];
     }
     assert_int_equal(tmi_movable_take(c, other, 1, true), 0); // nor when there is no other
     audit(c);
     give(c, 3 * k - k / 8, 3 * k);
-    assert_int_equal(tmi_mslabs[c].nslabs, 3); // its release is the mover's
+    assert_int_equal(tmi_movable_classes[c].nslabs, 3); // its release is the mover's
     assert_true(tmi_movable_finish(chosen, SIZE_MAX, true, tmi_os_now_ms()));
-    assert_int_equal(tmi_mslabs[c].nslabs, 2);
+    assert_int_equal(tmi_movable_classes[c].nslabs, 2);
     assert_false(tmi_movable_busy(c));
     audit(c);
     give(c, 0, 2 * k);
-    assert_int_equal(tmi_mslabs[c].nslabs, 0);
+    assert_int_equal(tmi_movable_classes[c].nslabs, 0);
 }
 
 static void a_slab_alone_is_emptied_downwards(void **state)
@@ -111,7 +112,7 @@ static void a_slab_alone_is_emptied_downwards(void **state)
     size_t k = tmi_mclasses[c].slots;
     take_sorted(c, k);
     give(c, 0, k - 10); // the ten highest slots are taken
-    tmi_mslab_t *slab = tmi_movable_choose(c, tmi_os_now_ms());
+    tmi_movable_slab_t *slab = tmi_movable_choose(c, tmi_os_now_ms());
     assert_non_null(slab);
     assert_int_equal(slab->keep, 10);
     char *below[20];
@@ -120,7 +121,7 @@ static void a_slab_alone_is_emptied_downwards(void **state)
         assert_int_equal(tmi_mslot_index(slab, below[i]), i);
     tmi_movable_return(c, slot + k - 10, 10); // as if they had moved
     assert_true(tmi_movable_finish(slab, 4096, true, tmi_os_now_ms()));
-    assert_int_equal(tmi_mslabs[c].touched_bytes, tmi_mslab_bytes(&tmi_mclasses[c], 10));
+    assert_int_equal(tmi_movable_classes[c].touched_bytes, tmi_movable_slab_bytes(&tmi_mclasses[c], 10));
     assert_int_equal(tmi_movable_gain(c), 0);
     audit(c);
     tmi_movable_return(c, below, 10);
@@ -136,13 +137,14 @@ static void a_slab_that_kept_objects_is_left_alone_for_a_while(void **state)
     take_sorted(c, 2 * k);
     give(c, 0, k - 1);
     give(c, k, 2 * k - 2);
-    tmi_mslab_t *slab = tmi_movable_choose(c, now);
+    tmi_movable_slab_t *slab = tmi_movable_choose(c, now);
     assert_true(tmi_movable_finish(slab, 4096, false, now)); // pinned, say
     assert_ptr_not_equal(tmi_movable_choose(c, now), slab);
     tmi_movable_epoch++; // tm_compact asks
     assert_ptr_equal(tmi_movable_choose(c, now), slab);
     (void)tmi_movable_finish(slab, 4096, true, now);
-    tmi_mslab_t *other = tmi_mslab_of(slot[k - 1]) == slab ? tmi_mslab_of(slot[2 * k - 1]) : tmi_mslab_of(slot[k - 1]);
+    tmi_movable_slab_t *other = tmi_movable_slab_of(slot[k - 1]) == slab ? tmi_movable_slab_of(slot[2 * k - 1])
+                                                                         : tmi_movable_slab_of(slot[k - 1]);
     if (other->emptying)
         (void)tmi_movable_finish(other, 4096, true, now);
     audit(c);
@@ -166,7 +168,7 @@ static void empty_pages_of_a_slab_in_use_go_back(void **state)
     while (tmi_movable_tidy(c, 1000, &done)) {
     }
     assert_int_equal(resident_bytes(slot[0], k * 4096), tmi_round_up(4096, tmi_os_page_size));
-    assert_int_equal(tmi_mslabs[c].touched_bytes, tmi_round_up(4096, tmi_os_page_size));
+    assert_int_equal(tmi_movable_classes[c].touched_bytes, tmi_round_up(4096, tmi_os_page_size));
     audit(c);
     give(c, 0, 1);
 }
@@ -242,7 +244,7 @@ static void random_use_follows_the_audit(void **state)
     for (size_t i = 0; i < n; i++)
         assert_true(intact(slot[i], size, size, mark[i]));
     tmi_movable_return(c, slot, n);
-    assert_int_equal(tmi_mslabs[c].nslabs, 0);
+    assert_int_equal(tmi_movable_classes[c].nslabs, 0);
 }
 
 static int plant(void *unused)
@@ -250,7 +252,7 @@ static int plant(void *unused)
     (void)unused;
     unsigned c = tmi_mclass_of(64);
     take_sorted(c, 2);
-    tmi_mslab_of(slot[0])->nfree++;
+    tmi_movable_slab_of(slot[0])->nfree++;
     audit(c);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* How much empty memory is kept: bursts, their end, caches, and time in which nobody came by; each by the equations of need.h. */
+/* How much empty memory is kept: bursts, their end, caches, and time in which nobody came by; each by the equations of
+ * need.h. */
 #include "support.h"
 #include "threads/need.h"
 

@@ -1,13 +1,14 @@
-/* Nobody waits for the mover: it is frozen for good at each step of a batch, and every operation of a mutator still completes, on objects that are
- * marked, not marked, and half copied, as often as one likes. Each step is a child of its own, in which the mover never goes on.
+/* Nobody waits for the mover: it is frozen for good at each step of a batch, and every operation of a mutator still
+ * completes, on objects that are marked, not marked, and half copied, as often as one likes. Each step is a child of
+ * its own, in which the mover never goes on.
  *
- * A frozen mover holds its lock, so what waits for it hangs, and the child is killed by its alarm: that is how the control ends, which asks for
- * tm_compact, the one call here that is allowed to wait (fork is the other). */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "motion/compact.h"
-#include "stores/handle.h"
+ * A frozen mover holds its lock, so what waits for it hangs, and the child is killed by its alarm: that is how the
+ * control ends, which asks for tm_compact, the one call here that is allowed to wait (fork is the other). */
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "compaction/compact.h"
+#include "slabs/handle.h"
 #include "support.h"
 #include "tinymem/tinymem.h"
 
@@ -66,7 +67,10 @@ static void make_objects(void)
     }
 }
 
-static bool is_marked(tm_handle_t x) { return (__atomic_load_n(tm_word_of_(x), __ATOMIC_RELAXED) & TMI_WORD_MOVING) != 0; }
+static bool is_marked(tm_handle_t x)
+{
+    return (__atomic_load_n(tm_word_of_(x), __ATOMIC_RELAXED) & TMI_WORD_MOVING) != 0;
+}
 
 static size_t marked_now(void)
 {
@@ -77,7 +81,7 @@ static size_t marked_now(void)
     return n;
 }
 
-/* ---- the operations: each on an object of its own choice, once ---------------------------------------------------------------------- */
+/* ---- the operations: each on an object of its own choice, once --------------------------------------------------- */
 
 /* Its first words are those that the object was made with. */
 static bool has_mark(const void *p, size_t size, size_t mark) { return intact(p, 64, size, mark); }
@@ -195,11 +199,13 @@ typedef struct operation {
 
 #define OP(f, dear) {#f, f, dear}
 static const operation_t operations[] = {
-    OP(pin_unpin, 1), OP(scope_deref, 1), OP(lock_unlock, 1),   OP(ask, 1),           OP(stats_return, 100), OP(step_returns, 1),
-    OP(overflow, 1000), OP(calloc_free, 10), OP(raw_malloc_free, 1), OP(new_thread, 1000), OP(resize, 10),        OP(free_alloc, 1),
+    OP(pin_unpin, 1),       OP(scope_deref, 1),   OP(lock_unlock, 1), OP(ask, 1),
+    OP(stats_return, 100),  OP(step_returns, 1),  OP(overflow, 1000), OP(calloc_free, 10),
+    OP(raw_malloc_free, 1), OP(new_thread, 1000), OP(resize, 10),     OP(free_alloc, 1),
 };
 
-/* Every operation on every eighth object (marked or not), round and round; what is touched loses its mark, hence first one on each that differ. */
+/* Every operation on every eighth object (marked or not), round and round; what is touched loses its mark, hence first
+ * one on each that differ. */
 static int mutate(size_t times)
 {
     for (size_t o = 0; o < sizeof operations / sizeof *operations; o++) {

@@ -1,9 +1,10 @@
-/* Random operations on objects against a model, with the whole audit in between; then the ends of things: an index's last lives, a table that is
- * full, and table pages that were given back. A stale handle is never accepted, and nothing is lost. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "stores/handle.h"
+/* Random operations on objects against a model, with the whole audit in between; then the ends of things: an index's
+ * last lives, a table that is full, and table pages that were given back. A stale handle is never accepted, and nothing
+ * is lost. */
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "slabs/handle.h"
 #include "support.h"
 #include "tinymem/tinymem.h"
 

@@ -1,9 +1,10 @@
-/* The kernel fails at any of its calls (sweep.h): a request for an object that fails is TM_NULL with ENOMEM, one that succeeds leaves errno alone, contents
- * stay, the audit passes, and when the kernel gives again everything works. Where membarrier is what fails, pins fence for themselves or moving stops, and nothing is lost. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "host/os.h"
+/* The kernel fails at any of its calls (sweep.h): a request for an object that fails is TM_NULL with ENOMEM, one that
+ * succeeds leaves errno alone, contents stay, the audit passes, and when the kernel gives again everything works. Where
+ * membarrier is what fails, pins fence for themselves or moving stops, and nothing is lost. */
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "os/os.h"
 #include "sweep.h"
 #include "tinymem/tinymem.h"
 
@@ -28,7 +29,8 @@ static size_t nulls;
 
 static size_t size_of(size_t i)
 {
-    static const size_t sizes[] = {0, 1, 16, 100, 700, 1024, 1500, 4096, 9000, 20000, 32768, 40000, 65536, 100000, 300000, 1300000};
+    static const size_t sizes[] = {0,    1,     16,    100,   700,   1024,   1500,   4096,
+                                   9000, 20000, 32768, 40000, 65536, 100000, 300000, 1300000};
     return sizes[i % (sizeof sizes / sizeof *sizes)] + i / 7 % 3;
 }
 

@@ -1,16 +1,17 @@
-/* Threads at work on objects that are on the move: background compaction at full speed, a thread that forces moves by large and by tiny steps, pins of
- * all kinds, signal handlers that pin, threads that come and go, and forks.
+/* Threads at work on objects that are on the move: background compaction at full speed, a thread that forces moves by
+ * large and by tiny steps, pins of all kinds, signal handlers that pin, threads that come and go, and forks.
  *
- * Private objects tell their owner by their contents. *Commons* live throughout and are written by everybody, each thread (and each thread's signal
- * handler) at a place of its own where it knows what it wrote last: a write to a copy that is then dropped, or to the old place of a moved
- * object, is missed at the next look. What a thread holds by pin, scope or lock must have the same address at the end.
+ * Private objects tell their owner by their contents. *Commons* live throughout and are written by everybody, each
+ * thread (and each thread's signal handler) at a place of its own where it knows what it wrote last: a write to a copy
+ * that is then dropped, or to the old place of a moved object, is missed at the next look. What a thread holds by pin,
+ * scope or lock must have the same address at the end.
  *
- * The test fails unless enough happened: moves, and moves aborted for each of the three reasons. In the controls the mover does not scan, or who
- * finds a mark does not take it away; the same work must then fail. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/options.h"
-#include "motion/compact.h"
+ * The test fails unless enough happened: moves, and moves aborted for each of the three reasons. In the controls the
+ * mover does not scan, or who finds a mark does not take it away; the same work must then fail. */
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/options.h"
+#include "compaction/compact.h"
 #include "support.h"
 #include "tinymem/tinymem.h"
 
@@ -24,10 +25,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 3, WRITERS = 2 * THREADS + 1, COMMONS = 600, HANDS = 1500, SHELF = 500, LOCKS = 64, MOST_ROUNDS = 4, SECONDS = 5, PATIENCE = 30 };
+enum {
+    THREADS = 3,
+    WRITERS = 2 * THREADS + 1,
+    COMMONS = 600,
+    HANDS = 1500,
+    SHELF = 500,
+    LOCKS = 64,
+    MOST_ROUNDS = 4,
+    SECONDS = 5,
+    PATIENCE = 30
+};
 
-/* How often each thing must have happened at least. Under ThreadSanitizer everything takes ten times as long: there it is so often in the long run
- * only; what it finds does not need numbers. */
+/* How often each thing must have happened at least. Under ThreadSanitizer everything takes ten times as long: there it
+ * is so often in the long run only; what it finds does not need numbers. */
 static size_t least_often(void);
 #define ENOUGH least_often()
 
@@ -62,7 +73,7 @@ static void wrong(const char *what)
 
 static bool stopped(void) { return __atomic_load_n(&stop, __ATOMIC_RELAXED); }
 
-/* ---- commons ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- commons ----------------------------------------------------------------------------------------------------- */
 
 static size_t common_size(int i)
 {
@@ -178,12 +189,14 @@ static void overflow_pins(rng_t *r, int writer)
         tm_unpin(commons[i]);
 }
 
-/* ---- private objects ---------------------------------------------------------------------------------------------------------------- */
+/* ---- private objects --------------------------------------------------------------------------------------------- */
 
 static tm_handle_t make(rng_t *r)
 {
     static const size_t sizes[] = {24, sizeof(common_t), 160, 500, 1100};
-    size_t k = rng_below(r, 500), size = k > 20 ? sizes[k % 5] : k > 0 ? 24 + rng_size(r, 5000) : 100000 + rng_below(r, 100000);
+    size_t k = rng_below(r, 500), size = k > 20  ? sizes[k % 5]
+                                         : k > 0 ? 24 + rng_size(r, 5000)
+                                                 : 100000 + rng_below(r, 100000);
     uint64_t mark = rng_next(r);
     tm_handle_t h = k % 7 ? tm_alloc(size) : tm_alloc_aligned((size_t)16 << k % 4, size);
     if (h != TM_NULL)
@@ -274,7 +287,7 @@ static void *work(void *number)
     return NULL;
 }
 
-/* ---- what happens beside them --------------------------------------------------------------------------------------------------------- */
+/* ---- what happens beside them ------------------------------------------------------------------------------------ */
 
 static void on_signal(int signal)
 {
@@ -423,7 +436,8 @@ static size_t least_often(void)
 static bool enough(void)
 {
     tm_stats_t s = stats_now();
-    return s.moved_objects > ENOUGH && s.aborted_by_touch > ENOUGH && s.aborted_by_scan > ENOUGH && s.aborted_by_free > ENOUGH;
+    return s.moved_objects > ENOUGH && s.aborted_by_touch > ENOUGH && s.aborted_by_scan > ENOUGH &&
+           s.aborted_by_free > ENOUGH;
 }
 
 static void tear_down(void)
@@ -442,7 +456,8 @@ static void tear_down(void)
     }
 }
 
-/* For `seconds`, and then on until enough has happened, for SECONDS * PATIENCE at most: delays and slow machines need that. */
+/* For `seconds`, and then on until enough has happened, for SECONDS * PATIENCE at most: delays and slow machines need
+ * that. */
 static void run(double seconds, bool with_forks)
 {
     pthread_t t[THREADS], others[3];
@@ -454,11 +469,13 @@ static void run(double seconds, bool with_forks)
     for (uintptr_t i = 0; i < THREADS; i++)
         if (pthread_create(&t[i], NULL, work, (void *)i) != 0)
             abort();
-    if (pthread_create(&others[0], NULL, churn, NULL) != 0 || pthread_create(&others[1], NULL, force_moves, NULL) != 0 ||
-        pthread_create(&others[2], NULL, hold, NULL) != 0)
+    if (pthread_create(&others[0], NULL, churn, NULL) != 0 ||
+        pthread_create(&others[1], NULL, force_moves, NULL) != 0 || pthread_create(&others[2], NULL, hold, NULL) != 0)
         abort();
     double begun = seconds_now();
-    for (size_t i = 0; !stopped() && (seconds_now() - begun < seconds || (!enough() && seconds_now() - begun < SECONDS * PATIENCE)); i++) {
+    for (size_t i = 0;
+         !stopped() && (seconds_now() - begun < seconds || (!enough() && seconds_now() - begun < SECONDS * PATIENCE));
+         i++) {
         (void)pthread_kill(t[i % THREADS], SIGUSR1);
         (void)usleep(200);
         if (with_forks && i % 100 == 99)
@@ -476,8 +493,10 @@ static void objects_on_the_move_lose_nothing(void **state)
     (void)state;
     run(full_run() ? 120 : SECONDS, true);
     tm_stats_t s = stats_now();
-    print_message("moved %zu, aborted by touch %zu, by scan %zu, by free %zu; batches %zu, of which dropped %zu; signals %zu, forks %zu\n", s.moved_objects,
-                  s.aborted_by_touch, s.aborted_by_scan, s.aborted_by_free, s.batches, s.dropped_batches, handled, forks);
+    print_message("moved %zu, aborted by touch %zu, by scan %zu, by free %zu; batches %zu, of which dropped %zu; "
+                  "signals %zu, forks %zu\n",
+                  s.moved_objects, s.aborted_by_touch, s.aborted_by_scan, s.aborted_by_free, s.batches,
+                  s.dropped_batches, handled, forks);
     assert_false(failed);
     tear_down();
     tmi_check_all();
@@ -528,7 +547,8 @@ static void control_without_the_abort_writes_are_lost(void **state)
 int main(void)
 {
     tmi_heap_init();
-    tmi_options_parse("compaction:background,compact_cpu:100,compact_churn:1,compact_target:1,batch_objects:256,batch_kib:256,fence:expedited");
+    tmi_options_parse("compaction:background,compact_cpu:100,compact_churn:1,compact_target:1,batch_objects:256,batch_"
+                      "kib:256,fence:expedited");
     const struct CMUnitTest tests[] = {
 #if TMI_TEST_HOOKS
         cmocka_unit_test(control_without_the_scan_writes_are_lost), // first: a child of fork wants no threads

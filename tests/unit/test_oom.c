@@ -1,8 +1,8 @@
-/* The kernel fails at any of its calls (sweep.h): a request that fails is NULL with ENOMEM, one that succeeds leaves errno alone, every live block
- * is intact, the audit passes, and when the kernel gives again the heap goes on. */
-#include "front/introspect.h"
+/* The kernel fails at any of its calls (sweep.h): a request that fails is NULL with ENOMEM, one that succeeds leaves
+ * errno alone, every live block is intact, the audit passes, and when the kernel gives again the heap goes on. */
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/os.h"
+#include "os/os.h"
 #include "sweep.h"
 
 #include <errno.h>
@@ -27,7 +27,8 @@ static size_t nulls;
 
 static size_t size_of(size_t i)
 {
-    static const size_t sizes[] = {1, 16, 100, 700, 1024, 1500, 4096, 9000, 20000, 32768, 40000, 100000, 300000, 1300000};
+    static const size_t sizes[] = {1,    16,    100,   700,   1024,   1500,   4096,
+                                   9000, 20000, 32768, 40000, 100000, 300000, 1300000};
     return sizes[i % (sizeof sizes / sizeof *sizes)] + i / 7 % 3;
 }
 

@@ -1,5 +1,6 @@
-/* TINYMEM=key:value,...: what is right is taken; what is wrong costs one line with the nearest right one, and the default stands. */
-#include "host/options.h"
+/* TINYMEM=key:value,...: what is right is taken; what is wrong costs one line with the nearest right one, and the
+ * default stands. */
+#include "os/options.h"
 #include "support.h"
 
 #include <errno.h>
@@ -47,7 +48,8 @@ static void defaults_stand_without_a_text(void **state)
 static void values_are_taken(void **state)
 {
     (void)state;
-    tmi_options_parse("check:full,stats:on,stats_file:/some/where.txt,purge_delay:7,purge_keep:0,background:on,huge:on,verbose:on");
+    tmi_options_parse(
+        "check:full,stats:on,stats_file:/some/where.txt,purge_delay:7,purge_keep:0,background:on,huge:on,verbose:on");
     assert_int_equal(tmi_options.check, TMI_CHECK_FULL);
     assert_int_equal(tmi_options.stats, 1);
     assert_string_equal(tmi_options.stats_file, "/some/where.txt");
@@ -119,8 +121,22 @@ static void a_bad_value_keeps_the_default(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "check:", "check", "check:FULL", "purge_delay:", "purge_delay:x", "purge_delay:-1", "purge_delay:1x", "purge_delay:1000000001",
-        "purge_delay:99999999999999999999999", "stats:yes", "huge:", ":", ":on", "=", "check=full", "stats:on:off",
+        "check:",
+        "check",
+        "check:FULL",
+        "purge_delay:",
+        "purge_delay:x",
+        "purge_delay:-1",
+        "purge_delay:1x",
+        "purge_delay:1000000001",
+        "purge_delay:99999999999999999999999",
+        "stats:yes",
+        "huge:",
+        ":",
+        ":on",
+        "=",
+        "check=full",
+        "stats:on:off",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         outcome_t o = run_child(parse_and_compare, (void *)(uintptr_t)bad[i], 10);
@@ -244,7 +260,7 @@ static void live_options_are_set_and_read_back(void **state)
     assert_int_equal(tmi_options_get("stats_file", text, sizeof text), 0);
     assert_string_equal(text, "/a/b");
 #define TMI_OPTION(kind, name, value, choices, help) assert_int_equal(tmi_options_get(#name, text, sizeof text), 0);
-#include "host/options.def"
+#include "os/options.def"
 #undef TMI_OPTION
     tmi_options_parse(NULL);
 }
@@ -308,7 +324,7 @@ static void help_lists_every_option_with_its_default(void **state)
 #define TMI_OPTION(kind, name, value, choices, help) \
     rows++;                                          \
     assert_non_null(strstr(o.text, "  " #name ":" value "  ("));
-#include "host/options.def"
+#include "os/options.def"
 #undef TMI_OPTION
     assert_int_equal(lines, rows + 1);
 }

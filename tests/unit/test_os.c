@@ -1,5 +1,5 @@
 /* The calls to the kernel: aligned maps, purges that read as zero, moves, errno untouched, and failures on demand. */
-#include "host/os.h"
+#include "os/os.h"
 #include "support.h"
 
 #include <sys/mman.h>
@@ -97,7 +97,8 @@ static void the_clock_goes_on(void **state)
     assert_in_range(passed, 40, 5000);
 }
 
-/* Pages in two mappings, as after an earlier move and a growth in place. The kernel refuses to move these at once: they go in parts. */
+/* Pages in two mappings, as after an earlier move and a growth in place. The kernel refuses to move these at once: they
+ * go in parts. */
 static void a_move_out_of_two_mappings_loses_nothing(void **state)
 {
     (void)state;

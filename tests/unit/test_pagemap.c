@@ -1,6 +1,7 @@
-/* The page map: nothing is ours until it is entered; the whole user address space can be asked about; small address spaces get a window. */
-#include "host/os.h"
-#include "space/pagemap.h"
+/* The page map: nothing is ours until it is entered; the whole user address space can be asked about; small address
+ * spaces get a window. */
+#include "os/os.h"
+#include "segments/pagemap.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -58,8 +59,15 @@ static void any_address_can_be_asked_about(void **state)
     int stack;
     rng_t r = {5};
     void *heap = malloc(10);
-    const void *const fixed[] = {NULL, (void *)1, &data, &stack, heap, (void *)UINTPTR_MAX, (void *)((uintptr_t)1 << TMI_ADDRESS_BITS),
-                                 (void *)(((uintptr_t)1 << TMI_ADDRESS_BITS) - 1), (void *)0xffffffffff600000};
+    const void *const fixed[] = {NULL,
+                                 (void *)1,
+                                 &data,
+                                 &stack,
+                                 heap,
+                                 (void *)UINTPTR_MAX,
+                                 (void *)((uintptr_t)1 << TMI_ADDRESS_BITS),
+                                 (void *)(((uintptr_t)1 << TMI_ADDRESS_BITS) - 1),
+                                 (void *)0xffffffffff600000};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         assert_int_equal(tmi_pagemap_code(fixed[i]), 0);
         assert_null(tmi_pagemap_segment(fixed[i]));
@@ -118,7 +126,9 @@ static void segments_elsewhere_get_further_windows(void **state)
     (void)state;
     static char record[64];
     tmi_segment_t *seg = (tmi_segment_t *)(void *)record;
-    static const uintptr_t places[] = {(uintptr_t)1 << 40, (uintptr_t)3 << 40, ((uintptr_t)3 << 40) + ((uintptr_t)1 << 39), (uintptr_t)1 << 46, ((uintptr_t)1 << 46) - TMI_SEGMENT_SIZE};
+    static const uintptr_t places[] = {(uintptr_t)1 << 40, (uintptr_t)3 << 40,
+                                       ((uintptr_t)3 << 40) + ((uintptr_t)1 << 39), (uintptr_t)1 << 46,
+                                       ((uintptr_t)1 << 46) - TMI_SEGMENT_SIZE};
     uint32_t before = tmi_nwindows;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *p = (const char *)places[i];
@@ -144,10 +154,12 @@ static void segments_elsewhere_get_further_windows(void **state)
 static void spots_tell_who_is_foreign_or_misaligned(void **state)
 {
     (void)state;
-    const char *first = (const char *)(tmi_windows[0].first << TMI_UNIT_SHIFT), *end = first + (tmi_windows[0].nunits << TMI_UNIT_SHIFT);
+    const char *first = (const char *)(tmi_windows[0].first << TMI_UNIT_SHIFT),
+               *end = first + (tmi_windows[0].nunits << TMI_UNIT_SHIFT);
     assert_true(tmi_pagemap_spot(first) == 0 && tmi_pagemap_spot(end - 8) == tmi_pagemap.limit - 1);
     assert_true(tmi_pagemap_spot(first - 8) >= tmi_pagemap.limit && tmi_pagemap_spot(end) >= tmi_pagemap.limit);
-    assert_true(tmi_pagemap_spot(NULL) >= tmi_pagemap.limit && tmi_pagemap_spot((void *)UINTPTR_MAX) >= tmi_pagemap.limit);
+    assert_true(tmi_pagemap_spot(NULL) >= tmi_pagemap.limit &&
+                tmi_pagemap_spot((void *)UINTPTR_MAX) >= tmi_pagemap.limit);
     for (size_t i = 1; i < 8; i++)
         assert_true(tmi_pagemap_spot(first + TMI_UNIT_SIZE + i) >= tmi_pagemap.limit);
     assert_true(tmi_pagemap_spot(first + 5 * TMI_UNIT_SIZE + 8) >> TMI_SPOTS_SHIFT == 5);

@@ -1,10 +1,10 @@
-/* When memory goes back to the kernel: as a program frees nearly everything; not below the threshold; also when it works on
- * without a slow path; not what periodic bursts need; and by a helper thread in programs with several threads, which ends
- * when nothing is left to do. */
-#include "front/introspect.h"
+/* When memory goes back to the kernel: as a program frees nearly everything; not below the threshold; also when it
+ * works on without a slow path; not what periodic bursts need; and by a helper thread in programs with several threads,
+ * which ends when nothing is left to do. */
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
+#include "os/counters.h"
+#include "os/options.h"
 #include "support.h"
 #include "threads/need.h"
 #include "threads/pacer.h"
@@ -167,7 +167,8 @@ static void below_the_threshold_pages_are_kept(void **state)
     assert_int_equal(tmi_counter(purged_bytes), purged);
 }
 
-/* A program that has locked its memory does not pay for tries that the kernel refuses: not more than one slice a second. */
+/* A program that has locked its memory does not pay for tries that the kernel refuses: not more than one slice a
+ * second. */
 static int free_locked_memory(void *unused)
 {
     (void)unused;
@@ -185,7 +186,8 @@ static void locked_memory_is_not_tried_again_and_again(void **state)
 {
     (void)state;
     outcome_t o = run_child(free_locked_memory, NULL, 20);
-    if (UNDER_SANITIZER || (WIFEXITED(o.status) && WEXITSTATUS(o.status) == 77)) // no right to lock it, or too much to be locked
+    // no right to lock it, or too much to be locked
+    if (UNDER_SANITIZER || (WIFEXITED(o.status) && WEXITSTATUS(o.status) == 77))
         skip();
     print_message("%s", o.text);
     assert_true(exited(&o, 0));

@@ -1,9 +1,9 @@
-/* Slabs: slots are disjoint and zero where they say so, misuse is reported on return, empty pages really go back to the kernel, and the
- * audit R1-R7 holds all the time. */
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "stores/raw_impl.h"
+/* Slabs: slots are disjoint and zero where they say so, misuse is reported on return, empty pages really go back to the
+ * kernel, and the audit R1-R7 holds all the time. */
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "slabs/raw_impl.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -11,9 +11,9 @@
 
 static void audit(unsigned cls)
 {
-    tmi_lock(&tmi_slabs[cls].lock);
+    tmi_lock(&tmi_raw_classes[cls].lock);
     tmi_raw_check(cls);
-    tmi_unlock(&tmi_slabs[cls].lock);
+    tmi_unlock(&tmi_raw_classes[cls].lock);
 }
 
 static void audit_all(void)
@@ -58,7 +58,7 @@ static void slots_of_every_class_are_disjoint_and_aligned(void **state)
         for (size_t i = 0; i < n; i++)
             assert_true(intact(sorted[i], size, size, i));
         tmi_raw_return(c, p, n, "free");
-        assert_int_equal(tmi_slabs[c].nslabs, 0);
+        assert_int_equal(tmi_raw_classes[c].nslabs, 0);
     }
     audit_all();
 }
@@ -145,17 +145,17 @@ static void refill_takes_from_the_fullest_slab(void **state)
     tmi_raw_return(c, emptier, slots * 3 / 4, "free");
     tmi_raw_return(c, fuller, slots / 8, "free");
     void *q;
-    tmi_slab_t *expected = tmi_slab_of(fuller[slots - 1]);
+    tmi_raw_slab_t *expected = tmi_raw_slab_of(fuller[slots - 1]);
     for (size_t i = 0; i < slots / 8; i++) {
         assert_int_equal(tmi_raw_take(c, &q, 1), 1);
-        assert_ptr_equal(tmi_slab_of(q), expected);
+        assert_ptr_equal(tmi_raw_slab_of(q), expected);
         p[2 * slots + i] = q;
     }
     audit(c);
     tmi_raw_return(c, p + slots * 3 / 4, slots / 4, "free");
     tmi_raw_return(c, fuller + slots / 8, slots - slots / 8, "free");
     tmi_raw_return(c, p + 2 * slots, slots / 8, "free");
-    assert_int_equal(tmi_slabs[c].nslabs, 0);
+    assert_int_equal(tmi_raw_classes[c].nslabs, 0);
 }
 
 /* One slot of each slab lives: all its other pages go back, and the live slot is untouched. */
@@ -180,12 +180,12 @@ static void purge_gives_back_pages_around_live_slots(void **state)
         }
         audit(c);
         for (size_t s = 0; s < SLABS; s++) // control: freeing alone gives nothing back
-            resident += resident_bytes(tmi_slab_of(kept[s])->base, TMI_UNIT_SIZE);
+            resident += resident_bytes(tmi_raw_slab_of(kept[s])->base, TMI_UNIT_SIZE);
         assert_int_equal(resident, SLABS * TMI_UNIT_SIZE);
         size_t purged = tmi_raw_purge(SIZE_MAX);
         resident = 0;
         for (size_t s = 0; s < SLABS; s++) {
-            resident += resident_bytes(tmi_slab_of(kept[s])->base, TMI_UNIT_SIZE);
+            resident += resident_bytes(tmi_raw_slab_of(kept[s])->base, TMI_UNIT_SIZE);
             size_t at = s * slots + (s * 37) % slots;
             assert_true(intact(kept[s], sizes[k], sizes[k], at));
         }
@@ -202,7 +202,8 @@ static void everything_returned_leaves_nothing(void **state)
     (void)state;
     purge_all();
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        assert_true(tmi_slabs[c].nslabs == 0 && tmi_slabs[c].nfree == 0 && tmi_slabs[c].nonempty == 0);
+        assert_true(tmi_raw_classes[c].nslabs == 0 && tmi_raw_classes[c].nfree == 0 &&
+                    tmi_raw_classes[c].nonempty == 0);
     assert_int_equal(tmi_counter(slab_bytes), 0);
     assert_int_equal(tmi_counter(slab_empty_bytes), 0);
     assert_int_equal(tmi_counter(dirty_bytes), 0);
@@ -235,13 +236,13 @@ static void a_refused_purge_changes_nothing(void **state)
 static unsigned hook_class;
 static void *hook_slots[64];
 static size_t hook_nslots;
-static tmi_slab_t *hook_slab;
+static tmi_raw_slab_t *hook_slab;
 
 /* While the kernel is at pages of the slab all its slots come back. */
 static void return_while_purging(void)
 {
     size_t n = hook_nslots;
-    if (n == 0 || tmi_slabs[hook_class].lock.word != 0 || !hook_slab->purging)
+    if (n == 0 || tmi_raw_classes[hook_class].lock.word != 0 || !hook_slab->purging)
         return;
     hook_nslots = 0;
     tmi_raw_return(hook_class, hook_slots, n, "free");
@@ -255,12 +256,12 @@ static void a_slab_stays_while_it_is_purged(void **state)
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         size_t rest = tmi_classes[c].units * TMI_UNIT_SIZE - tmi_classes[c].slots * (size_t)tmi_classes[c].size;
         size_t n = tmi_classes[c].slots;
-        if (rest < tmi_os_page_size || n > TM_COUNT_OF(hook_slots))
+        if (rest < tmi_os_page_size || n > TMI_COUNT_OF(hook_slots))
             continue;
         purge_all();
         for (int round = 0; round < 2; round++) { // the second time its span is dirty
             assert_int_equal(tmi_raw_take(c, hook_slots, n), n);
-            hook_slab = tmi_slab_of(hook_slots[0]);
+            hook_slab = tmi_raw_slab_of(hook_slots[0]);
             memset(hook_slab->base, 1, tmi_classes[c].units * TMI_UNIT_SIZE);
             if (round == 0)
                 tmi_raw_return(c, hook_slots, n, "free");
@@ -273,7 +274,7 @@ static void a_slab_stays_while_it_is_purged(void **state)
         tmi_atomic_point = NULL;
         assert_int_equal(hook_nslots, 0);
         audit(c);
-        assert_int_equal(tmi_slabs[c].nslabs, 0);
+        assert_int_equal(tmi_raw_classes[c].nslabs, 0);
         seen++;
     }
     assert_true(seen > 0);
@@ -298,7 +299,7 @@ static int return_wrongly(void *how)
         tmi_raw_return(c, &q, 1, "realloc");
         break;
     case BEYOND: // the few bytes of a slab behind its last slot
-        q = tmi_slab_of(p[0])->base + (size_t)tmi_classes[c].slots * 48;
+        q = tmi_raw_slab_of(p[0])->base + (size_t)tmi_classes[c].slots * 48;
         tmi_raw_return(c, &q, 1, "free");
         break;
     case SLAB_GONE:
@@ -320,7 +321,7 @@ static void what_is_wanted_again_is_regretted(void **state)
     void *p[15], *q[15];
     unsigned c = tmi_class_of(4096), other = tmi_class_of(2048);
     purge_all();
-    tmi_slabs[c].debt.bytes = tmi_slabs[other].debt.bytes = 0; // of other tests
+    tmi_raw_classes[c].debt.bytes = tmi_raw_classes[other].debt.bytes = 0; // of other tests
     assert_int_equal(tmi_raw_take(c, p, 15), 15);
     assert_int_equal(tmi_raw_take(other, q, 1), 1);
     size_t before = tmi_counter(regretted_bytes);
@@ -361,7 +362,7 @@ static int plant_an_error(void *what)
     size_t slots = tmi_classes[c].slots;
     (void)tmi_raw_take(c, p, slots);
     tmi_raw_return(c, p, slots / 2, "free");
-    tmi_slab_t *slab = tmi_slab_of(p[slots - 1]);
+    tmi_raw_slab_t *slab = tmi_raw_slab_of(p[slots - 1]);
     audit(c);
     switch ((plant_t)(uintptr_t)what) {
     case FREE_BIT: slab->free[0] |= 1; break;

@@ -1,6 +1,6 @@
 /* Messages: formatted like printf's subset, one line, one write, and an abort where one is promised. */
-#include "host/os.h"
-#include "host/report.h"
+#include "os/os.h"
+#include "os/report.h"
 #include "support.h"
 
 #include <errno.h>
@@ -103,8 +103,8 @@ static int breach(void *unused)
 {
     (void)unused;
     volatile int two = 2;
-    TM_CHECK(two == 2, "X1 holds");
-    TM_CHECK(two == 3, "X2 does not");
+    TMI_VERIFY(two == 2, "X1 holds");
+    TMI_VERIFY(two == 3, "X2 does not");
     return 7;
 }
 

@@ -1,7 +1,7 @@
 /* What is left as a request is served by the next slow path, once, whoever left it. */
 #include "heapcalls.h"
-#include "host/counters.h"
-#include "host/options.h"
+#include "os/counters.h"
+#include "os/options.h"
 #include "support.h"
 #include "threads/compactor.h"
 #include "threads/pacer.h"

@@ -1,6 +1,6 @@
 /* The samples: weights and distances as the exponential distribution has them, and a table that forgets nothing. */
-#include "host/options.h"
-#include "host/os.h"
+#include "os/options.h"
+#include "os/os.h"
 #include "insight/profile.h"
 #include "sampling/samples.h"
 #include "sampling/stack.h"
@@ -27,8 +27,8 @@ static void weights_are_inverse_probabilities(void **state)
     (void)state;
     static const double sizes[] = {1, 8, 100, 4096, 65536, 524288, 1e6, 1e7, 1e9, 1e12};
     static const uint64_t intervals[] = {2, 1000, 524288, 1000000000};
-    for (size_t i = 0; i < TM_COUNT_OF(sizes); i++)
-        for (size_t k = 0; k < TM_COUNT_OF(intervals); k++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(sizes); i++)
+        for (size_t k = 0; k < TMI_COUNT_OF(intervals); k++) {
             uint64_t blocks, bytes;
             double want = -1 / expm1(-sizes[i] / (double)intervals[k]);
             tmi_samples_weigh((uint64_t)sizes[i], intervals[k], &blocks, &bytes);
@@ -85,7 +85,7 @@ static void distances_are_exponential(void **state)
 
 enum { KEYS = 5000, STEPS = 200000 };
 
-static TM_NOINLINE void allocate(tmi_sampler_t *s, uint64_t key, size_t size)
+static TMI_NOINLINE void allocate(tmi_sampler_t *s, uint64_t key, size_t size)
 {
     (void)tmi_samples_allocated(s, key, size, __builtin_frame_address(0));
 }
@@ -155,14 +155,14 @@ static void wrong_frames_end_a_stack(void **state)
     (void)state;
     uintptr_t out[TMI_STACK_MAX];
     uintptr_t here = (uintptr_t)__builtin_return_address(0);
-    static uintptr_t frames[8] TM_ALIGNED(16);
+    static uintptr_t frames[8] TMI_ALIGNED(16);
     tmi_options_parse("unwind:fp");
     assert_true(tmi_stack_is_return(here));
     assert_false(tmi_stack_is_return(here + 1) && tmi_stack_is_return(here + 2) && tmi_stack_is_return(here + 3));
     assert_false(tmi_stack_is_return(0));
     assert_false(tmi_stack_is_return(8));
     static const uintptr_t wrong[] = {0, 1, 8, 4096, (uintptr_t)1 << 46, UINTPTR_MAX - 7, UINTPTR_MAX};
-    for (size_t i = 0; i < TM_COUNT_OF(wrong); i++) {
+    for (size_t i = 0; i < TMI_COUNT_OF(wrong); i++) {
         frames[0] = wrong[i], frames[1] = here;
         assert_int_equal(tmi_stack_capture(frames, out), 1);
         assert_int_equal(out[0], here);

@@ -1,9 +1,9 @@
 /* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are
  * zero; the audit S1-S5 runs after each step. */
-#include "host/counters.h"
-#include "host/options.h"
-#include "host/os.h"
-#include "space/segment.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "segments/segment.h"
 #include "support.h"
 
 #include <string.h>
@@ -148,7 +148,8 @@ static void alignment_up_to_a_gib_is_kept(void **state)
     for (size_t align = TMI_UNIT_SIZE; align <= TMI_GIB; align *= 2)
         for (size_t nunits = 1; nunits <= 64; nunits += 21) {
             bool dirty;
-            char *p = alloc_span(nunits, align >> TMI_UNIT_SHIFT, &dirty), *q = alloc_span(1, align >> TMI_UNIT_SHIFT, &dirty);
+            char *p = alloc_span(nunits, align >> TMI_UNIT_SHIFT, &dirty),
+                 *q = alloc_span(1, align >> TMI_UNIT_SHIFT, &dirty);
             assert_non_null(p);
             assert_non_null(q);
             assert_true((uintptr_t)p % align == 0 && (uintptr_t)q % align == 0 && p != q);

@@ -1,5 +1,5 @@
 /* C1-C5, exhaustively: every size, every class, every offset. */
-#include "space/sizeclass_movable.h"
+#include "segments/sizeclass_movable.h"
 #include "support.h"
 
 static void class_is_the_least_that_holds_the_size(void **state)
@@ -84,7 +84,7 @@ static void aligned_classes_hold_and_align(void **state)
         assert_int_equal(tmi_class_of_aligned(TMI_SMALL_MAX, align), TMI_CLASS_LAST);
 }
 
-/* ---- movable ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- movable ----------------------------------------------------------------------------------------------------- */
 
 enum { RECORD = 128 };
 
@@ -107,9 +107,11 @@ static void movable_slots_and_books_fill_their_slab(void **state)
     (void)state;
     for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c++) {
         const tmi_class_info_t *k = &tmi_mclasses[c];
-        size_t bytes = k->units * TMI_UNIT_SIZE, end = k->start + (size_t)k->slots * k->size, books = k->slots * 4 + RECORD + (k->slots + 63) / 64 * 8;
+        size_t bytes = k->units * TMI_UNIT_SIZE, end = k->start + (size_t)k->slots * k->size,
+               books = k->slots * 4 + RECORD + (k->slots + 63) / 64 * 8;
         assert_true(end <= bytes && bytes - end < 2 * (size_t)k->size);
-        assert_true(k->start == 0 ? k->size > TMI_MOVABLE_INLINE_MAX : k->start >= books && k->start < books + 8 + k->size);
+        assert_true(k->start == 0 ? k->size > TMI_MOVABLE_INLINE_MAX
+                                  : k->start >= books && k->start < books + 8 + k->size);
         assert_true(bytes >> 12 <= 64);
     }
 }

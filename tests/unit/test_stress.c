@@ -1,8 +1,9 @@
-/* Threads at work on one heap: blocks handed from thread to thread, threads that come and go, and the audit at the end. Each block tells its
- * owner by its contents, so that a slot handed out twice shows. The control takes the locks away, and the same work must then fail. */
-#include "front/introspect.h"
+/* Threads at work on one heap: blocks handed from thread to thread, threads that come and go, and the audit at the end.
+ * Each block tells its owner by its contents, so that a slot handed out twice shows. The control takes the locks away,
+ * and the same work must then fail. */
+#include "heap/introspect.h"
 #include "heapcalls.h"
-#include "stores/raw.h"
+#include "slabs/raw.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -21,7 +22,8 @@ static bool failed;
 
 static item_t *make(rng_t *r)
 {
-    size_t k = rng_below(r, 400), size = sizeof(item_t) + (k ? rng_size(r, k < 20 ? 40000 : 2000) : rng_size(r, 3 << 20));
+    size_t k = rng_below(r, 400),
+           size = sizeof(item_t) + (k ? rng_size(r, k < 20 ? 40000 : 2000) : rng_size(r, 3 << 20));
     uint64_t mark = rng_next(r);
     item_t *it;
     if (rng_below(r, 4) == 0) {
@@ -205,7 +207,7 @@ static void *saboteur(void *unused)
 {
     for (;;) {
         for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-            tmi_lock_reset(&tmi_slabs[c].lock);
+            tmi_lock_reset(&tmi_raw_classes[c].lock);
         tmi_depot_reset_locks();
         tmi_lock_reset(&tmi_space_lock);
     }

@@ -1,7 +1,7 @@
 /* Thread records: reused, their number bounded by the threads alive at once; an ended thread gives everything back. */
-#include "front/heap.h"
-#include "front/introspect.h"
-#include "host/counters.h"
+#include "heap/heap.h"
+#include "heap/introspect.h"
+#include "os/counters.h"
 #include "support.h"
 #include "threads/thread.h"
 

@@ -129,9 +129,9 @@ class Copied(unittest.TestCase):
         for field, path, pattern in (
                 ("look_ms", pacer, r"LOOK_MS = (\d+)"), ("gap_ms", pacer, r"GAP_MS = (\d+)"),
                 ("stopped_ms", pacer, r"STOPPED_MS = (\d+)"),
-                ("regret_ms", "lib/space/regret.h", r"TMI_REGRET_MS = (\d+)"),
-                ("interval_ms", "lib/host/options.def", r'purge_delay, "(\d+)"'),
-                ("keep_percent", "lib/host/options.def", r'purge_keep, "(\d+)"')):
+                ("regret_ms", "lib/segments/regret.h", r"TMI_REGRET_MS = (\d+)"),
+                ("interval_ms", "lib/os/options.def", r'purge_delay, "(\d+)"'),
+                ("keep_percent", "lib/os/options.def", r'purge_keep, "(\d+)"')):
             self.assertEqual(self.number(policy, r"\.%s = (\d+)" % field), self.number(path, pattern), field)
         for name, path, pattern in (("SOON_MS = ", "lib/threads/pacer.h", r"(\d+)"), ("WATCH_MS = ", pacer, r"(\d+)"),
                                     ("SLACK", pacer, r"\D+(\d+) ?<< ?10")):

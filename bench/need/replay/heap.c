@@ -5,15 +5,15 @@
 
 /* The library's own debts, on the clock of the replay. It runs faster or slower, so that TMI_REGRET_MS of it are the
  * time that is asked for. */
-#define TMI_HOST_COUNTERS_H
-#define TMI_HOST_OS_H
+#define TMI_OS_COUNTERS_H
+#define TMI_OS_OS_H
 #include "base/atomic.h"
 #include "base/base.h"
 static size_t regretted_bytes;
 static uint32_t debt_clock;
 #define tmi_count(counter, n) ((void)((counter) += (n)))
 static inline uint32_t tmi_os_now_ms(void) { return debt_clock; }
-#include "space/regret.h"
+#include "segments/regret.h"
 uint32_t tmi_regret_epoch;
 
 typedef struct {

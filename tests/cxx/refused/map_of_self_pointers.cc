@@ -1,4 +1,5 @@
-// refused: tinymem: objects of this type may not survive a move, since moving copies their bytes. If the type has no pointers into itself and nobody keeps its address, specialise tinymem::is_relocatable for it
+// refused: tinymem: objects of this type may not survive a move, since moving copies their bytes. If the type has no
+// pointers into itself and nobody keeps its address, specialise tinymem::is_relocatable for it
 #include <tinymem/tinymem.hpp>
 #if CONTROL
 using text = tinymem::string;

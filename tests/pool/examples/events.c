@@ -1,7 +1,8 @@
 /* events.c - an event loop that tidies up when it is idle, a little at a time.
  *
- * Messages come and go in no order. When no event waits, the loop calls tm_pool_compact_step with a bound of 5 microseconds until it returns
- * false, and looks for events in between: no event waits longer than that for memory to be tidied. */
+ * Messages come and go in no order. When no event waits, the loop calls tm_pool_compact_step with a bound of 5
+ * microseconds until it returns false, and looks for events in between: no event waits longer than that for memory to
+ * be tidied. */
 #define _POSIX_C_SOURCE 199309L
 #include "tinymem_pool.h"
 #include <stdio.h>
@@ -67,6 +68,7 @@ int main(void)
             steps++;
         }
     }
-    printf("%lu events, %lu times no memory; %lu steps, the longest %u ns\n", events, refused, steps, (unsigned)longest);
+    printf("%lu events, %lu times no memory; %lu steps, the longest %u ns\n", events, refused, steps,
+           (unsigned)longest);
     return tm_pool_check_all(pool) != 0;
 }

@@ -17,8 +17,8 @@ static void show(const char *caption)
 {
     tm_pool_stats_t s;
     tm_pool_stats(heap, &s);
-    printf("%s: %u objects, %u of %u blocks of %u bytes used, largest free piece %u\n", caption, (unsigned)s.live, (unsigned)s.used,
-           (unsigned)s.blocks, (unsigned)s.block_size, (unsigned)s.largest);
+    printf("%s: %u objects, %u of %u blocks of %u bytes used, largest free piece %u\n", caption, (unsigned)s.live,
+           (unsigned)s.used, (unsigned)s.blocks, (unsigned)s.block_size, (unsigned)s.largest);
     tm_pool_dump(heap, 128, print, NULL);
 }
 

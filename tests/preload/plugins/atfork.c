@@ -1,5 +1,5 @@
-/* Registers fork handlers that use the heap as soon as it is loaded: preloaded behind the library under test it comes before its handlers,
- * opened later it comes after them. */
+/* Registers fork handlers that use the heap as soon as it is loaded: preloaded behind the library under test it comes
+ * before its handlers, opened later it comes after them. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

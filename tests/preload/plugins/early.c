@@ -1,5 +1,6 @@
-/* Uses the heap as early and as late as a library can: in its constructor, its destructor, and at exit. Preloaded before and behind the
- * library under test, linked, and opened. What it allocates before and frees after makes the ends of the process meet. */
+/* Uses the heap as early and as late as a library can: in its constructor, its destructor, and at exit. Preloaded
+ * before and behind the library under test, linked, and opened. What it allocates before and frees after makes the ends
+ * of the process meet. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

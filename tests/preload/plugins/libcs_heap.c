@@ -1,4 +1,5 @@
-/* A plugin that works with the C library's heap whatever malloc the program has: it asks the C library itself for its functions. */
+/* A plugin that works with the C library's heap whatever malloc the program has: it asks the C library itself for its
+ * functions. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,10 @@ static void *of_libc(const char *name)
 
 void *plugin_malloc(size_t size) { return ((void *(*)(size_t))of_libc("malloc"))(size); }
 void *plugin_calloc(size_t size) { return ((void *(*)(size_t, size_t))of_libc("calloc"))(1, size); }
-void *plugin_aligned(size_t align, size_t size) { return ((void *(*)(size_t, size_t))of_libc("aligned_alloc"))(align, size); }
+void *plugin_aligned(size_t align, size_t size)
+{
+    return ((void *(*)(size_t, size_t))of_libc("aligned_alloc"))(align, size);
+}
 void *plugin_realloc(void *p, size_t size) { return ((void *(*)(void *, size_t))of_libc("realloc"))(p, size); }
 void plugin_free(void *p) { ((void (*)(void *))of_libc("free"))(p); }
 void *plugin_malloc_address(void) { return of_libc("malloc"); }

@@ -27,7 +27,8 @@ template <int N> struct Chain : Chain<N - 1> {
         auto &rows = table[s];
         rows.emplace_back(Tag<N>{}, N, s);
         std::sort(rows.begin(), rows.end());
-        return std::accumulate(rows.begin(), rows.end(), 0, [](int a, auto &r) { return a + std::get<1>(r); }) + Chain<N - 1>::walk(s);
+        return std::accumulate(rows.begin(), rows.end(), 0, [](int a, auto &r) { return a + std::get<1>(r); }) +
+               Chain<N - 1>::walk(s);
     }
 };
 
@@ -42,7 +43,12 @@ int visit_all(const std::vector<Value> &values)
     std::unordered_map<std::string, std::function<int(int)>> steps;
     int total = 0;
     for (auto &v : values)
-        total += std::visit([&](auto &x) { return steps.emplace(std::to_string(sizeof x), [&](int n) { return n + (int)sizeof x; }).first->second(1); }, v);
+        total += std::visit(
+            [&](auto &x) {
+                return steps.emplace(std::to_string(sizeof x), [&](int n) { return n + (int)sizeof x; })
+                    .first->second(1);
+            },
+            v);
     return total;
 }
 
@@ -55,5 +61,6 @@ int matches(const std::string &text)
 int use(const std::string &s)
 {
     Chain<4> chain;
-    return chain.walk(s) + visit_all({1, 2.0, s, std::vector<int>{3}, std::make_shared<std::list<std::string>>()}) + matches(s);
+    return chain.walk(s) + visit_all({1, 2.0, s, std::vector<int>{3}, std::make_shared<std::list<std::string>>()}) +
+           matches(s);
 }

@@ -1,0 +1,141 @@
+/* State MARK: which slabs are emptied next, and their live objects. */
+#include "os/os.h"
+#include "compaction/compact_impl.h"
+
+enum { BARREN_MS = 10, MARKS_PER_LOOK = 4 };
+
+static uint32_t barren_until[TMI_MCLASS_COUNT]; // ms | 1: no slab of the class could be chosen lately; 0: not so
+
+static uint64_t skipped_in[TMI_MCLASS_COUNT];   // batch
+
+static bool barren(unsigned cls, uint32_t now)
+{
+    if (skipped_in[cls] == tmi_batch.id)
+        return true;
+    if (barren_until[cls] != 0 && (int32_t)(now - barren_until[cls]) >= 0)
+        barren_until[cls] = 0;
+    return barren_until[cls] != 0;
+}
+
+void tmi_compact_afresh(void)
+{
+    tmi_movable_epoch++;
+    for (unsigned cls = 0; cls < TMI_MCLASS_COUNT; cls++)
+        barren_until[cls] = 0;
+}
+
+static unsigned best_class(size_t min_gain, uint32_t now)
+{
+    size_t best = 0;
+    unsigned result = TMI_MCLASS_NONE;
+    for (unsigned cls = TMI_MCLASS_FIRST; cls <= TMI_MCLASS_LAST; cls++) {
+        size_t gain = tmi_movable_gain(cls);
+        if (gain > best && gain >= min_gain && !barren(cls, now)) {
+            best = gain;
+            result = cls;
+        }
+    }
+    return result;
+}
+
+size_t tmi_compact_gain(size_t min_gain)
+{
+    size_t total = 0;
+    for (unsigned cls = TMI_MCLASS_FIRST; cls <= TMI_MCLASS_LAST; cls++) {
+        size_t gain = tmi_movable_gain(cls);
+        total += gain >= min_gain ? gain : 0;
+    }
+    return total;
+}
+
+/* NULL: there is none, or the time is over. */
+static source_t *new_source(batch_t *b, const tmi_compact_limits_t *limits, bool *none)
+{
+    uint32_t now = tmi_os_now_ms();
+    do {
+        unsigned cls = b->nsources < BATCH_SOURCES ? best_class(limits->min_gain, now) : TMI_MCLASS_NONE;
+        *none = cls == TMI_MCLASS_NONE;
+        if (*none)
+            return NULL;
+        tmi_movable_slab_t *slab = tmi_movable_choose(cls, now);
+        if (slab != NULL) {
+            b->sources[b->nsources] = (source_t){.slab = slab, .next = slab->keep};
+            return &b->sources[b->nsources++];
+        }
+        skipped_in[cls] = b->id;
+        if (!tmi_movable_busy(cls))
+            barren_until[cls] = (now + BARREN_MS) | 1;
+    } while (!tmi_over(limits));
+    return NULL;
+}
+
+/* The source that has slots left to look at, or another one. */
+static source_t *current_source(batch_t *b, const tmi_compact_limits_t *limits, bool *none)
+{
+    source_t *last = b->nsources > 0 ? &b->sources[b->nsources - 1] : NULL;
+    *none = false;
+    return last != NULL && !last->exhausted ? last : new_source(b, limits, none);
+}
+
+/* Number of the next taken slot from `i` on, or the number of slots. Bits may be set meanwhile by frees: then the word
+ * tells. */
+static uint32_t next_taken(const tmi_movable_slab_t *slab, uint32_t i)
+{
+    uint32_t slots = tmi_mclasses[slab->cls].slots;
+    while (i < slots) {
+        uint64_t taken = ~tmi_load_relaxed(&slab->free[i / 64]) >> (i % 64);
+        if (taken != 0)
+            return (uint32_t)tmi_min(i + tmi_lowest_bit(taken), slots);
+        i = (i | 63) + 1;
+    }
+    return slots;
+}
+
+static void mark(batch_t *b, source_t *s, uint32_t slot)
+{
+    const char *at = s->slab->base + (size_t)slot * tmi_mclasses[s->slab->cls].size;
+    uint32_t index = tmi_load_relaxed(&s->slab->refs[slot]); // relaxed: a hint, V4
+    if (!tmi_handle_readable(index))                         // written over by the program
+        return;
+    uint64_t w = tmi_load_relaxed(tmi_word(index));          // relaxed: the compare-and-swap decides
+    bool object = (w & TMI_WORD_LIVE) != 0 && tmi_word_address(w) == at;
+    // left by a mover that a fork took away: not ours before we have set it
+    if (object && TMI_UNLIKELY(w & TMI_WORD_MOVING)) {
+        (void)tmi_cas_relaxed(tmi_word(index), &w, w & ~TMI_WORD_MOVING);
+        w &= ~TMI_WORD_MOVING;
+    }
+    if (!object || !tmi_cas_relaxed(tmi_word(index), &w, w | TMI_WORD_MOVING)) // [model: mover_mark]
+        return;
+    b->entries[b->n++] = (entry_t){.word = w, .index = index, .source = (uint32_t)(s - b->sources)};
+    s->moved = true;
+    b->bytes += tmi_mclasses[s->slab->cls].size;
+}
+
+/* A run of objects of one source, as far as limits allow. */
+static void mark_some(batch_t *b, source_t *s, const tmi_compact_limits_t *limits)
+{
+    uint32_t slots = tmi_mclasses[s->slab->cls].slots, i = s->next, looks = 0;
+    while ((i = next_taken(s->slab, i)) < slots && b->n < limits->objects && b->n < BATCH_OBJECTS &&
+           b->bytes < limits->bytes) {
+        uint32_t ahead = next_taken(s->slab, i + 1);
+        if (ahead < slots)
+            __builtin_prefetch(tmi_word(tmi_load_relaxed(&s->slab->refs[ahead])));
+        mark(b, s, i++);
+        if (++looks % MARKS_PER_LOOK == 0 && tmi_over(limits))
+            break;
+    }
+    s->next = i;
+    s->exhausted = next_taken(s->slab, i) >= slots;
+}
+
+bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits)
+{
+    bool none;
+    do {
+        source_t *s = current_source(b, limits, &none);
+        if (s == NULL)
+            break;
+        mark_some(b, s, limits);
+    } while (b->n < limits->objects && b->n < BATCH_OBJECTS && b->bytes < limits->bytes && !tmi_over(limits));
+    return b->nsources > 0 || !none;
+}

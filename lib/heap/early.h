@@ -1,0 +1,30 @@
+/* early.h - allocation before the process can run.
+ *
+ * Idea: the dynamic linker calls resolvers of IFUNC symbols while it relocates, and these may allocate. The library
+ * may not be relocated itself then, and thread-local storage has no contents: no pointer variable, no function of
+ * another library, and no heap can be used. So such blocks are cut from a static array, and never used again.
+ *
+ * `tmi_heap_tiny` is a variable for this only: malloc's fast path compares the size with it, and it is 0 until the
+ * heap is ready. Nothing here may need a relocation. Thread safety: any thread. Fails: NULL when the array is used
+ * up, errno left alone. */
+#ifndef TMI_HEAP_EARLY_H
+#define TMI_HEAP_EARLY_H
+
+#include "base/base.h"
+
+/* Sizes that malloc's fast path serves: less than that. */
+extern size_t tmi_heap_tiny;
+
+/* Whether everything is relocated, and thread-local storage is ready. */
+bool tmi_early_is_over(void);
+
+/* Zeroed. */
+void *tmi_early_alloc(size_t size, size_t align);
+
+bool tmi_early_owns(const void *p);
+size_t tmi_early_usable(const void *p);
+
+/* memcpy, which is another library's. */
+void tmi_early_copy(void *to, const void *from, size_t nbytes);
+
+#endif

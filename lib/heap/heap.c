@@ -1,0 +1,529 @@
+#include "heap/heap.h"
+#include "heap/fork.h"
+#include "heap/guard.h"
+#include "heap/tally.h"
+#include "os/counters.h"
+#include "os/options.h"
+#include "os/os.h"
+#include "os/report.h"
+#include "sampling/samples.h"
+#include "sampling/stack.h"
+#include "slabs/large.h"
+#include "slabs/medium.h"
+#include "slabs/mixed.h"
+#include "slabs/raw.h"
+#include "threads/pacer.h"
+#include "threads/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t state; // 0, 1 while it is made ready, 2
+static uint32_t readying; // the thread that does so
+static bool full_check;
+
+/* Somebody outside wants the memory back. Caches go at the next free of their threads. */
+static void trim_by_request(void)
+{
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        tmi_cache_summon(&t->cache);
+    (void)tmi_pacer_purge_all();
+    (void)tmi_space_release();
+}
+
+static TMI_COLD void ready_heap(void)
+{
+    if (!tmi_os_init()) {
+        tmi_report("OS pages of this size are not supported");
+        abort();
+    }
+    tmi_options_init();
+    tmi_thread_init(tmi_options.stats == TMI_STATS_ON || tmi_options.check == TMI_CHECK_FULL);
+    full_check = tmi_raw_clean = tmi_options.check == TMI_CHECK_FULL;
+    tmi_sizeclass_init();
+    tmi_space_init();
+    tmi_raw_init();
+    tmi_medium_init();
+    tmi_depot_init();
+    tmi_pagemap_init();
+    tmi_request_handle(TMI_REQUEST_TRIM, trim_by_request);
+}
+
+void tmi_heap_init(void)
+{
+    uint32_t expected = 0;
+    if (TMI_LIKELY(tmi_load_acquire(&state) == 2)) // pairs: the release below
+        return;
+    if (!tmi_cas_acquire(&state, &expected, 1)) {
+        if (tmi_load_relaxed(&readying) == tmi_os_gettid())
+            return; // a signal handler on the thread that is at it: nothing can be had yet, and waiting would not end
+        while (tmi_load_acquire(&state) != 2)
+            tmi_cpu_relax();
+        return;
+    }
+    tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
+    ready_heap();
+    tmi_store_relaxed(&tmi_heap_tiny, TMI_TINY_MAX + 1); // relaxed: whoever sees it late takes the slow path
+    tmi_store_release(&state, 2); // everything above before anybody uses it
+}
+
+/* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run
+ * last before fork and first after it, so that handlers of others, which may allocate or wait for who allocates, find
+ * the heap unlocked. Not at the first malloc: that may come from within pthread_atfork, whose lock is held there. */
+__attribute__((constructor(101))) static void begin(void)
+{
+    tmi_thread_make_key();
+    tmi_os_note_cpus();
+    tmi_fork_init();
+}
+
+static void *from_medium(tmi_thread_t *t, size_t size, size_t align, bool zero)
+{
+    bool dirty = true;
+    unsigned cls = tmi_medium_class(size, align);
+    void *p = t != NULL ? tmi_shelf_take(&t->shelf, cls) : NULL;
+    if (p == NULL)
+        p = tmi_medium_take(cls, align > tmi_os_page_size, &dirty);
+    return p != NULL && zero && dirty ? memset(p, 0, size) : p;
+}
+
+/* How a block is wanted. One that has outgrown its place is likely to do so again: an extent can grow where it is,
+ * and leaves its pages to blocks of all sizes. */
+enum { PLAIN = 0, ZEROED = 1, GROWING = 2 };
+
+/* Without address space for a slab a medium block may still find room. */
+static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, unsigned how)
+{
+    void *p = NULL;
+    if (tmi_medium_serves(size, align) && !(how & GROWING))
+        p = from_medium(t, size, align, how & ZEROED);
+    return p != NULL ? p : tmi_large_alloc(size, align, how & ZEROED);
+}
+
+/* A slot of at least a page, zeroed: one that threads have freed, or one whose untouched part is known. */
+static void *zeroed_slot(tmi_thread_t *t, unsigned cls, size_t size)
+{
+    if (t != NULL && (t->cache.magazines[cls].top[-1] != NULL || tmi_depot_count(cls) > 0)) {
+        void *p = tmi_cache_alloc(&t->cache, cls);
+        return p != NULL ? memset(p, 0, size) : NULL;
+    }
+    size_t zero_from = 0;
+    void *p = tmi_raw_take_zeroed(cls, &zero_from);
+    return p ? memset(p, 0, tmi_min(size, zero_from)) : NULL;
+}
+
+static void *from_stores(tmi_thread_t *t, size_t size, size_t align, unsigned how)
+{
+    if (TMI_UNLIKELY(full_check))
+        return tmi_guard_alloc(size, align, how & ZEROED);
+    if (size > TMI_SMALL_MAX || align > TMI_SMALL_MAX)
+        return from_medium_or_large(t, size, align, how);
+    unsigned cls = align <= 16 && (align <= 8 || size > 8) ? tmi_class_of(size) : tmi_class_of_aligned(size, align);
+    void *p = NULL;
+    if ((how & ZEROED) && size >= tmi_os_page_size)
+        return zeroed_slot(t, cls, size);
+    if (t != NULL)
+        p = tmi_cache_alloc(&t->cache, cls);
+    else
+        (void)tmi_raw_take(cls, &p, 1);
+    return p && (how & ZEROED) ? memset(p, 0, size) : p;
+}
+
+/* Out of memory: everything that is cached goes back, address space too, and the request gets a second chance. */
+static TMI_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, unsigned how)
+{
+    if (tmi_os_impossible(size) || tmi_os_impossible(align))
+        return NULL; // programs that try their luck with such sizes keep what they have cached
+    if (t != NULL)
+        tmi_thread_flush(t);
+    (void)tmi_pacer_purge_all();
+    (void)tmi_space_release();
+    return from_stores(t, size, align, how);
+}
+
+static void answer_summons(tmi_thread_t *t)
+{
+    tmi_store_relaxed(&t->cache.summoned, 0); // before the flush, which a later summons must not lose
+    tmi_thread_flush(t);
+    tmi_cache_disarm(&t->cache);
+}
+
+/* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
+static TMI_NOINLINE void *allocate_now(size_t size, size_t align, unsigned how)
+{
+    tmi_heap_init();
+    tmi_thread_t *t = tmi_thread_or_null();
+    void *p = NULL;
+    if (TMI_LIKELY(size <= PTRDIFF_MAX && align <= PTRDIFF_MAX)) {
+        p = from_stores(t, size, align, how);
+        if (TMI_UNLIKELY(p == NULL))
+            p = retry(t, size, align, how);
+    }
+    if (TMI_UNLIKELY(p == NULL)) {
+        tmi_count(failures, 1);
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (TMI_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
+        tmi_tally_alloc(t, tmi_heap_usable(p, "malloc"));
+    tmi_pacer_allocated();
+    return p;
+}
+
+/* A slot of the thread's magazine, or a block of its shelf. */
+static inline void *from_record(tmi_thread_t *t, size_t size)
+{
+    if (size > TMI_MEDIUM_MAX || TMI_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
+        return NULL;
+    if (size <= TMI_SMALL_MAX)
+        return tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), tmi_class_of(size) * 2);
+    return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
+}
+
+void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+{
+    if (TMI_LIKELY(!tmi_samples_allocated(sampler, key, size, frame)) || !tmi_options.profile_peak)
+        return;
+    tmi_request_leave(TMI_REQUEST_PROFILE);
+    tmi_request_poll();
+}
+
+/* Where no allocation is a fast one: before the heap is ready, and while allocations are sampled. */
+static TMI_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned how, void *frame)
+{
+    if (!tmi_early_is_over())
+        return tmi_early_alloc(size, align);
+    void *p = how == PLAIN && align == 1 ? from_record(tmi_self(), size) : NULL;
+    if (p == NULL)
+        p = allocate_now(size, align, how);
+    tmi_thread_t *t = tmi_self();
+    if (p != NULL && tmi_load_acquire(&tmi_sampling) && t->ready) // pairs: tmi_samples_start
+        tmi_heap_sampled(&t->sampler, (uintptr_t)p, size, frame);
+    return p;
+}
+
+/* Entered by jumps only, so that the frame pointer is that of the program's function. */
+static TMI_NOINLINE void *allocate_framed(size_t size, size_t align, unsigned how)
+{
+    return (void *)tmi_stack_kept((size_t)allocate_watched(size, align, how, __builtin_frame_address(0)));
+}
+
+static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
+{
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
+        return allocate_framed(size, align, how);
+    return allocate_now(size, align, how);
+}
+
+void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
+{
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
+        return allocate_watched(size, align, PLAIN, frame);
+    return align == 1 ? tmi_heap_malloc(size) : allocate_now(size, align, PLAIN);
+}
+
+/* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
+ * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
+static inline void *from_thread(size_t size)
+{
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) // in a resolver there may be no thread-local storage yet
+        return NULL;
+    return from_record(tmi_self(), size);
+}
+
+void *tmi_heap_alloc(size_t size)
+{
+    void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
+    return TMI_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
+}
+
+void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, align, PLAIN); }
+
+void *tmi_heap_alloc_zeroed(size_t size)
+{
+    void *p = size <= TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size);
+    return p != NULL ? memset(p, 0, size) : allocate(size, 1, ZEROED);
+}
+
+static TMI_NOINLINE unsigned class_in_mixed(const void *p, const char *function)
+{
+    unsigned cls = tmi_mixed_class_at(p);
+    if (TMI_UNLIKELY(cls == TMI_CLASS_NONE))
+        tmi_fatal(function, p, tmi_mixed_complaint(p));
+    return cls;
+}
+
+/* The class of the slab or extent that holds p; in a mixed slab, of the block itself. */
+static inline unsigned class_of_block(const void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    return TMI_LIKELY(cls != TMI_CLASS_MIXED) ? cls : class_in_mixed(p, function);
+}
+
+static void require_large(const void *p, unsigned cls, const char *function)
+{
+    if (cls != TMI_CLASS_LARGE || !tmi_large_valid(p))
+        tmi_fatal(function, p, "not the start of a block");
+}
+
+static void require_medium(const tmi_thread_t *t, const void *p, const char *function)
+{
+    unsigned medium;
+    if (TMI_UNLIKELY(tmi_medium_look(p, &medium) != NULL || (t != NULL && tmi_shelf_holds(&t->shelf, p))))
+        tmi_fatal(function, p, tmi_medium_is_slot(p) ? "a block that has been freed" : "not the start of a block");
+}
+
+static void require_slot(const void *p, unsigned cls, const char *function)
+{
+    const char *wrong = tmi_raw_complaint(cls, p);
+    if (wrong != NULL)
+        tmi_fatal(function, p, wrong);
+}
+
+static void require_block(const void *p, unsigned cls, const char *function)
+{
+    if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST)
+        require_slot(p, cls, function);
+    else
+        require_large(p, cls, function);
+}
+
+static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *function)
+{
+    if (t == NULL) {
+        tmi_raw_return(cls, &p, 1, function);
+        tmi_pacer_freed(t ? &t->cache : NULL, 0);
+        return;
+    }
+    uint32_t exchanges = t->cache.exchanges;
+    tmi_cache_free(&t->cache, cls, p, function);
+    if (t->cache.exchanges != exchanges)
+        tmi_pacer_freed(&t->cache, 0);
+    else if (t->cache.armed)
+        tmi_pacer_armed_free(&t->cache);
+}
+
+/* Returns true, so that tmi_heap_free can end with it. */
+static TMI_NOINLINE bool free_medium(tmi_thread_t *t, void *p, const char *function)
+{
+    unsigned cls;
+    bool returned = true;
+    const char *wrong = tmi_medium_look(p, &cls);
+    if (TMI_UNLIKELY(wrong != NULL))
+        tmi_fatal(function, p, wrong);
+    if (t != NULL)
+        returned = tmi_shelf_put(&t->shelf, p, cls, function);
+    else
+        tmi_medium_return(p, function);
+    if (returned || t->cache.armed)
+        tmi_pacer_freed(t ? &t->cache : NULL, 0);
+    return true;
+}
+
+/* p is in no slab or extent: NULL, a block whose memory has become free address space, or none of ours. */
+static bool free_outside(const void *p, const char *function)
+{
+    if (tmi_pagemap_segment(p) != NULL)
+        tmi_fatal(function, p, "double free, or a block that was never allocated");
+    return p == NULL;
+}
+
+/* All but the detour, which is kept short by having no frame. */
+static TMI_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
+{
+    if (cls == TMI_CLASS_NONE)
+        return free_outside(p, function);
+    if (TMI_UNLIKELY((uintptr_t)p % 8 != 0))
+        tmi_fatal(function, p, "not the start of a block");
+    tmi_thread_t *t = tmi_thread_or_null();
+    if (TMI_UNLIKELY(tmi_options.stats == TMI_STATS_ON)) {
+        if (cls <= TMI_CLASS_LAST)
+            require_slot(p, cls, function);
+        tmi_tally_free(t, tmi_heap_usable(p, function));
+    }
+    if (TMI_UNLIKELY(t != NULL && tmi_load_relaxed(&t->cache.summoned)))
+        answer_summons(t);
+    if (TMI_UNLIKELY(full_check)) {
+        require_block(p, cls, function);
+        tmi_guard_free(p, cls, function);
+        tmi_pacer_freed(t ? &t->cache : NULL, 0);
+        return true;
+    }
+    if (TMI_LIKELY(cls <= TMI_CLASS_LAST)) {
+        free_small(t, cls, p, function);
+        return true;
+    }
+    if (TMI_LIKELY(cls == TMI_CLASS_MEDIUM))
+        return free_medium(t, p, function);
+    require_large(p, cls, function);
+    size_t bytes = tmi_large_usable(p);
+    tmi_large_free(p);
+    tmi_pacer_freed(t ? &t->cache : NULL, bytes);
+    return true;
+}
+
+/* A block of a mixed slab is freed as one of its class, once that is known. */
+static TMI_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *function)
+{
+    unsigned cls = class_in_mixed(p, function);
+    return tmi_cache_push(&t->cache, cls * 2, p) || tmi_cache_push_detour(&t->cache, cls, p) ||
+           free_slowly(p, cls, function);
+}
+
+static inline bool free_routed(void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_class(p);
+    bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
+    tmi_thread_t *t = tmi_self();
+    bool served = t->cache.codes[TMI_TINY_MAX] != 0; // a record that is ready, and whose calls nobody observes
+    if (cls == TMI_CLASS_MEDIUM && served && !tmi_load_relaxed(&t->cache.summoned))
+        return free_medium(t, p, function);
+    if (TMI_UNLIKELY(cls == TMI_CLASS_MIXED))
+        return free_mixed(t, p, function);
+    return (TMI_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
+}
+
+/* While frees are diverted: a sampled block is forgotten before its place can be another's. */
+static TMI_NOINLINE bool free_watched(void *p, const char *function)
+{
+    if (!tmi_early_is_over())
+        return true; // such blocks are not used again
+    tmi_samples_freed((uintptr_t)p);
+    bool aligned = (uintptr_t)p % 8 == 0;
+    return (aligned && tmi_cache_push(&tmi_self()->cache, tmi_pagemap_code(p), p)) || free_routed(p, function);
+}
+
+bool tmi_heap_free(void *p, const char *function)
+{
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
+        return free_watched(p, function);
+    return free_routed(p, function);
+}
+
+/* Of a class on trial the thread's own magazine is looked through, too. */
+static void require_usable(const void *p, unsigned cls, const char *function)
+{
+    tmi_thread_t *t = tmi_thread_or_null();
+    if ((t != NULL ? tmi_cache_complaint(&t->cache, cls, p) : tmi_raw_complaint(cls, p)) != NULL)
+        tmi_fatal(function, p, tmi_raw_is_slot(cls, p) ? "a block that has been freed" : "not the start of a block");
+}
+
+size_t tmi_heap_usable(const void *p, const char *function)
+{
+    unsigned cls = class_of_block(p, function);
+    if (TMI_UNLIKELY(full_check)) {
+        require_block(p, cls, function);
+        return tmi_guard_size(p, cls, function);
+    }
+    if (cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST) {
+        if (TMI_UNLIKELY(tmi_cache_on_trial(cls)))
+            require_usable(p, cls, function);
+        return tmi_classes[cls].size;
+    }
+    if (cls == TMI_CLASS_MEDIUM) {
+        require_medium(tmi_thread_or_null(), p, function);
+        return tmi_medium_size(tmi_medium_class_at(p));
+    }
+    require_large(p, cls, function);
+    return tmi_large_usable(p);
+}
+
+/* A resize in place counts as a free and an allocation. */
+static void tally_resize(size_t from, size_t to)
+{
+    tmi_thread_t *t = tmi_thread_or_null();
+    tmi_tally_free(t, from);
+    tmi_tally_alloc(t, to);
+}
+
+/* A small block stays as it is while it fits and does not waste half; a medium one if moving it, and a large one if
+ * cutting it, would not gain an eighth, nor 64 KiB. */
+static bool fits(unsigned cls, size_t usable, size_t size)
+{
+    if (size > usable)
+        return false;
+    if (cls <= TMI_CLASS_LAST)
+        return usable - size < usable / 2 || usable <= 64;
+    bool medium = cls == TMI_CLASS_MEDIUM && size > TMI_SMALL_MAX;
+    size_t least = medium ? tmi_medium_size(tmi_medium_class(size, 1)) : size;
+    return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
+}
+
+static inline void *resize(void *p, size_t size, const char *function)
+{
+    int before = errno;
+    unsigned cls = class_of_block(p, function);
+    size_t usable = tmi_heap_usable(p, function);
+    if (cls <= TMI_CLASS_LAST && TMI_UNLIKELY(!tmi_raw_is_slot(cls, p)))
+        tmi_fatal(function, p, "not the start of a block");
+    if (!full_check && fits(cls, usable, size))
+        return p;
+    if (!full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
+        void *resized = tmi_large_resize(p, size);
+        if (resized != NULL) {
+            if (TMI_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
+                tally_resize(usable, tmi_large_usable(resized));
+            return resized;
+        }
+    }
+    void *q = size > usable && size > TMI_SMALL_MAX ? allocate(size, 1, GROWING) : tmi_heap_malloc(size);
+    if (q == NULL) {
+        if (size > usable)
+            return NULL;
+        errno = before; // a smaller block can stay where it is: programs that free memory so do not expect to fail
+        return p;
+    }
+    memcpy(q, p, tmi_min(size, usable));
+    if (!tmi_heap_free_fast(p))
+        (void)tmi_heap_free(p, function);
+    return q;
+}
+
+/* Counts as a free and an allocation by the caller of realloc, wherever the block stays. */
+static TMI_NOINLINE void *resize_watched(void *p, size_t size, const char *function)
+{
+    tmi_sample_t was;
+    tmi_thread_t *t = tmi_thread_or_null();
+    if (t == NULL)
+        return resize(p, size, function);
+    bool had = tmi_samples_take((uintptr_t)p, &was);
+    t->sampler.quiet++;
+    void *q = resize(p, size, function);
+    t->sampler.quiet--;
+    if (q == NULL && had)
+        tmi_samples_put_back(&was);
+    else if (q != NULL && tmi_load_acquire(&tmi_sampling)) // pairs: tmi_samples_start
+        tmi_heap_sampled(&t->sampler, (uintptr_t)q, size, __builtin_frame_address(0));
+    return q;
+}
+
+void *tmi_heap_realloc(void *p, size_t size, const char *function)
+{
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
+        return resize_watched(p, size, function);
+    return resize(p, size, function);
+}
+
+void tmi_heap_watch(bool allocations, bool frees)
+{
+    tmi_heap_init();
+    tmi_lock(&tmi_space_lock);
+    tmi_pagemap_divert(frees);
+    tmi_unlock(&tmi_space_lock);
+    tmi_store_relaxed(&tmi_heap_tiny, allocations ? 0 : TMI_TINY_MAX + 1); // relaxed: as in tmi_heap_init
+}
+
+bool tmi_heap_trim(size_t pad)
+{
+    tmi_heap_init();
+    tmi_thread_t *self = tmi_thread_or_null();
+    if (self != NULL)
+        tmi_thread_flush(self);
+    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
+        if (t != self)
+            tmi_cache_summon(&t->cache);
+    (void)pad; // nothing is kept for later: what is needed again costs one fault a page
+    bool any = tmi_pacer_purge_all() > 0;
+    return tmi_space_release() > 0 || any;
+}

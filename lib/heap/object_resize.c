@@ -1,0 +1,98 @@
+/* tm_realloc: under a pin of its own, so that nothing moves meanwhile. */
+#include "heap/object_impl.h"
+#include "os/report.h"
+#include "compaction/pin.h"
+#include "sampling/samples.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Point the word of h to another place; a mark that the mover has set meanwhile goes. */
+static void publish(tm_handle_t h, char *to)
+{
+    uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
+    uint32_t rounds = 1;
+    // [model: realloc_publish]
+    while (!tmi_cas_acq_rel(word, &w, (w & ~(TMI_WORD_ADDRESS | TMI_WORD_MOVING)) | tmi_word_at(to)))
+        TMI_COUNT_ROUNDS(++rounds);
+}
+
+/* Contents to the slot or extent of the bound handle g, whose index gets the old place in exchange (O2). */
+static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbytes)
+{
+    uint32_t index = tmi_handle_index(h), other = tmi_handle_index(g);
+    char *to = tmi_word_address(tmi_load_relaxed(tmi_word(other))); // bound: ours
+    memcpy(to, from, nbytes); // [model: realloc_copy]
+    if (tmi_movable_class(to) == TMI_MCLASS_LARGE)
+        tmi_store_relaxed(&tmi_span_of(to)->index, index); // published with the word
+    else
+        tmi_movable_set_ref(to, index); // V4: before the word
+    publish(h, to);
+    tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | tmi_word_at(from)); // bound to the old place now
+    if (tmi_movable_class(from) != TMI_MCLASS_LARGE)
+        tmi_movable_set_ref(from, other);
+}
+
+static void publish_extent(void *h, char *to) { publish(*(tm_handle_t *)h, to); }
+
+static bool resize(tm_handle_t h, char *from, size_t size)
+{
+    size_t align = tmi_object_align(from), usable = tmi_object_usable(from);
+    bool is_large = tmi_movable_class(from) == TMI_MCLASS_LARGE, to_large = tmi_object_is_large(size, align);
+    if (!is_large && !to_large && tmi_mclasses[tmi_object_class(size, align)].size == usable)
+        return true;
+    if (is_large && to_large && tmi_movable_large_resize(from, size, align, publish_extent, &h))
+        return true;
+    tm_handle_t g = tmi_object_bound(size, align);
+    if (g == TM_NULL)
+        return false;
+    change_places(h, from, g, tmi_min(size, usable));
+    tmi_object_put(from, g, false);
+    return true;
+}
+
+/* Counts as a free and an allocation. */
+static TMI_COLD void resample(tm_handle_t h, size_t size, void *frame)
+{
+    tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
+    tmi_object_sampled(h, size, frame);
+}
+
+tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
+{
+    uint64_t w;
+    void *from;
+    if (h == TM_NULL)
+        return tmi_object_alloc(size, 1, false);
+    if (!tmi_object_live(h, &w)) {
+        tmi_object_stale("tm_realloc", h);
+        return TM_NULL;
+    }
+    tmi_object_require_unpinned(h, "tm_realloc");
+    if (size == 0) {
+        tmi_object_free(h);
+        return TM_NULL;
+    }
+    tmi_thread_t *t = size > PTRDIFF_MAX ? NULL : tmi_thread_with_handles();
+    if (t == NULL) {
+        errno = ENOMEM;
+        return TM_NULL;
+    }
+    bool ok = false;
+    if (!tmi_pin_slowly(&t->pins, h, &from)) {
+        if (from != NULL) {
+            errno = ENOMEM;
+            return TM_NULL;
+        }
+        tmi_object_stale("tm_realloc", h); // freed by another thread just now
+    } else if (tmi_pin_locks(from) > 0) {
+        tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "the object is locked");
+    } else {
+        ok = resize(h, from, size);
+    }
+    if (!tmi_pin_remove(&t->pins, h))
+        tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "its pin is gone");
+    if (TMI_UNLIKELY(tmi_load_acquire(&tmi_sampling)) && ok) // pairs: tmi_samples_start
+        resample(h, size, __builtin_frame_address(0));
+    return ok ? h : TM_NULL;
+}

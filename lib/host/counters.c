@@ -1,3 +1,0 @@
-#include "host/counters.h"
-
-tmi_counters_t tmi_counters;

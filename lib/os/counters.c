@@ -1,0 +1,3 @@
+#include "os/counters.h"
+
+tmi_counters_t tmi_counters;

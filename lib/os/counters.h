@@ -1,0 +1,23 @@
+/* counters.h - statistics that are kept where something slow happens anyway.
+ *
+ * Relaxed atomics: a counter orders nothing; a reader sees each one somewhere in its recent past, and sums of several
+ * may be off by what is in flight. */
+#ifndef TMI_OS_COUNTERS_H
+#define TMI_OS_COUNTERS_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+
+typedef struct tmi_counters {
+#define TMI_COUNTER(name, meaning) size_t name;
+#include "os/counters.def"
+#undef TMI_COUNTER
+} tmi_counters_t;
+
+extern tmi_counters_t tmi_counters;
+
+#define tmi_count(name, n) ((void)tmi_add_relaxed(&tmi_counters.name, (size_t)(n)))
+#define tmi_discount(name, n) ((void)tmi_sub_relaxed(&tmi_counters.name, (size_t)(n)))
+#define tmi_counter(name) tmi_load_relaxed(&tmi_counters.name)
+
+#endif

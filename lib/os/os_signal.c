@@ -1,0 +1,28 @@
+/* Signals of the process. By libc's function, unlike all else here: it knows how a handler returns, and a runtime
+ * that chains handlers has put itself in front of it on purpose. Called at start, without locks. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <signal.h>
+
+/* What the program does after such a one is not ours to say. */
+static bool is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL || number == SIGTRAP ||
+           number == SIGABRT || number == SIGSYS;
+}
+
+int tmi_os_on_signal(int number, void (*handler)(int))
+{
+    int saved = errno, err = 0;
+    struct sigaction ours = {.sa_handler = handler, .sa_flags = SA_RESTART | SA_ONSTACK}, set;
+    (void)sigemptyset(&ours.sa_mask);
+    if (is_fault(number) || sigaction(number, NULL, &set) != 0)
+        err = EINVAL;
+    else if ((set.sa_flags & SA_SIGINFO) != 0 || set.sa_handler != SIG_DFL)
+        err = EBUSY;
+    else if (sigaction(number, &ours, NULL) != 0)
+        err = EINVAL;
+    errno = saved;
+    return err;
+}

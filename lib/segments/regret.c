@@ -1,0 +1,3 @@
+#include "segments/regret.h"
+
+uint32_t tmi_regret_epoch;

@@ -1,0 +1,100 @@
+/* segment.h - the supply of address space: runs of units out of 2 MiB segments.
+ *
+ * Idea: the kernel gives segments, and they are never handed back one by one: a run of units (a *span*) is cut from
+ * free spans by best fit, and freed spans coalesce with their neighbours. A free span is *dirty* when its pages may be
+ * resident and
+ * *clean* when they read as zero and hold no memory; the two never merge, dirty ones are preferred (their pages are
+ * there already), and purging turns one into the other. Holes in address space cost nothing.
+ *
+ *   segment  |span: 4 units, slab|1, slab|  free, dirty, 7  |   extent, 12 units   |   free, clean, 8   |
+ *   records   F  .  .  L          FL      F  .  .  .  .  . L  F  .  ...           L  F  .  ...         L
+ *
+ * S1  Every unit of a mapped segment is in exactly one span; the first and last record of a span hold its state and
+ *     length.
+ * S2  Two adjacent free spans of the same state do not exist.
+ * S3  A clean span reads as zero and no page of it is resident.
+ * S4  A free span is in the bin of its length, and in the age list too when dirty; dirty_bytes sums those estimates.
+ * S5  The kernel makes no huge page where something has been purged: see segment_huge.c.
+ *
+ * Owner: all of it the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to
+ * who holds the span.
+ * Fails: NULL when the kernel gives nothing even after clean segments have been unmapped. */
+#ifndef TMI_SEGMENTS_SEGMENT_H
+#define TMI_SEGMENTS_SEGMENT_H
+
+#include "base/dlist.h"
+#include "os/lock.h"
+#include "segments/pagemap.h"
+
+typedef enum tmi_span_state { TMI_SPAN_NONE, TMI_SPAN_USED, TMI_SPAN_DIRTY, TMI_SPAN_CLEAN } tmi_span_state_t;
+
+typedef struct tmi_span {
+    tmi_dlist_t bin;   // free: others of this length
+    tmi_dlist_t age;   // dirty: oldest first
+    void *owner;       // slab: its record; extent: the object's address; free: the first unit
+    size_t bytes;      // used by an extent: its OS pages; dirty: how much may be resident
+    uint32_t nunits;   // S1
+    uint32_t index;  // used by a movable extent: its handle's
+    uint32_t attributes; // used by a movable extent: see movable.h
+    uint16_t slack;      // used by an extent: OS pages around the object that may be resident
+    uint8_t state;       // S1
+} tmi_span_t;
+
+struct tmi_segment {
+    tmi_span_t spans[TMI_SEGMENT_UNITS];
+    uint32_t dense; // S5, a bit a unit
+    bool small;     // S5
+};
+
+extern tmi_lock_t tmi_space_lock; // for fork
+
+void tmi_space_init(void);
+/* Before the first slab or extent of the movable arena: 0 or an errno. Idempotent. */
+int tmi_space_init_movable(void);
+
+/* A span of nunits (> 0) units aligned to align_units (a power of two), its units entered in the page map as class
+ * `cls` (the first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
+void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned tail, bool *dirty);
+
+/* Give a span back; `bytes` estimates how much of it is resident. */
+void tmi_space_free(void *addr, size_t nunits, size_t bytes);
+
+/* Lengthen a used span in place from nunits to wanted units. *dirty as above, for the new part. */
+bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, bool *dirty);
+
+/* Cut a used span to `keep` units; `bytes` estimates how much of the rest is resident. */
+void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
+
+/* Purge dirty spans, what has been dirty for longest first, until about `enough` bytes (estimated) are given back or
+ * none is left. Returns the bytes. Takes the lock for short times only. */
+size_t tmi_space_purge(size_t enough);
+
+/* Give back pages of a used span, and let nobody make a huge page of what is left (S5). 0 or an errno; takes the lock
+ * for a short time. tmi_space_thin does the latter alone. */
+int tmi_space_purge_pages(void *addr, size_t size);
+void tmi_space_thin(void *addr, size_t size);
+
+/* The caller's used span is as full as it gets, so that huge pages cost nothing there (S5). Takes the lock, rarely. */
+void tmi_space_fill(void *addr, size_t nunits);
+extern bool tmi_huge_applies;
+static inline void tmi_space_filled(void *addr, size_t nunits)
+{
+    if (TMI_UNLIKELY(tmi_huge_applies))
+        tmi_space_fill(addr, nunits);
+}
+
+/* Unmap segments that are wholly clean. Returns the bytes. */
+size_t tmi_space_release(void);
+
+/* The record of the unit that holds p, which is in a mapped segment. */
+TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
+{
+    return &tmi_pagemap_segment(p)->spans[((uintptr_t)p >> TMI_UNIT_SHIFT) % TMI_SEGMENT_UNITS];
+}
+
+static inline char *tmi_unit_start(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
+
+/* Verify S1-S5 for the whole heap; the caller holds the space lock. */
+void tmi_space_check(void);
+
+#endif

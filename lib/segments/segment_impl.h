@@ -1,0 +1,50 @@
+/* segment_impl.h - what the files of the segment module share: free spans by length, and the supply of segments. */
+#ifndef TMI_SEGMENTS_SEGMENT_IMPL_H
+#define TMI_SEGMENTS_SEGMENT_IMPL_H
+
+#include "segments/segment.h"
+
+/* A free span as it goes in and out of the bins. */
+typedef struct tmi_run {
+    char *addr;
+    size_t nunits;
+    size_t bytes; // resident estimate, 0 when clean
+    bool dirty;
+    size_t joined; // bytes of a clean run in it
+} tmi_run_t;
+
+/* Neighbouring record of a unit, or NULL when there is no segment of ours. */
+tmi_span_t *tmi_span_at(const void *unit);
+
+void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state);
+
+void tmi_bins_init(void);
+/* Enter a free run, merged with free neighbours of the same state (S2). If it is dirty it is the one to be purged last,
+ * or the next one. */
+void tmi_bins_put(tmi_run_t run);
+void tmi_bins_put_oldest(tmi_run_t run);
+/* Take the shortest free run of at least nunits out of the bins of one state, whole. False when there is none. */
+bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out);
+/* Take a dirty run and as much of a clean one beside it as makes nunits together: what is resident is used again. */
+bool tmi_bins_join(size_t nunits, tmi_run_t *out);
+/* Take the free run that starts at this record out of its bin. */
+tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr);
+/* The dirty span that has been so for longest, or NULL. */
+tmi_span_t *tmi_bins_oldest(void);
+/* Split `run`: the head keeps nunits, the tail is returned. Estimates are divided by length. */
+tmi_run_t tmi_run_split(tmi_run_t *run, size_t nunits);
+
+/* Map segments for at least nunits and enter them as one clean run. 0 or an errno. Caller holds the space lock. */
+int tmi_supply_grow(size_t nunits);
+/* tmi_space_release under the lock. */
+size_t tmi_supply_release(void);
+
+/* S5, under the space lock: once; of new segments; and, where huge pages apply, of units that have become free, of a
+ * run about to be purged that is in no bin, and of units taken from a run that was free. */
+void tmi_huge_init(void);
+void tmi_huge_enter(char *segments, size_t size);
+void tmi_huge_forget(char *addr, size_t nunits);
+void tmi_huge_purged(char *addr, size_t nunits);
+void tmi_huge_taken(const tmi_run_t *run, const char *addr, size_t nunits);
+
+#endif

@@ -1,0 +1,143 @@
+/* handle.h - the table of words, and the supply of indices.
+ *
+ * Idea: a run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until
+ * used, and reads as zero, so that a foreign handle finds a word that matches nothing. Indices are handed out by
+ * *groups* of as many words as fill an OS page, the fullest first; a group whose indices are all free can give its
+ * page back, and is remembered by its *generation ceiling*:
+ *
+ *   state of an index    word                               its slot
+ *   free                 generation, address 0              none
+ *   bound                next generation, not live, address free, in a magazine
+ *   live                 generation, live, address          an object's
+ *   retired              an address that is nobody's, or 0  none: it has had all its generations
+ *
+ * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words
+ *     made there later start at the group's ceiling), but when the index is revived. So a handle equals at most one
+ *     object until then.
+ * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are
+ *     retired, *spent* when all are.
+ * H3  books[g] is the group's record (even), or for one given back 1 | data << 1, and in the upper half the number of
+ *     the next such group: data is the ceiling, or of one with retired indices H5's worn_at. books[g] is 0 from
+ *     ngroups on.
+ * H4  Word 0 is 0 for ever.
+ * H5  A retired index is *revived*, with all its generations, only when no index is free and no other can be made:
+ *     2^31 x 16,384 objects later, or fewer where address space is limited. The first is one of the group whose last
+ *     retirement (worn_at, counted modulo 2^31) is longest ago. Groups with retired indices stand in that order in a
+ *     list; those of them whose page has gone back in another, through the books.
+ *
+ * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
+ *
+ * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The
+ * rest the table lock.
+ * Fails: fewer indices than asked for. */
+#ifndef TMI_SLABS_HANDLE_H
+#define TMI_SLABS_HANDLE_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+#include "base/public.h"
+#include "os/lock.h"
+
+/* See <tinymem/pin.h>. */
+#define TMI_WORD_ADDRESS (~UINT64_C(0xffff))
+#define TMI_WORD_GENERATION UINT64_C(0xfffc)
+#define TMI_WORD_LIVE UINT64_C(2)
+#define TMI_WORD_MOVING UINT64_C(1)
+
+extern tmi_lock_t tmi_handle_lock; // for fork
+
+/* 0, or the errno of the reservation. */
+int tmi_handle_init(void);
+
+/* Up to n free indices as the handles that they will be (generation, live bit, index); their words are free. */
+size_t tmi_handle_take(tm_handle_t *out, size_t n);
+
+/* Give back n indices whose words are free. */
+void tmi_handle_return(const uint32_t *indices, size_t n);
+
+/* An index that has had all its generations. */
+void tmi_handle_retire(uint32_t index);
+
+/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; with the mover's lock or the
+ * pacer's, so that fork loses none. Returns the bytes. */
+size_t tmi_handle_purge(size_t keep, size_t most);
+
+/* Bytes of the table in use; groups that could be given back. */
+extern size_t tmi_handle_bytes_in_use; // by tmi_handle_bytes; layout.h tells tools where it lies
+size_t tmi_handle_bytes(void);
+size_t tmi_handle_idle_groups(void);
+size_t tmi_handle_idle_bytes(void);
+/* Indices revived so far, H5. */
+size_t tmi_handle_revived(void);
+
+/* Verify H2-H5; the caller holds the lock. */
+void tmi_handle_check(void);
+
+static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 32); }
+
+extern uint64_t *tmi_words;
+extern uint32_t tmi_handle_first, tmi_handle_count; // indices with a place in the table; the number grows
+
+/* Whether an index's word can be read. So can those of the table, and TMI_HANDLE_ENDS from 0 and up to 2^32: what an
+ * address, a small number or a negative one has for an index when a program takes it for a handle. The look-ups of
+ * pin and scope do not ask. */
+enum { TMI_HANDLE_ENDS = 1 << 16 };
+static inline bool tmi_handle_readable(uint32_t index)
+{
+    bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
+    // relaxed: who asks because of a handle has got that later
+    return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
+}
+
+static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
+
+static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
+/* The address as it stands in a word. */
+static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
+
+/* Tagged, and nothing where handles have nothing. */
+static inline bool tmi_handle_formed(tm_handle_t h)
+{
+    return (h & (TMI_WORD_LIVE | UINT64_C(0xffff0001))) == TMI_WORD_LIVE;
+}
+
+/* The handle of an index whose word is w, once it is live. */
+static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
+{
+    return (w & TMI_WORD_GENERATION) | TMI_WORD_LIVE | (uint64_t)index << 32;
+}
+
+/* Generations, 14 bits. */
+static inline uint32_t tmi_generation_of(uint64_t w) { return (uint32_t)(w & TMI_WORD_GENERATION) >> 2; }
+static inline uint64_t tmi_generation_bits(uint32_t g) { return (uint64_t)g << 2 & TMI_WORD_GENERATION; }
+
+/* The word of a freed object: next generation, same address. *last: it has had its last life, and there is no next
+ * generation. */
+static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
+{
+    uint32_t g = tmi_generation_of(w);
+    *last = g == 0;
+    return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
+}
+
+/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if it may end so: live,
+ * not marked, and not in its last life. With the two lowest of its 16 bits turned to the top these words are one
+ * range. A number that equals such a word there, and has 0 above, has the form of a handle. */
+#define TMI_GENERATION_STEP UINT64_C(4)
+static inline bool tmi_word_may_end(uint64_t w)
+{
+    uint16_t turned = (uint16_t)((uint16_t)w >> 2 | (uint16_t)w << 14);
+    return (uint16_t)(turned - 0x8001) < 0x3fff;
+}
+
+#if TMI_TEST_HOOKS
+/* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its
+ * own. */
+tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
+/* Give the address space of words back from there on, none of which has been used: more indices need an extension. */
+void tmi_handle_unreserve(uint32_t nindices);
+/* Pretend that the table holds only so many indices, from now on. */
+void tmi_handle_set_limit(uint32_t nindices);
+#endif
+
+#endif

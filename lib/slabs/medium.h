@@ -1,0 +1,113 @@
+/* medium.h - objects above 32 KiB and up to 256 KiB: slots of whole OS pages in slabs of their own.
+ *
+ * Idea: eight sizes to a doubling, as for the largest small objects. Since a slot is whole pages, it is the slot that
+ * is resident or not: of what a slab spans only slots that have been used cost memory, a free one can be given back
+ * alone, and no page is shared. What an object leaves of its slot, at most a ninth, is resident only if a former one
+ * used it.
+ *
+ *   slab     base                                                      base + units * 64 KiB
+ *            | slot 0      | slot 1      | slot 2      | slot 3      |  rest  |
+ *   free      0             1             1             0                      bitmap, 1 = free
+ *   touched   1             1             0             1                      may be resident
+ *   empty     0             1             0             0                      free and touched: to be purged
+ *
+ * W1  free and touched have no bit past the last slot. A slot that is not free is touched.
+ * W2  A slab is in its class's purge queue exactly when it has an empty slot, and in `some` exactly when it has a free
+ *     one.
+ * W3  A free slot that is not touched reads as zero.
+ * W4  medium_empty_bytes sums the empty slots, large_bytes and large_count (with those of extents) the taken ones; so
+ *     do nempty and ntaken for a class.
+ * W5  A slab without a taken slot exists only as the class's last resort: when no other slab of it has a free slot.
+ *
+ * Empty slots are taken first, those emptied last before the others: their pages are there.
+ * Owner: everything its class's lock (rank medium); the address of an object tells its class without a lock. Purging
+ * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a
+ * time (pacer lock). Fails: NULL, when the kernel gives nothing. */
+#ifndef TMI_SLABS_MEDIUM_H
+#define TMI_SLABS_MEDIUM_H
+
+#include "base/dlist.h"
+#include "os/lock.h"
+#include "segments/regret.h"
+#include "segments/sizeclass.h"
+
+#define TMI_MEDIUM_MAX ((size_t)256 << 10)
+enum { TMI_MEDIUM_CLASSES = 24 };
+
+typedef struct tmi_medium_info {
+    uint64_t reciprocal; // ceil(2^48 / size)
+    uint32_t size;       // bytes of a slot
+    uint16_t units;      // of a slab
+    uint8_t slots;       // of a slab
+} tmi_medium_info_t;
+
+typedef struct tmi_medium_slab {
+    tmi_dlist_t link;       // in `some`
+    tmi_dlist_t purge_link; // in the purge queue
+    char *base;
+    uint64_t free, touched; // a bit a slot
+    uint8_t cls;
+    bool dirty_rest;        // after its last slot there may be something
+} tmi_medium_slab_t;
+
+typedef struct tmi_medium_classes {
+    tmi_lock_t lock;
+    tmi_dlist_t some;        // slabs with a free slot
+    tmi_dlist_t purge_queue; // slabs with an empty one, oldest first
+    tmi_debt_t debt;
+    uint32_t nqueued;        // slabs in the purge queue; looked at without the lock
+    uint32_t nslabs, ntaken, nempty; // slabs, and slots of theirs, W4; statistics read them without the lock
+} TMI_ALIGNED(TMI_CACHE_LINE) tmi_medium_class_t;
+
+extern tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];
+extern tmi_medium_class_t tmi_medium_classes[TMI_MEDIUM_CLASSES];
+
+/* Once: needs the size of OS pages. */
+void tmi_medium_init(void);
+
+/* Whether an object of that size and alignment is a medium one; size > TMI_SMALL_MAX or align > TMI_SMALL_MAX. */
+static inline bool tmi_medium_serves(size_t size, size_t align)
+{
+    return size <= TMI_MEDIUM_MAX && align <= TMI_UNIT_SIZE;
+}
+
+/* The class of such an object, 0 to TMI_MEDIUM_CLASSES - 1, and the bytes of its slots. */
+unsigned tmi_medium_class(size_t size, size_t align);
+size_t tmi_medium_size(unsigned cls);
+
+/* Take a slot: an empty one of the class, else, unless it must be of the class exactly, an empty one of the two classes
+ * above, else one that is not resident. *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
+void *tmi_medium_take(unsigned cls, bool exactly, bool *dirty);
+
+/* Put a slot back. One that is free already, or no slot, is reported in the name of `function`, then abort. */
+void tmi_medium_return(void *p, const char *function);
+
+/* Of a block whose page map class is TMI_CLASS_MEDIUM. */
+unsigned tmi_medium_class_at(const void *p);
+
+/* What is wrong with p, in a slab of medium objects, or NULL: it is taken, and *cls is its class. Takes no lock, and so
+ * is sure only of a block that the caller owns. */
+const char *tmi_medium_look(const void *p, unsigned *cls);
+/* Whether p, in such a slab, is the start of a slot. */
+bool tmi_medium_is_slot(const void *p);
+
+/* Give empty slots back, of the slab first that has had some for longest, until `enough` bytes are given back. Returns
+ * the bytes. */
+size_t tmi_medium_purge(size_t enough);
+
+/* Slabs without a taken slot become free spans: for who is out of memory, and before address space is given back. */
+void tmi_medium_release(void);
+
+/* A class as statistics see it. Slots: all, taken (or on a shelf), free and maybe resident. Any thread, no lock. */
+typedef struct tmi_medium_figures {
+    size_t slabs, slots, taken, empty;
+} tmi_medium_figures_t;
+tmi_medium_figures_t tmi_medium_figures(unsigned cls) TMI_COLD;
+
+/* For fork; and the audit of W1-W5, with all of these locks. */
+void tmi_medium_lock_all(void);
+void tmi_medium_unlock_all(void);
+void tmi_medium_reset_locks(void);
+void tmi_medium_check(void);
+
+#endif

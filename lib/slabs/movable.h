@@ -1,0 +1,190 @@
+/* movable.h - slabs whose objects may be elsewhere tomorrow: slots of one class, with a reference from each slot to its
+ * index.
+ *
+ * Idea: as in the raw arena no link and no header is stored in a slot, and free slots are bits. Beside them a slab has
+ * `refs`, the index of each taken slot, by which the mover finds the word of an object from its address. It is a hint:
+ * a slot holds an object only when the word of its index is live and has the slot's address.
+ *
+ *   slab         span            base
+ *                | refs | record |slot |slot |slot |slot |slot | ...
+ *   free                          0     1     0     1     1
+ *   refs                          17    -     4     -     -
+ *   attributes   locks 23-0 | log2 of the asked alignment 31-27; made at a slab's first lock or aligned object
+ *
+ * The books of slabs with small slots stand before the first slot, so that they are given back with the slab: a heap
+ * that has shrunk to a tenth would otherwise keep the books of the whole. In front, for slots are taken lowest first:
+ * the few objects of a class share a page with their books. Refs come before the record: what a program writes past the
+ * end of the slab before this one hits hints.
+ *
+ * V1  nfree is the number of bits set in `free`; bits past the last slot are clear; none is set below word `hint`.
+ * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is
+ *     released.
+ *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
+ * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
+ * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
+ * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just
+ *     had.
+ * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
+ * V7  A slab's record is read only by who holds the class's lock, owns a slot of the slab or has an object in it pinned
+ *     or locked, or is emptying it. An extent's record is read only by who holds the space lock, or owns, pins or locks
+ *     the object. Check builds assert it at every such read (movable_held.c). Everything else goes by the page map and
+ *     by handles' words, which can always be read.
+ *
+ * Allocation takes from the fullest slabs, compaction empties the emptiest.
+ * Owner: everything the class's lock, but refs, which belong to who holds the slot, and attributes, which are atomic.
+ * Who looks up a slab without the lock holds a slot of it or has an object in it pinned.
+ * Fails: fewer slots than asked for. */
+#ifndef TMI_SLABS_MOVABLE_H
+#define TMI_SLABS_MOVABLE_H
+
+#include "os/lock.h"
+#include "segments/segment.h"
+#include "segments/sizeclass_movable.h"
+
+enum { TMI_MOVABLE_LEVELS = 8 };
+
+typedef struct tmi_movable_slab {
+    tmi_dlist_t level_link, tidy_link;
+    char *base;            // its first slot
+    uint32_t *refs;
+    uint32_t *attributes;  // NULL until made
+    uint32_t watched;      // slots whose attributes are not 0
+    uint64_t touched;      // a bit an OS page, V3
+    uint32_t nfree, hint;  // V1
+    uint32_t promised;     // being emptied: slots it was promised in other slabs
+    uint32_t keep;         // being emptied: objects stay in slots below this one, for there is no room elsewhere
+    uint32_t retry_at, retry_wait; // ms: objects in it could not be moved; before then it is not tried again...
+    uint32_t retry_epoch;          // ...in this tmi_movable_epoch
+    uint8_t cls, level;
+    bool emptying;         // V2
+    uint64_t free[];
+} tmi_movable_slab_t;
+
+typedef struct tmi_movable_classes {
+    tmi_lock_t lock;
+    uint32_t nonempty;     // levels that have slabs
+    size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied
+    size_t nfree_emptying; // of the others
+    size_t promised;       // to slabs that are being emptied
+    size_t touched_bytes;  // of all slabs
+    tmi_dlist_t tidy;      // V6
+    tmi_dlist_t levels[TMI_MOVABLE_LEVELS]; // [0] fullest
+} tmi_movable_class_t;
+
+extern tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
+
+enum { TMI_LOCKS_MASK = (1 << 24) - 1, TMI_ALIGN_SHIFT = 27 };
+
+/* The alignment that was asked for, or 1. */
+static inline size_t tmi_attributes_align(uint32_t attributes) { return (size_t)1 << (attributes >> TMI_ALIGN_SHIFT); }
+
+void tmi_movable_init(void);
+
+/* All class locks, in order, for fork; nothing before the arena is used. Returns whether it is. */
+bool tmi_movable_lock_all(void);
+void tmi_movable_unlock_all(void);
+void tmi_movable_reset_locks(void);
+
+/* Take up to n slots of a class; `existing`: without making a slab. Returns how many. */
+size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing);
+
+/* Put back n slots of one class. */
+void tmi_movable_return(unsigned cls, char *const *slots, size_t n);
+
+#if TMI_CHECK
+/* Abort if nothing keeps the record of the slab, or extent, at p in place. */
+void tmi_movable_require_held(const void *p);
+void tmi_extent_require_held(const void *p);
+/* Whether the calling thread has a pin of an object in these bytes; set by who knows threads. */
+extern bool (*tmi_movable_pinned_here)(const char *from, size_t nbytes);
+#else
+#define tmi_movable_require_held(p) ((void)(p))
+#define tmi_extent_require_held(p) ((void)(p))
+#endif
+
+/* The slab that holds p; something keeps it in place (V7). */
+static inline tmi_movable_slab_t *tmi_movable_slab_of(const void *p)
+{
+    tmi_movable_require_held(p);
+    return (tmi_movable_slab_t *)tmi_span_of(p)->owner;
+}
+
+static inline size_t tmi_mslot_index(const tmi_movable_slab_t *slab, const void *p)
+{
+    return tmi_slot_index(&tmi_mclasses[slab->cls], (size_t)((const char *)p - slab->base));
+}
+
+/* Whether the page map says that the slab has attributes. */
+static inline bool tmi_movable_watched(unsigned code) { return code > TMI_MCLASS_WATCHED; }
+
+/* Class of the slab or extent that p lies in. Reads nothing but the page map, so that anybody may ask. */
+static inline unsigned tmi_movable_class(const void *p)
+{
+    unsigned code = tmi_pagemap_movable(p);
+    return TMI_UNLIKELY(tmi_movable_watched(code)) ? code - TMI_MCLASS_WATCHED : code;
+}
+
+/* Enter the index of a slot that the caller holds. */
+static inline void tmi_movable_set_ref(const void *slot, uint32_t index)
+{
+    tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
+    tmi_store_relaxed(&slab->refs[tmi_mslot_index(slab, slot)], index); // relaxed: a hint; the word has the say
+}
+
+/* The attributes of a slot; with `make`, they are made if need be. NULL: there are none, or no memory. No lock is
+ * taken: this is called in signal handlers. */
+uint32_t *tmi_movable_attributes(const void *slot, bool make);
+
+/* Attributes of the slot have become other than 0, or 0 again: frees in its slab must look at them, or need not any
+ * more. */
+void tmi_movable_watch(const void *slot);
+void tmi_movable_unwatch(const void *slot);
+
+/* ---- what compaction needs --------------------------------------------------------------------------------------- */
+
+/* Choose the emptiest slab of a class, and start to empty it: down to slot `keep`, so that what is left of the class's
+ * objects fits the free slots elsewhere and below. NULL: none. */
+tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now);
+
+/* Slabs of the class are being emptied, and more can be chosen later. */
+// only the mover changes it
+static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi_movable_classes[cls].promised) > 0; }
+
+/* Take up to n of the free slots below `keep` of a slab that is being emptied. */
+size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
+
+/* Raised by who wants slabs to be tried again that were in use a moment ago: tm_compact. The mover's. */
+extern uint32_t tmi_movable_epoch;
+
+/* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again,
+ * or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab that is all free
+ * becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge. `moved_all`: it was worth
+ * it, and nothing kept an object in it. */
+bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, uint32_t now);
+
+/* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many.
+ * False: no such slab is left. */
+bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done);
+
+/* Bytes of a class that compaction could free: what its slabs have touched beyond the pages that its objects would
+ * fill. */
+size_t tmi_movable_gain(unsigned cls);
+
+/* Free slots of a class, those of slabs that are being emptied included: a look. */
+size_t tmi_movable_unused(unsigned cls);
+
+/* By class: pages without a taken slot, and slabs whose last slot ends in another page. Walks all slabs, and takes the
+ * class's lock for each one. Leaves out those that are being emptied, and those whose lock is held for long.
+ * The movable heap is ready. Any thread, signal handlers too, whose stack may be small. */
+typedef struct tmi_movable_survey {
+    uint32_t empty_pages[TMI_MCLASS_COUNT], used_ends[TMI_MCLASS_COUNT];
+} tmi_movable_survey_t;
+void tmi_movable_survey(tmi_movable_survey_t *out) TMI_COLD;
+/* The same as bytes: of empty pages, and behind the last slots in the others. */
+size_t tmi_movable_survey_empty(const tmi_movable_survey_t *survey, unsigned cls);
+size_t tmi_movable_survey_slack(const tmi_movable_survey_t *survey, unsigned cls);
+
+/* Verify V1, V2, V6 for a class, and V4 for its slots; the caller holds its lock. */
+void tmi_movable_check(unsigned cls);
+
+#endif

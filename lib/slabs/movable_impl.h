@@ -1,0 +1,61 @@
+/* movable_impl.h - what the files of the movable module share: one slab, its level and its pages. All under the class
+ * lock. */
+#ifndef TMI_SLABS_MOVABLE_IMPL_H
+#define TMI_SLABS_MOVABLE_IMPL_H
+
+#include "os/os.h"
+#include "slabs/movable.h"
+
+/* Bytes of a slab's record without its bitmap. */
+#define TMI_MOVABLE_RECORD sizeof(tmi_movable_slab_t)
+
+static inline unsigned tmi_movable_slab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
+
+/* Bits of the OS pages that bytes [from, to) of a slab's span touch. */
+static inline uint64_t tmi_movable_slab_pages(size_t from, size_t to)
+{
+    return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) &
+           ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
+}
+
+/* Those of slot i. */
+static inline uint64_t tmi_mslot_pages(const tmi_class_info_t *c, size_t i)
+{
+    size_t from = c->start + i * c->size;
+    return tmi_movable_slab_pages(from, from + c->size);
+}
+
+static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)
+{
+    return slab->base - tmi_mclasses[slab->cls].start;
+}
+
+/* A new slab with all slots free, in its level. NULL: out of memory. */
+tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls);
+/* A slab all of whose slots are free is none any more; the caller holds the lock. What is left is a span that nobody
+ * knows. */
+typedef struct tmi_released {
+    char *span;
+    size_t units, bytes; // of its pages, that may be there
+} tmi_released_t;
+tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab);
+/* That span becomes free address space; with `purge` its pages go first, for which the lock must not be held. */
+void tmi_movable_slab_give_span(tmi_released_t r, bool purge);
+/* Pages that hold its books. */
+uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab);
+/* Atomic: a slot's attributes may be made in a signal handler. What a slab had is for the next one of its class. */
+uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab);
+/* Put the slab in the list that its nfree asks for, or in none. */
+void tmi_movable_slab_relevel(tmi_movable_slab_t *slab);
+void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab);
+/* Pages are in use from now on. */
+void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages);
+/* Bytes that a slab touches whose first n slots are taken, books included. */
+size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n);
+/* Pages without a taken slot. */
+uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab);
+/* Give at most `most` of these pages back, and fewer when they are scattered: a run counts for some pages more. Returns
+ * how many; the kernel's refusal counts as done. */
+size_t tmi_movable_slab_purge(tmi_movable_slab_t *slab, uint64_t pages, size_t most);
+
+#endif

@@ -1,0 +1,30 @@
+/* movable_large.h - extents of the movable arena: objects above 64 KiB, or aligned to more. They are never moved for
+ * memory's sake: a hole in address space costs nothing. Their span keeps the index of the handle, and the attributes
+ * that movable.h describes.
+ *
+ * To the page map they are not malloc's (M1), so that free reports them.
+ *
+ * E3  An extent that is moved by its pages is at one place or at the other, and its word says which, at every instant
+ *     of fork: moving and publishing are one step under tmi_extent_lock, which fork takes. */
+#ifndef TMI_SLABS_MOVABLE_LARGE_H
+#define TMI_SLABS_MOVABLE_LARGE_H
+
+#include "os/os.h"
+#include "slabs/large.h"
+#include "slabs/movable.h"
+
+extern tmi_lock_t tmi_extent_lock; // for fork
+
+void *tmi_movable_large_alloc(size_t size, size_t align, bool zero, uint32_t index);
+static inline void tmi_movable_large_free(void *p) { tmi_extent_free(TMI_EXTENT_MOVABLE, p); }
+
+/* Resize, contents and attributes kept, by pages if need be: then `publish(context, to)` enters the new place in the
+ * object's word. `align` is what was asked for. False: it cannot be done so, or not enough memory; the object is as it
+ * was. */
+bool tmi_movable_large_resize(void *p, size_t size, size_t align, void (*publish)(void *context, char *to),
+                              void *context);
+
+/* Usable bytes of an extent for `size`. */
+static inline size_t tmi_movable_large_usable(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
+
+#endif

@@ -1,0 +1,301 @@
+/* One slab: making and releasing it, its level, and its pages. */
+#include "os/counters.h"
+#include "os/meta.h"
+#include "os/report.h"
+#include "slabs/movable_impl.h"
+
+#include <string.h>
+
+tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
+
+static size_t record_bytes(const tmi_class_info_t *c)
+{
+    return TMI_MOVABLE_RECORD + tmi_movable_slab_words(c) * sizeof(uint64_t);
+}
+static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
+static bool has_books_inside(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
+
+/* Lists are made at a class's first slab: most programs use few classes. */
+static void ready_class(tmi_movable_class_t *s)
+{
+    if (s->tidy.next != NULL)
+        return;
+    tmi_dlist_init(&s->tidy);
+    for (unsigned l = 0; l < TMI_MOVABLE_LEVELS; l++)
+        tmi_dlist_init(&s->levels[l]);
+}
+
+/* Its record and refs: inside, or from meta.h. NULL: out of memory. */
+static tmi_movable_slab_t *make_books(char *span, const tmi_class_info_t *c)
+{
+    tmi_movable_slab_t *slab;
+    uint32_t *refs;
+    if (has_books_inside(c)) {
+        refs = (uint32_t *)(void *)span;
+        slab = (tmi_movable_slab_t *)(void *)(span + refs_bytes(c));
+        memset(slab, 0, record_bytes(c)); // refs may be anything: they are hints
+    } else {
+        slab = tmi_meta_alloc(record_bytes(c) + refs_bytes(c));
+        refs = slab == NULL ? NULL : (uint32_t *)(void *)((char *)slab + record_bytes(c));
+    }
+    if (slab != NULL)
+        slab->refs = refs;
+    return slab;
+}
+
+uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
+    return has_books_inside(c) ? tmi_movable_slab_pages(0, refs_bytes(c) + record_bytes(c)) : 0;
+}
+
+static char *new_span(unsigned cls, bool *dirty)
+{
+    size_t units = tmi_mclasses[cls].units;
+    char *span = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, dirty);
+    if (span == NULL)
+        return NULL;
+    if (!tmi_pagemap_covers_movable(span)) {
+        tmi_space_free(span, units, *dirty ? units * TMI_UNIT_SIZE : 0);
+        return NULL;
+    }
+    tmi_pagemap_set_movable(span, units, cls);
+    return span;
+}
+
+size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n)
+{
+    return tmi_round_up(c->start + n * c->size, tmi_os_page_size);
+}
+
+/* Modulo 2^64. A statistic: purging counts without the lock. */
+static void count_touched(unsigned cls, size_t bytes)
+{
+    (void)tmi_add_relaxed(&tmi_movable_classes[cls].touched_bytes, bytes);
+    tmi_count(movable_bytes, bytes);
+}
+
+void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages)
+{
+    uint64_t fresh = pages & ~slab->touched;
+    if (fresh == 0)
+        return;
+    slab->touched |= fresh;
+    count_touched(slab->cls, (size_t)tmi_popcount(fresh) << tmi_os_page_shift);
+}
+
+static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span, bool dirty)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    tmi_dlist_init(&slab->level_link);
+    tmi_dlist_init(&slab->tidy_link);
+    slab->base = span + c->start;
+    slab->cls = (uint8_t)cls;
+    slab->level = TMI_MOVABLE_LEVELS;
+    slab->nfree = c->slots;
+    for (unsigned w = 0; w < tmi_movable_slab_words(c); w++)
+        slab->free[w] = tmi_low_bits((unsigned)tmi_min(c->slots - w * 64, 64));
+    slab->touched = dirty ? tmi_movable_slab_pages(0, c->units * TMI_UNIT_SIZE) : tmi_movable_slab_metadata_pages(slab);
+    for (unsigned u = 0; u < c->units; u++)
+        tmi_span_of(span + u * TMI_UNIT_SIZE)->owner = slab;
+}
+
+tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    tmi_movable_class_t *s = &tmi_movable_classes[cls];
+    bool dirty;
+    char *span = new_span(cls, &dirty);
+    if (span == NULL)
+        return NULL;
+    tmi_movable_slab_t *slab = make_books(span, c);
+    if (slab == NULL) {
+        tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
+        tmi_space_free(span, c->units, dirty ? c->units * TMI_UNIT_SIZE : 0);
+        return NULL;
+    }
+    ready_class(s);
+    fill(slab, cls, span, dirty);
+    tmi_own_add(&s->nslabs, 1);
+    tmi_own_add(&s->nfree, c->slots);
+    count_touched(cls, (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift);
+    tmi_movable_slab_relevel(slab);
+    return slab;
+}
+
+void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab)
+{
+    if (slab->level == TMI_MOVABLE_LEVELS)
+        return;
+    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
+    tmi_dlist_remove(&slab->level_link);
+    if (tmi_dlist_empty(&s->levels[slab->level]))
+        s->nonempty &= ~(1u << slab->level);
+    slab->level = TMI_MOVABLE_LEVELS;
+}
+
+static uint32_t *spare_attributes[TMI_MCLASS_COUNT]; // zeroed
+
+static size_t attributes_bytes(unsigned cls)
+{
+    return tmi_round_up(tmi_mclasses[cls].slots * sizeof(uint32_t), tmi_os_page_size);
+}
+
+static void keep_attributes(unsigned cls, uint32_t *a)
+{
+    if (a == NULL)
+        return;
+    memset(a, 0, attributes_bytes(cls));
+    a = tmi_exchange_acq_rel(&spare_attributes[cls], a); // pairs: tmi_movable_slab_make_attributes
+    if (a != NULL)
+        (void)tmi_os_unmap(a, attributes_bytes(cls));
+}
+
+/* By mapping, not from meta.h, which takes a lock. */
+uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab)
+{
+    uint32_t *mine = tmi_exchange_acq_rel(&spare_attributes[slab->cls], NULL), *theirs = NULL; // pairs: keep_attributes
+    void *fresh = NULL;
+    if (mine == NULL) {
+        if (tmi_os_map_records(attributes_bytes(slab->cls), &fresh) != 0)
+            return NULL;
+        mine = fresh;
+    }
+    if (tmi_cas_acq_rel(&slab->attributes, &theirs, mine)) // pairs: the load in tmi_movable_attributes
+        return mine;
+    keep_attributes(slab->cls, mine);
+    return theirs;
+}
+
+static void say(const tmi_movable_slab_t *slab, unsigned cls)
+{
+    tmi_pagemap_set_movable(tmi_movable_slab_span(slab), tmi_mclasses[slab->cls].units, cls);
+}
+
+void tmi_movable_watch(const void *slot)
+{
+    tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
+    if (tmi_add_relaxed(&slab->watched, 1) == 0) {
+        tmi_fence_full(); // counted before the page map says so; pairs: tmi_movable_unwatch
+        say(slab, TMI_MCLASS_WATCHED + slab->cls);
+    }
+}
+
+/* Two threads may meet here; whoever says last that the slab is ordinary looks at the count again. */
+void tmi_movable_unwatch(const void *slot)
+{
+    tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
+    if (tmi_sub_relaxed(&slab->watched, 1) != 1)
+        return;
+    say(slab, slab->cls);
+    tmi_fence_full(); // said before the count is read; pairs: tmi_movable_watch
+    if (tmi_load_relaxed(&slab->watched) != 0)
+        say(slab, TMI_MCLASS_WATCHED + slab->cls);
+}
+
+tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
+{
+    unsigned cls = slab->cls;
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    tmi_movable_class_t *s = &tmi_movable_classes[cls];
+    char *span = tmi_movable_slab_span(slab);
+    size_t bytes = (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift;
+    tmi_movable_slab_leave_level(slab);
+    tmi_dlist_remove(&slab->tidy_link);
+    tmi_own_add(&s->nslabs, -1);
+    tmi_own_add(&s->nfree, -(size_t)c->slots);
+    count_touched(cls, -bytes);
+    keep_attributes(cls, slab->attributes);
+    if (!has_books_inside(c))
+        tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
+    // nobody looks for a record there any more, not under the lock either
+    tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
+    return (tmi_released_t){span, c->units, bytes};
+}
+
+void tmi_movable_slab_give_span(tmi_released_t r, bool purge)
+{
+    if (purge && r.bytes > 0 && tmi_space_purge_pages(r.span, r.units * TMI_UNIT_SIZE) == 0) {
+        tmi_count(purge_calls, 1);
+        tmi_count(purged_bytes, r.bytes);
+        tmi_count(purged_movable_bytes, r.bytes);
+        r.bytes = 0;
+    }
+    tmi_space_free(r.span, r.units, r.bytes);
+}
+
+/* Level 0 is the fullest eighth; a slab without a free slot has none. */
+static unsigned level_for(const tmi_movable_slab_t *slab)
+{
+    if (slab->nfree == 0 || slab->emptying)
+        return TMI_MOVABLE_LEVELS;
+    return (unsigned)tmi_min(slab->nfree * TMI_MOVABLE_LEVELS / tmi_mclasses[slab->cls].slots, TMI_MOVABLE_LEVELS - 1);
+}
+
+void tmi_movable_slab_relevel(tmi_movable_slab_t *slab)
+{
+    unsigned level = level_for(slab);
+    if (level == slab->level)
+        return;
+    tmi_movable_slab_leave_level(slab);
+    if (level == TMI_MOVABLE_LEVELS)
+        return;
+    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
+    slab->level = (uint8_t)level;
+    tmi_dlist_push_front(&s->levels[level], &slab->level_link);
+    s->nonempty |= 1u << level;
+}
+
+/* A page without books all of whose slots are free. */
+static bool page_is_empty(const tmi_movable_slab_t *slab, unsigned page)
+{
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
+    size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
+    if (end < c->start)
+        return true; // a gap before the first slot
+    size_t from = start > c->start ? tmi_slot_index(c, start - c->start) : 0,
+           to = tmi_min(tmi_slot_index(c, end - c->start), c->slots - 1);
+    for (size_t i = from; i <= to;) { // none past the last slot
+        uint64_t rest = slab->free[i / 64] >> (i % 64);
+        size_t n = tmi_min(64 - i % 64, to - i + 1);
+        if ((~rest & tmi_low_bits((unsigned)n)) != 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab)
+{
+    uint64_t result = 0;
+    for (uint64_t left = slab->touched & ~tmi_movable_slab_metadata_pages(slab); left != 0; left &= left - 1)
+        if (page_is_empty(slab, tmi_lowest_bit(left)))
+            result |= left & -left;
+    return result;
+}
+
+enum { CALL_COST = 12 }; // in pages: a call interrupts the processors that run other threads of the process
+
+size_t tmi_movable_slab_purge(tmi_movable_slab_t *slab, uint64_t pages, size_t most)
+{
+    size_t done = 0, calls = 0;
+    while (pages != 0 && done + calls * (CALL_COST - 1) < most) {
+        unsigned first = tmi_lowest_bit(pages);
+        uint64_t others = ~(pages >> first); // 0: the slab has 64 pages, and these are all of them
+        unsigned n = others == 0 ? 64 : tmi_lowest_bit(others);
+        n = (unsigned)tmi_min(n, most - done);
+        uint64_t run = tmi_low_bits(n) << first;
+        pages &= ~run;
+        done += n;
+        calls++;
+        tmi_count(purge_calls, 1);
+        char *from = tmi_movable_slab_span(slab) + ((size_t)first << tmi_os_page_shift);
+        if (tmi_space_purge_pages(from, (size_t)n << tmi_os_page_shift) != 0)
+            continue; // locked memory stays
+        slab->touched &= ~run;
+        tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);
+        tmi_count(purged_movable_bytes, (size_t)n << tmi_os_page_shift);
+        count_touched(slab->cls, -((size_t)n << tmi_os_page_shift));
+    }
+    return done;
+}

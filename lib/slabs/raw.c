@@ -1,0 +1,214 @@
+#include "slabs/raw.h"
+#include "os/counters.h"
+#include "os/report.h"
+#include "slabs/mixed.h"
+#include "slabs/raw_impl.h"
+
+#include <string.h>
+
+#define LOOSE_MIN ((size_t)512 << 10)
+enum { HOMED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
+
+static void note_full(const tmi_raw_slab_t *slab)
+{
+    if (slab->nfree == 0 && !slab->purging)
+        tmi_space_filled(slab->base, tmi_classes[slab->cls].units);
+}
+
+/* The first slab of the fullest level. The class has one with a free slot. */
+static tmi_raw_slab_t *fullest_there(const tmi_raw_class_t *s)
+{
+    const tmi_dlist_t *head = &s->levels[tmi_lowest_bit(s->nonempty)];
+    return TMI_CONTAINER_OF(head->next, tmi_raw_slab_t, level_link);
+}
+
+/* The slab to take from: that one, or a new one. */
+static tmi_raw_slab_t *fullest(unsigned cls)
+{
+    return tmi_raw_classes[cls].nonempty == 0 ? tmi_raw_slab_make(cls) : fullest_there(&tmi_raw_classes[cls]);
+}
+
+bool tmi_raw_must_be_sparse(unsigned cls)
+{
+    const tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    size_t used = s->used_pages << tmi_os_page_shift;
+    size_t slack = used - (s->nslabs * tmi_classes[cls].slots - s->nfree) * tmi_classes[cls].size;
+    return slack > LOOSE_MIN && slack > used / (s->sparse ? 16 : 8);
+}
+
+/* Whether going home has gained nothing lately. */
+static void judge_homing(tmi_raw_class_t *s)
+{
+    if (s->homed < HOMED_MIN)
+        return;
+    bool barren = s->useful < s->homed / USEFUL_ONE_IN;
+    tmi_store_relaxed(&s->rests_until, barren ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
+    s->next_rest = barren ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
+    s->homed = s->useful = 0;
+}
+
+void tmi_raw_judge(unsigned cls)
+{
+    tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    bool sparse = tmi_raw_must_be_sparse(cls);
+    if (sparse != s->sparse) {
+        s->homed = s->useful = 0;
+        s->next_rest = REST_FIRST_MS;
+        tmi_store_relaxed(&s->rests_until, 0);
+        tmi_store_relaxed(&s->sparse, sparse);
+    }
+    judge_homing(s);
+}
+
+/* Take up to n of the slots `bits` of word w, lowest first, into out[-1], out[-2] ... */
+static size_t take_bits(tmi_raw_slab_t *slab, unsigned w, uint64_t bits, void **out, size_t n)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    uint64_t taken = 0, pages = 0;
+    size_t got = 0;
+    for (; bits != 0 && got < n; bits &= bits - 1, got++) {
+        size_t i = w * 64 + tmi_lowest_bit(bits);
+        taken |= bits & -bits;
+        pages |= tmi_slot_pages(c, i);
+        *--out = slab->base + i * c->size;
+    }
+    slab->free[w] &= ~taken;
+    slab->nfree -= (uint32_t)got;
+    tmi_raw_slab_use_pages(slab, pages);
+    return got;
+}
+
+/* Take up to n slots of one slab, lowest first, into out[-1], out[-2] ... */
+static size_t take_from(tmi_raw_slab_t *slab, void **out, size_t n)
+{
+    unsigned w = slab->hint;
+    size_t left = tmi_min(n, slab->nfree), wanted = left;
+    for (;; w++) {
+        left -= take_bits(slab, w, slab->free[w], out - (wanted - left), left);
+        if (left == 0)
+            break;
+    }
+    slab->hint = w;
+    tmi_raw_slab_relevel(slab);
+    note_full(slab);
+    return wanted;
+}
+
+/* Those of the free bits that make up whole cache lines: of 8 slots of 8 bytes, 4 of 16 or 48, 2 of 32. */
+static uint64_t whole_lines(uint64_t bits, size_t size)
+{
+    uint64_t pairs = bits & bits >> 1, fours = pairs & pairs >> 2, eights = fours & fours >> 4;
+    if (size == 8)
+        return (eights & 0x0101010101010101) * 0xff;
+    if (size == 32)
+        return (pairs & 0x5555555555555555) * 0x3;
+    return (fours & 0x1111111111111111) * 0xf;
+}
+
+static size_t take_lines_from(tmi_raw_slab_t *slab, void **out, size_t n)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    size_t left = n;
+    for (unsigned w = slab->hint; w < tmi_raw_slab_words(c) && left > 0; w++)
+        left -= take_bits(slab, w, whole_lines(slab->free[w], c->size), out - (n - left), left);
+    tmi_raw_slab_relevel(slab);
+    note_full(slab);
+    return n - left;
+}
+
+/* How many free slots there are before the slab's first page that is not touched. */
+static size_t slots_before_fresh_page(const tmi_raw_slab_t *slab)
+{
+    const tmi_class_info_t *c = &tmi_classes[slab->cls];
+    size_t end = slab->touched == ~(uint64_t)0 ? 64 : tmi_lowest_bit(~slab->touched), n = 0;
+    size_t bound = tmi_min((end << tmi_os_page_shift) / c->size, c->slots);
+    for (size_t w = slab->hint; w * 64 < bound; w++)
+        n += tmi_popcount(slab->free[w] & tmi_low_bits((unsigned)tmi_min(bound - w * 64, 64)));
+    return n;
+}
+
+/* Before fresh pages are touched, what lies free in mixed slabs is taken. Returns how many are from there; if none,
+ * *most is how many may come from the class's own slabs, where it has some. */
+static size_t take_before_fresh_pages(unsigned cls, void **out, size_t *most)
+{
+    const tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    if (TMI_LIKELY(!tmi_mixed_may_have(cls)))
+        return 0;
+    size_t there = s->nonempty != 0 ? slots_before_fresh_page(fullest_there(s)) : 0;
+    if (there > 0) {
+        *most = tmi_min(*most, there);
+        return 0;
+    }
+    return tmi_mixed_take(cls, out, *most);
+}
+
+size_t tmi_raw_take(unsigned cls, void **out, size_t n)
+{
+    size_t left = n, others = 0;
+    tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    tmi_lock(&s->lock);
+    while (left > 0) {
+        size_t most = left, mixed = take_before_fresh_pages(cls, out + left, &most);
+        left -= mixed;
+        others += mixed;
+        tmi_raw_slab_t *slab = mixed > 0 ? NULL : fullest(cls);
+        if (mixed == 0 && slab == NULL)
+            break;
+        if (slab != NULL)
+            left -= take_from(slab, out + left, most);
+    }
+    tmi_own_add(&s->nfree, left + others - n);
+    tmi_raw_judge(cls);
+    tmi_unlock(&s->lock);
+    if (TMI_UNLIKELY(left > 0))
+        for (size_t i = 0; i < n - left; i++)
+            out[i] = out[i + left];
+    return n - left;
+}
+
+size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
+{
+    size_t got = 0;
+    tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    tmi_lock(&s->lock);
+    if (s->nonempty != 0 || tmi_raw_slab_make(cls) != NULL) {
+        tmi_dlist_t *emptiest = &s->levels[tmi_log2(s->nonempty)];
+        got = take_lines_from(TMI_CONTAINER_OF(emptiest->next, tmi_raw_slab_t, level_link), out + n, n);
+        tmi_own_add(&s->nfree, -got);
+        tmi_raw_judge(cls);
+    }
+    tmi_unlock(&s->lock);
+    size_t rest = got < n ? tmi_raw_take(cls, out, n - got) : 0;
+    if (TMI_UNLIKELY(rest + got < n)) // the lines are at the upper end of out
+        memmove(out + rest, out + (n - got), got * sizeof *out);
+    return rest + got;
+}
+
+/* First byte of slot i from which on only untouched pages follow. */
+static size_t untouched_from(const tmi_raw_slab_t *slab, const tmi_class_info_t *c, size_t i)
+{
+    uint64_t touched = tmi_slot_pages(c, i) & slab->touched;
+    if (touched == 0)
+        return 0;
+    size_t end = ((size_t)tmi_log2(touched) + 1) << tmi_os_page_shift;
+    return tmi_min(end - i * c->size, c->size);
+}
+
+void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
+{
+    const tmi_class_info_t *c = &tmi_classes[cls];
+    tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    void *p = NULL;
+    tmi_lock(&s->lock);
+    tmi_raw_slab_t *slab = fullest(cls);
+    if (slab != NULL) {
+        unsigned w = slab->hint;
+        while (slab->free[w] == 0)
+            w++;
+        *zero_from = untouched_from(slab, c, w * 64 + tmi_lowest_bit(slab->free[w]));
+        tmi_own_add(&s->nfree, -take_from(slab, &p + 1, 1));
+        tmi_raw_judge(cls);
+    }
+    tmi_unlock(&s->lock);
+    return p;
+}

@@ -1,3 +1,0 @@
-#include "space/regret.h"
-
-uint32_t tmi_regret_epoch;
