@@ -40,7 +40,6 @@ PACKAGED = {
 HANDLES = "tinymem-handles"
 NAMES = ["glibc", *PACKAGED, "tinymem", HANDLES, "slow"]
 DEFAULT = ["glibc", *PACKAGED, "tinymem", HANDLES]
-PICTURED = ["glibc", "jemalloc", "mimalloc", "tinymem", HANDLES]
 
 
 def library_path(soname):

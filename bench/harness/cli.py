@@ -1,6 +1,7 @@
 """bench/run's options and the sequence of a run."""
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -84,8 +85,8 @@ def parse(argv):
     for path in options.with_redis:
         if not os.access(path, os.X_OK) or os.path.isdir(path):
             p.error("--with-redis: %s is no program" % path)
-    if not options.allocators and all(q.suite == "picture" for q in programs):
-        names = allocators.PICTURED
+    if options.allocators or extra:
+        programs = [dataclasses.replace(q, among=()) for q in programs]
     if any(q.suite == "kv" for q in programs):
         programs += [registry.other_server(path) for path in options.with_redis]
     return options, programs, [*names, *(n for n in extra if n not in names)], extra

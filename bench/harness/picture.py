@@ -43,7 +43,7 @@ class Scene:
 
 SCENES = (
     Scene("tides", "picture.svg", "Picture: much memory, then little",
-          "Resident memory of one program under five allocators", "seconds", True),
+          "Resident memory of one program under %s allocators", "seconds", True),
     Scene("shift", "shift.svg", "Picture: sizes that shift",
           "Resident memory and live bytes while the sizes of a program's objects shift",
           "progress of the program in %; the same work for each allocator", False),
@@ -152,6 +152,10 @@ class Frame:
         return lines
 
 
+def counted(n):
+    return ("no", "one", "two", "three", "four", "five", "six", "seven")[n] if n < 8 else str(n)
+
+
 def labels_apart(ends, lowest):
     """Heights of the labels, at least 17 apart and none below `lowest`, in the order of the curves' ends."""
     heights, last = [], TOP - 17
@@ -171,12 +175,13 @@ def draw(result, program="tides"):
     if not drawn:
         return None
     scene = next(s for s in SCENES if s.program == program)
+    title = scene.title % counted(len(drawn)) if "%s" in scene.title else scene.title
     frame, names = Frame(drawn, scene), [name for name, _ in drawn]
     lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">' % (
                  WIDTH, HEIGHT, WIDTH, HEIGHT),
-             "<title>%s</title>" % scene.title, style(names),
+             "<title>%s</title>" % title, style(names),
              '<rect width="%d" height="%d" rx="6" class="paper"/>' % (WIDTH, HEIGHT),
-             text(LEFT, 24, scene.title, "start", "ink title")]
+             text(LEFT, 24, title, "start", "ink title")]
     lines += frame.axes() + frame.phase_marks(drawn[0][1])
     points, bottom = drawn[0][1], frame.y(0)
     lines.append('<polygon points="%.1f,%.1f %s %.1f,%.1f" class="live"/>' % (
