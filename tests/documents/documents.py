@@ -1,12 +1,13 @@
 """documents.py ROOT - checks of all Markdown files, each with a control: a copy in which something is wrong.
 
 D1  README.md has at most 250 lines.
-D2  Lines have at most 120 columns. Table rows outside README.md may be longer, since they cannot be wrapped. lib/README.md
-    is exempt as long as it has more than 300 lines: it is to be divided.
+D2  Lines have at most 120 columns. Table rows outside README.md may be longer, since they cannot be wrapped.
+    lib/README.md is exempt as long as it has more than 300 lines: it is to be divided.
 D3  Relative links and images lead to files of the tree, and their fragments to headings, under the rules of GitHub.
 D4  Each folder or file that a document names by its path from the root exists.
 D5  Figures of README.md stand in bench/RESULTS.md or in a manual page (bench/harness/figures.py).
-D6  bench/RESULTS.md is as bench/run --publish wrote it, and the labels of the picture are those of its table."""
+D6  Each option of lib/os/options.def, with its default and its choices, is in preload/README.md and in tinymem.7.
+D7  bench/RESULTS.md is as bench/run --publish wrote it, and the labels of the picture are those of its table."""
 
 import glob
 import os
@@ -130,7 +131,9 @@ def manual():
 
 def edited_results(text):
     wrong = ["section %s was edited" % s for s in publish.edited(publish.read(text))]
-    return wrong + ([] if publish.compose(publish.read(text)) == text else ["what stands outside the sections was edited"])
+    if publish.compose(publish.read(text)) != text:
+        wrong.append("what stands outside the sections was edited")
+    return wrong
 
 
 def picture_differs(svg, results):
@@ -148,6 +151,45 @@ def figures_of(readme, results, pages):
         for n in figures.unknown_numbers(readme, results, pages)]
 
 
+# ---- options --------------------------------------------------------------------------------------------------------
+
+def options():
+    """[(name, default, [choices])] of the table that the library is compiled with."""
+    rows = re.findall(r'^TMI_OPTION\(\w+, (\w+), "([^"]*)", "([^"]*)"', read("lib/os/options.def"), flags=re.M)
+    return [(name, default, unit.split("|") if "|" in unit else []) for name, default, unit in rows]
+
+
+def untold_options(guide, page):
+    wrong = []
+    for name, default, choices in options():
+        row = next((line for line in guide.split("\n") if re.match(r"\|.*`%s`.*\|.*\|.*\|" % name, line)), None)
+        if row is None:
+            wrong.append("preload/README.md has no row for %s" % name)
+            continue
+        words = set(re.findall(r"`([^`]+)`", row))
+        wrong += ["preload/README.md does not say %s of %s" % (w, name)
+                  for w in (default, *choices) if w and w not in words]
+        item = re.search(r"^\.It Cm (?:\S+ : .*, Cm )?%s :.*\n((?:(?!\.It )(?!\.El).*\n)*)" % name, page, flags=re.M)
+        if item is None:
+            wrong.append("tinymem.7 has no item for %s" % name)
+        elif default and not re.search(r"(?<![\w.])%s(?!\w)" % re.escape(default), item[1]):
+            wrong.append("tinymem.7 does not say the default of %s" % name)
+    return wrong
+
+
+def check_options(texts):
+    guide, page = texts["preload/README.md"], read("preload/man/tinymem.7")
+    result("each option is in the guide and in the manual, with its default", untold_options(guide, page))
+    control("an option that is not in the guide is noticed",
+            untold_options(guide.replace("`purge_keep` |", "`purge_kept` |"), page))
+    control("another default in the guide is noticed", untold_options(guide.replace("`5000`", "`6000`"), page))
+    control("an option that is not in the manual is noticed",
+            untold_options(guide, page.replace(".It Cm huge :", ".It Cm huger :")))
+    control("another default in the manual is noticed",
+            untold_options(guide, page.replace("Default 5000.", "Default 6000.")))
+    print("# %d options" % len(options()))
+
+
 # ---- all ------------------------------------------------------------------------------------------------------------
 
 def check_form(texts):
@@ -162,7 +204,8 @@ def check_form(texts):
 def check_links(texts):
     result("all links lead somewhere", [c for p, t in texts.items() for c in broken_links(p, t)])
     readme = texts["README.md"]
-    for what, change in (("a link to no file", "[x](lib/nothing.md)"), ("a link to no heading", "[x](#no-such-heading)"),
+    for what, change in (("a link to no file", "[x](lib/nothing.md)"),
+                         ("a link to no heading", "[x](#no-such-heading)"),
                          ("a link to no heading of another document", "[x](lib/README.md#no-such-heading)"),
                          ("an image that does not exist", "![x](bench/none.svg)"),
                          ("a link out of the tree", "[x](../../etc)")):
@@ -198,6 +241,7 @@ def main():
     check_form(texts)
     check_links(texts)
     check_figures(texts)
+    check_options(texts)
     print("# %d documents, %d links" % (len(texts), sum(len(links(t)) for t in texts.values())))
 
 
