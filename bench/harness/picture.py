@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from . import stats
 from .tables import markdown, number
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 960, 460, 60, 70, 180, 56
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 960, 460, 60, 70, 200, 56
 
 # name: (on light, on dark, dashes, width)
 BACKGROUND, INK, FAINT = ("#ffffff", "#0d1117"), ("#1f2328", "#e6edf3"), ("#d0d7de", "#3d444d")
@@ -141,8 +141,8 @@ class Frame:
                         text((LEFT + right) / 2, bottom + 42, self.scene.axis)]
 
     def phase_marks(self, points):
-        lines = []
-        for name, first, last in phases(points[:self.n]):
+        lines, spans = [], phases(points[:self.n])
+        for name, first, last in spans if len(spans) > 1 else ():
             start, end = self.x(points, max(first - 1, 0)) if first else LEFT, self.x(points, last)
             if not name:
                 continue

@@ -21,7 +21,8 @@ FILE = os.path.join(paths.BENCH, "RESULTS.md")
 README = os.path.join(paths.ROOT, "README.md")
 TITLES = {
     "picture": "Picture", "programs": "Programs", "startup": "Start-up", "need": "Memory by need",
-    "frag": "Fragmentation", "handles": "Handles", "kv": "Cache server", "micro": "Micro benchmarks", "replay": "Policies on traces",
+    "frag": "Fragmentation", "handles": "Handles", "kv": "Cache server", "micro": "Micro benchmarks",
+    "replay": "Policies on traces",
 }
 OTHERS = "-others"
 ORDER = [s + ending for s in TITLES for ending in ("", OTHERS)]
@@ -40,6 +41,10 @@ INTRODUCTION = """# Results
 the others with their own dates and commits. [README.md](README.md) says how each figure is measured and what the
 programs are. Lower is better unless a row says otherwise. Compare only within a table: machines and days differ.
 """
+
+
+BUSY = ("**The machine was busy** with other work. Times are not to be trusted, and whatever works beside the program, as "
+        "background compaction does, had less time than on a quiet machine.")
 
 
 class Refused(Exception):
@@ -99,6 +104,8 @@ def provenance(result, suite):
              wrapped("%s, %d CPUs (%s), %d MiB, kernel %s, huge pages `%s`, load before the run %.2f." % (
                  m["system"], m["cpus"], m["cpu"], m["memory_mib"], m["kernel"].partition("-")[0], m["thp"],
                  m["load_before"])), ""]
+    if m["load_before"] > m["cpus"]:
+        lines += [wrapped(BUSY), ""]
     ran = {s["allocator"] for s in result["samples"] if s["suite"] == suite}
     lines += ["- %s: %s" % (a["name"], ", ".join(filter(None, (a["version"], a["note"]))))
               for a in result["allocators"] if a["name"] in ran or not a["library"]] + [""]

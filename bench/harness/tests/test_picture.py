@@ -69,10 +69,17 @@ class Shown(unittest.TestCase):
         drawing = xml.etree.ElementTree.fromstring(picture.draw(tides()))
         places = [(float(t.get("x")), float(t.get("y")), t.text) for t in drawing.findall("{*}text")]
         self.assertTrue(all(0 < x < picture.WIDTH and 0 < y < picture.HEIGHT for x, y, _ in places))
+        longest = "tinymem-handles, 1000 MiB"    # letters of 13 pixels are 7.5 wide at most, on average
+        self.assertLess(picture.WIDTH - picture.RIGHT + 10 + 7.5 * len(longest), picture.WIDTH)
         heights = sorted(y for x, y, _ in places if x > picture.WIDTH - picture.RIGHT)
         self.assertEqual(len(heights), 6)
         self.assertGreaterEqual(min(b - a for a, b in zip(heights, heights[1:])), 16.9)
         self.assertEqual([t for _, _, t in places if t == "glibc, 50 MiB"], ["glibc, 50 MiB"])
+
+    def test_phases_are_named_where_there_are_several(self):
+        self.assertIn(">quiet</text>", picture.draw(tides()))
+        raw = with_points("tides", {"glibc": [(1, 1, 0.1, "only"), (1, 1, 0.2, "only")]})
+        self.assertNotIn(">only</text>", picture.draw(raw))
 
     def test_labels_give_way_at_both_ends(self):
         placed = picture.labels_apart([(400, "a"), (401, "b"), (402, "c")], 404)

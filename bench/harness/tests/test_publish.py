@@ -87,6 +87,12 @@ class Publish(unittest.TestCase):
         self.assertEqual(both["programs"], publish.read(first)["programs"])
         self.assertTrue(both["programs-others"]["body"].startswith("## Programs, other allocators\n"))
 
+    def test_a_busy_machine_is_mentioned(self):
+        raw = whole()
+        self.assertNotIn("was busy", publish.renewed("", raw))
+        raw["machine"]["load_before"] = 2.5
+        self.assertIn("was busy", publish.renewed("", raw))
+
     def test_pictures_are_written_beside_the_file(self):
         raw = whole()
         points = [(0, 1, 0.1, "fill"), (10, 20, 0.2, "fill"), (10, 30, 0.3, "quiet")]
