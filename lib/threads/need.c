@@ -14,6 +14,12 @@ size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent)
                    tmi_max(below + below / 8 + least + misfits, live / TMI_NEED_PAST_PEAK));
 }
 
+void tmi_need_paid(tmi_need_t *n, size_t bytes)
+{
+    size_t misfit = bytes * TMI_NEED_MISFIT;
+    tmi_store_relaxed(&n->keep, n->keep > misfit ? n->keep - misfit : 0);
+}
+
 size_t tmi_need_payment(size_t empty, size_t growth)
 {
     return empty > TMI_NEED_GROWTH_KEEP ? tmi_min(growth, empty - TMI_NEED_GROWTH_KEEP) : 0;

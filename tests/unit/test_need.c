@@ -231,6 +231,22 @@ static void growth_is_paid_for_but_not_for_ever(void **state)
     assert_true(paid_by_turns(10 * MIB, false) > 1000 * 20 * MIB);       // control
 }
 
+/* What pays for growth was kept, and did not fit. frag-drift shows what that is good for. */
+static void what_pays_was_kept_for_nothing(void **state)
+{
+    (void)state;
+    model_t m = {.gap = GAP};
+    take(&m, 300 * MIB);
+    m.regretted += 100 * MIB;
+    look(&m);
+    m.live -= 200 * MIB;
+    size_t before = kept(&m);
+    tmi_need_paid(&m.need, 5 * MIB);
+    assert_int_equal(before - kept(&m), TMI_NEED_MISFIT * 5 * MIB);
+    tmi_need_paid(&m.need, 5000 * MIB);
+    assert_int_equal(kept(&m), tmi_need_floor(m.live, PERCENT));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +260,7 @@ int main(void)
         cmocka_unit_test(old_regret_is_forgotten),
         cmocka_unit_test(a_steady_heap_keeps_little_however_much_it_regrets),
         cmocka_unit_test(growth_is_paid_for_but_not_for_ever),
+        cmocka_unit_test(what_pays_was_kept_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
