@@ -394,7 +394,7 @@ static TMI_NOINLINE void pay_for_growth(size_t highest, size_t growth)
     if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
         (void)tmi_raw_mix(growth * 2);
     size_t empty = empty_bytes(), about_to_be_used = tmi_min(tmi_mixed_figures().empty, empty);
-    size_t payment = tmi_need_payment(empty - about_to_be_used, growth);
+    size_t payment = tmi_need_payment(highest, empty - about_to_be_used, growth);
     if (payment > 0)
         pay(empty, payment);
     tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, live_bytes() + empty_bytes()));
