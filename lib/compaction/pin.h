@@ -69,8 +69,8 @@ bool tmi_pin_within(const tm_pins_t_ *r, const char *from, size_t nbytes);
 /* Whether another thread has: a look, for check:full. */
 bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h);
 
-/* Count a lock at an object that the caller has pinned: 0, ENOMEM, or EOVERFLOW when it has as many as can be counted.
- * */
+/* Count a lock at an object that the caller has pinned: 0, ENOMEM, or EOVERFLOW when it has as many as can be
+ * counted. */
 int tmi_pin_lock(const void *object);
 /* False: it was not locked. `pinned`: the caller has pinned it too, and so its slab can be told when it has no locks
  * any more. */
@@ -81,8 +81,8 @@ uint32_t tmi_pin_locks(const void *object);
 /* After marking: whether nobody but `self` (NULL: a thread without handles) can hold a pin. Fences for the caller. */
 bool tmi_pin_alone(const tm_pins_t_ *self);
 
-/* After the fence: take the mark away from every word that a slot names, and note open scopes. Returns how many marks.
- * */
+/* After the fence: take the mark away from every word that a slot names, and note open scopes. Returns how many
+ * marks. */
 size_t tmi_pin_scan(uint64_t now_ns);
 
 /* Whether a scope that was open at the scan still is. */

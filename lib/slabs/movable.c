@@ -181,8 +181,8 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 
 enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
 
-/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends.
- * */
+/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps
+ * ends. */
 static void rejoin(tmi_movable_class_t *s, tmi_movable_slab_t *slab, bool moved_all, uint32_t now)
 {
     tmi_store_relaxed(&slab->emptying, false);

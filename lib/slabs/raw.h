@@ -26,8 +26,8 @@
  *     not sparse any more begins anew.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
- * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing.
- * */
+ * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives
+ * nothing. */
 #ifndef TMI_SLABS_RAW_H
 #define TMI_SLABS_RAW_H
 

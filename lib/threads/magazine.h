@@ -149,8 +149,8 @@ static inline bool tmi_cache_push_detour(tmi_cache_t *cache, unsigned cls, void 
 
 _Static_assert(sizeof(tmi_magazine_t) == 16, "a code, twice the class, times 8 is the offset of the magazine");
 
-/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see thread.c).
- * */
+/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see
+ * thread.c). */
 void tmi_cache_init(tmi_cache_t *cache, bool observed);
 
 /* A slot, refilled from depot or slabs. NULL: out of memory. */
