@@ -1,7 +1,7 @@
 /* pin.h - pins, scopes and locks: the side of the mutators that is not inlined, and the mover's look at them.
  *
- * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>; the argument why it is safe is an essay in
- * lib/README.md and a model in tests/model. In short: pin writes a slot and then reads the word; the mover marks the
+ * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>. The argument why it is safe is in pin.md,
+ * and a model in tests/model. In short: pin writes a slot and then reads the word; the mover marks the
  * word, fences for both sides, and then reads the slots. At least one sees the other. If pin sees the mark it takes it
  * away, and the mover's publishing compare-and-swap fails; if the mover sees the slot, it takes the mark away itself.
  * Nobody waits.

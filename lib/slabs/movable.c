@@ -34,9 +34,9 @@ void tmi_movable_reset_locks(void)
 static tmi_movable_slab_t *fullest(unsigned cls, bool existing)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    if (s->nonempty == 0)
+    if (s->levels.nonempty == 0)
         return existing ? NULL : tmi_movable_slab_make(cls);
-    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(s->nonempty)].next, tmi_movable_slab_t, level_link);
+    return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_movable_slab_t, level_link);
 }
 
 /* Take up to n slots of one slab, lowest first. */
@@ -46,7 +46,7 @@ static size_t take_from(tmi_movable_slab_t *slab, char **out, size_t n)
     size_t got = 0;
     uint64_t pages = 0;
     unsigned w = slab->hint;
-    for (; got < n && w < tmi_movable_slab_words(c); w++)
+    for (; got < n && w < tmi_bitmap_words(c->slots); w++)
         // the mover looks
         for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) {
             size_t i = w * 64 + tmi_lowest_bit(slab->free[w]);
@@ -135,8 +135,8 @@ static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t
 {
     unsigned looks = 0;
     *passed_over = 0;
-    for (uint32_t levels = s->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
-        tmi_dlist_t *head = &s->levels[tmi_log2(levels)];
+    for (uint32_t levels = s->levels.nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
+        tmi_dlist_t *head = &s->levels.lists[tmi_log2(levels)];
         for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
             tmi_movable_slab_t *slab = TMI_CONTAINER_OF(n, tmi_movable_slab_t, level_link);
             if (may_be_tried(slab, now))
@@ -200,7 +200,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     size_t got = 0;
     tmi_lock(&s->lock);
     for (uint32_t i = slab->hint * 64; i < slab->keep && got < n; i++) {
-        if (!(slab->free[i / 64] >> (i % 64) & 1))
+        if (!tmi_bitmap_get(slab->free, i))
             continue;
         tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64)));
         slab->nfree--;

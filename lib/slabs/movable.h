@@ -40,8 +40,7 @@
 #include "os/lock.h"
 #include "segments/segment.h"
 #include "segments/sizeclass_movable.h"
-
-enum { TMI_MOVABLE_LEVELS = 8 };
+#include "slabs/slab_levels.h"
 
 typedef struct tmi_movable_slab {
     tmi_dlist_t level_link, tidy_link;
@@ -62,13 +61,12 @@ typedef struct tmi_movable_slab {
 
 typedef struct tmi_movable_classes {
     tmi_lock_t lock;
-    uint32_t nonempty;     // levels that have slabs
     size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied
     size_t nfree_emptying; // of the others
     size_t promised;       // to slabs that are being emptied
     size_t touched_bytes;  // of all slabs
     tmi_dlist_t tidy;      // V6
-    tmi_dlist_t levels[TMI_MOVABLE_LEVELS]; // [0] fullest
+    tmi_levels_t levels;
 } tmi_movable_class_t;
 
 extern tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
