@@ -1,6 +1,7 @@
 /* admin.c - commands about the connection and the server. */
 #include "aggregate.h"
 #include "commands.h"
+#include "renew.h"
 #include "snapshot.h"
 
 #include <ctype.h>
@@ -152,7 +153,10 @@ static void info_memory(struct text *t)
 {
     say(t, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\nmaxmemory_policy:%s\r\n",
         big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
-    say(t, "lazyfree_pending_objects:%llu\r\n\r\n", big(aggregate_waiting()));
+    say(t, "lazyfree_pending_objects:%llu\r\n", big(aggregate_waiting()));
+    size_t words, live;
+    store_words(&words, &live);
+    say(t, "handles_live:%zu\r\nhandles_words:%zu\r\nhandles_walks:%llu\r\n\r\n", live, words, renew_walks());
 }
 
 static void info_persistence(struct text *t)

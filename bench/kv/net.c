@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "net.h"
 #include "evict.h"
+#include "renew.h"
 #include "snapshot.h"
 
 #include <arpa/inet.h>
@@ -352,14 +353,15 @@ static void handle(const struct epoll_event *e)
 bool net_serve(void)
 {
     struct epoll_event events[EVENTS];
-    int64_t ticked = 0;
-    bool more = false;
+    int64_t ticked = 0, renewed = 0;
+    bool more = false, renews = false, idle = false;
     if (!begin())
         return false;
     while (!server.stop) {
         if (!more)
             store_idle();
-        int n = epoll_wait(poller, events, EVENTS, more ? 0 : TICK_MS);
+        int n = epoll_wait(poller, events, EVENTS, more || (renews && idle) ? 0 : renews ? 1 : TICK_MS);
+        idle = n <= 0;
         server.now = clock_ms();
         for (int i = 0; i < n && !server.stop; i++)
             handle(&events[i]);
@@ -369,14 +371,21 @@ bool net_serve(void)
             more = true;
         }
         free_gone();
-        if (more) {
+        bool may_renew = idle || server.now != renewed; // beside requests a step a millisecond
+        if (more || may_renew) {
             store_begin();
-            more = evict_step();
-            more |= snapshot_step();
+            if (may_renew)
+                renews = renew_step();
+            if (more) {
+                more = evict_step();
+                more |= snapshot_step();
+            }
             store_end();
+            renewed = server.now;
         }
     }
     snapshot_cancel();
+    renew_end();
     while (all != NULL)
         drop(all);
     free_gone();

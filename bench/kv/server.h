@@ -9,6 +9,8 @@
 #include "table.h"
 #include "transaction.h"
 
+#include <time.h>
+
 enum { DATABASES = 16 };
 
 enum policy { NO_EVICTION, ALLKEYS_LRU, ALLKEYS_LFU, VOLATILE_TTL, POLICIES };
@@ -90,6 +92,14 @@ void reply_no_memory(const struct call *c);
 
 /* Glob patterns, as KEYS and SCAN take them. */
 bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len);
+
+/* The time that steps are measured with. */
+static inline uint64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 /* Empty one database at once; its memory is given back in steps. */
 void db_flush(struct table *db);

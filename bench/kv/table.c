@@ -324,6 +324,16 @@ uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, st
     return end_of(t, b);
 }
 
+uint64_t table_visit(struct table *t, uint64_t cursor, place_see *see, void *data)
+{
+    if (t->count == 0)
+        return 0;
+    uint32_t b = bucket_of(t, reversed(cursor));
+    for (place *p = slot(t, b); *p != STORE_NONE; p = &((struct entry *)store_at(*p))->next)
+        see(data, p);
+    return end_of(t, b);
+}
+
 uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, struct entry *e), void *data)
 {
     if (t->count == 0)
