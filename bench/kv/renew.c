@@ -1,5 +1,6 @@
 #include "renew.h"
 #include "server.h"
+#include "work.h"
 
 #ifdef KV_HANDLES
 #include <stdlib.h>
@@ -14,6 +15,7 @@ enum {
     PAGE_WORDS_MAX = 8192,   // 64 KiB
     MOST_PAGES = 1 << 22,
     STEP_NS = 200 * 1000,
+    STEP_MOST = 8192,        // entries and buckets
 };
 
 /* A page of words, while walks last. */
@@ -224,11 +226,11 @@ static bool piece(void)
 
 bool renew_step(void)
 {
-    uint64_t end = clock_ns() + STEP_NS;
+    uint64_t end = clock_ns() + STEP_NS, most = work_done + STEP_MOST;
     bool more;
     do
         more = piece();
-    while (more && clock_ns() < end);
+    while (more && work_done < most && clock_ns() < end);
     return more;
 }
 

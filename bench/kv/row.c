@@ -1,4 +1,5 @@
 #include "row.h"
+#include "work.h"
 
 enum { ONE_BY_ONE = 32 };
 
@@ -21,6 +22,7 @@ struct item row_get(struct entry *e, uint32_t i)
 void row_each(struct entry *e, uint32_t from, uint32_t n, bool backwards, row_see *see, void *data)
 {
     struct item item;
+    work_done += n;
     while (n > 0 && backwards) {
         item = row_get(e, from--);
         see(data, &item);

@@ -1,5 +1,6 @@
 #include "seq.h"
 #include "hash.h"
+#include "work.h"
 
 struct block {
     store_ref left, right;
@@ -286,7 +287,7 @@ uint32_t seq_search(const struct seq *s, bool (*before)(const void *data, const 
 
 bool seq_destroy(struct seq *s, size_t most)
 {
-    for (; s->root != STORE_NONE && most > 0; most--) {
+    for (; s->root != STORE_NONE && most > 0; most--, work_done++) {
         store_ref r = s->root, left = at(r)->left;
         if (left == STORE_NONE) {
             s->root = at(r)->right;

@@ -40,6 +40,8 @@ struct session {
     uint64_t id;
     unsigned db;
     struct transaction transaction;
+    struct search *search; /* that is not at its end, see search.h */
+    bool whole; /* this is part of a transaction: nothing is put off */
     bool close; /* after the replies so far */
     char name[64];
 };
@@ -89,6 +91,9 @@ bool key_is(const struct call *c, place *p, unsigned kind);
 bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size_t len, int64_t expiry);
 
 void reply_no_memory(const struct call *c);
+
+/* "string", "list" and so on. */
+const char *key_kind(const struct entry *e);
 
 /* Glob patterns, as KEYS and SCAN take them. */
 bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len);

@@ -11,6 +11,7 @@ import time
 
 import commands
 import snapshots
+import steps
 from wire import Error, Status, Wire, encode
 
 TMP = sys.argv[1]
@@ -440,6 +441,10 @@ def programs():
             client.close()
 
 
+def in_steps():
+    steps.run(Server, SERVERS[:3], result)
+
+
 def files():
     snapshots.run(Server, TMP, SERVERS, result)
 
@@ -462,6 +467,7 @@ def main():
     hostile()
     idle_clients()
     programs()
+    in_steps()
     files()
 
 
