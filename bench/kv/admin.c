@@ -165,7 +165,7 @@ static void info_memory(struct text *t)
 static void info_persistence(struct text *t)
 {
     say(t, "# Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_bgsave_status:%s\r\n\r\n",
-        server.saving, snapshot_last_failed() ? "err" : "ok");
+        snapshot_is_written(), snapshot_last_failed() ? "err" : "ok");
 }
 
 static void info_keyspace(struct text *t)

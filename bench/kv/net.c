@@ -419,7 +419,7 @@ bool net_serve(void)
     while (!server.stop) {
         if (!more)
             store_idle();
-        int n = epoll_wait(poller, events, EVENTS, more || searching != NULL || (renews && idle) ? 0 : renews ? 1 : TICK_MS);
+        int n = epoll_wait(poller, events, EVENTS, more || searching != NULL || (renews && idle) ? 0 : renews || server.saving ? 1 : TICK_MS);
         idle = n <= 0;
         server.now = clock_ms();
         for (int i = 0; i < n && !server.stop; i++)
@@ -432,19 +432,21 @@ bool net_serve(void)
         search_on();
         free_gone();
         bool may_renew = idle || server.now != renewed; // beside requests a step a millisecond
-        if (more || may_renew) {
+        if (more || may_renew || server.saving) {
             store_begin();
             if (may_renew)
                 renews = measured(renew_step);
-            if (more) {
+            if (more)
                 more = measured(evict_step);
+            if (server.saving)
                 more |= measured(snapshot_step);
-            }
             store_end();
             renewed = server.now;
         }
     }
+    store_begin();
     snapshot_cancel();
+    store_end();
     renew_end();
     while (all != NULL)
         drop(all);

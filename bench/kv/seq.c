@@ -159,6 +159,21 @@ uint32_t seq_get(const struct seq *s, uint32_t i, struct item *item)
     return b->own - i - 1;
 }
 
+void seq_each(const struct seq *s, uint32_t from, uint32_t n, seq_see *see, void *data)
+{
+    struct item item;
+    while (n > 0) {
+        uint32_t more = seq_get(s, from, &item);
+        for (;; more--) {
+            see(data, &item);
+            from++;
+            if (--n == 0 || more == 0)
+                break;
+            (void)pack_read(item.at + item.len, &item);
+        }
+    }
+}
+
 bool seq_insert(struct seq *s, uint32_t i, const char *bytes, size_t len)
 {
     uint32_t k = i, count = seq_count(s);

@@ -442,7 +442,7 @@ def programs():
 
 
 def in_steps():
-    steps.run(Server, SERVERS[:3], result)
+    steps.run(Server, TMP, SERVERS[:3], result)
 
 
 def files():

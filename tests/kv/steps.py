@@ -1,6 +1,7 @@
 """No request waits for work in proportion to the data: what is looked at in a command, and in a step, is counted.
 
 Numbers of entries, not times: INFO tells the largest of each since CONFIG RESETSTAT."""
+import os
 import time
 
 from wire import Wire
@@ -54,6 +55,11 @@ def scenes(server_class, name):
         wire.call("CONFIG", "SET", "maxmemory", "1mb")
         fill(wire, b"new", 20000)
         wire.call("CONFIG", "SET", "maxmemory", "0")
+    def save(wire):
+        wire.pipeline([["BGSAVE"], ["HSET", "h", "m1", "x"], ["LPOP", "l"], ["LSET", "l", PARTS // 2, "x"],
+                       ["LTRIM", "l", 1000, -2000], ["ZREM", "z", "m5"], ["DEL", "s"]])
+        while "in_progress:1" in wire.call("INFO", "persistence").decode():
+            time.sleep(0.02)
     return [("growth", None, both),
             ("KEYS", both, lambda w: w.call("KEYS", "*1*")),
             ("SCAN with a huge COUNT", both, lambda w: w.call("SCAN", 0, "COUNT", 1 << 62)),
@@ -63,12 +69,13 @@ def scenes(server_class, name):
             ("LTRIM and a few random members", aggregates,
              lambda w: w.pipeline([["LTRIM", "l", PARTS // 3, 2 * PARTS // 3], ["SRANDMEMBER", "s", 20],
                                    ["SPOP", "s", 20], ["ZPOPMIN", "z", 20]])),
+            ("BGSAVE while large aggregates change", both, save),
             ("FLUSHALL", both, lambda w: (w.call("FLUSHALL"), settle(w)))]
 
 
-def run(server_class, names, result):
+def run(server_class, tmp, names, result):
     for name in names:
-        with server_class(name) as server:
+        with server_class(name, "--snapshot", os.path.join(tmp, "steps-" + name)) as server:
             wire = Wire(server.port)
             for what, prepare, act in scenes(server_class, name):
                 wire.call("FLUSHALL")
@@ -77,7 +84,7 @@ def run(server_class, names, result):
                 wire.call("CONFIG", "RESETSTAT")
                 act(wire)
                 f = figures(wire)
-                result(0 < f["work_most_command"] <= COMMAND and f["work_most_step"] <= STEP,
+                result(0 < max(f["work_most_command"], f["work_most_step"]) and f["work_most_command"] <= COMMAND and f["work_most_step"] <= STEP,
                        "%s: %s is done in steps" % (name, what),
                        "%d in a command, %d in a step" % (f["work_most_command"], f["work_most_step"]))
             wire.call("FLUSHALL")
