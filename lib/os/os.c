@@ -172,6 +172,19 @@ int tmi_os_reserve(size_t size, void **out)
     return err;
 }
 
+int tmi_os_map_closed(size_t size, void **out) { return map_at(NULL, size, PROT_NONE, MAP_NORESERVE, out); }
+
+int tmi_os_open_up(void *addr, size_t size)
+{
+    return MEMORY(SYS_mprotect, tmi_arg(addr), (long)size, PROT_READ | PROT_WRITE);
+}
+
+/* One call for both, so that no other mapping can come between. It cannot split a mapping, and does not fail. */
+void tmi_os_close_off(void *addr, size_t size)
+{
+    (void)mapping(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED);
+}
+
 /* Kernels before 4.17 take the place for a hint. */
 int tmi_os_reserve_at(void *addr, size_t size)
 {

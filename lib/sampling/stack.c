@@ -72,7 +72,7 @@ typedef struct pages {
 
 static bool on_page(uintptr_t *known, uintptr_t p)
 {
-    if (p / PAGE == *known)
+    if (p >= PAGE && p / PAGE == *known)
         return true;
     if (p < PAGE || !tmi_os_readable((const void *)p))
         return false;
@@ -125,11 +125,10 @@ static bool readable_frame(pages_t *pages, uintptr_t frame)
            (frame / PAGE == (frame + 8) / PAGE || on_page(&pages->data, frame + 8));
 }
 
-/* Return addresses by frame pointers, from a frame that is one. */
-static size_t follow(uintptr_t frame, uintptr_t *out)
+/* Return addresses by frame pointers, from a frame that is one, behind n that are known. */
+static size_t follow(uintptr_t frame, uintptr_t *out, size_t n)
 {
     pages_t pages = {0, 0};
-    size_t n = 0;
     while (n < TMI_STACK_MAX && readable_frame(&pages, frame)) {
         const uintptr_t *f = (const uintptr_t *)frame;
         uintptr_t next = tmi_load_relaxed(&f[0]), address = tmi_load_relaxed(&f[1]); // relaxed: may be anything
@@ -165,7 +164,7 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
         return 1;
     int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind);
     bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && backtrace != NULL;
-    size_t n = tables_first ? 0 : follow((uintptr_t)frame, out);
+    size_t n = tables_first ? 0 : follow((uintptr_t)frame, out, 0);
     if (n < ENOUGH && backtrace == NULL)
         open_late(first);
     if (n < ENOUGH && (backtrace = tmi_load_acquire(&libunwind)) != NULL) {
@@ -176,4 +175,26 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
         n = tmi_max(m, n);
     }
     return tmi_max(n, 1);
+}
+
+size_t tmi_stack_interrupted(uintptr_t pc, uintptr_t fp, uintptr_t caller, uintptr_t *out)
+{
+    pages_t pages = {0, 0};
+    size_t n = 0, m = 0;
+    out[n++] = pc + 1;
+    if (tmi_options.unwind == TMI_UNWIND_NONE)
+        return n;
+    if (follows_call(&pages, caller) && !(readable_frame(&pages, fp) && ((const uintptr_t *)fp)[1] == caller))
+        out[n++] = caller;
+    n = follow(fp, out, n);
+    int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
+    if (tmi_options.unwind != TMI_UNWIND_FP && backtrace != NULL) {
+        uintptr_t other[TMI_STACK_MAX];
+        m = unwind(backtrace, pc, other); // the tables tell more than a guess at the caller
+        if (m > 1)
+            memcpy(out, other, m * sizeof *out);
+    }
+    if (m > 1)
+        out[0] = pc + 1;
+    return m > 1 ? m : n;
 }
