@@ -18,8 +18,10 @@ void tmi_start_anchor(void) {}
 
 static void begin_guard(void)
 {
+    if (tmi_options.guard == 0)
+        return;
     tmi_names_begin();
-    if (tmi_options.guard != 0 && tmi_heap_guard(tmi_options.guard) != 0)
+    if (tmi_heap_guard(tmi_options.guard) != 0)
         tmi_report("option guard:%u is not used: no address space for it", tmi_options.guard);
 }
 

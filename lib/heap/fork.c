@@ -3,6 +3,7 @@
 #include "heap/tally.h"
 #include "os/meta.h"
 #include "os/os.h"
+#include "sampling/history.h"
 #include "sampling/samples.h"
 #include "sampling/sentry.h"
 #include "sampling/stack.h"
@@ -34,6 +35,7 @@ static void lock_all_but_the_movers(void)
     tmi_lock(&tmi_meta_lock);
     tmi_lock(&tmi_samples_lock);
     tmi_lock(&tmi_sentry_lock);
+    tmi_lock(&tmi_history_lock);
 }
 
 void tmi_fork_lock_all(void)
@@ -44,6 +46,7 @@ void tmi_fork_lock_all(void)
 
 void tmi_fork_unlock_all(void)
 {
+    tmi_unlock(&tmi_history_lock);
     tmi_unlock(&tmi_sentry_lock);
     tmi_unlock(&tmi_samples_lock);
     tmi_unlock(&tmi_meta_lock);
@@ -64,6 +67,7 @@ void tmi_fork_unlock_all(void)
 
 static void reset_all_locks(void)
 {
+    tmi_lock_reset(&tmi_history_lock);
     tmi_lock_reset(&tmi_sentry_lock);
     tmi_lock_reset(&tmi_samples_lock);
     tmi_lock_reset(&tmi_meta_lock);

@@ -1,5 +1,6 @@
 #include "sampling/samples.h"
 #include "os/os.h"
+#include "sampling/history.h"
 #include "sampling/stack.h"
 
 #include <errno.h>
@@ -60,6 +61,7 @@ int tmi_samples_start(uint64_t interval)
         err = EBUSY;
     if (err == 0) {
         all.interval = interval;
+        tmi_samples_tell_misuse();
         tmi_store_release(&tmi_sampling, 1); // after the tables; pairs: those who look whether to sample
     }
     tmi_unlock(&tmi_samples_lock);
@@ -267,6 +269,8 @@ bool tmi_samples_take(uint64_t key, tmi_sample_t *out)
         found = true;
     }
     tmi_unlock(&tmi_samples_lock);
+    if (found) // I2: its frames stay
+        tmi_history_note(key, out->size, all.frames + all.sites[out->site].first, all.sites[out->site].depth);
     return found;
 }
 
@@ -276,6 +280,25 @@ void tmi_samples_put_back(const tmi_sample_t *sample)
     if (reserve_entry())
         enter(sample, false);
     tmi_unlock(&tmi_samples_lock);
+}
+
+bool tmi_samples_find(uint64_t key, tmi_sample_t *out, tmi_trace_t *allocated)
+{
+    const tmi_sample_t *found = NULL;
+    if (!tmi_trylock_untraced(&tmi_samples_lock))
+        return false;
+    for (const tmi_sample_t *e = all.entries; e < all.entries + all.capacity && found == NULL; e++)
+        if (e->key != 0 && (e->key == key || (e->key >> 63 == 0 && key - e->key < e->size)))
+            found = e;
+    if (found != NULL) {
+        const tmi_site_t *s = &all.sites[found->site];
+        *out = *found;
+        allocated->thread = 0;
+        allocated->depth = s->depth;
+        memcpy(allocated->frames, all.frames + s->first, s->depth * sizeof(uintptr_t));
+    }
+    tmi_unlock_untraced(&tmi_samples_lock);
+    return found != NULL;
 }
 
 /* ---- for reports ----------------------------------------------------------------------------------------------- */

@@ -177,7 +177,7 @@ void *tmi_sentry_alloc(uint32_t *left, size_t size, size_t align, void *frame)
     }
     fill_canaries(s);
     s->allocated = here;
-    s->freed.thread = 0;
+    s->freed.depth = 0;
     tmi_store_release(&s->state, TMI_SENTRY_LIVE); // the rest before it; pairs: end
     tmi_count(guarded_total, 1);
     tmi_count(guarded_count, 1);

@@ -1,6 +1,8 @@
 /* Programs for tests/guard: `cases NAME` misuses a guarded block, or does not. What is misused is written to stdout:
  * "POINTER". With guard:1 each block is a guarded one, which lies at the end of its pages or at their start by
  * chance; the cases ask for what they need. */
+#include <tinymem/tinymem.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -187,7 +189,74 @@ static void free_sized_twice(void)
     free_sized(block, 32);
 }
 
-/* ---- handlers of the program ------------------------------------------------------------------------------------- */
+/* ---- blocks that a profile samples ------------------------------------------------------------------------------ */
+
+static void sampled_double_free(void)
+{
+    say(block = allocate_here(32));
+    free_here(block);
+    free_here(block);
+}
+static void sampled_double_free_of_a_large_block(void)
+{
+    say(block = allocate_here(3000000));
+    free_here(block);
+    free_here(block);
+}
+static void sampled_free_inside(void)
+{
+    say(block = allocate_here(320));
+    free_here(block + 16);
+}
+static void sampled_realloc_after_free(void)
+{
+    say(block = allocate_here(32));
+    free_here(block);
+    block = realloc(block, 100);
+}
+static void sampled_free_by_another_thread(void)
+{
+    pthread_t t;
+    say(block = allocate_here(32));
+    if (pthread_create(&t, NULL, free_elsewhere, block) == 0)
+        (void)pthread_join(t, NULL);
+    free_here(block);
+}
+
+NOINLINE static tm_handle_t object_here(size_t size)
+{
+    tm_handle_t h = tm_alloc(size);
+    __asm__ volatile("" ::: "memory");
+    return h;
+}
+NOINLINE static void object_free_here(tm_handle_t h)
+{
+    tm_free(h);
+    __asm__ volatile("" ::: "memory");
+}
+NOINLINE static void pin_here(tm_handle_t h)
+{
+    (void)tm_pin(h);
+    __asm__ volatile("" ::: "memory");
+}
+static void stale_free(void)
+{
+    tm_handle_t h = object_here(48);
+    say((void *)(uintptr_t)h);
+    object_free_here(h);
+    object_free_here(h);
+}
+static void stale_pin_of_a_reused_index(void)
+{
+    tm_handle_t h = object_here(48);
+    say((void *)(uintptr_t)h);
+    object_free_here(h);
+    for (int i = 0; i < 1000; i++)
+        (void)object_here(48);
+    pin_here(h);
+}
+
+/* ---- handlers of the program ------------------------------------------------------------------------------------ */
 
 static void on_fault(int number)
 {
@@ -275,7 +344,7 @@ __attribute__((constructor)) static void handlers(int argc, char **argv)
         set_handler(SIG_IGN, NULL, 0);
 }
 
-/* ---- no misuse ---------------------------------------------------------------------------------------------------- */
+/* ---- no misuse -------------------------------------------------------------------------------------------------- */
 
 static void check(int good, const char *what)
 {
@@ -426,8 +495,10 @@ static void how_many(void)
     X(free_inside_misaligned) X(free_before) X(free_inside_freed) X(realloc_after_free) X(realloc_inside) \
     X(usable_size_after_free) X(free_sized_twice) X(handler_before) X(handler_with_address) X(handler_later) \
     X(handler_later_free) X(handler_jumps) X(fault_elsewhere) X(signal_sent) X(signal_sent_and_ignored) \
-    X(sizes_and_kinds) X(threads_and_forks) X(misuse_in_a_child) X(more_than_there_is_room_for) \
-    X(read_by_the_kernel) X(how_many)
+    X(sampled_double_free) X(sampled_double_free_of_a_large_block) X(sampled_free_inside) \
+    X(sampled_realloc_after_free) X(sampled_free_by_another_thread) X(stale_free) \
+    X(stale_pin_of_a_reused_index) X(sizes_and_kinds) X(threads_and_forks) X(misuse_in_a_child) \
+    X(more_than_there_is_room_for) X(read_by_the_kernel) X(how_many)
 
 static const struct {
     const char *name;

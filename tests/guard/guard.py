@@ -13,7 +13,8 @@ import sys
 TMP = ""
 NONE = object()
 OWN = ("allocate_here", "free_here", "read_here", "write_here", "canary_of_realloc", "use_after_realloc",
-       "realloc_after_free", "realloc_inside", "usable_size_after_free", "free_sized_twice", "nested", "new_here")
+       "realloc_after_free", "realloc_inside", "usable_size_after_free", "free_sized_twice", "object_here", "object_free_here",
+       "pin_here", "sampled_realloc_after_free")
 ALLOCATED = ("allocated", "allocate_here")
 FREED = ("freed", "free_here")
 SEGV, ABRT = -signal.SIGSEGV, -signal.SIGABRT
@@ -92,6 +93,28 @@ CASES = {
     "misuse_in_a_child": (signal.SIGSEGV, "use after free: read at @, 0 bytes into a freed block of 32 bytes at @",
                           [("used", "read_here"), ALLOCATED, FREED]),
 }
+# The same of blocks that a profile has sampled.
+SAMPLED = {
+    "sampled_double_free": (ABRT, "free(@): double free\nit is a freed block of 32 bytes",
+                            [("here", "free_here"), ALLOCATED, FREED]),
+    "sampled_double_free_of_a_large_block": (
+        ABRT, "free(@): double free, or a block that was never allocated\nit is a freed block of 3000000 bytes",
+        [("here", "free_here"), ALLOCATED, FREED]),
+    "sampled_free_inside": (
+        ABRT, "free(@+16): not the start of a block\nit lies 16 bytes into a block of 320 bytes at @",
+        [("here", "free_here"), ALLOCATED]),
+    "sampled_realloc_after_free": (ABRT, "realloc(@): a block that has been freed\nit is a freed block of 32 bytes",
+                                   [("here", "sampled_realloc_after_free"), ALLOCATED, FREED]),
+    "sampled_free_by_another_thread": (
+        ABRT, "free(@): double free, or a block that was never allocated\nit is a freed block of 32 bytes",
+        [("here", "free_here"), ALLOCATED, FREED]),
+    "stale_free": (ABRT, "tm_free(@): stale handle: its object was freed\nit is a freed object of 48 bytes",
+                   [("here", "object_free_here"), ("allocated", "object_here"), ("freed", "object_free_here")]),
+    "stale_pin_of_a_reused_index": (
+        ABRT, "tm_pin(@): stale handle: its object was freed, and its index has another one now\n"
+              "it is a freed object of 48 bytes",
+        [("here", "pin_here"), ("allocated", "object_here"), ("freed", "object_free_here")]),
+}
 INNOCENT = ("sizes_and_kinds", "threads_and_forks", "more_than_there_is_room_for", "read_by_the_kernel")
 
 
@@ -121,7 +144,7 @@ def read(done):
     said = re.search(r"0x[0-9a-f]+", done.stdout)
     for line in done.stderr.splitlines():
         frame = re.fullmatch(r"tinymem:     0x[0-9a-f]+(?: (\w+))?(?: \(\S+\+0x[0-9a-f]+\))?", line)
-        stack = re.fullmatch(r"tinymem:   (.*) by thread \d+:", line)
+        stack = re.fullmatch(r"tinymem:   (.*?)(?: by thread \d+)?:", line)
         if frame:
             if not named and frame[1] in OWN:
                 stacks[-1] = (stacks[-1][0], frame[1])
@@ -132,7 +155,7 @@ def read(done):
         elif first is NONE:
             first = relative(line.removeprefix("tinymem: "), int(said[0], 16) if said else 0)
         else:
-            first += "\n" + line
+            first += "\n" + relative(line.removeprefix("tinymem:   "), int(said[0], 16) if said else 0)
     return first, stacks
 
 
@@ -161,6 +184,17 @@ def reports():
     one = dict(CASES)
     one["double_free"] = (ABRT, "free(@): double free of a block of 33 bytes", CASES["double_free"][2])
     result(list(exact("guard:1", cases=one)) == ["double_free"], "control: one number in a message is noticed")
+
+
+def sampled():
+    every = "profile:on,profile_interval:1,profile_file:/dev/null"
+    for program, unwind in (("cases", "auto"), ("cases", "fp"), ("frameless", "auto")):
+        wrong = exact(f"{every},unwind:{unwind}", program, SAMPLED)
+        result(not wrong, f"{len(SAMPLED)} programs are reported with stacks of sampled blocks, {program}, "
+                          f"unwind:{unwind}", *wrong.values())
+    wrong = exact("", cases={c: (s, line.split("\n")[0], []) for c, (s, line, _) in SAMPLED.items()})
+    result(not wrong, "without a profile by their first line only", *wrong.values())
+    result(len(exact("", cases=SAMPLED)) == len(SAMPLED), "control: that is noticed")
 
 
 def handlers():
@@ -200,6 +234,7 @@ def main(tmp):
     global TMP
     TMP = tmp
     reports()
+    sampled()
     handlers()
     innocent()
     counts()
