@@ -1,6 +1,7 @@
 /* Calls to the kernel; os_call.h says why libc is not asked. */
 #include "os/os.h"
 #include "base/atomic.h"
+#include "base/probe.h"
 #include "os/os_call.h"
 
 #include <errno.h>
@@ -249,7 +250,11 @@ int tmi_os_map_records(size_t size, void **out)
 
 int tmi_os_unmap(void *addr, size_t size) { return tmi_call_errno(unmapping(addr, size)); }
 
-int tmi_os_purge(void *addr, size_t size) { return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTNEED); }
+int tmi_os_purge(void *addr, size_t size)
+{
+    TMI_PROBE2(tinymem, purge, (uintptr_t)addr, size);
+    return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTNEED);
+}
 
 static int move_to(void *from, size_t size, int flags, void *to, void **out)
 {

@@ -1,4 +1,5 @@
 #include "sampling/samples.h"
+#include "base/probe.h"
 #include "os/os.h"
 #include "sampling/history.h"
 #include "sampling/stack.h"
@@ -227,6 +228,14 @@ static TMI_NOINLINE bool record(uint64_t key, size_t size, const uintptr_t *fram
     return peak;
 }
 
+static void tell_tracers(uint64_t key, size_t size)
+{
+    uint64_t blocks, bytes = 0;
+    if (TMI_PROBE_ON(alloc))
+        tmi_samples_weigh(size, tmi_load_relaxed(&all.interval), &blocks, &bytes); // relaxed: it does not change
+    TMI_PROBE3(otel_memory, alloc, key, size, bytes);
+}
+
 static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
 {
     uintptr_t frames[TMI_STACK_MAX];
@@ -235,6 +244,7 @@ static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t siz
     size_t depth = tmi_stack_capture(frame, frames);
     sampler->quiet--;
     bool peak = record(key, size, frames, depth);
+    tell_tracers(key, size);
     errno = before;
     return peak;
 }
@@ -269,6 +279,8 @@ bool tmi_samples_take(uint64_t key, tmi_sample_t *out)
         found = true;
     }
     tmi_unlock(&tmi_samples_lock);
+    if (found)
+        TMI_PROBE2(otel_memory, free, key, out->size);
     if (found) // I2: its frames stay
         tmi_history_note(key, out->size, all.frames + all.sites[out->site].first, all.sites[out->site].depth);
     return found;
