@@ -1,7 +1,7 @@
 /* pin.h - pins, scopes and locks: the side of the mutators that is not inlined, and the mover's look at them.
  *
- * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>; the argument why it is safe is an essay in
- * lib/README.md and a model in tests/model. In short: pin writes a slot and then reads the word; the mover marks the
+ * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>. The argument why it is safe is in pin.md,
+ * and a model in tests/model. In short: pin writes a slot and then reads the word; the mover marks the
  * word, fences for both sides, and then reads the slots. At least one sees the other. If pin sees the mark it takes it
  * away, and the mover's publishing compare-and-swap fails; if the mover sees the slot, it takes the mark away itself.
  * Nobody waits.
@@ -59,6 +59,8 @@ bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark);
 /* Slot i (> 0) of the second stack. NULL: there is none, or with `make` no memory for it. */
 tm_handle_t *tmi_pin_more_slot(tm_pins_t_ *r, uint32_t i, bool make);
 void tmi_pin_scope_enter(tm_pins_t_ *r);
+/* End all scopes but the first `mark` ones. False: there are not so many. */
+bool tmi_pin_scope_reset(tm_pins_t_ *r, uint32_t mark);
 
 /* Whether this thread has h pinned. */
 bool tmi_pin_held(const tm_pins_t_ *r, tm_handle_t h);

@@ -1,6 +1,8 @@
-# single_file.cmake - write the single-file form of the pool, tinymem_pool.h and tinymem_pool.c, for copying into a project:
+# single_file.cmake - write the single-file form of the pool, tinymem_pool.h and tinymem_pool.c, for copying into a
+# project:
 #   cmake -DOUT=DIR -P lib/pool/single_file.cmake
-# The header has its configuration in it; the source is all of lib/pool, its private headers first, everything static but the API.
+# The header has its configuration in it; the source is all of lib/pool, its private headers first, everything static
+# but the API.
 cmake_minimum_required(VERSION 3.25)
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH lib)
 cmake_path(GET lib PARENT_PATH root)

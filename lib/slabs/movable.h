@@ -40,8 +40,7 @@
 #include "os/lock.h"
 #include "segments/segment.h"
 #include "segments/sizeclass_movable.h"
-
-enum { TMI_MOVABLE_LEVELS = 8 };
+#include "slabs/slab_levels.h"
 
 typedef struct tmi_movable_slab {
     tmi_dlist_t level_link, tidy_link;
@@ -62,13 +61,12 @@ typedef struct tmi_movable_slab {
 
 typedef struct tmi_movable_classes {
     tmi_lock_t lock;
-    uint32_t nonempty;     // levels that have slabs
     size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied
     size_t nfree_emptying; // of the others
     size_t promised;       // to slabs that are being emptied
     size_t touched_bytes;  // of all slabs
     tmi_dlist_t tidy;      // V6
-    tmi_dlist_t levels[TMI_MOVABLE_LEVELS]; // [0] fullest
+    tmi_levels_t levels;
 } tmi_movable_class_t;
 
 extern tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
@@ -87,6 +85,10 @@ void tmi_movable_reset_locks(void);
 
 /* Take up to n slots of a class; `existing`: without making a slab. Returns how many. */
 size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing);
+
+/* Take the free slot nearest to the one at `at`, which holds an object that the caller has pinned, in the same slab.
+ * NULL: it gives none. */
+char *tmi_movable_take_near(unsigned cls, const char *at);
 
 /* Put back n slots of one class. */
 void tmi_movable_return(unsigned cls, char *const *slots, size_t n);

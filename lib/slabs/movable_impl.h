@@ -5,24 +5,16 @@
 
 #include "os/os.h"
 #include "slabs/movable.h"
+#include "slabs/slab_bitmap.h"
+#include "slabs/slab_pages.h"
 
 /* Bytes of a slab's record without its bitmap. */
 #define TMI_MOVABLE_RECORD sizeof(tmi_movable_slab_t)
 
-static inline unsigned tmi_movable_slab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
-
-/* Bits of the OS pages that bytes [from, to) of a slab's span touch. */
-static inline uint64_t tmi_movable_slab_pages(size_t from, size_t to)
-{
-    return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) &
-           ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
-}
-
-/* Those of slot i. */
+/* The pages that slot i touches. */
 static inline uint64_t tmi_mslot_pages(const tmi_class_info_t *c, size_t i)
 {
-    size_t from = c->start + i * c->size;
-    return tmi_movable_slab_pages(from, from + c->size);
+    return tmi_pages_of_slot(c, c->start, i);
 }
 
 static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)

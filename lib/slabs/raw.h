@@ -33,8 +33,7 @@
 
 #include "segments/regret.h"
 #include "segments/segment.h"
-
-enum { TMI_RAW_LEVELS = 8 };
+#include "slabs/slab_levels.h"
 
 typedef struct tmi_raw_slab {
     tmi_dlist_t level_link, purge_link;
@@ -49,7 +48,6 @@ typedef struct tmi_raw_slab {
 
 typedef struct tmi_raw_classes {
     tmi_lock_t lock;
-    uint32_t nonempty;       // levels that have slabs
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
     size_t used_pages;       // touched and not empty, in all slabs
@@ -60,7 +58,7 @@ typedef struct tmi_raw_classes {
     uint32_t rests_until;    // ms | 1, or 0
     uint32_t next_rest;      // ms
     uint32_t homed, useful;  // slots that came home since they were last judged, and those that it was good for
-    tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
+    tmi_levels_t levels;
     tmi_dlist_t purge_queue; // oldest first
     tmi_debt_t debt;
 } TMI_ALIGNED(TMI_CACHE_LINE) tmi_raw_class_t;

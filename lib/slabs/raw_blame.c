@@ -53,7 +53,7 @@ size_t tmi_raw_hostage(const void *p)
 static const tmi_raw_slab_t *next_to_fill(unsigned cls)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
-    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(s->nonempty)].next, tmi_raw_slab_t, level_link);
+    return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_raw_slab_t, level_link);
 }
 
 /* Blocks only go where more are, or as many, so that moving them all comes to an end. */

@@ -6,7 +6,7 @@
 /* n slots come back, the first of them to this slab, which stands for all: a sample. Before its nfree follows. */
 static void note_homing(tmi_raw_class_t *s, const tmi_raw_slab_t *slab, size_t n)
 {
-    bool taken_from = s->nonempty != 0 && s->levels[tmi_lowest_bit(s->nonempty)].next == &slab->level_link;
+    bool taken_from = s->levels.nonempty != 0 && tmi_levels_fullest(&s->levels) == &slab->level_link;
     s->homed += (uint32_t)n;
     s->useful += taken_from || slab->nfree == 0 ? 0 : (uint32_t)n;
 }
@@ -33,7 +33,7 @@ static const char *complaint(const tmi_raw_slab_t *slab, unsigned cls, const voi
     size_t i = tmi_slot_index(&tmi_classes[cls], (size_t)((const char *)p - slab->base));
     if (!tmi_raw_is_slot(cls, p))
         return "not the start of a block";
-    return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
+    return tmi_bitmap_get(slab->free, i) ? "double free, or a block that was never allocated" : NULL;
 }
 
 /* The pages that a slot touches which has just become free; or none, if it lies in one page together with another slot
