@@ -83,7 +83,7 @@ enum { NO_SLOT = -1 };
 /* The free slot from i on, and the last one before i. */
 static int32_t free_from(const tmi_movable_slab_t *slab, uint32_t i)
 {
-    unsigned words = tmi_movable_slab_words(&tmi_mclasses[slab->cls]);
+    unsigned words = tmi_bitmap_words(tmi_mclasses[slab->cls].slots);
     uint64_t bits = slab->free[i / 64] >> (i % 64) << (i % 64);
     for (unsigned w = i / 64; w < words; bits = ++w < words ? slab->free[w] : 0)
         if (bits != 0)
@@ -107,7 +107,7 @@ char *tmi_movable_take_near(unsigned cls, const char *at)
     char *slot = NULL;
     tmi_lock(&s->lock);
     tmi_movable_slab_t *slab = tmi_movable_slab_of(at);
-    if (slab->level < TMI_MOVABLE_LEVELS) { // V2: it gives slots
+    if (slab->level < TMI_LEVELS) { // V2: it gives slots
         int32_t here = (int32_t)tmi_mslot_index(slab, at), up = free_from(slab, (uint32_t)here),
                 down = free_before(slab, (uint32_t)here);
         size_t i = (size_t)(up == NO_SLOT || (down != NO_SLOT && here - down < up - here) ? down : up);
