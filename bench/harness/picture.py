@@ -9,7 +9,8 @@ from . import stats
 from .tables import markdown, value_cell
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 960, 480, 64, 48, 150, 56
-COLOURS = {"glibc": "#7f7f7f", "jemalloc": "#d62728", "mimalloc": "#ff7f0e", "tcmalloc": "#8c564b", "tbbmalloc": "#bcbd22",
+COLOURS = {"glibc": "#7f7f7f", "jemalloc": "#d62728", "mimalloc": "#ff7f0e", "tcmalloc": "#8c564b",
+           "tbbmalloc": "#bcbd22",
            "tinymem": "#9467bd", "tinymem-handles": "#1f77b4"}
 OTHER = "#17becf"
 
@@ -75,9 +76,11 @@ def draw(result):
         return " ".join("%.1f,%.1f" % (x_of(i), y_of(v)) for i, v in enumerate(values[:n]))
 
     live = [point[0] for point in drawn[0][1]]
-    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">' % (WIDTH, HEIGHT),
+    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">'
+             % (WIDTH, HEIGHT),
              '<rect width="%d" height="%d" fill="white"/>' % (WIDTH, HEIGHT),
-             text(WIDTH / 2, 24, "Resident memory (PSS) and live bytes while the sizes of a program's objects shift", extra='font-size="15"')]
+             text(WIDTH / 2, 24, "Resident memory (PSS) and live bytes while the sizes of a program's objects shift",
+                  extra='font-size="15"')]
     lines += axes(top, x_of, y_of, n)
     lines.append('<polygon points="%.1f,%.1f %s %.1f,%.1f" fill="#cfe8cf" stroke="#2ca02c"/>' % (
         x_of(0), y_of(0), path(live), x_of(n - 1), y_of(0)))
@@ -97,7 +100,8 @@ def picture_tables(results, names):
     programs = list(dict.fromkeys(s["program"] for s in results.raw["samples"] if s["suite"] == "picture"))
     if not programs:
         return []
-    rows = [[metric] + [value_cell(results, p, metric, a, "%.2f") for a in names] for p in programs for metric in results.metrics(p)]
+    rows = [[metric] + [value_cell(results, p, metric, a, "%.2f") for a in names] for p in programs
+            for metric in results.metrics(p)]
     return ["## Picture: sizes that shift", "", "![PSS and live bytes over the run](picture.svg)", "",
             "PSS ÷ live bytes over the points of the picture.", ""] + markdown(["", *names], rows)
 

@@ -1,4 +1,5 @@
-"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad."""
+"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad.
+"""
 
 import dataclasses
 import os
@@ -46,7 +47,8 @@ class Table(unittest.TestCase):
         self.expect("2 threads' pin throughput ÷ 1 thread's",
                     m("handles-paths", "pin/threads:1") / m("handles-paths", "pin/threads:2"))
         self.expect("tm_alloc and tm_free over malloc and free, worst of 16 to 512 B, ns", max(
-            m("handles-paths", "handle_pair/%d" % n) - m("handles-paths", "raw_pair/%d" % n) for n in (16, 64, 128, 256, 512)))
+            m("handles-paths", "handle_pair/%d" % n) - m("handles-paths", "raw_pair/%d" % n)
+            for n in (16, 64, 128, 256, 512)))
 
     def test_instructions_are_the_worst_of_the_sizes(self):
         self.expect("tm_alloc and tm_free one at a time, instructions, most of 16, 48, 512 B",
@@ -90,7 +92,8 @@ class Verdicts(unittest.TestCase):
 
     def test_losses_stand_as_plainly_as_wins(self):
         self.assertEqual([self.verdict(v, 2, 1) for v in (1, 1.5, 2.01)], ["aim met", "must met", "**must missed**"])
-        self.assertEqual([self.verdict(v, 2, 3, True) for v in (3, 2.5, 1.99)], ["aim met", "must met", "**must missed**"])
+        self.assertEqual([self.verdict(v, 2, 3, True) for v in (3, 2.5, 1.99)],
+                         ["aim met", "must met", "**must missed**"])
         self.assertEqual([self.verdict(v, None, 5) for v in (5, 6)], ["aim met", "**aim missed**"])
         self.assertEqual(self.verdict(1, None, None), "")
 
@@ -98,7 +101,8 @@ class Verdicts(unittest.TestCase):
 class Picture(unittest.TestCase):
     def setUp(self):
         self.raw = made_up.results(rounds=1)
-        self.raw["samples"] += [dict(made_up.sample("picture", "shift", "picture", a, 0, picture.ratios(points)), points=points)
+        self.raw["samples"] += [dict(made_up.sample("picture", "shift", "picture", a, 0, picture.ratios(points)),
+                                     points=points)
                                 for a, points in (("glibc", [(0, 1), (10, 20), (10, 30)]),
                                                   ("tinymem-handles", [(0, 1), (10, 11), (10, 10.6)]))]
 
