@@ -38,7 +38,7 @@ class Watch:
         self.base = 0
         self.metrics = {}
         self.curve = []            # (seconds, phase, mode, PSS MiB): raw material for plots
-        self.points = []           # (live MiB, PSS MiB less own), for the picture
+        self.points = []           # (live MiB, PSS MiB less own, seconds, phase), for the picture
         self.start = time.monotonic()
 
     def sample(self, phase, mode):
@@ -92,8 +92,9 @@ class Watch:
         elif word == "peak":
             self.peak(phase, live, own)
         elif word == "point":
-            self.points.append((round(live / MIB, 2), round((self.sample(phase, "point") - own) / MIB, 2)))
-            self.metrics = picture.ratios(self.points)
+            pss = self.sample(phase, "point")
+            self.points.append((round(live / MIB, 2), round((pss - own) / MIB, 2), self.curve[-1][0], phase))
+            self.metrics = picture.figures(self.points)
         elif word == "books":
             self.books(phase, live, own, *more)
         advance()

@@ -1,8 +1,9 @@
 """What is measured. One table; it may only grow.
 
 Placeholders in a command: {bin} built programs, {scripts} bench/programs/scripts, {data} generated inputs,
-{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick. `seconds` is a first guess for the
-time-left line. A program whose output is 'compare' must print the same under every allocator."""
+{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick, {step} ms a step of the picture.
+`seconds` is a first guess for the time-left line. A program whose output is 'compare' must print the same under every
+allocator."""
 
 import fnmatch
 import os
@@ -32,6 +33,7 @@ class Program:
     variants: tuple = ()       # what it is also built as: argv[0] with this ending
     form: str = ""             # of the suites handles and need: benchmark | callgrind | figures; of replay: recorded
     only: str = ""             # runs under this allocator alone
+    among: tuple = ()          # runs under these allocators, unless others are asked for
     seconds: float = 3.0
 
 
@@ -203,6 +205,11 @@ NEED = [
          seconds=2),
     need("rounds", "phases of other sizes of which nothing survives: what a limit of memory allows to be live",
          "phases", "{n}", "16", "0", n=48, quick=8, seconds=2),
+    need("limit", "the same in a memory control group of 64 MiB: the most with which it is not killed", "limit", "{n}",
+         "16", "0", n=64, quick=24, seconds=4),
+    need("limit-survivors", "the same where 1 block in 50 survives each phase", "limit", "{n}", "8", "50", n=64,
+         quick=24,
+         seconds=4),
     need_real("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped",
               "/usr/bin/python3", "{scripts}/frame.py", "{n}", n=300, quick=20, env=(("PYTHONMALLOC", "malloc"),),
               needs=("/usr/bin/python3",), seconds=5),
@@ -310,10 +317,15 @@ KV = [
             only="glibc", needs=("redis-server",), seconds=60),
 ]
 
+# More curves would hide each other.
+PICTURED = ("glibc", "jemalloc", "mimalloc", "tinymem", "tinymem-handles")
 PICTURE = [
+    Program("tides", "picture", "picture",
+            "much memory, then little, then much of another size: PSS and live bytes over time",
+            ("{bin}/frag-tides", "{n}", "{step}"), n=256, quick=24, variants=("-handles",), among=PICTURED, seconds=42),
     Program("shift", "picture", "picture", "a cache whose sizes and volume shift: PSS and live bytes all the way",
             ("{bin}/frag-shift", "{n}"),
-            n=100, quick=10, variants=("-handles",), seconds=12),
+            n=100, quick=10, variants=("-handles",), among=PICTURED, seconds=12),
 ]
 
 PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + KV + PICTURE

@@ -2,10 +2,9 @@
 #include "aggregate.h"
 #include "hash.h"
 #include "snapshot.h"
+#include "work.h"
 
-#include <time.h>
-
-enum { DISCARDED = 64, LFU_START = 5, LFU_FACTOR = 10, PIECE = 64, STEP_NS = 250 * 1000, TRIES = 32 };
+enum { DISCARDED = 64, LFU_START = 5, LFU_FACTOR = 10, PIECE = 64, STEP_NS = 250 * 1000, STEP_MOST = 8192, TRIES = 32 };
 
 static struct table discarded[DISCARDED];
 static unsigned discards;
@@ -143,16 +142,16 @@ static bool piece(void)
 
 bool evict_step(void)
 {
-    struct timespec from, now;
+    uint64_t end = clock_ns() + STEP_NS, most = work_done + STEP_MOST;
     bool more = true, any = false;
-    clock_gettime(CLOCK_MONOTONIC, &from);
     do {
         more = piece();
         any |= more;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while ((more || volatiles()) && (now.tv_sec - from.tv_sec) * 1000000000 + now.tv_nsec - from.tv_nsec < STEP_NS);
+    } while ((more || volatiles()) && work_done < most && clock_ns() < end);
     return discards > 0 || any;
 }
+
+unsigned evict_waiting(void) { return discards; }
 
 void evict_everything(void)
 {

@@ -145,8 +145,7 @@ void cmd_lset(const struct call *c)
     i = number_of(i, count);
     if (i == count)
         reply_error(c->out, "ERR index out of range");
-    else if (!row_insert(c->db, p, (uint32_t)i, arg(c, 3), arg_len(c, 3)) ||
-             !row_remove(c->db, p, (uint32_t)i + 1, 1))
+    else if (!row_replace(c->db, p, (uint32_t)i, arg(c, 3), arg_len(c, 3)))
         reply_no_memory(c);
     else
         reply_status(c->out, "OK");

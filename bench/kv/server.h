@@ -9,6 +9,8 @@
 #include "table.h"
 #include "transaction.h"
 
+#include <time.h>
+
 enum { DATABASES = 16 };
 
 enum policy { NO_EVICTION, ALLKEYS_LRU, ALLKEYS_LFU, VOLATILE_TTL, POLICIES };
@@ -38,6 +40,8 @@ struct session {
     uint64_t id;
     unsigned db;
     struct transaction transaction;
+    struct search *search; /* that is not at its end, see search.h */
+    bool whole; /* this is part of a transaction: nothing is put off */
     bool close; /* after the replies so far */
     char name[64];
 };
@@ -88,8 +92,19 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
 
 void reply_no_memory(const struct call *c);
 
+/* "string", "list" and so on. */
+const char *key_kind(const struct entry *e);
+
 /* Glob patterns, as KEYS and SCAN take them. */
 bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len);
+
+/* The time that steps are measured with. */
+static inline uint64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 /* Empty one database at once; its memory is given back in steps. */
 void db_flush(struct table *db);

@@ -1,5 +1,6 @@
 #include "table.h"
 #include "hash.h"
+#include "work.h"
 
 enum { MERGES = 5 }; // a removal: more than four, so that buckets keep up with entries when all go
 
@@ -78,6 +79,7 @@ static void split(struct table *t)
     place *stay = slot(t, from), *go = slot(t, to);
     store_ref r = *stay;
     while (r != STORE_NONE) { // both keep their order
+        work_done++;
         struct entry *e = store_at(r);
         place **end = bucket_of(t, hash_bytes(entry_key(e), e->key_len)) == to ? &go : &stay;
         **end = r;
@@ -99,7 +101,7 @@ static void merge(struct table *t)
 {
     uint32_t from = t->buckets - 1, to = from & (((uint32_t)1 << (bits_of(from + 1) - 1)) - 1);
     place *end = slot(t, to);
-    while (*end != STORE_NONE)
+    for (; *end != STORE_NONE; work_done++)
         end = &((struct entry *)store_at(*end))->next;
     *end = *slot(t, from);
     drop_last_bucket(t);
@@ -123,6 +125,7 @@ static void account(struct table *t, struct entry *e, int sign)
 static void free_entry(store_ref r)
 {
     struct entry *e = store_at(r);
+    work_done++;
     if (e->type & ENTRY_OWNS)
         entry_disown(e);
     store_free(r);
@@ -272,6 +275,7 @@ bool table_destroy(struct table *t, size_t most)
             *head = ((struct entry *)store_at(r))->next;
             free_entry(r);
         }
+        work_done++;
         if (most-- == 0)
             return false;
     }
@@ -288,6 +292,7 @@ place *table_random(struct table *t)
     if (t->count == 0)
         return NULL;
     uint32_t b = (uint32_t)(hash_random() % t->buckets);
+    work_done++;
     for (int tries = 0; tries < 100 && *slot(t, b) == STORE_NONE; tries++)
         b = (uint32_t)(hash_random() % t->buckets);
     while (*slot(t, b) == STORE_NONE)
@@ -315,12 +320,24 @@ uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, st
     if (t->count == 0)
         return 0;
     uint32_t b = bucket_of(t, reversed(cursor));
-    for (store_ref r = *slot(t, b); r != STORE_NONE;) {
+    work_done++;
+    for (store_ref r = *slot(t, b); r != STORE_NONE; work_done++) {
         struct entry *e = store_at(r);
         if (cursor == reversed(b) || reversed(hash_bytes(entry_key(e), e->key_len)) >= cursor)
             see(data, e);
         r = e->next;
     }
+    return end_of(t, b);
+}
+
+uint64_t table_visit(struct table *t, uint64_t cursor, place_see *see, void *data)
+{
+    if (t->count == 0)
+        return 0;
+    uint32_t b = bucket_of(t, reversed(cursor));
+    work_done++;
+    for (place *p = slot(t, b); *p != STORE_NONE; p = &((struct entry *)store_at(*p))->next, work_done++)
+        see(data, p);
     return end_of(t, b);
 }
 
@@ -330,7 +347,8 @@ uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, 
         return 0;
     uint32_t b = bucket_of(t, reversed(cursor));
     uint64_t end = end_of(t, b); // before removals merge buckets
-    for (place *p = slot(t, b); *p != STORE_NONE;) {
+    work_done++;
+    for (place *p = slot(t, b); *p != STORE_NONE; work_done++) {
         struct entry *e = store_at(*p);
         if (!drop(data, e)) {
             p = &e->next;

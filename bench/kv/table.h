@@ -102,6 +102,10 @@ place *table_random(struct table *t);
  * was the last. `see` must not change the table. */
 uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, struct entry *e), void *data);
 
+/* The same for the places of all entries of a bucket. `see` may put another reference in a place, to a copy. */
+typedef void place_see(void *data, place *p);
+uint64_t table_visit(struct table *t, uint64_t cursor, place_see *see, void *data);
+
 /* Remove what `drop` says of the bucket at `cursor`; otherwise as table_scan. */
 uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, struct entry *e), void *data);
 

@@ -107,9 +107,11 @@ void cmd_exec(const struct call *c)
         reply_error(c->out, "EXECABORT Transaction discarded because of previous errors.");
     } else {
         const char *p = t.bytes;
+        s->whole = true;
         reply_array(c->out, t.count);
         for (uint32_t i = 0; i < t.count; i++)
             p = run_one(s, &t, p);
+        s->whole = false;
     }
     transaction_free(&t);
 }

@@ -1,4 +1,5 @@
 #include "zset.h"
+#include "snapshot_part.h"
 
 #include <stdlib.h>
 
@@ -53,14 +54,22 @@ bool zset_find(struct entry *e, const struct item *member, double *score)
     return false;
 }
 
-static bool table_put(struct table *t, const struct item *member, double score)
+static bool table_put(struct table *t, const struct item *member, double score, bool epoch)
 {
     place *p = table_find(t, member->at, member->len);
-    if (p == NULL)
-        p = table_add(t, member->at, member->len, sizeof score, 0);
+    if (p == NULL && (p = table_add(t, member->at, member->len, sizeof score, 0)) != NULL)
+        ((struct entry *)store_at(*p))->saved = epoch;
     if (p != NULL)
         memcpy(entry_value(store_at(*p)), &score, sizeof score);
     return p != NULL;
+}
+
+/* A member of a large one, before its score changes or it goes. */
+static void keep(struct aggregate *a, const struct item *member)
+{
+    place *p = a->part == NULL ? NULL : table_find(&a->table, member->at, member->len);
+    if (p != NULL)
+        snapshot_member(a, store_at(*p));
 }
 
 /* A small one that has grown: the table is filled first, because the object then takes the pack's place. */
@@ -74,7 +83,7 @@ static bool enlarge(struct table *db, place *p)
         struct item item, member;
         at = pack_read(at, &item);
         member = zset_item_member(&item);
-        good = table_put(&members, &member, zset_item_score(&item));
+        good = table_put(&members, &member, zset_item_score(&item), false);
     }
     if (good && row_enlarge(db, p)) {
         uint64_t before = entry_owned(store_at(*p));
@@ -113,7 +122,7 @@ bool zset_add(struct table *db, place *p, const struct item *member, double scor
     }
     struct table *t = &aggregate_of(e)->table;
     uint64_t before = t->bytes + t->buckets * sizeof(store_ref);
-    bool good = table_put(t, member, score);
+    bool good = table_put(t, member, score, aggregate_of(e)->epoch);
     db->bytes += t->bytes + t->buckets * sizeof(store_ref) - before;
     if (good && !insert(db, p, member, score)) {
         before = entry_owned(e);
@@ -134,8 +143,10 @@ bool zset_move(struct table *db, place *p, const struct item *member, double fro
     if (!insert(db, p, member, to))
         return false;
     (void)row_remove(db, p, zset_rank(store_at(*p), member, from), 1); // one item: does not fail
-    if (aggregate_is_large(store_at(*p)))
-        (void)table_put(&aggregate_of(store_at(*p))->table, member, to);
+    if (aggregate_is_large(store_at(*p))) {
+        keep(aggregate_of(store_at(*p)), member);
+        (void)table_put(&aggregate_of(store_at(*p))->table, member, to, false); // it is there
+    }
     return true;
 }
 
@@ -148,6 +159,7 @@ void zset_remove(struct table *db, place *p, const struct item *member, double s
         return;
     uint64_t before = entry_owned(e);
     struct table *t = &aggregate_of(e)->table;
+    keep(aggregate_of(e), member);
     table_remove(t, table_find(t, member->at, member->len));
     aggregate_account(db, e, before);
 }

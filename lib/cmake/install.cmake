@@ -82,7 +82,7 @@ tinymem_pc(tinymem-pool "Handles over a buffer that you own, from tinymem" "-lti
 function(tinymem_man page section component)
   install(FILES preload/man/${page}.${section} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
   file(STRINGS preload/man/${page}.${section} lines REGEX "^\\.Nm [a-z_]+")
-  string(REGEX MATCHALL "tm_[a-z0-9_]+" names "${lines}")
+  string(REGEX MATCHALL "(tm_|tinymem::)[a-z0-9_]+" names "${lines}")
   list(REMOVE_DUPLICATES names)
   list(REMOVE_ITEM names ${page})
   foreach(name ${names})

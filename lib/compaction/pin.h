@@ -59,6 +59,8 @@ bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark);
 /* Slot i (> 0) of the second stack. NULL: there is none, or with `make` no memory for it. */
 tm_handle_t *tmi_pin_more_slot(tm_pins_t_ *r, uint32_t i, bool make);
 void tmi_pin_scope_enter(tm_pins_t_ *r);
+/* End all scopes but the first `mark` ones. False: there are not so many. */
+bool tmi_pin_scope_reset(tm_pins_t_ *r, uint32_t mark);
 
 /* Whether this thread has h pinned. */
 bool tmi_pin_held(const tm_pins_t_ *r, tm_handle_t h);

@@ -113,7 +113,9 @@ static TMI_COLD void enter_raw(account_t *a)
     size_t medium_blocks = 0, bytes = tmi_counter(large_bytes), blocks = tmi_counter(large_count);
     for (unsigned c = 0; c < TMI_MEDIUM_CLASSES; c++)
         medium_blocks += tmi_medium_figures(c).taken;
-    enter_large(a, TM_HEAP_RAW, less(bytes, medium), less(blocks, medium_blocks), tmi_counter(large_slack_bytes));
+    bytes = less(bytes, medium) + tmi_counter(guarded_bytes);
+    blocks = less(blocks, medium_blocks) + tmi_counter(guarded_count);
+    enter_large(a, TM_HEAP_RAW, bytes, blocks, tmi_counter(large_slack_bytes));
     a->out->raw.requested = TM_UNKNOWN;
 }
 

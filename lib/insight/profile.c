@@ -2,6 +2,7 @@
 #include "heap/dump.h"
 #include "heap/heap.h"
 #include "heap/object.h"
+#include "insight/names.h"
 #include "os/options.h"
 #include "os/os.h"
 #include "os/report.h"
@@ -114,6 +115,7 @@ int tmi_profile_start(size_t interval)
     tmi_heap_init();
     (void)tmi_thread_or_null();
     tmi_stack_init();
+    tmi_names_begin();
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
     tmi_heap_watch(false, true); // frees first: who frees a sampled block has got it afterwards

@@ -31,6 +31,8 @@ typedef enum tmi_rank {
     TMI_RANK_SPACE,
     TMI_RANK_META,
     TMI_RANK_SAMPLES,
+    TMI_RANK_SENTRY,
+    TMI_RANK_HISTORY,
 } tmi_rank_t;
 
 typedef struct tmi_lock {

@@ -31,6 +31,12 @@ int tmi_os_reserve(size_t size, void **out);
 int tmi_os_reserve_at(void *addr, size_t size);
 /* Core dumps are without it, until it is committed. */
 void tmi_os_leave_out_of_dumps(void *addr, size_t size);
+/* Address space where every access is a fault. */
+int tmi_os_map_closed(size_t size, void **out);
+/* Make pages of it accessible. */
+int tmi_os_open_up(void *addr, size_t size);
+/* Give them back, and let every access be a fault again. */
+void tmi_os_close_off(void *addr, size_t size);
 /* Make part of a reservation writable. */
 int tmi_os_commit(void *addr, size_t size);
 /* Map zeroed, writable memory aligned to `align` (a power of two >= the page size), near `hint` if not NULL. */

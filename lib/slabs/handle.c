@@ -67,7 +67,7 @@ static int reserve_tagged(void)
     (void)tmi_os_unmap(words + ends, from - ends);
     (void)tmi_os_unmap(words + to, all - ends - to);
     tmi_os_leave_out_of_dumps(words + from, to - from);
-    tmi_words = (uint64_t *)(void *)words;
+    tmi_store_release(&tmi_words, (uint64_t *)(void *)words); // as tm_words_ below
     tmi_handle_first = TAGGED;
     max_groups = (uint32_t)(EXTENSION >> group_shift);
     all_groups = (uint32_t)((ALL_INDICES - TAGGED - TMI_HANDLE_ENDS) >> group_shift); // the highest would not fault
@@ -87,7 +87,7 @@ static int reserve_few(size_t bytes)
         return err;
     n *= 2; // what succeeded
     tmi_os_leave_out_of_dumps(words, n * sizeof(uint64_t));
-    tmi_words = words;
+    tmi_store_release(&tmi_words, (uint64_t *)words); // as tm_words_ below
     max_groups = all_groups = (uint32_t)(n >> group_shift);
     return 0;
 }
@@ -449,6 +449,42 @@ size_t tmi_handle_purge(size_t keep, size_t most)
     tmi_unlock(&tmi_handle_lock);
     tmi_count(purged_bytes, gone * group_bytes());
     return gone * group_bytes();
+}
+
+/* ---- all that are live --------------------------------------------------------------------------------------- */
+
+uint32_t tmi_handle_places(void)
+{
+    tmi_lock(&tmi_handle_lock);
+    uint32_t places = ngroups << group_shift;
+    tmi_unlock(&tmi_handle_lock);
+    return places;
+}
+
+/* Its page is there; or it goes just now, and then reads 0. */
+static bool has_page(uint32_t number)
+{
+    tmi_lock(&tmi_handle_lock);
+    bool has = (books[number] & 1) == 0;
+    tmi_unlock(&tmi_handle_lock);
+    return has;
+}
+
+size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n)
+{
+    size_t got = 0;
+    while (got < n && *at < end) {
+        if ((*at & (group_words - 1)) == 0 && !has_page(*at >> group_shift)) {
+            *at += group_words;
+            continue;
+        }
+        uint32_t index = index_of(0, *at);
+        uint64_t w = tmi_load_acquire(tmi_word(index)); // pairs: mover_publish
+        if (w & TMI_WORD_LIVE)
+            out[got++] = tmi_handle_of_word(index, w);
+        ++*at;
+    }
+    return got;
 }
 
 /* ---- figures, audit ------------------------------------------------------------------------------------------ */

@@ -70,12 +70,17 @@ size_t tmi_handle_idle_bytes(void);
 /* Indices revived so far, H5. */
 size_t tmi_handle_revived(void);
 
+/* For a walk over the table: how many places it has now, and up to n handles that are live in places from *at on, below
+ * `end`; *at goes on. Returns how many, 0 at the end. Takes the lock for a moment in each group. */
+uint32_t tmi_handle_places(void);
+size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n);
+
 /* Verify H2-H5; the caller holds the lock. */
 void tmi_handle_check(void);
 
 static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 32); }
 
-extern uint64_t *tmi_words;
+extern uint64_t *tmi_words; // stored once, with the first handle; see tm_word_of_index_
 extern uint32_t tmi_handle_first, tmi_handle_count; // indices with a place in the table; the number grows
 
 /* Whether an index's word can be read. So can those of the table, and TMI_HANDLE_ENDS from 0 and up to 2^32: what an
@@ -89,7 +94,7 @@ static inline bool tmi_handle_readable(uint32_t index)
     return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
 }
 
-static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
+static inline uint64_t *tmi_word(uint32_t index) { return tm_word_of_index_(index); }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
 /* The address as it stands in a word. */

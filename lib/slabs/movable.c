@@ -78,6 +78,52 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
     return got;
 }
 
+enum { NO_SLOT = -1 };
+
+/* The free slot from i on, and the last one before i. */
+static int32_t free_from(const tmi_movable_slab_t *slab, uint32_t i)
+{
+    unsigned words = tmi_bitmap_words(tmi_mclasses[slab->cls].slots);
+    uint64_t bits = slab->free[i / 64] >> (i % 64) << (i % 64);
+    for (unsigned w = i / 64; w < words; bits = ++w < words ? slab->free[w] : 0)
+        if (bits != 0)
+            return (int32_t)(w * 64 + tmi_lowest_bit(bits));
+    return NO_SLOT;
+}
+
+static int32_t free_before(const tmi_movable_slab_t *slab, uint32_t i)
+{
+    uint64_t bits = slab->free[i / 64] & tmi_low_bits(i % 64);
+    for (unsigned w = i / 64 + 1; w-- > 0; bits = w > 0 ? slab->free[w - 1] : 0)
+        if (bits != 0)
+            return (int32_t)(w * 64 + tmi_log2(bits));
+    return NO_SLOT;
+}
+
+char *tmi_movable_take_near(unsigned cls, const char *at)
+{
+    tmi_movable_class_t *s = &tmi_movable_classes[cls];
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    char *slot = NULL;
+    tmi_lock(&s->lock);
+    tmi_movable_slab_t *slab = tmi_movable_slab_of(at);
+    if (slab->level < TMI_LEVELS) { // V2: it gives slots
+        int32_t here = (int32_t)tmi_mslot_index(slab, at), up = free_from(slab, (uint32_t)here),
+                down = free_before(slab, (uint32_t)here);
+        size_t i = (size_t)(up == NO_SLOT || (down != NO_SLOT && here - down < up - here) ? down : up);
+        tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64))); // the mover looks
+        slab->nfree--;
+        tmi_movable_slab_touch(slab, tmi_mslot_pages(c, i));
+        tmi_movable_slab_relevel(slab);
+        if (slab->nfree == 0)
+            tmi_space_filled(tmi_movable_slab_span(slab), c->units);
+        tmi_own_add(&s->nfree, -(size_t)1);
+        slot = slab->base + i * c->size;
+    }
+    tmi_unlock(&s->lock);
+    return slot;
+}
+
 static void put(tmi_movable_slab_t *slab, const char *p)
 {
     size_t i = tmi_mslot_index(slab, p);

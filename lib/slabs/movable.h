@@ -84,6 +84,10 @@ void tmi_movable_reset_locks(void);
 /* Take up to n slots of a class; `existing`: without making a slab. Returns how many. */
 size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing);
 
+/* Take the free slot nearest to the one at `at`, which holds an object that the caller has pinned, in the same slab.
+ * NULL: it gives none. */
+char *tmi_movable_take_near(unsigned cls, const char *at);
+
 /* Put back n slots of one class. */
 void tmi_movable_return(unsigned cls, char *const *slots, size_t n);
 

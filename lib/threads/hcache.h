@@ -63,6 +63,9 @@ bool tmi_hcache_make(tmi_hcache_t *cache);
 
 /* A bound handle of a class, from the magazine or the slabs. TM_NULL: out of memory. `cache` NULL: from the slabs. */
 tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls);
+/* The same, but in the slab of the object at `at`, which the caller has pinned, and near it: in its OS page if the
+ * magazine has a slot there, or else the slab's nearest free slot. TM_NULL: there is none. */
+tm_handle_t tmi_hcache_alloc_near(tmi_hcache_t *cache, unsigned cls, const char *at);
 /* Take a bound handle back. */
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h);
 

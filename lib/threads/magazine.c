@@ -1,4 +1,5 @@
 #include "threads/magazine.h"
+#include "base/probe.h"
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/report.h"
@@ -265,6 +266,7 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
         got = first ? tmi_raw_take_lines(cls, info->buffer + 1, wanted) : tmi_raw_take(cls, info->buffer + 1, wanted);
     if (got == 0)
         return NULL;
+    TMI_PROBE2(tinymem, refill, tmi_classes[cls].size, got);
     set_top(cache, cls, info->buffer + got); // one less than it holds: that one is the caller's
     return info->buffer[got];
 }

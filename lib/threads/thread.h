@@ -38,6 +38,7 @@ typedef struct tmi_thread {
     size_t allocs, frees;      // served so far by this record, when calls are counted
     tmi_hcache_t handles;
     tmi_sampler_t sampler;
+    uint32_t guard_left;       // allocations until one is guarded, see sentry.h
     tm_pins_t_ pins;           // tm_self_ points here; last, since most of its slots are never touched
 } tmi_thread_t;
 

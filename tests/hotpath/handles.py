@@ -1,7 +1,8 @@
 """handles.py TMP LIBRARY - what tm_alloc and tm_free, tm_pin and tm_unpin, and tm_deref execute on the common path.
 
 As hotpath.py counts malloc and free. What pin.h inlines is looked up in the program: it must not lock, exchange with
-memory, fence or call. tm_free may lock once, for its compare-and-swap; tm_alloc may not.
+memory, fence or call. tm_free may lock once, for its compare-and-swap; tm_alloc may not. tm_realloc to another class
+may lock once, too.
 """
 import os
 import re
@@ -10,8 +11,8 @@ import sys
 
 import hotpath
 
-MOST = {"alloc": 60, "alloc-600": 72, "alloc-30000": 72, "calloc": 110, "realloc": 60, "pin": 26, "scope": 10,
-        "try-pin": 28, "ref": 11}
+MOST = {"alloc": 60, "alloc-600": 72, "alloc-30000": 72, "calloc": 110, "realloc": 60, "double": 360, "pin": 26,
+        "scope": 10, "try-pin": 28, "ref": 11}
 MOST_FOR_MOVER = 200  # more in a call that finds the mover's mark; test_object_stress bounds the rounds
 
 
@@ -51,7 +52,8 @@ def main(tmp, library):
     pair, loop = per_round(tmp, library, "idle"), per_round(tmp, library, "empty")
     words = {"alloc": "tm_alloc and tm_free of 48 bytes", "alloc-600": "tm_alloc and tm_free of 600 bytes",
              "alloc-30000": "tm_alloc and tm_free of 30,000 bytes", "calloc": "tm_calloc and tm_free of 48 bytes",
-             "realloc": "tm_realloc within a class", "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope",
+             "realloc": "tm_realloc within a class", "double": "tm_realloc to twice the size",
+             "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope",
              "try-pin": "tm_try_pin and tm_unpin", "ref": "tm_deref_ref in a scope"}
     for mode, most in MOST.items():
         n = per_round(tmp, library, mode) - (pair if "alloc" in mode and mode != "realloc" else loop)
@@ -68,6 +70,9 @@ def main(tmp, library):
         wrong = [i for i in found if hotpath.complaint(i) and not re.match(r"lock\s+cmpxchg", i)]
         result(bool(found) and len(locked) == swaps and not wrong,
                f"{words[mode]}: {swaps} compare-and-swap, no other lock, xchg or call", wrong or locked)
+    locked = [i for i in hot(tmp, library, "double", library, 0) if re.match(r"(lock|xchg.*\(|mfence|syscall)", i)]
+    result(len(locked) == 1 and "cmpxchg" in locked[0],
+           f"{words['double']}: 1 compare-and-swap, and no lock of the mover or of slabs", locked)
     for mode, words_of in (("pin", "tm_pin"), ("scope", "tm_deref"), ("free", "tm_free")):
         more = per_round(tmp, library, mode + "-found") - per_round(tmp, library, mode + "-gone")
         result(0 < more <= MOST_FOR_MOVER,

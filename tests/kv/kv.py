@@ -11,6 +11,7 @@ import time
 
 import commands
 import snapshots
+import steps
 from wire import Error, Status, Wire, encode
 
 TMP = sys.argv[1]
@@ -323,6 +324,34 @@ def flush():
                        "empty %d, full %d, then %d" % (empty, full, rss))
 
 
+def words_follow():
+    """Keys become a sixth, spread over all words of handles: the words follow, and every value is there."""
+    n = 120000
+    with Server("kv-handles") as server:
+        wire = Wire(server.port)
+        for at in range(0, n, 2000):
+            wire.pipeline([["SET", "k%d" % i, "v%d" % i] for i in range(at, at + 2000)])
+        for at in range(0, n, 2000):
+            wire.pipeline([["DEL", "k%d" % i] for i in range(at, at + 2000) if i % 6])
+        full = words = figure(wire, "handles_words")
+        wanted = n // 6 * 8 * 2 + (256 << 10)
+        for i in range(300):
+            words = figure(wire, "handles_words")
+            if words <= wanted and figure(wire, "handles_walks") > 0:
+                break
+            wire.pipeline([["SET", "k%d" % (6 * k), "v%d" % (6 * k)] for k in range(100 * i, 100 * i + 100)
+                           if 6 * k < n])  # changes meanwhile
+            time.sleep(0.1)
+        result(words <= wanted, "kv-handles: words of handles follow the number of keys",
+               "%d bytes, then %d, wanted %d" % (full, words, wanted))
+        result(full > wanted, "control: without copies they would not", full)
+        whole = all(wire.pipeline([["GET", "k%d" % i] for i in range(at, at + 6000, 6)]) ==
+                    [b"v%d" % i for i in range(at, at + 6000, 6)] for at in range(0, n, 6000))
+        result(whole and wire.call("DBSIZE") == n // 6, "kv-handles: and every value is there")
+        code, errors = server.stop()
+        result(code == 0 and errors == "", "kv-handles ends cleanly after that", errors)
+
+
 def hostile():
     for name in SERVERS:
         with Server(name, "--stall", 1, "--maxclients", 40) as server:
@@ -412,6 +441,10 @@ def programs():
             client.close()
 
 
+def in_steps():
+    steps.run(Server, TMP, SERVERS[:3], result)
+
+
 def files():
     snapshots.run(Server, TMP, SERVERS, result)
 
@@ -430,9 +463,11 @@ def main():
     expiry()
     eviction()
     flush()
+    words_follow()
     hostile()
     idle_clients()
     programs()
+    in_steps()
     files()
 
 
