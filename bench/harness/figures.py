@@ -6,13 +6,15 @@ F1  A comment before a table says which row of RESULTS.md each of its rows is:
         -->
     HEADING is the beginning of a heading of RESULTS.md. The cells are those of the columns of the same name.
     refreshed() writes them; bench/run --publish calls it.
-F2  Any other number is in a manual page or in RESULTS.md with the same unit behind it, or is a cell of RESULTS.md. A cell
-    may be rounded, but not to a whole number."""
+F2  Any other number is in a manual page or in RESULTS.md with the same unit behind it, or is a cell of RESULTS.md. A
+    cell may be rounded, but not to a whole number.
+"""
 
 import re
 
 NOTE = re.compile(r"<!-- figures\n(.*?)\n-->\n((?:\|[^\n]*\n)+)", re.S)
-NUMBER = re.compile(r"(?<![\w.+/-])(\d[\d,]*(?:\.\d+)?(?:/\d+)?)(?:[  ]?(%|ns|µs|ms|s|[KMG]iB|KB|bytes?|bits?|times)(?!\w))?(?![\w/])")
+NUMBER = re.compile(r"(?<![\w.+/-])(\d[\d,]*(?:\.\d+)?(?:/\d+)?)"
+                    r"(?:[  ]?(%|ns|µs|ms|s|[KMG]iB|KB|bytes?|bits?|times)(?!\w))?(?![\w/])")
 
 
 def cells(line):

@@ -11,7 +11,8 @@ The program writes a line to the descriptor that BENCH_REPORT names and waits fo
     point NAME LIVE OWN   a point of the picture
     books NAME LIVE OWN PAYLOAD PEAK   PAYLOAD is resident in regions with blocks; PEAK blocks lived at most at once
 
-OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for."""
+OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for.
+"""
 
 import os
 import re
@@ -171,7 +172,8 @@ class Redis:
 
 
 def redis_lru(server, ctx, megabytes):
-    """Mesh's test (Powers et al. 2019): 700 k values of 240 B, then 170 k of 492 B, in 100 MB; scaled to `megabytes`."""
+    """Mesh's test (Powers et al. 2019): 700 k values of 240 B, then 170 k of 492 B, in 100 MB; scaled to `megabytes`.
+    """
     redis = Redis(server.port)
     watch = Watch(server.pid, ctx)
     redis.set_many(0, 7000 * megabytes, b"x" * 240)

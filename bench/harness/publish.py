@@ -43,7 +43,8 @@ programs are. Lower is better unless a row says otherwise. Compare only within a
 """
 
 
-BUSY = ("**The machine was busy** with other work. Times are not to be trusted, and whatever works beside the program, as "
+BUSY = ("**The machine was busy** with other work. Times are not to be trusted, and whatever works beside the program, "
+        "as "
         "background compaction does, had less time than on a quiet machine.")
 
 

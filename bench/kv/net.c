@@ -419,7 +419,8 @@ bool net_serve(void)
     while (!server.stop) {
         if (!more)
             store_idle();
-        int n = epoll_wait(poller, events, EVENTS, more || searching != NULL || (renews && idle) ? 0 : renews || server.saving ? 1 : TICK_MS);
+        bool at_once = more || searching != NULL || (renews && idle);
+        int n = epoll_wait(poller, events, EVENTS, at_once ? 0 : renews || server.saving ? 1 : TICK_MS);
         idle = n <= 0;
         server.now = clock_ms();
         for (int i = 0; i < n && !server.stop; i++)

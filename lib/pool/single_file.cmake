@@ -25,8 +25,8 @@ read_without_includes(config ${root}/include/tinymem/tinymem_pool_config.h)
 file(READ ${root}/include/tinymem/tinymem_pool.h header)
 string(REPLACE "#include \"tinymem_pool_config.h\"\n" "\n${config}\n" header "${header}")
 
-set(source "/* tinymem_pool.c - the single-file form of tinymem's pool, made from lib/pool. Compile it with your project, with tinymem_pool.h beside it.
- * The license is at the end. */
+set(source "/* tinymem_pool.c - the single-file form of tinymem's pool, made from lib/pool. Compile it with your
+ * project, with tinymem_pool.h beside it. The license is at the end. */
 #define TMI_POOL_SINGLE_FILE
 #include \"tinymem_pool.h\"
 

@@ -175,8 +175,8 @@ static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
-/* The emptiest slab that may be tried, and the free slots of the still emptier ones: what is moved must not go there,
- * or slabs would be emptied into each other for ever. */
+/* The emptiest slab that may be tried, and the free slots of the still emptier ones: objects must not be moved there,
+ * or slabs would be emptied into each other without end. */
 static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
@@ -202,7 +202,7 @@ static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uin
     tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
-    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
+    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // no longer available
     tmi_own_add(&s->nfree_emptying, slab->nfree);
 }
 
@@ -258,7 +258,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     return got;
 }
 
-/* Its books as at the choice: of the class again. */
+/* Its counters belong to the class again, as before it was chosen. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
     tmi_own_add(&s->nfree, slab->nfree);

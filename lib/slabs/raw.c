@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LOOSE_MIN ((size_t)512 << 10)
-enum { HOMED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
+enum { RETURNED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
 
 static void note_full(const tmi_raw_slab_t *slab)
 {
@@ -35,15 +35,15 @@ bool tmi_raw_must_be_sparse(unsigned cls)
     return slack > LOOSE_MIN && slack > used / (s->sparse ? 16 : 8);
 }
 
-/* Whether going home has gained nothing lately. */
-static void judge_homing(tmi_raw_class_t *s)
+/* R7: the class rests if the slots that returned lately have gained nothing. */
+static void judge_rests(tmi_raw_class_t *s)
 {
-    if (s->homed < HOMED_MIN)
+    if (s->nreturned < RETURNED_MIN)
         return;
-    bool barren = s->useful < s->homed / USEFUL_ONE_IN;
+    bool barren = s->useful < s->nreturned / USEFUL_ONE_IN;
     tmi_store_relaxed(&s->rests_until, barren ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
     s->next_rest = barren ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
-    s->homed = s->useful = 0;
+    s->nreturned = s->useful = 0;
 }
 
 void tmi_raw_judge(unsigned cls)
@@ -51,12 +51,12 @@ void tmi_raw_judge(unsigned cls)
     tmi_raw_class_t *s = &tmi_raw_classes[cls];
     bool sparse = tmi_raw_must_be_sparse(cls);
     if (sparse != s->sparse) {
-        s->homed = s->useful = 0;
+        s->nreturned = s->useful = 0;
         s->next_rest = REST_FIRST_MS;
         tmi_store_relaxed(&s->rests_until, 0);
         tmi_store_relaxed(&s->sparse, sparse);
     }
-    judge_homing(s);
+    judge_rests(s);
 }
 
 /* Take up to n of the slots `bits` of word w, lowest first, into out[-1], out[-2] ... */

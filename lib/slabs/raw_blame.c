@@ -62,8 +62,8 @@ static bool is_emptier(const tmi_raw_slab_t *slab, const tmi_raw_slab_t *than)
     return slab != than && slab->level >= than->level && (slab->level > than->level || slab->nfree >= than->nfree);
 }
 
-/* Only of a sparse class freed slots go home and new ones come from the fullest slab; else the block would find itself
- * in the slot that it has left. */
+/* Only in a sparse class freed slots return to their slabs and new ones come from the fullest slab; else the block
+ * would find itself in the slot that it has left. */
 bool tmi_raw_should_move(const void *p)
 {
     unsigned cls = tmi_pagemap_class(p);

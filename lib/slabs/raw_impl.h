@@ -19,7 +19,7 @@ void tmi_raw_judge(unsigned cls);
 
 /* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */
 tmi_raw_slab_t *tmi_raw_slab_make(unsigned cls);
-/* The slab leaves its class; what it holds is somebody else's. */
+/* The slab leaves its class; the caller owns its span from now on. */
 void tmi_raw_slab_drop(tmi_raw_slab_t *slab);
 /* A slab whose slots are all free becomes a free span. */
 void tmi_raw_slab_release(tmi_raw_slab_t *slab);

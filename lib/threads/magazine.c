@@ -285,7 +285,7 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
     return p;
 }
 
-/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one
+/* Make room in a full magazine. False: the slot should return to its slab. That is so without a magazine; a first one
  * is then made, but this slot comes from another thread, and its neighbours in the cache line may be in use there. */
 static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
 {

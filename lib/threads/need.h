@@ -29,18 +29,18 @@
  *   misfit   K := max(0, K - 8 * payment)
  *
  * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
- * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak. A
- * small heap has little to save: it does not pay. A payment also shows that what was kept did not
- * fit what the program took: so less is kept. Otherwise a cache whose sizes drift would regret its payments, and its
- * summit would climb by an eighth of each until the empty pages of all sizes fit below it.
+ * the summit again. The eighth bounds that: all payments together are at most eight times the peak. A small heap has
+ * little to save: it does not pay. A payment also shows that what was kept did not fit what the program took: so less
+ * is kept. Otherwise a cache whose sizes drift would regret its payments, and its summit would climb by an eighth of
+ * each until the empty pages of all sizes fit below it.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on
  * traces, beside other policies and with other constants.
  *
- * While more than about the floor is kept, time in which the program did not come by does not count, but for
- * `longest_gap` ms of it: else a program would find that a long sleep has taken from it what it works with. A helper
- * thread is there all the time, and counts all of it.
+ * While more than about the floor is kept, time without calls of the program does not count, except for `longest_gap`
+ * ms of it: else a program would find after a long sleep that its working set has been purged. A helper thread is there
+ * all the time, and counts all of it.
  *
  * Pure functions over one record, owned by the pacer's lock; some of it is read, and extremes are noted, without it. */
 #ifndef TMI_THREADS_NEED_H

@@ -1,4 +1,5 @@
-"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad."""
+"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad.
+"""
 
 import dataclasses
 import os
@@ -45,7 +46,8 @@ class Table(unittest.TestCase):
         self.expect("2 threads' pin throughput ÷ 1 thread's",
                     m("handles-paths", "pin/threads:1") / m("handles-paths", "pin/threads:2"))
         self.expect("tm_alloc and tm_free over malloc and free, worst of 16 to 512 B, ns", max(
-            m("handles-paths", "handle_pair/%d" % n) - m("handles-paths", "raw_pair/%d" % n) for n in (16, 64, 128, 256, 512)))
+            m("handles-paths", "handle_pair/%d" % n) - m("handles-paths", "raw_pair/%d" % n)
+            for n in (16, 64, 128, 256, 512)))
 
     def test_instructions_are_the_worst_of_the_sizes(self):
         self.expect("tm_alloc and tm_free one at a time, instructions, most of 16, 48, 512 B",
@@ -89,7 +91,8 @@ class Verdicts(unittest.TestCase):
 
     def test_losses_stand_as_plainly_as_wins(self):
         self.assertEqual([self.verdict(v, 2, 1) for v in (1, 1.5, 2.01)], ["aim met", "must met", "**must missed**"])
-        self.assertEqual([self.verdict(v, 2, 3, True) for v in (3, 2.5, 1.99)], ["aim met", "must met", "**must missed**"])
+        self.assertEqual([self.verdict(v, 2, 3, True) for v in (3, 2.5, 1.99)],
+                         ["aim met", "must met", "**must missed**"])
         self.assertEqual([self.verdict(v, None, 5) for v in (5, 6)], ["aim met", "**aim missed**"])
         self.assertEqual(self.verdict(1, None, None), "")
 

@@ -122,7 +122,8 @@ class Measured(unittest.TestCase):
         points = sample["points"]
         self.assertEqual(len(points), 380)
         self.assertEqual([name for name, _, _ in picture.phases(points)],
-                         ["fill", "busy", "thin-out", "quiet", "refill", "busy-again", "thin-again", "asleep", "free-all",
+                         ["fill", "busy", "thin-out", "quiet", "refill", "busy-again", "thin-again", "asleep",
+                          "free-all",
                           "empty"])
         self.assertEqual(points[-1][0], 0)
         self.assertAlmostEqual(points[39][0], 24, delta=0.1)
