@@ -45,6 +45,7 @@
     X("config", cmd_config, -2, 0) X("command", cmd_command, -1, 0) X("client", cmd_client, -2, 0) \
     X("save", cmd_save, 1, 0) X("bgsave", cmd_bgsave, -1, 0) X("lastsave", cmd_lastsave, 1, 0) \
     X("multi", cmd_multi, 1, 0) X("exec", cmd_exec, 1, 0) X("discard", cmd_discard, 1, 0) \
+    X("watch", cmd_watch, -2, 0) X("unwatch", cmd_unwatch, 1, 0) \
     KV_HASHES(X) KV_SETS(X) KV_LISTS(X) KV_ZSETS(X)
 
 #define KV_DECLARE(name, function, arity, grows) void function(const struct call *c);

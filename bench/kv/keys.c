@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "evict.h"
 #include "snapshot.h"
+#include "watch.h"
 
 #include <ctype.h>
 
@@ -31,6 +32,7 @@ place *key_find(const struct call *c, uint32_t i)
         snapshot_keep(c->db, e);
         return p;
     }
+    watch_touch_entry(c->db, e);
     table_remove(c->db, p);
     server.expired++;
     return NULL;
@@ -83,11 +85,13 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
         return false;
     }
     memcpy(entry_value(e), value, len);
+    watch_touch_arg(c, i);
     return true;
 }
 
 void db_flush(struct table *db)
 {
+    watch_flush(db);
     snapshot_abandon();
     if (evict_discard(db))
         return;
@@ -103,6 +107,7 @@ void cmd_del(const struct call *c)
     for (uint32_t i = 1; i < c->argc; i++) {
         place *p = key_find(c, i);
         if (p != NULL) {
+            watch_touch_arg(c, i);
             table_remove(c->db, p);
             removed++;
         }
@@ -160,6 +165,7 @@ void cmd_expire(const struct call *c)
         reply_integer(c->out, 0);
         return;
     }
+    watch_touch_arg(c, 1);
     if (when <= server.now)
         table_remove(c->db, p);
     else if (table_expire(c->db, p, when) == NULL) {
@@ -184,8 +190,10 @@ void cmd_persist(const struct call *c)
 {
     place *p = key_find(c, 1);
     bool had = p != NULL && ((struct entry *)store_at(*p))->expires;
-    if (had)
+    if (had) {
+        watch_touch_arg(c, 1);
         (void)table_expire(c->db, p, 0);
+    }
     reply_integer(c->out, had);
 }
 
@@ -204,6 +212,8 @@ void cmd_rename(const struct call *c)
         return;
     }
     if (!same) {
+        watch_touch_arg(c, 1);
+        watch_touch_arg(c, 2);
         if (there != NULL)
             table_remove(c->db, there);
         if (!table_rename(c->db, key_find(c, 1), c->db, arg(c, 2),
@@ -229,6 +239,7 @@ void cmd_randomkey(const struct call *c)
             reply_bulk(c->out, entry_key(e), e->key_len);
             return;
         }
+        watch_touch_entry(c->db, e);
         table_remove(c->db, p);
         server.expired++;
     }

@@ -4,6 +4,7 @@
 #include "renew.h"
 #include "search.h"
 #include "snapshot.h"
+#include "watch.h"
 #include "work.h"
 
 #include <arpa/inet.h>
@@ -101,6 +102,7 @@ static void drop(struct client *c)
     if (c->session.search != NULL)
         leave_ring(c);
     search_free(&c->session);
+    watch_clear(&c->session);
     close(c->fd);
     *c->link = c->next;
     if (c->next != NULL)

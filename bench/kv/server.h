@@ -23,6 +23,7 @@ struct server {
     unsigned timeout; /* seconds until an idle client is closed, 0: never */
     unsigned stall;   /* seconds until one is closed that stopped in the middle of a request or of taking replies */
     unsigned maxclients, clients;
+    uint64_t watches;
     int64_t now; /* Unix time in milliseconds */
     int64_t started;
     int port;
@@ -40,6 +41,8 @@ struct session {
     uint64_t id;
     unsigned db;
     struct transaction transaction;
+    struct watch *watches; /* see watch.h */
+    bool touched;          /* one of them has changed */
     struct search *search; /* that is not at its end, see search.h */
     bool whole; /* this is part of a transaction: nothing is put off */
     bool close; /* after the replies so far */

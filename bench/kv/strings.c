@@ -1,6 +1,7 @@
 /* strings.c - the commands on strings. Integers are kept as text and changed in place. */
 #include "commands.h"
 #include "evict.h"
+#include "watch.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -128,6 +129,7 @@ void cmd_set(const struct call *c)
         return;
     int64_t expiry = o.keep && p != NULL ? entry_expiry(store_at(*p)) : o.expiry;
     if (o.time_at > 0 && expiry <= server.now) { // EXAT of the past
+        watch_touch_arg(c, 1);
         if (p != NULL)
             table_remove(c->db, p);
     } else if (!key_set(c, 1, p, arg(c, 2), arg_len(c, 2), expiry)) {
@@ -171,8 +173,10 @@ void cmd_getdel(const struct call *c)
     if (!string_look(c, &p))
         return;
     reply_value(c, p);
-    if (p != NULL)
+    if (p != NULL) {
+        watch_touch_arg(c, 1);
         table_remove(c->db, p);
+    }
 }
 
 void cmd_getex(const struct call *c)
@@ -186,6 +190,8 @@ void cmd_getex(const struct call *c)
     reply_value(c, p);
     if (p == NULL)
         return;
+    if (o.time_at > 0 || (o.persist && ((struct entry *)store_at(*p))->expires))
+        watch_touch_arg(c, 1);
     if (o.time_at > 0 && o.expiry <= server.now)
         table_remove(c->db, p);
     else if (o.time_at > 0 || o.persist)
@@ -267,6 +273,7 @@ static struct entry *stretched(const struct call *c, place *p, size_t len)
     if (len > was)
         memset(entry_value(e) + was, 0, len - was);
     evict_born(e);
+    watch_touch_arg(c, 1);
     return e;
 }
 

@@ -200,6 +200,9 @@ ANY_KIND = [
 ]
 
 CONNECTION = [
+    lambda r: [b"WATCH"] + [r.choice([key, some])(r) for _ in range(r.choice([0, 1, 1, 2, 4]))],
+    lambda r: [b"UNWATCH"] + [b"x"] * (r.random() < 0.05),
+    lambda r: [r.choice([b"MULTI", b"EXEC"])],
     lambda r: [r.choice([b"MULTI", b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])] + [b"x"] * (r.random() < 0.05),
     lambda r: [r.choice([b"PING", b"ECHO", b"ping"])] + r.choice([[], [b"hello"], [b"a", b"b"]]),
     lambda r: [b"SELECT", r.choice([b"0", b"0", b"0", b"16", b"-1", b"x"])],
