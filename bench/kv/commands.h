@@ -23,7 +23,8 @@
     X("zmscore", cmd_zmscore, -3, 0) X("zrem", cmd_zrem, -3, 0) X("zcard", cmd_zcard, 2, 0) \
     X("zrank", cmd_zrank, 3, 0) X("zrevrank", cmd_zrank, 3, 0) X("zcount", cmd_zcount, 4, 0) \
     X("zrange", cmd_zrange, -4, 0) X("zrevrange", cmd_zrange, -4, 0) X("zrangebyscore", cmd_zrange, -4, 0) \
-    X("zrevrangebyscore", cmd_zrange, -4, 0) \
+    X("zrevrangebyscore", cmd_zrange, -4, 0) X("zrangebylex", cmd_zrange, -4, 0) \
+    X("zrevrangebylex", cmd_zrange, -4, 0) \
     X("zpopmin", cmd_zpop, -2, 0) X("zpopmax", cmd_zpop, -2, 0) X("zscan", cmd_zscan, -3, 0)
 
 /* X(name, function, arity as in Redis (negative: at least so many), whether it may need memory) */

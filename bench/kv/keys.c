@@ -139,8 +139,7 @@ void cmd_expire(const struct call *c)
         bool known = (arg_is(c, i, "nx") && (nx = true)) || (arg_is(c, i, "xx") && (xx = true)) ||
                      (arg_is(c, i, "gt") && (gt = true)) || (arg_is(c, i, "lt") && (lt = true));
         if (!known) {
-            reply_error(c->out, "ERR Unsupported option %.*s", (int)(arg_len(c, i) > 128 ? 128 : arg_len(c, i)),
-                        arg(c, i));
+            reply_error(c->out, "ERR Unsupported option %.*s", (int)arg_len(c, i), arg(c, i));
             return;
         }
     }

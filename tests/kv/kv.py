@@ -130,6 +130,27 @@ def differential(reference):
         result(wrong is not None and "STRLEN" in wrong, "control: a doctored reply is noticed", wrong)
 
 
+def odd_arguments(reference):
+    """Every command that the server has, with arguments of all manners."""
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            seed = random.randrange(1 << 30)
+            r, ours, theirs, wrong, refused = random.Random(seed), Wire(server.port), Wire(reference.port), [], 0
+            names = [c[0] for c in ours.call("COMMAND") if c[0] not in commands.NOT_ODD]
+            for turn in range(200):
+                for wire in ours, theirs:
+                    wire.call("HELLO", 2 + turn % 2)
+                    wire.pipeline(commands.ODD_FIRST)
+                batch = [commands.odd(r, names) for _ in range(25)]
+                replies = list(zip(batch, ours.pipeline(batch), theirs.pipeline(batch)))
+                wrong += [t for t in replies if not commands.alike(*t)][:1]
+                refused += sum(isinstance(b, Error) for _, _, b in replies)
+            result(not wrong, "%s answers %d odd arguments as redis-server does" % (name, 25 * 200),
+                   "seed %d: %s" % (seed, wrong[:3]))
+            result(len(names) > 90 and 1000 < refused < 4900, "control: %d commands, refused and not" % len(names),
+                   refused)
+
+
 def watched(reference):
     """Two clients: one watches, the other one does something. Whether EXEC runs is as with redis-server."""
     def outcomes(port, seed, n):
@@ -482,6 +503,7 @@ def main():
     reference = Reference()
     try:
         differential(reference)
+        odd_arguments(reference)
         watched(reference)
         large_aggregates(reference)
         freed_in_steps()
