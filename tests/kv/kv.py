@@ -147,7 +147,7 @@ def odd_arguments(reference):
                 refused += sum(isinstance(b, Error) for _, _, b in replies)
             result(not wrong, "%s answers %d odd arguments as redis-server does" % (name, 25 * 200),
                    "seed %d: %s" % (seed, wrong[:3]))
-            result(len(names) > 90 and 1000 < refused < 4900, "control: %d commands, refused and not" % len(names),
+            result(len(names) > 80 and 1000 < refused < 4900, "control: %d commands, refused and not" % len(names),
                    refused)
 
 
