@@ -1,6 +1,7 @@
 /* keys.c - finding keys, and the commands that every type of value obeys. */
 #include "commands.h"
 #include "evict.h"
+#include "hash.h"
 #include "snapshot.h"
 #include "watch.h"
 
@@ -16,38 +17,61 @@ bool key_is(const struct call *c, place *p, unsigned kind)
 {
     if ((((struct entry *)store_at(*p))->type & ENTRY_KIND) == kind)
         return true;
-    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    reply_wrong_type(c);
     return false;
+}
+
+void reply_wrong_type(const struct call *c)
+{
+    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
 void reply_no_memory(const struct call *c) { reply_error(c->out, "OOM command not allowed: out of memory"); }
 
-place *key_find(const struct call *c, uint32_t i)
+static place *find(const struct call *c, uint32_t i, struct entry **e)
 {
-    place *p = table_find(c->db, arg(c, i), arg_len(c, i));
+    const char *key = arg(c, i);
+    size_t len = arg_len(c, i);
+    uint64_t hash = i == 1 && c->hash != NULL ? *c->hash : hash_bytes(key, len);
+    place *p = table_find_hashed(c->db, hash, key, len, e);
     if (p == NULL)
         return NULL;
-    struct entry *e = store_at(*p);
-    if (!e->expires || entry_expiry(e) > server.now) {
-        snapshot_keep(c->db, e);
+    if (!(*e)->expires || entry_expiry(*e) > server.now) {
+        snapshot_keep(c->db, *e);
         return p;
     }
-    watch_touch_entry(c->db, e);
+    watch_touch_entry(c->db, *e);
     table_remove(c->db, p);
     server.expired++;
     return NULL;
 }
 
+place *key_find(const struct call *c, uint32_t i)
+{
+    struct entry *e;
+    return find(c, i, &e);
+}
+
+static place *look(const struct call *c, uint32_t i, struct entry **e)
+{
+    place *p = find(c, i, e);
+    server.misses += p == NULL;
+    server.hits += p != NULL;
+    if (p != NULL)
+        evict_touch(*e);
+    return p;
+}
+
 place *key_look(const struct call *c, uint32_t i)
 {
-    place *p = key_find(c, i);
-    if (p == NULL) {
-        server.misses++;
-        return NULL;
-    }
-    server.hits++;
-    evict_touch(store_at(*p));
-    return p;
+    struct entry *e;
+    return look(c, i, &e);
+}
+
+struct entry *key_read(const struct call *c, uint32_t i)
+{
+    struct entry *e;
+    return look(c, i, &e) == NULL ? NULL : e;
 }
 
 /* What is no string becomes an empty one. */
@@ -74,9 +98,12 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
             evict_born(e);
         }
     } else {
-        key_clear(c->db, p);
-        e = table_resize(c->db, p, len);
-        e = e == NULL ? NULL : table_expire(c->db, p, expiry);
+        e = store_at(*p);
+        if (e->type != ENTRY_STRING || e->value_len != len || e->expires || expiry != 0) {
+            key_clear(c->db, p);
+            e = table_resize(c->db, p, len);
+            e = e == NULL ? NULL : table_expire(c->db, p, expiry);
+        }
         if (e != NULL)
             evict_touch(e);
     }

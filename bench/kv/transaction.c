@@ -91,7 +91,7 @@ static const char *run_one(struct session *s, const struct transaction *t, const
     if (argv == NULL)
         reply_error(&s->out, "OOM command not allowed: out of memory");
     else
-        command_run(s, t->bytes, argv, argc);
+        command_run(s, t->bytes, argv, argc, NULL);
     if (argv != few)
         free(argv);
     return p;
