@@ -23,7 +23,8 @@ def callgrind(tmp, library, mode, n, size=TINY, options=""):
     out = os.path.join(tmp, "callgrind.out")
     run = subprocess.run(["valgrind", "--tool=callgrind", "--dump-instr=yes", "--callgrind-out-file=" + out,
                           os.path.join(tmp, "loop"), mode, str(n), str(size)],
-                         env=dict(os.environ, LD_PRELOAD=library, TINYMEM=options), stderr=subprocess.PIPE, text=True, check=False)
+                         env=dict(os.environ, LD_PRELOAD=library, TINYMEM=options), stderr=subprocess.PIPE, text=True,
+                         check=False)
     if run.returncode != 0:
         sys.exit("not ok - callgrind runs\n# " + run.stderr.replace("\n", "\n# "))
     with open(out, encoding="utf-8") as f:

@@ -49,7 +49,8 @@ class Shown(unittest.TestCase):
         self.assertEqual([rows["fill-up"][c] for c in ("live", "glibc", "tinymem")], ["50.00", "60.00", "63.00"])
         self.assertEqual([rows["quiet"][c] for c in ("live", "glibc", "tinymem")], ["5.00", "50.00", "47.00"])
         self.assertEqual(rows["mean of the run"]["glibc"], "53.33")
-        self.assertEqual(list(rows["quiet"]), ["", "live", "glibc", "jemalloc", "mimalloc", "tinymem", "tinymem-handles"])
+        self.assertEqual(list(rows["quiet"]), ["", "live", "glibc", "jemalloc", "mimalloc", "tinymem",
+                                               "tinymem-handles"])
 
     def test_curves_are_those_of_the_points(self):
         drawing = xml.etree.ElementTree.fromstring(picture.draw(shift(), "shift"))
