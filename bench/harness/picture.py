@@ -208,10 +208,11 @@ def picture_tables(results, names):
     lines = []
     for scene in SCENES:
         metrics = results.metrics(scene.program)
-        if not metrics or not curves(results.raw, scene.program):
+        names_here = [n for n in names if n in dict(curves(results.raw, scene.program))]
+        if not metrics or not names_here:
             continue
         lines += ["## " + scene.heading, "", "![PSS and live bytes over the run](%s)" % scene.file, ""]
-        lines += (level_table if scene.by_time else ratio_table)(results, scene.program, metrics, names)
+        lines += (level_table if scene.by_time else ratio_table)(results, scene.program, metrics, names_here)
     return lines
 
 

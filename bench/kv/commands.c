@@ -105,9 +105,9 @@ static void unfit(const struct call *c, const struct command *command)
         transaction_free(&c->session->transaction);
 }
 
-void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc)
+void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc, const uint64_t *hash)
 {
-    struct call c = {s, bytes, argv, argc, &server.db[s->db], &s->out};
+    struct call c = {s, bytes, argv, argc, &server.db[s->db], &s->out, hash};
     const struct command *command = find(arg(&c, 0), arg_len(&c, 0));
     uint64_t before = work_done;
     server.commands++;

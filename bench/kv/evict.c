@@ -2,6 +2,7 @@
 #include "aggregate.h"
 #include "hash.h"
 #include "snapshot.h"
+#include "watch.h"
 #include "work.h"
 
 enum { DISCARDED = 64, LFU_START = 5, LFU_FACTOR = 10, PIECE = 64, STEP_NS = 250 * 1000, STEP_MOST = 8192, TRIES = 32 };
@@ -71,6 +72,7 @@ static bool evict_one(void)
     if (best == NULL)
         return false;
     snapshot_keep(from, store_at(*best));
+    watch_touch_entry(from, store_at(*best));
     table_remove(from, best);
     server.evicted++;
     return true;
@@ -110,11 +112,12 @@ bool evict_discard(struct table *t)
     return true;
 }
 
-static bool is_over(void *unused, struct entry *e)
+static bool is_over(void *db, struct entry *e)
 {
-    (void)unused;
     bool over = e->expires && entry_expiry(e) <= server.now;
     server.expired += over;
+    if (over)
+        watch_touch_entry(db, e);
     return over;
 }
 
@@ -131,7 +134,7 @@ static bool piece(void)
     uint64_t before = server.expired;
     struct table *t = &server.db[turn];
     for (unsigned i = 0; i < PIECE && t->volatiles > 0; i++) {
-        cursors[turn] = table_sweep(t, cursors[turn], is_over, NULL);
+        cursors[turn] = table_sweep(t, cursors[turn], is_over, t);
         if (cursors[turn] == 0)
             break;
     }

@@ -1,7 +1,9 @@
 /* keys.c - finding keys, and the commands that every type of value obeys. */
 #include "commands.h"
 #include "evict.h"
+#include "hash.h"
 #include "snapshot.h"
+#include "watch.h"
 
 #include <ctype.h>
 
@@ -15,37 +17,61 @@ bool key_is(const struct call *c, place *p, unsigned kind)
 {
     if ((((struct entry *)store_at(*p))->type & ENTRY_KIND) == kind)
         return true;
-    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    reply_wrong_type(c);
     return false;
+}
+
+void reply_wrong_type(const struct call *c)
+{
+    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
 void reply_no_memory(const struct call *c) { reply_error(c->out, "OOM command not allowed: out of memory"); }
 
-place *key_find(const struct call *c, uint32_t i)
+static place *find(const struct call *c, uint32_t i, struct entry **e)
 {
-    place *p = table_find(c->db, arg(c, i), arg_len(c, i));
+    const char *key = arg(c, i);
+    size_t len = arg_len(c, i);
+    uint64_t hash = i == 1 && c->hash != NULL ? *c->hash : hash_bytes(key, len);
+    place *p = table_find_hashed(c->db, hash, key, len, e);
     if (p == NULL)
         return NULL;
-    struct entry *e = store_at(*p);
-    if (!e->expires || entry_expiry(e) > server.now) {
-        snapshot_keep(c->db, e);
+    if (!(*e)->expires || entry_expiry(*e) > server.now) {
+        snapshot_keep(c->db, *e);
         return p;
     }
+    watch_touch_entry(c->db, *e);
     table_remove(c->db, p);
     server.expired++;
     return NULL;
 }
 
+place *key_find(const struct call *c, uint32_t i)
+{
+    struct entry *e;
+    return find(c, i, &e);
+}
+
+static place *look(const struct call *c, uint32_t i, struct entry **e)
+{
+    place *p = find(c, i, e);
+    server.misses += p == NULL;
+    server.hits += p != NULL;
+    if (p != NULL)
+        evict_touch(*e);
+    return p;
+}
+
 place *key_look(const struct call *c, uint32_t i)
 {
-    place *p = key_find(c, i);
-    if (p == NULL) {
-        server.misses++;
-        return NULL;
-    }
-    server.hits++;
-    evict_touch(store_at(*p));
-    return p;
+    struct entry *e;
+    return look(c, i, &e);
+}
+
+struct entry *key_read(const struct call *c, uint32_t i)
+{
+    struct entry *e;
+    return look(c, i, &e) == NULL ? NULL : e;
 }
 
 /* What is no string becomes an empty one. */
@@ -72,9 +98,12 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
             evict_born(e);
         }
     } else {
-        key_clear(c->db, p);
-        e = table_resize(c->db, p, len);
-        e = e == NULL ? NULL : table_expire(c->db, p, expiry);
+        e = store_at(*p);
+        if (e->type != ENTRY_STRING || e->value_len != len || e->expires || expiry != 0) {
+            key_clear(c->db, p);
+            e = table_resize(c->db, p, len);
+            e = e == NULL ? NULL : table_expire(c->db, p, expiry);
+        }
         if (e != NULL)
             evict_touch(e);
     }
@@ -83,11 +112,13 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
         return false;
     }
     memcpy(entry_value(e), value, len);
+    watch_touch_arg(c, i);
     return true;
 }
 
 void db_flush(struct table *db)
 {
+    watch_flush(db);
     snapshot_abandon();
     if (evict_discard(db))
         return;
@@ -103,6 +134,7 @@ void cmd_del(const struct call *c)
     for (uint32_t i = 1; i < c->argc; i++) {
         place *p = key_find(c, i);
         if (p != NULL) {
+            watch_touch_arg(c, i);
             table_remove(c->db, p);
             removed++;
         }
@@ -134,8 +166,7 @@ void cmd_expire(const struct call *c)
         bool known = (arg_is(c, i, "nx") && (nx = true)) || (arg_is(c, i, "xx") && (xx = true)) ||
                      (arg_is(c, i, "gt") && (gt = true)) || (arg_is(c, i, "lt") && (lt = true));
         if (!known) {
-            reply_error(c->out, "ERR Unsupported option %.*s", (int)(arg_len(c, i) > 128 ? 128 : arg_len(c, i)),
-                        arg(c, i));
+            reply_error(c->out, "ERR Unsupported option %.*s", (int)arg_len(c, i), arg(c, i));
             return;
         }
     }
@@ -160,6 +191,7 @@ void cmd_expire(const struct call *c)
         reply_integer(c->out, 0);
         return;
     }
+    watch_touch_arg(c, 1);
     if (when <= server.now)
         table_remove(c->db, p);
     else if (table_expire(c->db, p, when) == NULL) {
@@ -184,8 +216,10 @@ void cmd_persist(const struct call *c)
 {
     place *p = key_find(c, 1);
     bool had = p != NULL && ((struct entry *)store_at(*p))->expires;
-    if (had)
+    if (had) {
+        watch_touch_arg(c, 1);
         (void)table_expire(c->db, p, 0);
+    }
     reply_integer(c->out, had);
 }
 
@@ -204,6 +238,8 @@ void cmd_rename(const struct call *c)
         return;
     }
     if (!same) {
+        watch_touch_arg(c, 1);
+        watch_touch_arg(c, 2);
         if (there != NULL)
             table_remove(c->db, there);
         if (!table_rename(c->db, key_find(c, 1), c->db, arg(c, 2),
@@ -229,6 +265,7 @@ void cmd_randomkey(const struct call *c)
             reply_bulk(c->out, entry_key(e), e->key_len);
             return;
         }
+        watch_touch_entry(c->db, e);
         table_remove(c->db, p);
         server.expired++;
     }

@@ -1,6 +1,7 @@
 /* lists.c - the commands on lists. */
 #include "commands.h"
 #include "row.h"
+#include "watch.h"
 
 #include <ctype.h>
 
@@ -92,6 +93,8 @@ void cmd_ltrim(const struct call *c)
     place *p;
     if (!range(c, &from, &n, &p))
         return;
+    if (p != NULL)
+        watch_touch_arg(c, 1);
     if (p != NULL && n == 0) {
         table_remove(c->db, p);
     } else if (p != NULL) {

@@ -1,6 +1,7 @@
 #include "map.h"
 #include "hash.h"
 #include "snapshot_part.h"
+#include "watch.h"
 
 static bool has_values(const struct entry *e) { return (e->type & ENTRY_KIND) == ENTRY_HASH; }
 
@@ -101,6 +102,8 @@ enum map_put map_put(struct table *db, place *p, const char *name, size_t len, c
 {
     struct entry *e = store_at(*p);
     struct item field = {name, len}, value = {bytes, value_len}, old;
+    if (server.watches > 0 && (has_values(e) || !map_find(e, name, len, &old)))
+        watch_touch_entry(db, e);
     if (aggregate_is_large(e))
         return put_large(db, e, &field, &value);
     const char *there = find_small(e, name, len, &old), *base = entry_value(e);
@@ -132,6 +135,7 @@ bool map_remove(struct table *db, place *p, const char *field, size_t len)
         uint64_t before = entry_owned(e);
         place *there = table_find(&a->table, field, len);
         if (there != NULL) {
+            watch_touch_entry(db, e);
             snapshot_member(a, store_at(*there));
             table_remove(&a->table, there);
         }
@@ -140,6 +144,7 @@ bool map_remove(struct table *db, place *p, const char *field, size_t len)
     }
     const char *there = find_small(e, field, len, &value);
     if (there != NULL) {
+        watch_touch_entry(db, e);
         size_t size = pack_size(len) + (has_values(e) ? pack_size(value.len) : 0);
         (void)aggregate_splice(db, p, (size_t)(there - entry_value(e)), size, 0);
     }

@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "net.h"
 #include "evict.h"
+#include "hash.h"
 #include "renew.h"
 #include "search.h"
 #include "snapshot.h"
+#include "watch.h"
 #include "work.h"
 
 #include <arpa/inet.h>
@@ -101,6 +103,7 @@ static void drop(struct client *c)
     if (c->session.search != NULL)
         leave_ring(c);
     search_free(&c->session);
+    watch_clear(&c->session);
     close(c->fd);
     *c->link = c->next;
     if (c->next != NULL)
@@ -200,6 +203,7 @@ static bool send_out(struct client *c)
 /* Requests that have been parsed and not run yet; used within execute alone. */
 static struct resp ahead[AHEAD];
 static size_t starts[AHEAD];
+static uint64_t hashes[AHEAD]; // of argument 1, where expect has been asked
 
 static void swap_resp(struct resp *a, struct resp *b)
 {
@@ -228,21 +232,24 @@ static unsigned parse_ahead(struct client *c, const char *bytes, size_t at, size
     return n;
 }
 
-/* The processor fetches the entries of several keys at a time, instead of one after the other as commands ask. */
-static void expect(const struct table *db, const char *bytes, unsigned n)
+/* The processor fetches the entries of several keys at a time, instead of one after the other as commands ask. True:
+ * the hashes are known. */
+static bool expect(const struct table *db, const char *bytes, unsigned n)
 {
     place *buckets[AHEAD];
     if (n < 2 || db->count < EXPECT_KEYS)
-        return;
+        return false;
     for (unsigned i = 0; i < n; i++) {
         buckets[i] = NULL;
         if (ahead[i].argc > 1) {
             const struct slice *key = &ahead[i].argv[1];
-            buckets[i] = table_expect_bucket(db, bytes + starts[i] + key->at, key->len);
+            hashes[i] = hash_bytes(bytes + starts[i] + key->at, key->len);
+            buckets[i] = table_expect_bucket(db, hashes[i]);
         }
     }
     for (unsigned i = 0; i < n; i++)
         table_expect_entry(buckets[i]);
+    return true;
 }
 
 static bool goes_on(const struct session *s)
@@ -266,11 +273,12 @@ static size_t execute(struct client *c, const char *bytes, size_t len)
         }
         if (n == 0)
             break;
-        expect(&server.db[s->db], bytes, n);
+        bool hashed = expect(&server.db[s->db], bytes, n);
         for (unsigned i = 0; i < n; i++) {
             if (goes_on(s)) {
                 if (ahead[i].argc > 0)
-                    command_run(s, bytes + starts[i], ahead[i].argv, ahead[i].argc);
+                    command_run(s, bytes + starts[i], ahead[i].argv, ahead[i].argc,
+                                hashed && ahead[i].argc > 1 ? &hashes[i] : NULL);
                 done = starts[i] + ahead[i].used;
             }
             resp_next(&ahead[i]);

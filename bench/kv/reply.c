@@ -63,21 +63,31 @@ void reply_status(struct reply *o, const char *text)
     reply_raw(o, "\r\n", 2);
 }
 
-/* Ends of line in a text that quotes the client become blanks. */
+/* Ends of line in a text that quotes the client become blanks, or go at its end. */
 void reply_error(struct reply *o, const char *format, ...)
 {
-    char text[512];
-    va_list list;
+    char few[512], *text = few;
+    va_list list, again;
     va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
+    va_copy(again, list);
+    int n = vsnprintf(few, sizeof few, format, list);
+    if (n >= (int)sizeof few && (text = malloc((size_t)n + 1)) != NULL)
+        vsnprintf(text, (size_t)n + 1, format, again);
+    text = text == NULL ? few : text; // cut
+    va_end(again);
     va_end(list);
-    for (char *p = text; *p != 0; p++) {
-        if (*p == '\r' || *p == '\n')
-            *p = ' ';
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n'))
+        len--;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\r' || text[i] == '\n')
+            text[i] = ' ';
     }
     reply_raw(o, "-", 1);
-    reply_raw(o, text, strlen(text));
+    reply_raw(o, text, len);
     reply_raw(o, "\r\n", 2);
+    if (text != few)
+        free(text);
 }
 
 void reply_integer(struct reply *o, int64_t value) { header(o, ':', value); }

@@ -1,6 +1,7 @@
 #include "row.h"
 #include "snapshot.h"
 #include "snapshot_part.h"
+#include "watch.h"
 #include "work.h"
 
 enum { ONE_BY_ONE = 32 };
@@ -53,6 +54,7 @@ bool row_insert(struct table *db, place *p, uint32_t i, const char *bytes, size_
 {
     struct entry *e = store_at(*p);
     size_t size = pack_size(len);
+    watch_touch_entry(db, e);
     if (!aggregate_is_large(e) && e->value_len + size <= SMALL_BYTES) {
         char *value = entry_value(e);
         char *to = aggregate_splice(db, p, (size_t)(pack_skip(value, i) - value), 0, size);
@@ -79,6 +81,7 @@ bool row_replace(struct table *db, place *p, uint32_t i, const char *bytes, size
     struct entry *e = store_at(*p);
     if (!aggregate_is_large(e))
         return row_insert(db, p, i, bytes, len) && row_remove(db, p, i + 1, 1);
+    watch_touch_entry(db, e);
     struct aggregate *a = aggregate_of(e);
     uint64_t before = entry_owned(e);
     if (a->part != NULL)
@@ -109,6 +112,7 @@ bool row_remove(struct table *db, place *p, uint32_t i, uint32_t n)
     struct entry *e = store_at(*p);
     if (n == 0)
         return true;
+    watch_touch_entry(db, e);
     if (!aggregate_is_large(e)) {
         const char *from = pack_skip(entry_value(e), i), *to = pack_skip(from, n);
         return aggregate_splice(db, p, (size_t)(from - entry_value(e)), (size_t)(to - from), 0) != NULL;

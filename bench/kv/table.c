@@ -2,6 +2,8 @@
 #include "hash.h"
 #include "work.h"
 
+#include <stdlib.h>
+
 enum { MERGES = 5 }; // a removal: more than four, so that buckets keep up with entries when all go
 
 static inline uint64_t reversed(uint64_t x)
@@ -21,24 +23,17 @@ static inline uint32_t bucket_of(const struct table *t, uint64_t h)
     return b < t->buckets ? b : b & mask >> 1;
 }
 
-static inline store_ref *chunks(const struct table *t) { return store_at(t->dir); }
-
 static inline place *slot(const struct table *t, uint32_t b)
 {
-    return (place *)store_at(chunks(t)[b / TABLE_CHUNK]) + b % TABLE_CHUNK;
+    store_ref chunk = b < TABLE_CHUNK ? t->first : t->dir[b / TABLE_CHUNK];
+    return (place *)store_at(chunk) + b % TABLE_CHUNK;
 }
 
 static bool start(struct table *t)
 {
-    store_ref dir = store_alloc(sizeof(store_ref)), first = store_alloc_zero(TABLE_FIRST * sizeof(store_ref));
-    if (dir == STORE_NONE || first == STORE_NONE) {
-        store_free(dir);
-        store_free(first);
+    t->first = store_alloc_zero(TABLE_FIRST * sizeof(store_ref));
+    if (t->first == STORE_NONE)
         return false;
-    }
-    *(store_ref *)store_at(dir) = first;
-    t->dir = dir;
-    t->dir_room = 1;
     t->chunk_room = TABLE_FIRST;
     t->buckets = 1;
     return true;
@@ -49,15 +44,15 @@ static bool make_room(struct table *t)
 {
     uint32_t b = t->buckets, chunk = b / TABLE_CHUNK;
     if (chunk == 0 && b == t->chunk_room) {
-        store_ref grown = store_resize(chunks(t)[0], 2 * b * sizeof(store_ref));
+        store_ref grown = store_resize(t->first, 2 * b * sizeof(store_ref));
         if (grown == STORE_NONE)
             return false;
-        chunks(t)[0] = grown;
+        t->first = grown;
         t->chunk_room = 2 * b;
     } else if (chunk > 0 && b % TABLE_CHUNK == 0) {
-        if (chunk == t->dir_room) {
-            store_ref grown = store_resize(t->dir, 2 * chunk * sizeof(store_ref));
-            if (grown == STORE_NONE)
+        if (chunk >= t->dir_room) {
+            store_ref *grown = realloc(t->dir, 2 * chunk * sizeof(store_ref));
+            if (grown == NULL)
                 return false;
             t->dir = grown;
             t->dir_room = 2 * chunk;
@@ -65,7 +60,7 @@ static bool make_room(struct table *t)
         store_ref more = store_alloc(TABLE_CHUNK * sizeof(store_ref));
         if (more == STORE_NONE)
             return false;
-        chunks(t)[chunk] = more;
+        t->dir[chunk] = more;
     }
     return true;
 }
@@ -94,7 +89,7 @@ static void drop_last_bucket(struct table *t)
 {
     uint32_t b = --t->buckets;
     if (b > 0 && b % TABLE_CHUNK == 0)
-        store_free(chunks(t)[b / TABLE_CHUNK]);
+        store_free(t->dir[b / TABLE_CHUNK]);
 }
 
 static void merge(struct table *t)
@@ -133,23 +128,29 @@ static void free_entry(store_ref r)
 
 place *table_find(struct table *t, const char *key, size_t len)
 {
+    struct entry *e;
+    return t->count == 0 ? NULL : table_find_hashed(t, hash_bytes(key, len), key, len, &e);
+}
+
+place *table_find_hashed(struct table *t, uint64_t hash, const char *key, size_t len, struct entry **e)
+{
     if (t->count == 0)
         return NULL;
-    place *p = slot(t, bucket_of(t, hash_bytes(key, len)));
+    place *p = slot(t, bucket_of(t, hash));
     while (*p != STORE_NONE) {
-        struct entry *e = store_at(*p);
-        if (e->key_len == len && memcmp(entry_key(e), key, len) == 0)
+        *e = store_at(*p);
+        if ((*e)->key_len == len && memcmp(entry_key(*e), key, len) == 0)
             return p;
-        p = &e->next;
+        p = &(*e)->next;
     }
     return NULL;
 }
 
-place *table_expect_bucket(const struct table *t, const char *key, size_t len)
+place *table_expect_bucket(const struct table *t, uint64_t hash)
 {
     if (t->count == 0)
         return NULL;
-    place *p = slot(t, bucket_of(t, hash_bytes(key, len)));
+    place *p = slot(t, bucket_of(t, hash));
     __builtin_prefetch(p);
     return p;
 }
@@ -279,10 +280,8 @@ bool table_destroy(struct table *t, size_t most)
         if (most-- == 0)
             return false;
     }
-    if (t->dir != STORE_NONE) {
-        store_free(chunks(t)[0]);
-        store_free(t->dir);
-    }
+    store_free(t->first);
+    free(t->dir);
     *t = (struct table){0};
     return true;
 }

@@ -8,15 +8,27 @@ struct key {
     struct item member;
 };
 
+/* Below, at or above 0 as the item's member is before, at or behind this one. */
+static int order_of(const struct item *item, const struct item *b)
+{
+    struct item a = zset_item_member(item);
+    int order = memcmp(a.at, b->at, a.len < b->len ? a.len : b->len);
+    return order != 0 ? order : (a.len > b->len) - (a.len < b->len);
+}
+
 static bool before_key(const void *data, const struct item *item)
 {
     const struct key *key = data;
     double score = zset_item_score(item);
-    if (score != key->score)
-        return score < key->score;
-    struct item member = zset_item_member(item);
-    int order = memcmp(member.at, key->member.at, member.len < key->member.len ? member.len : key->member.len);
-    return order != 0 ? order < 0 : member.len < key->member.len;
+    return score != key->score ? score < key->score : order_of(item, &key->member) < 0;
+}
+
+static bool before_member(const void *member, const struct item *item) { return order_of(item, member) < 0; }
+static bool upto_member(const void *member, const struct item *item) { return order_of(item, member) <= 0; }
+
+uint32_t zset_before(struct entry *e, const struct item *member, bool or_equal)
+{
+    return row_search(e, or_equal ? upto_member : before_member, member);
 }
 
 static bool below(const void *score, const struct item *item) { return zset_item_score(item) < *(const double *)score; }

@@ -169,7 +169,7 @@ static TMI_COLD void enter_whole(tm_heap_stats_t *out)
     out->raw.regretted = less(out->regretted, out->spans.regretted);
     out->growth_paid = tmi_counter(growth_paid_bytes);
     out->failures = tmi_counter(failures);
-    out->mapped = tmi_counter(mapped_bytes);
+    out->mapped = tmi_counter(mapped_bytes) + tmi_counter(guarded_bytes);
     out->metadata = tmi_meta_touched();
     out->table = tmi_handle_bytes();
     out->resident = out->raw.resident + out->movable.resident + out->spans.resident + out->metadata + out->table;

@@ -1,6 +1,7 @@
 /* Programs for tests/guard: `cases NAME` misuses a guarded block, or does not. What is misused is written to stdout:
  * "POINTER". With guard:1 each block is a guarded one, which lies at the end of its pages or at their start by
  * chance; the cases ask for what they need. */
+#include <tinymem/heap.h>
 #include <tinymem/tinymem.h>
 
 #include <errno.h>
@@ -475,6 +476,26 @@ static void read_by_the_kernel(void)
     free(p);
 }
 
+static void statistics(void)
+{
+    enum { N = 500 };
+    static char *p[N];
+    tm_heap_stats_t before = {.struct_size = sizeof before}, after = before;
+    tm_heap_stats(&before);
+    struct mallinfo2 info = mallinfo2();
+    for (int i = 0; i < N; i++)
+        p[i] = memset(malloc(5000), 1, 5000);
+    tm_heap_stats(&after);
+    check(after.raw.live_blocks - before.raw.live_blocks == N, "blocks");
+    check(after.raw.live - before.raw.live == N * 2 * (size_t)PAGE, "bytes in use");
+    check(after.raw.resident - before.raw.resident == N * 2 * (size_t)PAGE, "resident bytes");
+    check(mallinfo2().hblks - info.hblks == N && mallinfo2().hblkhd - info.hblkhd == N * 2 * (size_t)PAGE, "mallinfo");
+    for (int i = 0; i < N; i++)
+        free(p[i]);
+    tm_heap_stats(&after);
+    check(after.raw.live_blocks == before.raw.live_blocks && after.raw.live == before.raw.live, "after free");
+}
+
 /* How many of a million small blocks are guarded: those whose usable size is as asked for. */
 static void how_many(void)
 {
@@ -498,7 +519,8 @@ static void how_many(void)
     X(sampled_double_free) X(sampled_double_free_of_a_large_block) X(sampled_free_inside) \
     X(sampled_realloc_after_free) X(sampled_free_by_another_thread) X(stale_free) \
     X(stale_pin_of_a_reused_index) X(sizes_and_kinds) X(threads_and_forks) X(misuse_in_a_child) \
-    X(more_than_there_is_room_for) X(read_by_the_kernel) X(how_many)
+    X(more_than_there_is_room_for) X(read_by_the_kernel) X(statistics) \
+    X(how_many)
 
 static const struct {
     const char *name;

@@ -222,6 +222,10 @@ def counts():
         spread = 5 * (mean / 3) ** 0.5 # distances are uniform from 1 to 2 N: their variance is N^2 / 3
         result(abs(n - mean) < spread, f"guard:{interval} guards one block in so many: {n} of a million")
     result(int(run("how_many", "guard:0").stdout) == 0, "control: guard:0 guards none")
+    done = run("statistics", "guard:1")
+    result(done.returncode == 0, "statistics count guarded blocks by their pages", done.stderr)
+    done = run("statistics", "guard:2")
+    result(done.returncode != 0, "control: with half as many guarded the figures differ")
     done = run("how_many", "guard:10,stats:on")
     allocs = re.search(r"allocs=(\d+) frees=(\d+)", done.stderr)
     result(allocs and 1000000 <= int(allocs[1]) < 1000100 and 1000000 <= int(allocs[2]) < 1000100,

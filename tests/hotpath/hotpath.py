@@ -18,12 +18,13 @@ TINY = 48
 MOST = {("one", TINY): 30, ("many", TINY): 30, ("one", 2000): 60, ("one", 30000): 60, ("one", 40000): 220}
 
 
-def callgrind(tmp, library, mode, n, size=TINY):
+def callgrind(tmp, library, mode, n, size=TINY, options=""):
     """(instructions in all, {address: times executed} of the library's own text)."""
     out = os.path.join(tmp, "callgrind.out")
     run = subprocess.run(["valgrind", "--tool=callgrind", "--dump-instr=yes", "--callgrind-out-file=" + out,
                           os.path.join(tmp, "loop"), mode, str(n), str(size)],
-                         env=dict(os.environ, LD_PRELOAD=library), stderr=subprocess.PIPE, text=True, check=False)
+                         env=dict(os.environ, LD_PRELOAD=library, TINYMEM=options), stderr=subprocess.PIPE, text=True,
+                         check=False)
     if run.returncode != 0:
         sys.exit("not ok - callgrind runs\n# " + run.stderr.replace("\n", "\n# "))
     with open(out, encoding="utf-8") as f:
@@ -105,9 +106,10 @@ def hot_instructions(tmp, library):
     return hot
 
 
-def per_block(tmp, library, mode, size):
+def per_block(tmp, library, mode, size, options=""):
     """Instructions of one round of the loop."""
-    return (callgrind(tmp, library, mode, 2 * N, size)[0] - callgrind(tmp, library, mode, N, size)[0]) / N
+    return (callgrind(tmp, library, mode, 2 * N, size, options)[0] -
+            callgrind(tmp, library, mode, N, size, options)[0]) / N
 
 
 def count(tmp, library, mode, size):
@@ -139,6 +141,8 @@ def main(tmp, library):
         print(f"{'ok' if n <= most else 'not ok'} - malloc and free of {size} bytes, "
               f"{words[mode]}: {n:.1f} instructions,"
               f" at most {most} ({with_calls:.1f} with the calls)")
+    more = per_block(tmp, library, "one", TINY, "guard:1000000000") - per_block(tmp, library, "one", TINY, "huge:off")
+    print(f"{'ok' if 0 < more <= 20 else 'not ok'} - counting for guarded blocks takes {more:.1f} more, at most 20")
     slow = hot_instructions(tmp, os.path.join(tmp, "slow.so"))
     caught = {n for n, _, i in slow if complaint(i)}
     print(f"{'ok' if caught >= {'malloc', 'free'} else 'not ok'} - control: "

@@ -130,6 +130,57 @@ def differential(reference):
         result(wrong is not None and "STRLEN" in wrong, "control: a doctored reply is noticed", wrong)
 
 
+def odd_arguments(reference):
+    """Every command that the server has, with arguments of all manners."""
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            seed = random.randrange(1 << 30)
+            r, ours, theirs, wrong, refused = random.Random(seed), Wire(server.port), Wire(reference.port), [], 0
+            names = [c[0] for c in ours.call("COMMAND") if c[0] not in commands.NOT_ODD]
+            for turn in range(200):
+                for wire in ours, theirs:
+                    wire.call("HELLO", 2 + turn % 2)
+                    wire.pipeline(commands.ODD_FIRST)
+                batch = [commands.odd(r, names) for _ in range(25)]
+                replies = list(zip(batch, ours.pipeline(batch), theirs.pipeline(batch)))
+                wrong += [t for t in replies if not commands.alike(*t)][:1]
+                refused += sum(isinstance(b, Error) for _, _, b in replies)
+            result(not wrong, "%s answers %d odd arguments as redis-server does" % (name, 25 * 200),
+                   "seed %d: %s" % (seed, wrong[:3]))
+            result(len(names) > 80 and 1000 < refused < 4900, "control: %d commands, refused and not" % len(names),
+                   refused)
+
+
+def watched(reference):
+    """Two clients: one watches, the other one does something. Whether EXEC runs is as with redis-server."""
+    def outcomes(port, seed, n):
+        r, said = random.Random(seed), []
+        one, two = Wire(port), Wire(port)
+        one.call("FLUSHALL")
+        for _ in range(n):
+            change = commands.command(r)
+            while change[0].upper() in (b"MULTI", b"EXEC", b"DISCARD", b"WATCH", b"SPOP") or b"SET" in change[1:]:
+                change = commands.command(r)
+            names = [commands.key(r), commands.some(r)] + change[1:3]
+            said.append((names, change, two.call("SELECT", 0) and one.call("WATCH", *names), two.call(*change)
+                         and None, one.pipeline([["MULTI"], ["PING"], ["EXEC"]])))
+        return said
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            seed = random.randrange(1 << 30)
+            ours, theirs = outcomes(server.port, seed, 1500), outcomes(reference.port, seed, 1500)
+            odd = [(a, b[4]) for a, b in zip(ours, theirs) if a[4] != b[4]]
+            result(not odd, "%s: EXEC runs after WATCH when redis-server's does" % name, "seed %d: %s" % (seed,
+                                                                                                          odd[:3]))
+            kinds = [sum(o[4][2] is None for o in ours), sum(o[4][2] is not None for o in ours)]
+            result(min(kinds) > 100, "control: EXEC runs, and does not run", kinds)
+            one = Wire(server.port)
+            one.pipeline([["SET", "short", "x", "PX", 30], ["WATCH", "short"]])
+            time.sleep(0.1)
+            said = one.pipeline([["MULTI"], ["PING"], ["EXEC"], ["WATCH", "short"], ["MULTI"], ["PING"], ["EXEC"]])
+            result(said[2] is None and said[6] == [Status("PONG")], "%s: a watched key that expires has changed" % name)
+
+
 def large_aggregates(reference):
     """The same commands where aggregates have 20,000 parts; all that they took is given back."""
     n = commands.SPAN[0] = 20000
@@ -453,6 +504,8 @@ def main():
     reference = Reference()
     try:
         differential(reference)
+        odd_arguments(reference)
+        watched(reference)
         large_aggregates(reference)
         freed_in_steps()
         protocol(reference)

