@@ -34,7 +34,7 @@ void *tmi_next_symbol(const char *name)
     return symbol;
 }
 
-/* The lock is only tried: a child of fork may find it held for ever, and then reads the map each time. */
+/* The lock is only tried: in a child of fork it may stay held, and then the child reads the map each time. */
 static bool is_remembered(uintptr_t p)
 {
     bool found = false;

@@ -17,7 +17,7 @@
  *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
  *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its
  *      pin.
- *  P4  limit is 0 until the thread's first use, and for ever where membarrier is missing: then a function with a real
+ *  P4  limit is 0 until the thread's first use, and stays 0 where membarrier is missing: then a function with a real
  *      fence does it.
  *  Owner: the record its thread; the mover reads it. Locks: none. Signals: pins and scopes nest in handlers.
  *
@@ -87,6 +87,7 @@ typedef struct tm_pinned_ {
     int once_;
 } tm_pinned_t_;
 
+uint64_t *tm_word_of_index_(uint32_t i);
 uint64_t *tm_word_of_(tm_handle_t h);
 int tm_word_differs_(uint64_t w, tm_handle_t h);
 void *tm_word_address_(uint64_t w);
@@ -113,7 +114,11 @@ void *tm_deref_slow_(tm_handle_t h);
 void tm_scope_enter_slow_(void);
 void tm_scope_exit_slow_(void);
 
-TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_words_ + (h >> 32); }
+/* The table comes with the first handle, and whoever has a handle has got it after that. But a thread may look up
+ * TM_NULL meanwhile: it finds word 0, which reads 0, before and after. Pairs: tmi_handle_init. */
+TM_INLINE_ uint64_t *tm_word_of_index_(uint32_t i) { return __atomic_load_n(&tm_words_, TM_CONSUME_) + i; }
+
+TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_word_of_index_((uint32_t)(h >> 32)); }
 
 /* Zero when generation and liveness agree and the object is not being moved. */
 TM_INLINE_ int tm_word_differs_(uint64_t w, tm_handle_t h) { return (uint16_t)w != (uint16_t)h; }
@@ -180,6 +185,12 @@ TM_INLINE_ void tm_unpin(tm_handle_t h)
 
 /** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short:
  *  a thread that sleeps in one delays compaction (never another thread). Fine in signal handlers.
+ *
+ *  Inside a scope every function may be called. An object that is allocated there can be looked up at once, and stays
+ *  like the others. tm_free and tm_realloc end the address of their object, and of no other; so the object must not be
+ *  one that somebody goes on using, in this scope or in another thread's. Pins and locks may begin in a scope and
+ *  outlive it. tm_compact and tm_compact_step do nothing there, and an allocation that finds no memory does not compact
+ *  before it fails. For longjmp and exceptions see tm_scope_mark.
  *  @errors  65,535 scopes of the thread are open: reported, then abort. */
 TM_INLINE_ void tm_scope_enter(void)
 {
@@ -225,8 +236,8 @@ TM_INLINE_ void *tm_deref(tm_handle_t h)
 /* The handle that the index has if its object is live; otherwise one without the bit that says so. */
 TM_INLINE_ tm_handle_t tm_handle_of_ref_(tm_ref_t r)
 {
-    uint64_t w =
-        __atomic_load_n(tm_words_ + r, __ATOMIC_RELAXED); /* relaxed: a value; whoever pins it reads the word again */
+    /* relaxed: a value; whoever pins it reads the word again */
+    uint64_t w = __atomic_load_n(tm_word_of_index_(r), __ATOMIC_RELAXED);
     return (tm_handle_t)r << 32 | (uint16_t)(w & ~TM_WORD_MOVING_);
 }
 
@@ -251,7 +262,7 @@ TM_INLINE_ void tm_unpin_ref(tm_ref_t r)
 #ifndef TM_DEREF_CHECKED
 TM_INLINE_ void *tm_deref_ref(tm_ref_t r)
 {
-    uint64_t w = __atomic_load_n(tm_words_ + r, TM_CONSUME_); /* as in tm_deref */
+    uint64_t w = __atomic_load_n(tm_word_of_index_(r), TM_CONSUME_); /* as in tm_deref */
     if (TM_RARELY_((w & (TM_WORD_LIVE_ | TM_WORD_MOVING_)) != TM_WORD_LIVE_))
         return tm_deref_ref_slow_(r);
     return tm_word_address_(w);
@@ -275,7 +286,7 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 /** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin
  *  ends however the block is left: at its end, by break or continue (both leave the block), return, goto, or a C++
  *  exception (in C with
- *  -fexceptions); not by longjmp (see tm_pin_reset). With TM_NULL the block runs with p == NULL. */
+ *  -fexceptions); not by longjmp (see tm_scope_mark). With TM_NULL the block runs with p == NULL. */
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
 #define TM_PINNED_AS_(T, p, h, g)                                                                                    \
     for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once_; g.once_ = 0)     \

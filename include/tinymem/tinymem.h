@@ -67,6 +67,19 @@ tm_handle_t tm_calloc(size_t n, size_t size) __attribute__((__warn_unused_result
  *  @errors  EINVAL: not a power of two, or over 2 MiB; ENOMEM. */
 tm_handle_t tm_alloc_aligned(size_t align, size_t size) __attribute__((__warn_unused_result__));
 
+/** As tm_alloc_aligned for n * size bytes, all zero. ENOMEM when the product overflows; EINVAL comes first. */
+tm_handle_t tm_calloc_aligned(size_t align, size_t n, size_t size) __attribute__((__warn_unused_result__));
+
+/** As tm_alloc, near another object, for those that are used together: a node and its parent, an entry and its value.
+ *  The new object is in the same OS page if it has room, or else as near as the slab of 64 to 256 KiB has; where that
+ *  has none, and for objects of different size classes (tm_check), it is wherever tm_alloc would put it. Either may be
+ *  moved later. Objects that have moved together mostly stay together.
+ *  @param near  live handle, or TM_NULL: as tm_alloc. It may be pinned, locked or looked up, by anybody.
+ *  @errors      near is stale: as tm_pin, and where that is no abort the place does not matter. Otherwise as tm_alloc.
+ *  @thread      any; not in signal handlers. Where the thread's own free slots are not near it takes a lock for a
+ *               moment, as tm_alloc seldom does. */
+tm_handle_t tm_alloc_near(tm_handle_t near, size_t size) __attribute__((__warn_unused_result__));
+
 /** Change the size; contents up to the smaller size stay. The handle stays the same, the address may change.
  *  The calling thread must hold no pin of it, nobody a lock, and no thread an address from tm_deref in an open scope.
  *  tm_realloc(TM_NULL, n) allocates; tm_realloc(h, 0) frees, returns TM_NULL and leaves errno alone.
@@ -94,6 +107,33 @@ bool tm_valid(tm_handle_t h);
  *  also when another thread frees h meanwhile. Not in signal handlers. */
 bool tm_check(tm_handle_t h, size_t size);
 
+/** Visit the live objects, one after the other, for a snapshot, say, while other threads allocate and free, and the
+ *  mover moves.
+ *
+ *      static bool save(tm_handle_t h, void *file)
+ *      {
+ *          void *p = tm_try_pin(h);            // NULL: it has been freed this moment
+ *          if (p != NULL) {
+ *              fwrite(p, 1, tm_sizeof(h), file);
+ *              tm_unpin(h);
+ *          }
+ *          return true;                        // go on
+ *      }
+ *      tm_each(save, file);
+ *
+ *  An object that lives during the whole call is visited once, whether it is moved or resized meanwhile or not. One
+ *  that is allocated or freed meanwhile is visited once or not at all. What is freed before its turn comes, by the
+ *  visitor or somebody else, is not visited; but another thread may free it between the look and the visit. Contents
+ *  are the program's: that nobody writes them meanwhile, and that the writer's stores are seen, is up to it, as always.
+ *  All objects of the process are visited, other libraries' too. The order is none that means anything.
+ *  @param visit    called without a lock held. It may call every function, tm_each and tm_free of any object included,
+ *                  and may leave by longjmp or an exception. false: that was enough.
+ *  @param context  passed on.
+ *  @return  how many were visited.
+ *  @thread  any; not in signal handlers. Takes a lock for a moment each 512 places of the table of handles; the time
+ *           goes by the most objects that the process has had at once. */
+size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context);
+
 /** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live
  *  object. Takes a lock for a moment: not in signal handlers. */
 tm_handle_t tm_handle_of(const void *pinned);
@@ -112,6 +152,21 @@ void tm_free_ref(tm_ref_t r);
  *  @errors  fewer pins are held than at the mark: reported, then abort. */
 unsigned tm_pin_mark(void);
 void tm_pin_reset(unsigned mark);
+
+/** The same for scopes, whose number is counted on its own: how many are open on this thread, and back to that number.
+ *  Where setjmp returns, or a C++ exception is caught, both marks are reset:
+ *
+ *      unsigned pins = tm_pin_mark(), scopes = tm_scope_mark();   // volatile, if they are changed after setjmp
+ *      if (setjmp(env) != 0) {
+ *          tm_scope_reset(scopes);     // addresses from tm_deref in the scopes that end are good no more
+ *          tm_pin_reset(pins);
+ *      }
+ *
+ *  A mark is good on its thread while the scopes that it counts are open. A reset to the present number does nothing.
+ *  @errors  fewer scopes are open than at the mark: reported, then abort.
+ *  @thread  any, signal handlers too: a handler that leaves by longjmp ends its own. Never waits, never allocates. */
+unsigned tm_scope_mark(void);
+void tm_scope_reset(unsigned mark);
 
 /** Compact now, as far as pins allow, and give the memory back. Waits for a move that another thread has under way.
  *  Works in every mode.
@@ -137,7 +192,7 @@ typedef struct tm_figures {
     size_t live_objects;      /**< count */
     size_t committed_bytes;   /**< pages of slabs and extents that may be resident */
     size_t rounding_bytes;    /**< what size classes add, estimated from requests so far */
-    size_t metadata_bytes;    /**< books of the library, both heaps */
+    size_t metadata_bytes;    /**< metadata of the library, both heaps */
     size_t table_bytes;       /**< pages of the handle table in use */
     size_t waste_bytes;       /**< committed less live */
     size_t moved_objects;     /**< count, so far */

@@ -26,7 +26,8 @@ static inline tm_handle_t made_live(tm_handle_t h)
 {
     size_t i = tmi_handle_index(h);
     // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
-    tmi_step_foldable(&tmi_words[tmi_anew(i)], TMI_WORD_LIVE);
+    // relaxed: this thread has a handle, so it has seen the table
+    tmi_step_foldable(&tmi_load_relaxed(&tmi_words)[tmi_anew(i)], TMI_WORD_LIVE);
     return h;
 }
 
@@ -52,7 +53,7 @@ tm_handle_t tm_calloc(size_t n, size_t size)
     if (TMI_LIKELY(total - 1 < TMI_MOVABLE_MAX)) {
         tm_handle_t h = from_magazine(offset_of(total));
         if (TMI_LIKELY(h != TM_NULL)) {
-            uint64_t *word = &tmi_words[tmi_handle_index(h)], w = tmi_load_relaxed(word); // bound: ours
+            uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
             memset(tmi_word_address(w), 0, total);
             tmi_store_release(word, w | TMI_WORD_LIVE); // as made_live; the zeroes before it
             return h;
@@ -70,11 +71,31 @@ tm_handle_t tm_alloc_aligned(size_t align, size_t size)
     return tmi_object_alloc(size, align, false);
 }
 
+tm_handle_t tm_calloc_aligned(size_t align, size_t n, size_t size)
+{
+    size_t total;
+    if (!tmi_is_pow2(align) || align > TMI_MOVABLE_ALIGN_MAX) {
+        errno = EINVAL;
+        return TM_NULL;
+    }
+    if (__builtin_mul_overflow(n, size, &total))
+        total = SIZE_MAX; // ENOMEM
+    return tmi_object_alloc(total, align, true);
+}
+
+tm_handle_t tm_alloc_near(tm_handle_t near, size_t size)
+{
+    tm_handle_t h = tmi_object_alloc_near(near, size);
+    return h != TM_NULL ? h : tm_alloc(size);
+}
+
+size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context) { return tmi_object_each(visit, context); }
+
 /* Whether h may stay as it is with `size` bytes: its object is of their class, and has no lock and no alignment of its
  * own. The object is pinned for the look at the page map, which without a pin might be that of a later slab. False also
  * where the answer takes more: the thread holds other pins, or the handle is marked or wrong.
- * Written out, where tm_try_pin and tm_unpin would do: here the stack is empty, and two calls are 40 instructions more.
- * */
+ * Written out, where tm_try_pin and tm_unpin would do: here the stack is empty, and two calls are 40 instructions
+ * more. */
 static inline bool stays(tm_handle_t h, size_t size)
 {
     tmi_thread_t *t = tmi_self();
@@ -118,7 +139,7 @@ void tm_free(tm_handle_t h)
         tmi_object_free(h);
         return;
     }
-    uint64_t *words = tmi_words, w = tmi_load_acquire(&words[tmi_anew(i)]); // pairs: mover_publish
+    uint64_t *words = tmi_load_relaxed(&tmi_words), w = tmi_load_acquire(&words[tmi_anew(i)]); // pairs: mover_publish
     if (TMI_UNLIKELY((uint32_t)h != (uint16_t)w || !tmi_word_may_end(w) || tmi_load_foldable(&t->pins.top) != 0)) {
         free_slowly(h, w);
         return;
@@ -164,6 +185,8 @@ void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }
 
 unsigned tm_pin_mark(void) { return tmi_pin_mark(tmi_self_); }
 void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
+unsigned tm_scope_mark(void) { return (uint16_t)tmi_self_->scope; }
+void tm_scope_reset(unsigned mark) { tmi_object_scope_reset(mark); }
 
 size_t tm_compact(void) { return tmi_object_compact(); }
 bool tm_compact_step(unsigned budget_us) { return tmi_object_compact_step(budget_us); }

@@ -15,6 +15,15 @@ typedef struct tmi_dlist {
 static inline void tmi_dlist_init(tmi_dlist_t *n) { n->next = n->prev = n; }
 static inline bool tmi_dlist_empty(const tmi_dlist_t *head) { return head->next == head; }
 
+/* For audits: whether the node is in the list of `head`. Walks the list. */
+static inline bool tmi_dlist_contains(const tmi_dlist_t *head, const tmi_dlist_t *node)
+{
+    for (const tmi_dlist_t *n = head->next; n != head; n = n->next)
+        if (n == node)
+            return true;
+    return false;
+}
+
 static inline void tmi_dlist_insert_after(tmi_dlist_t *at, tmi_dlist_t *n)
 {
     n->prev = at;

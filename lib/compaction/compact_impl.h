@@ -1,4 +1,4 @@
-/* compact_impl.h - the books of the batch, shared by the files of the module. All under the mover's lock. */
+/* compact_impl.h - the records of the batch, shared by the files of the module. All under the mover's lock. */
 #ifndef TMI_COMPACTION_COMPACT_IMPL_H
 #define TMI_COMPACTION_COMPACT_IMPL_H
 

@@ -214,6 +214,16 @@ void tmi_pin_scope_enter(tm_pins_t_ *r)
     tmi_fence_full();
 }
 
+bool tmi_pin_scope_reset(tm_pins_t_ *r, uint32_t mark)
+{
+    uint64_t s = r->scope, depth = s & 0xffff;
+    if (mark >= depth)
+        return mark == depth;
+    // as so many exits; pairs: scan_scope
+    tmi_store_release(&r->scope, mark == 0 ? (s | 0xffff) + 1 : s - (depth - mark));
+    return true;
+}
+
 static uint32_t top_of(const tm_pins_t_ *r) { return (uint32_t)tmi_min(tmi_load_acquire(&r->top), TM_PIN_SLOTS_); }
 
 /* Slot i of the first stack, or after these of the second. Any thread. A second stack that is not seen yet belongs to a

@@ -102,12 +102,15 @@ static tmi_hcache_t *cache_of(tmi_thread_t *t)
     return t == NULL || tmi_options.check == TMI_CHECK_FULL ? NULL : &t->handles;
 }
 
+static bool in_scope(void) { return (tmi_self_->scope & 0xffff) != 0; }
+
 /* Free address space, empty pages, and what can be moved together: all of it to the kernel, to be asked for again. */
 static TMI_COLD void make_room(tmi_thread_t *t)
 {
     if (t != NULL)
         (void)tmi_hcache_flush(&t->handles);
-    (void)tmi_compactor_try_all(t ? &t->pins : NULL);
+    if (!in_scope()) // each batch would wait for its end, in vain
+        tmi_compactor_try_all(t ? &t->pins : NULL);
     (void)tmi_heap_trim(0);
 }
 
@@ -314,8 +317,6 @@ static size_t committed(void)
         n += tmi_load_relaxed(&tmi_movable_classes[c].touched_bytes); // a statistic
     return n;
 }
-
-static bool in_scope(void) { return (tmi_self_->scope & 0xffff) != 0; }
 
 size_t tmi_object_compact(void)
 {

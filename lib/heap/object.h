@@ -19,6 +19,10 @@
 tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame) TMI_NOINLINE;
 tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero) TMI_NOINLINE;
 tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size) TMI_NOINLINE;
+/* A live object in the slab of `near`. TM_NULL: there is no room in it, or `near` is stale, which is reported. */
+tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size) TMI_NOINLINE;
+/* Returns how many were visited. */
+size_t tmi_object_each(bool (*visit)(tm_handle_t h, void *context), void *context);
 /* The slow path of tm_free, from the start. */
 void tmi_object_free(tm_handle_t h) TMI_NOINLINE;
 
@@ -49,6 +53,8 @@ tm_handle_t tmi_object_of_index(uint32_t index);
 
 /* A pin stack back to `mark`. */
 void tmi_object_pin_reset(uint32_t mark);
+/* The number of open scopes back to `mark`. */
+void tmi_object_scope_reset(uint32_t mark);
 
 /* Every tm_alloc and tm_free takes the slow path, where sampled objects are entered and forgotten; or no longer. */
 void tmi_object_watch(bool on) TMI_COLD;

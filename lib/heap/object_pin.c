@@ -98,6 +98,12 @@ void tmi_object_pin_reset(uint32_t mark)
         tmi_fatal("tm_pin_reset", NULL, "fewer pins are held than at the mark");
 }
 
+void tmi_object_scope_reset(uint32_t mark)
+{
+    if (!tmi_pin_scope_reset(&tmi_self()->pins, mark))
+        tmi_fatal("tm_scope_reset", NULL, "fewer scopes are open than at the mark");
+}
+
 void *tmi_object_lock(tm_handle_t h)
 {
     if (h == TM_NULL)

@@ -1,5 +1,7 @@
-/* tm_realloc: under a pin of its own, so that nothing moves meanwhile. */
+/* tm_realloc: under a pin of its own, so that nothing moves meanwhile. From class to class it is an exchange of slots
+ * with the thread's magazines, and takes no lock; extents and what is locked, aligned or sampled goes another way. */
 #include "heap/object_impl.h"
+#include "os/options.h"
 #include "os/report.h"
 #include "compaction/pin.h"
 #include "sampling/samples.h"
@@ -51,6 +53,31 @@ static bool resize(tm_handle_t h, char *from, size_t size)
     return true;
 }
 
+/* From slot to slot, where that takes no lock but a refill's or a flush's. False: it takes more. */
+static bool resize_in_magazines(tmi_thread_t *t, tm_handle_t h, size_t size)
+{
+    tm_pins_t_ *r = &t->pins;
+    // what stands on the first stack alone is looked through quickly
+    if (t->handles.own == NULL || r->top >= r->limit || tmi_options.check == TMI_CHECK_FULL || tmi_pin_held(r, h))
+        return false;
+    bool done = false;
+    char *from = tm_try_pin(h);
+    if (from == NULL)
+        return false;
+    unsigned code = tmi_pagemap_movable(from), cls = tmi_mclass_of(size);
+    if (code < TMI_MCLASS_LARGE) {
+        tm_handle_t g = code == cls ? TM_NULL : tmi_hcache_pop(&t->handles, (size_t)(cls - 1) * 16);
+        done = code == cls || g != TM_NULL;
+        if (g != TM_NULL) {
+            change_places(h, from, g, tmi_min(size, tmi_mclasses[code].size));
+            if (!tmi_hcache_push(&t->handles, (size_t)code * 2, g))
+                tmi_hcache_free(&t->handles, code, g);
+        }
+    }
+    tm_unpin(h);
+    return done;
+}
+
 /* Counts as a free and an allocation. */
 static TMI_COLD void resample(tm_handle_t h, size_t size, void *frame)
 {
@@ -64,6 +91,8 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
     void *from;
     if (h == TM_NULL)
         return tmi_object_alloc(size, 1, false);
+    if (size - 1 < TMI_MOVABLE_MAX && resize_in_magazines(tmi_self(), h, size))
+        return h;
     if (!tmi_object_live(h, &w)) {
         tmi_object_stale("tm_realloc", h);
         return TM_NULL;

@@ -134,7 +134,8 @@ bool tmi_meta_permanent_ready(void)
 void *tmi_meta_permanent(size_t nbytes)
 {
     size_t size = tmi_round_up(nbytes, TMI_CACHE_LINE);
-    if (size > PERMANENT_MAX || (tmi_os_page_size == 0 && !tmi_os_init())) // a handler may be the first to call us
+    // a handler, or a pin of TM_NULL, may be the first to call us. Relaxed: what is looked for is any page size at all
+    if (size > PERMANENT_MAX || (tmi_load_relaxed(&tmi_os_page_size) == 0 && !tmi_os_init()))
         return NULL;
     for (;;) {
         tmi_meta_run_t *r = tmi_load_acquire(&tmi_meta_use.run); // pairs: new_run

@@ -66,8 +66,9 @@ bool tmi_os_init(void)
     size_t size = getauxval(AT_PAGESZ);
     if (!tmi_is_pow2(size) || size > TMI_UNIT_SIZE)
         return false;
-    tmi_os_page_size = size;
-    tmi_os_page_shift = tmi_log2(size);
+    // relaxed: two threads may be first at the same time, and store the same
+    tmi_store_relaxed(&tmi_os_page_shift, tmi_log2(size));
+    tmi_store_relaxed(&tmi_os_page_size, size);
     return true;
 }
 

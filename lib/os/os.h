@@ -77,7 +77,7 @@ uint64_t tmi_os_now_ns(void);
  * been scheduled (a grace period, some 16 ms) and interrupts none. */
 typedef enum tmi_fence { TMI_FENCE_GLOBAL, TMI_FENCE_EXPEDITED } tmi_fence_t;
 /* Announce the use of the expedited fence; may take milliseconds. Once per process and again in a child of fork.
- * ENOSYS: not to be had. */
+ * ENOSYS: not available. */
 int tmi_os_fence_register(void);
 int tmi_os_fence(tmi_fence_t kind);
 

@@ -1,6 +1,6 @@
 /* check.c - verify every invariant of pool.h, reading everything and believing nothing.
  *
- * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own books on the
+ * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own metadata on the
  * way. Then bins, list of handles, pins and cursors are compared with what the walk has counted. No memory is needed.
  * The first number that does not hold is the result. */
 #include "pool/gap.h"

@@ -9,26 +9,26 @@
  *   free                 generation, address 0              none
  *   bound                next generation, not live, address free, in a magazine
  *   live                 generation, live, address          an object's
- *   retired              an address that is nobody's, or 0  none: it has had all its generations
+ *   retired              an address without owner, or 0     none: it has had all its generations
  *
  * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words
  *     made there later start at the group's ceiling), but when the index is revived. So a handle equals at most one
  *     object until then.
  * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are
  *     retired, *spent* when all are.
- * H3  books[g] is the group's record (even), or for one given back 1 | data << 1, and in the upper half the number of
- *     the next such group: data is the ceiling, or of one with retired indices H5's worn_at. books[g] is 0 from
- *     ngroups on.
- * H4  Word 0 is 0 for ever.
+ * H3  group_states[g] is the address of the group's record (even). For a group whose page was purged it is 1 | data <<
+ *     1, and in the upper half the number of the next such group: data is the ceiling, or worn_at (H5) if it has
+ *     retired indices. group_states[g] is 0 from ngroups on.
+ * H4  Word 0 is always 0.
  * H5  A retired index is *revived*, with all its generations, only when no index is free and no other can be made:
  *     2^31 x 16,384 objects later, or fewer where address space is limited. The first is one of the group whose last
  *     retirement (worn_at, counted modulo 2^31) is longest ago. Groups with retired indices stand in that order in a
- *     list; those of them whose page has gone back in another, through the books.
+ *     list; those whose page was purged are in another, through group_states.
  *
  * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
  *
- * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The
- * rest the table lock.
+ * Owner: a bound or free word belongs to the holder of its index; any thread may change a live one by compare-and-swap.
+ * The rest belongs to the table lock.
  * Fails: fewer indices than asked for. */
 #ifndef TMI_SLABS_HANDLE_H
 #define TMI_SLABS_HANDLE_H
@@ -49,7 +49,7 @@ extern tmi_lock_t tmi_handle_lock; // for fork
 /* 0, or the errno of the reservation. */
 int tmi_handle_init(void);
 
-/* Up to n free indices as the handles that they will be (generation, live bit, index); their words are free. */
+/* Take up to n free indices, as the handles that they will be (generation, live bit, index). Their words are free. */
 size_t tmi_handle_take(tm_handle_t *out, size_t n);
 
 /* Give back n indices whose words are free. */
@@ -58,8 +58,8 @@ void tmi_handle_return(const uint32_t *indices, size_t n);
 /* An index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
-/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; with the mover's lock or the
- * pacer's, so that fork loses none. Returns the bytes. */
+/* Purge the pages of idle and spent groups: all but `keep`, and at most `most`. The caller holds the mover's lock or
+ * the pacer's, so that fork loses none. Returns the bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
@@ -70,12 +70,17 @@ size_t tmi_handle_idle_bytes(void);
 /* Indices revived so far, H5. */
 size_t tmi_handle_revived(void);
 
+/* For a walk over the table: how many places it has now, and up to n handles that are live in places from *at on, below
+ * `end`; *at goes on. Returns how many, 0 at the end. Takes the lock for a moment in each group. */
+uint32_t tmi_handle_places(void);
+size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n);
+
 /* Verify H2-H5; the caller holds the lock. */
 void tmi_handle_check(void);
 
 static inline uint32_t tmi_handle_index(tm_handle_t h) { return (uint32_t)(h >> 32); }
 
-extern uint64_t *tmi_words;
+extern uint64_t *tmi_words; // stored once, with the first handle; see tm_word_of_index_
 extern uint32_t tmi_handle_first, tmi_handle_count; // indices with a place in the table; the number grows
 
 /* Whether an index's word can be read. So can those of the table, and TMI_HANDLE_ENDS from 0 and up to 2^32: what an
@@ -89,13 +94,13 @@ static inline bool tmi_handle_readable(uint32_t index)
     return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
 }
 
-static inline uint64_t *tmi_word(uint32_t index) { return tmi_words + index; }
+static inline uint64_t *tmi_word(uint32_t index) { return tm_word_of_index_(index); }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
 /* The address as it stands in a word. */
 static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
-/* Tagged, and nothing where handles have nothing. */
+/* Whether h has the form of a handle: the tag is set, and the unused bits are 0. */
 static inline bool tmi_handle_formed(tm_handle_t h)
 {
     return (h & (TMI_WORD_LIVE | UINT64_C(0xffff0001))) == TMI_WORD_LIVE;

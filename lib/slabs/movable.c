@@ -34,9 +34,9 @@ void tmi_movable_reset_locks(void)
 static tmi_movable_slab_t *fullest(unsigned cls, bool existing)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    if (s->nonempty == 0)
+    if (s->levels.nonempty == 0)
         return existing ? NULL : tmi_movable_slab_make(cls);
-    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(s->nonempty)].next, tmi_movable_slab_t, level_link);
+    return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_movable_slab_t, level_link);
 }
 
 /* Take up to n slots of one slab, lowest first. */
@@ -46,7 +46,7 @@ static size_t take_from(tmi_movable_slab_t *slab, char **out, size_t n)
     size_t got = 0;
     uint64_t pages = 0;
     unsigned w = slab->hint;
-    for (; got < n && w < tmi_movable_slab_words(c); w++)
+    for (; got < n && w < tmi_bitmap_words(c->slots); w++)
         // the mover looks
         for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) {
             size_t i = w * 64 + tmi_lowest_bit(slab->free[w]);
@@ -76,6 +76,52 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
     tmi_own_add(&s->nfree, -got);
     tmi_unlock(&s->lock);
     return got;
+}
+
+enum { NO_SLOT = -1 };
+
+/* The free slot from i on, and the last one before i. */
+static int32_t free_from(const tmi_movable_slab_t *slab, uint32_t i)
+{
+    unsigned words = tmi_bitmap_words(tmi_mclasses[slab->cls].slots);
+    uint64_t bits = slab->free[i / 64] >> (i % 64) << (i % 64);
+    for (unsigned w = i / 64; w < words; bits = ++w < words ? slab->free[w] : 0)
+        if (bits != 0)
+            return (int32_t)(w * 64 + tmi_lowest_bit(bits));
+    return NO_SLOT;
+}
+
+static int32_t free_before(const tmi_movable_slab_t *slab, uint32_t i)
+{
+    uint64_t bits = slab->free[i / 64] & tmi_low_bits(i % 64);
+    for (unsigned w = i / 64 + 1; w-- > 0; bits = w > 0 ? slab->free[w - 1] : 0)
+        if (bits != 0)
+            return (int32_t)(w * 64 + tmi_log2(bits));
+    return NO_SLOT;
+}
+
+char *tmi_movable_take_near(unsigned cls, const char *at)
+{
+    tmi_movable_class_t *s = &tmi_movable_classes[cls];
+    const tmi_class_info_t *c = &tmi_mclasses[cls];
+    char *slot = NULL;
+    tmi_lock(&s->lock);
+    tmi_movable_slab_t *slab = tmi_movable_slab_of(at);
+    if (slab->level < TMI_LEVELS) { // V2: it gives slots
+        int32_t here = (int32_t)tmi_mslot_index(slab, at), up = free_from(slab, (uint32_t)here),
+                down = free_before(slab, (uint32_t)here);
+        size_t i = (size_t)(up == NO_SLOT || (down != NO_SLOT && here - down < up - here) ? down : up);
+        tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64))); // the mover looks
+        slab->nfree--;
+        tmi_movable_slab_touch(slab, tmi_mslot_pages(c, i));
+        tmi_movable_slab_relevel(slab);
+        if (slab->nfree == 0)
+            tmi_space_filled(tmi_movable_slab_span(slab), c->units);
+        tmi_own_add(&s->nfree, -(size_t)1);
+        slot = slab->base + i * c->size;
+    }
+    tmi_unlock(&s->lock);
+    return slot;
 }
 
 static void put(tmi_movable_slab_t *slab, const char *p)
@@ -129,14 +175,14 @@ static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
-/* The emptiest slab that may be tried, and the free slots of the still emptier ones: what is moved must not go there,
- * or slabs would be emptied into each other for ever. */
+/* The emptiest slab that may be tried, and the free slots of the still emptier ones: objects must not be moved there,
+ * or slabs would be emptied into each other without end. */
 static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
     *passed_over = 0;
-    for (uint32_t levels = s->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
-        tmi_dlist_t *head = &s->levels[tmi_log2(levels)];
+    for (uint32_t levels = s->levels.nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
+        tmi_dlist_t *head = &s->levels.lists[tmi_log2(levels)];
         for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
             tmi_movable_slab_t *slab = TMI_CONTAINER_OF(n, tmi_movable_slab_t, level_link);
             if (may_be_tried(slab, now))
@@ -156,7 +202,7 @@ static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uin
     tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
-    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // not to be had any more
+    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // no longer available
     tmi_own_add(&s->nfree_emptying, slab->nfree);
 }
 
@@ -181,8 +227,8 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 
 enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
 
-/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends.
- * */
+/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps
+ * ends. */
 static void rejoin(tmi_movable_class_t *s, tmi_movable_slab_t *slab, bool moved_all, uint32_t now)
 {
     tmi_store_relaxed(&slab->emptying, false);
@@ -200,7 +246,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     size_t got = 0;
     tmi_lock(&s->lock);
     for (uint32_t i = slab->hint * 64; i < slab->keep && got < n; i++) {
-        if (!(slab->free[i / 64] >> (i % 64) & 1))
+        if (!tmi_bitmap_get(slab->free, i))
             continue;
         tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64)));
         slab->nfree--;
@@ -212,7 +258,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     return got;
 }
 
-/* Its books as at the choice: of the class again. */
+/* Its counters belong to the class again, as before it was chosen. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
     tmi_own_add(&s->nfree, slab->nfree);

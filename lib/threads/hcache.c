@@ -66,6 +66,13 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
     return true;
 }
 
+static void bind(tm_handle_t h, char *slot)
+{
+    // relaxed: bound, so ours; who is given the handle sees what the program publishes it by
+    tmi_store_relaxed(tmi_word(tmi_handle_index(h)), (h & TMI_WORD_GENERATION) | tmi_word_at(slot));
+    tmi_movable_set_ref(slot, tmi_handle_index(h));
+}
+
 /* Up to n handles, each bound to a slot of the class. */
 static size_t take_bound(unsigned cls, tm_handle_t *out, size_t n)
 {
@@ -73,11 +80,8 @@ static size_t take_bound(unsigned cls, tm_handle_t *out, size_t n)
     size_t got = tmi_movable_take(cls, slots, tmi_min(n, CAPACITY_MAX), false), have = tmi_handle_take(out, got);
     if (have < got)
         tmi_movable_return(cls, slots + have, got - have);
-    for (size_t i = 0; i < have; i++) {
-        // relaxed: bound, so ours; who is given the handle sees what the program publishes it by
-        tmi_store_relaxed(tmi_word(tmi_handle_index(out[i])), (out[i] & TMI_WORD_GENERATION) | tmi_word_at(slots[i]));
-        tmi_movable_set_ref(slots[i], tmi_handle_index(out[i]));
-    }
+    for (size_t i = 0; i < have; i++)
+        bind(out[i], slots[i]);
     return have;
 }
 
@@ -179,6 +183,51 @@ tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls)
         h = alloc_from(ms, cls);
     else if (take_bound(cls, &h, 1) == 0)
         h = TM_NULL;
+    tmi_hcache_end(cache);
+    return h;
+}
+
+/* One whose slot begins in the same `grain` bytes (a power of two) as `at`; what is on top takes its place. */
+static tm_handle_t pop_near(tmi_hmagazines_t *ms, unsigned cls, const char *at, size_t grain)
+{
+    tmi_hmagazine_t *m = &ms->magazine[cls];
+    for (size_t i = held(ms, cls); i-- > 0;) {
+        tm_handle_t *p = &ms->buffers[cls][i + 1], h = *p;
+        const char *slot = tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); // bound: ours, N2
+        if (((uintptr_t)slot ^ (uintptr_t)at) >= grain)
+            continue;
+        *p = m->top[-1];
+        set_top(ms, cls, m->top - 1);
+        return h;
+    }
+    return TM_NULL;
+}
+
+static tm_handle_t from_slab_of(unsigned cls, const char *at)
+{
+    tm_handle_t h;
+    char *slot = tmi_movable_take_near(cls, at);
+    if (slot == NULL)
+        return TM_NULL;
+    if (tmi_handle_take(&h, 1) == 0) {
+        tmi_movable_return(cls, &slot, 1);
+        return TM_NULL;
+    }
+    bind(h, slot);
+    return h;
+}
+
+tm_handle_t tmi_hcache_alloc_near(tmi_hcache_t *cache, unsigned cls, const char *at)
+{
+    if (cache == NULL)
+        return from_slab_of(cls, at);
+    tmi_hmagazines_t *ms = begin(cache);
+    bool own = ms != &tmi_hcache_none;
+    tm_handle_t h = own ? pop_near(ms, cls, at, tmi_os_page_size) : TM_NULL;
+    if (h == TM_NULL)
+        h = from_slab_of(cls, at);
+    if (h == TM_NULL && own) // of a slab of one unit; of others, a part
+        h = pop_near(ms, cls, at, TMI_UNIT_SIZE);
     tmi_hcache_end(cache);
     return h;
 }

@@ -1,4 +1,5 @@
-"""guard.py TMP LIBRARY - what is said of misuse of guarded blocks, exactly, and that nothing is said where there is none.
+"""guard.py TMP LIBRARY - what is said of misuse of guarded blocks, exactly, and that nothing is said where there is
+none.
 
 TMP/cases is run with guard:1. A message is compared word for word, with pointers given relative to the one that the
 program has printed; of a stack the innermost function that is the test's own counts.
@@ -13,7 +14,8 @@ import sys
 TMP = ""
 NONE = object()
 OWN = ("allocate_here", "free_here", "read_here", "write_here", "canary_of_realloc", "use_after_realloc",
-       "realloc_after_free", "realloc_inside", "usable_size_after_free", "free_sized_twice", "object_here", "object_free_here",
+       "realloc_after_free", "realloc_inside", "usable_size_after_free", "free_sized_twice", "object_here",
+       "object_free_here",
        "pin_here", "sampled_realloc_after_free")
 ALLOCATED = ("allocated", "allocate_here")
 FREED = ("freed", "free_here")

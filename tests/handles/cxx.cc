@@ -34,6 +34,36 @@ static void exceptions_end_pins()
     tm_free(h);
 }
 
+/* As C code in between does it, without destructors. */
+static void throw_from_a_scope(tm_handle_t h, int depth)
+{
+    tm_scope_enter();
+    (void)tm_pin(h);
+    if (depth == 0)
+        throw std::runtime_error("thrown in a scope");
+    throw_from_a_scope(h, depth - 1);
+}
+
+static void marks_end_scopes()
+{
+    tm_handle_t h = tm_alloc(100);
+    tm_scope_enter();
+    unsigned pins = tm_pin_mark(), scopes = tm_scope_mark();
+    unsigned thrown_pins = 0, thrown_scopes = 0;
+    try {
+        throw_from_a_scope(h, 5);
+    } catch (const std::runtime_error &) {
+        thrown_pins = tm_pin_mark() - pins;
+        thrown_scopes = tm_scope_mark() - scopes;
+        tm_scope_reset(scopes);
+        tm_pin_reset(pins);
+    }
+    tap(thrown_pins == 6 && thrown_scopes == 6, "an exception leaves six scopes and pins of C code");
+    tap(tm_scope_mark() == 1 && tm_pin_mark() == 0, "and marks end them");
+    tm_scope_exit();
+    tm_free(h);
+}
+
 static int by_return(tm_handle_t h)
 {
     std::string destroyed = "with a destructor beside it";
@@ -108,6 +138,7 @@ static void threads()
 int main()
 {
     exceptions_end_pins();
+    marks_end_scopes();
     other_ways_out();
     functions_are_symbols_too();
     threads();

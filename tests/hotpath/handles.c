@@ -2,6 +2,7 @@
  *   alloc   a handle of 48 bytes allocated and freed     idle    the same by functions that do nothing
  *   alloc-600, alloc-30000   the same of more bytes      calloc  of 48 zeroed ones
  *   realloc   an object made a byte larger and smaller, within its class
+ *   double    an object made twice as large, from 16 bytes to 1 KiB, and 16 again
  *   try-pin an object pinned by tm_try_pin and unpinned  ref    looked up by reference in a scope
  *   pin     an object pinned and unpinned                scope   looked up in a scope       empty   a loop alone
  * and as if the mover had just marked the object (`found`), beside the same where the mark is taken away again before
@@ -45,6 +46,23 @@ static void resize(long n)
     tm_handle_t h = tm_alloc(600);
     for (long i = 0; i < n; i++) {
         h = tm_realloc(h, 599 + (i & 1));
+        KEEP(h);
+    }
+}
+
+/* The slots come from magazines that others have filled: what a growing object leaves is there for the next one. */
+static void double_it(long n)
+{
+    enum { SMALLEST = 16, LARGEST = 1024, EACH = 4 };
+    tm_handle_t h = tm_alloc(SMALLEST), filled[7 * EACH];
+    for (int i = 0; i < 7 * EACH; i++)
+        filled[i] = tm_alloc((size_t)SMALLEST << i % 7);
+    for (int i = 0; i < 7 * EACH; i++)
+        tm_free(filled[i]);
+    size_t size = SMALLEST;
+    for (long i = 0; i < n; i++) {
+        size = size == LARGEST ? SMALLEST : size * 2;
+        h = tm_realloc(h, size);
         KEEP(h);
     }
 }
@@ -170,6 +188,7 @@ int main(int argc, char **argv)
                  {"alloc-30000", alloc_30000},
                  {"calloc", calloc_free},
                  {"realloc", resize},
+                 {"double", double_it},
                  {"idle", idle},
                  {"pin", pin},
                  {"scope", scope},

@@ -198,7 +198,9 @@ static tm_handle_t make(rng_t *r)
                                          : k > 0 ? 24 + rng_size(r, 5000)
                                                  : 100000 + rng_below(r, 100000);
     uint64_t mark = rng_next(r);
-    tm_handle_t h = k % 7 ? tm_alloc(size) : tm_alloc_aligned((size_t)16 << k % 4, size);
+    tm_handle_t h = k % 7 == 1 ? tm_alloc_near(commons[rng_below(r, COMMONS)], size)
+                    : k % 7    ? tm_alloc(size)
+                               : tm_alloc_aligned((size_t)16 << k % 4, size);
     if (h != TM_NULL)
         TM_PINNED(item_t, it, h)
         {
@@ -246,6 +248,26 @@ static void drop(tm_handle_t h)
     tm_free(h);
 }
 
+/* Everybody's objects, which come, go and move: each of the commons once. */
+static bool count_commons(tm_handle_t h, void *count)
+{
+    void *p = tm_try_pin(h);
+    if (p != NULL) {
+        for (int i = 0; i < COMMONS; i++)
+            *(size_t *)count += commons[i] == h;
+        tm_unpin(h);
+    }
+    return !stopped();
+}
+
+static void visit_all(void)
+{
+    size_t n = 0;
+    (void)tm_each(count_commons, &n);
+    if (n != COMMONS && !stopped())
+        wrong("a walk over all objects has not met each of the commons once");
+}
+
 static void one_step(tm_handle_t *hands, rng_t *r, int writer, size_t i)
 {
     tm_handle_t *h = &hands[rng_below(r, HANDS)];
@@ -269,6 +291,7 @@ static void one_step(tm_handle_t *hands, rng_t *r, int writer, size_t i)
         exchange_lock(r, writer);
     } else if (rng_below(r, 100) == 0) {
         overflow_pins(r, writer);
+        visit_all();
     }
 }
 

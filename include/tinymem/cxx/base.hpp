@@ -45,6 +45,23 @@ public:
     scope &operator=(const scope &) = delete;
 };
 
+/** What pins and scopes this thread holds, and back to that: for longjmp, and for exceptions that pass C code which
+ *  enters scopes or pins. Objects of this library's classes end their own, and need none.
+ *  @thread  a mark is good on the thread that made it, while what it counts lives. */
+class mark {
+public:
+    mark() noexcept : pins_(tm_pin_mark()), scopes_(tm_scope_mark()) {}
+    /** End the pins and scopes that have begun since. Ending one that is older is reported, then aborts. */
+    void reset() const noexcept
+    {
+        tm_scope_reset(scopes_);
+        tm_pin_reset(pins_);
+    }
+
+private:
+    unsigned pins_, scopes_;
+};
+
 namespace detail {
 
 /* TM_NULL, without the cast of C. */

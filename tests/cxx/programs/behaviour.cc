@@ -119,6 +119,13 @@ void handles()
         tinymem::scope open;
         tap(g.in(open) == r.in(open) && g.in(open)->x == 3 && h.in(open) == nullptr, "addresses in a scope");
     }
+    {
+        tinymem::mark before;
+        tm_scope_enter();
+        (void)tm_pin(g.id());
+        before.reset();
+        tap(tm_scope_mark() == 0 && tm_pin_mark() == 0, "a mark ends the scopes and pins since");
+    }
     g.reset();
     tinymem::scope open;
     tap(!r.pin() && !r.alive() && r.in(open) == nullptr && !small.pin(), "references to a freed object give null");
