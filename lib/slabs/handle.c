@@ -465,7 +465,7 @@ uint32_t tmi_handle_places(void)
 static bool has_page(uint32_t number)
 {
     tmi_lock(&tmi_handle_lock);
-    bool has = (books[number] & 1) == 0;
+    bool has = (group_states[number] & 1) == 0;
     tmi_unlock(&tmi_handle_lock);
     return has;
 }
