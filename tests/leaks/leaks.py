@@ -1,4 +1,4 @@
-"""leaks.py TMP - known leaks are reported, by call site and to the byte, and what is still pointed to is told from them."""
+"""leaks.py TMP - known leaks are reported by call site, to the byte, and told from what is still pointed to."""
 import os
 import re
 import subprocess
