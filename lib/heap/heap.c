@@ -440,7 +440,10 @@ static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
     if (!tmi_early_is_over())
         return true; // such blocks are not used again
+    tmi_sampler_t *sampler = &tmi_self()->sampler;
+    sampler->quiet += tmi_self()->ready; // what finds the stack of the free may allocate
     tmi_samples_freed((uintptr_t)p);
+    sampler->quiet -= tmi_self()->ready;
     bool aligned = (uintptr_t)p % 8 == 0;
     return (aligned && tmi_cache_push(&tmi_self()->cache, tmi_pagemap_code(p), p)) || free_routed(p, function);
 }

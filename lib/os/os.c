@@ -246,10 +246,18 @@ int tmi_os_map_records(size_t size, void **out)
 {
     int err = map_at(NULL, size, PROT_READ | PROT_WRITE, 0, out);
     keep_small(err, out, size);
+    if (err == 0)
+        tmi_os_note_records(*out, size);
     return err;
 }
 
-int tmi_os_unmap(void *addr, size_t size) { return tmi_call_errno(unmapping(addr, size)); }
+int tmi_os_unmap(void *addr, size_t size)
+{
+    int err = tmi_call_errno(unmapping(addr, size));
+    if (err == 0)
+        tmi_os_forget_records(addr);
+    return err;
+}
 
 int tmi_os_purge(void *addr, size_t size)
 {

@@ -118,6 +118,17 @@ int tmi_os_duplicate(int fd, int lowest);
  * program has a handler for the signal, or ignores it; EINVAL: it tells of a fault, or cannot be caught. Calls libc. */
 int tmi_os_on_signal(int number, void (*handler)(int)) TMI_COLD;
 
+/* Copy memory of the process, by the kernel: returns how many bytes could be read, which is 0 where it refuses. */
+size_t tmi_os_copy_memory(void *to, const void *from, size_t nbytes);
+/* Whether the page has been touched, by a descriptor of /proc/self/pagemap; true where it does not tell. */
+bool tmi_os_page_in_use(int pagemap, const void *p);
+/* The ranges that tmi_os_map_records has mapped. Whether all are known, and whether p lies in one. */
+bool tmi_os_records_known(void);
+bool tmi_os_holds_records(const void *p);
+/* For os.c. */
+void tmi_os_note_records(const void *addr, size_t nbytes);
+void tmi_os_forget_records(const void *addr);
+
 /* Whether the 8 bytes at p can be read. Never a fault; some 100 ns. */
 bool tmi_os_readable(const void *p);
 /* A file's contents, to be read; tmi_os_unmap takes the size in whole pages. */

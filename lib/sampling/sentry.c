@@ -10,7 +10,7 @@ enum { CANARY = 0xc5, SLOTS_MIN = 16 };
 tmi_sentry_t tmi_sentry;
 tmi_lock_t tmi_sentry_lock = TMI_LOCK_OF(TMI_RANK_SENTRY);
 
-/* All of it under the lock. */
+/* All of it under the lock; the two counts are looked at without it, too. */
 static uint16_t unused[TMI_SENTRY_SLOTS];  // nunused of them
 static uint16_t waiting[TMI_SENTRY_SLOTS]; // a ring: `first` is the oldest of nwaiting
 static uint32_t nunused, nwaiting, first;
@@ -81,7 +81,7 @@ static tmi_sentry_slot_t *take_waiting(void)
     uint16_t slot = waiting[i];
     waiting[i] = waiting[first];
     first = (first + 1) % TMI_SENTRY_SLOTS;
-    nwaiting--;
+    tmi_own_add(&nwaiting, (uint32_t)-1);
     return &tmi_sentry.slots[slot];
 }
 
@@ -92,14 +92,16 @@ static tmi_sentry_slot_t *take_slot(void)
         return take_waiting();
     uint32_t i = random_below(nunused);
     uint16_t slot = unused[i];
-    unused[i] = unused[--nunused];
+    tmi_own_add(&nunused, (uint32_t)-1);
+    unused[i] = unused[nunused];
     return &tmi_sentry.slots[slot];
 }
 
 static void give_slot(tmi_sentry_slot_t *s)
 {
     tmi_lock(&tmi_sentry_lock);
-    waiting[(first + nwaiting++) % TMI_SENTRY_SLOTS] = (uint16_t)(s - tmi_sentry.slots);
+    waiting[(first + nwaiting) % TMI_SENTRY_SLOTS] = (uint16_t)(s - tmi_sentry.slots);
+    tmi_own_add(&nwaiting, 1);
     tmi_unlock(&tmi_sentry_lock);
 }
 
@@ -149,11 +151,18 @@ const char *tmi_sentry_spoilt(const tmi_sentry_slot_t *s)
     return NULL;
 }
 
+/* Whether it is worth while to find the stack. Relaxed: begin decides. */
+static bool may_guard(size_t size, size_t align)
+{
+    bool room = tmi_load_relaxed(&nunused) > 0 || tmi_load_relaxed(&nwaiting) > tmi_sentry.nslots / 4;
+    return room && size <= TMI_SENTRY_MAX && align <= tmi_os_page_size;
+}
+
 static tmi_sentry_slot_t *begin(uint32_t *left, size_t size, size_t align)
 {
     tmi_sentry_slot_t *s = NULL;
     tmi_lock(&tmi_sentry_lock);
-    if (size <= TMI_SENTRY_MAX && align <= tmi_os_page_size)
+    if (may_guard(size, align))
         s = take_slot();
     if (s != NULL)
         place(s, size, align, random_below(2) == 0);
@@ -167,7 +176,10 @@ void *tmi_sentry_alloc(uint32_t *left, size_t size, size_t align, void *frame)
     tmi_trace_t here;
     *left = UINT32_MAX; // capturing a stack may allocate
     tmi_sentry_catch_faults();
-    tmi_trace_capture(&here, frame);
+    if (may_guard(size, align))
+        tmi_trace_capture(&here, frame);
+    else
+        here.thread = here.depth = 0;
     tmi_sentry_slot_t *s = begin(left, size, align);
     if (s == NULL || tmi_os_open_up(s->pages, s->npages) != 0) {
         tmi_count(guard_missed, 1);
