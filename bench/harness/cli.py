@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from . import allocators, paths, picture, registry, report, runner, schedule
+from . import allocators, kvpicture, paths, picture, registry, report, runner, schedule
 
 ROUNDS = {
     "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1,
@@ -127,10 +127,10 @@ def finish(result, directory):
     text = report.render(result)
     with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
         f.write(text)
-    drawn = picture.draw(result)
-    if drawn:
-        with open(os.path.join(directory, "picture.svg"), "w", encoding="utf-8") as f:
-            f.write(drawn)
+    for name, drawn in (("picture.svg", picture.draw(result)), ("kv.svg", kvpicture.draw(result))):
+        if drawn:
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+                f.write(drawn)
     print(text)
     print("bench: %s and report.md next to it" % path, file=sys.stderr)
     return 1 if result.get("interrupted") or any(s["reason"] for s in result["samples"]) else 0
