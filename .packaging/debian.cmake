@@ -62,8 +62,8 @@ options, and commands.]] "${same_version}" "")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
-# ldconfig by a trigger, and not by scripts, which cpack writes unless it is given some. A script that is missing is left
-# out.
+# ldconfig by a trigger, and not by scripts, which cpack writes unless it is given some. A script that is missing is
+# left out.
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
   ${CMAKE_CURRENT_LIST_DIR}/debian/triggers
   ${PROJECT_BINARY_DIR}/debian/none/postinst ${PROJECT_BINARY_DIR}/debian/none/postrm)

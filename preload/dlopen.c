@@ -15,8 +15,8 @@ enum { DLOPEN, DLMOPEN };
 __attribute__((visibility("hidden"), used)) void *tmi_next_dlopen[2];
 
 __attribute__((visibility("hidden"), used)) void tmi_find_next_dlopen(void);
-/* A program without a dynamic linker: it opens nothing. For both functions, whose first arguments do not matter then.
- * */
+/* A program without a dynamic linker: it opens nothing. For both functions, whose first arguments do not matter
+ * then. */
 static void *open_nothing(void) { return NULL; }
 
 static void find(int which, const char *name)

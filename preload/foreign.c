@@ -5,10 +5,13 @@
  * process's memory map: a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes
  * goes to the next definition of the function; anything else is a wild pointer. Ranges found good are remembered, since
  * reading the map takes tens of µs. */
+#include "heap/tally.h"
 #include "os/counters.h"
+#include "os/options.h"
 #include "os/os.h"
 #include "os/report.h"
 #include "preload.h"
+#include "sampling/sentry.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,7 +34,7 @@ void *tmi_next_symbol(const char *name)
     return symbol;
 }
 
-/* The lock is only tried: a child of fork may find it held for ever, and then reads the map each time. */
+/* The lock is only tried: in a child of fork it may stay held, and then the child reads the map each time. */
 static bool is_remembered(uintptr_t p)
 {
     bool found = false;
@@ -134,8 +137,24 @@ static void *next_for(const void *p, const char *name, const char *function)
     return next;
 }
 
+static TMI_NOINLINE void free_guarded(void *p, const char *function, void *frame)
+{
+    int saved = errno;
+    tmi_samples_freed((uintptr_t)p);
+    size_t size = tmi_sentry_free(p, function, frame);
+    if (tmi_options.stats == TMI_STATS_ON)
+        tmi_tally_free(tmi_thread_or_null(), size);
+    errno = saved;
+}
+
+/* Ends with no call, so that its frame is there while a stack is captured. */
 void tmi_foreign_free(void *p, const char *function)
 {
+    if (tmi_sentry_owns(p)) {
+        free_guarded(p, function, __builtin_frame_address(0));
+        (void)tmi_stack_kept(0);
+        return;
+    }
     if (tmi_early_owns(p))
         return;
     int saved = errno;
@@ -147,14 +166,30 @@ void tmi_foreign_free(void *p, const char *function)
 
 size_t tmi_foreign_usable(void *p, const char *function)
 {
+    if (tmi_sentry_owns(p))
+        return tmi_stack_kept(tmi_sentry_usable(p, function, __builtin_frame_address(0)));
     if (tmi_early_owns(p))
         return tmi_early_usable(p);
     size_t (*next)(void *) = (size_t(*)(void *))next_for(p, "malloc_usable_size", function);
     return next(p);
 }
 
+/* Always to another place, so that the old one is noticed when it is used. */
+static TMI_NOINLINE void *realloc_guarded(void *p, size_t size, void *frame)
+{
+    size_t was = tmi_sentry_usable(p, "realloc", frame);
+    void *q = tmi_heap_alloc_for(size, 1, frame);
+    if (q == NULL)
+        return NULL;
+    memcpy(q, p, tmi_min(size, was));
+    free_guarded(p, "realloc", frame);
+    return q;
+}
+
 void *tmi_foreign_realloc(void *p, size_t size)
 {
+    if (tmi_sentry_owns(p))
+        return (void *)tmi_stack_kept((size_t)realloc_guarded(p, size, __builtin_frame_address(0)));
     size_t usable = tmi_foreign_usable(p, "realloc");
     void *q = tmi_heap_malloc(size);
     if (q == NULL)

@@ -1,5 +1,5 @@
-/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is 0.
- * */
+/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is
+ * 0. */
 #include "heap/introspect.h"
 #include "heap/stats.h"
 #include "os/os.h"

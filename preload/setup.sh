@@ -1,15 +1,18 @@
-# setup.sh - sourced by preload/run and tests/run: packages and builds. Needs $root, and $me for messages; all output is on stderr.
+# setup.sh - sourced by preload/run and tests/run: packages and builds. Needs $root, and $me for messages; all output is
+# on stderr.
 # Returns non-zero when something cannot be had, having said what.
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 
-# setup_missing PROBE=PACKAGE ...: prints the packages whose probe (a command, or a file if it has a slash) is not there.
+# setup_missing PROBE=PACKAGE ...: prints the packages whose probe (a command, or a file if it has a slash) is not
+# there.
 setup_missing() {
     local pair
     for pair; do
         case ${pair%%=*} in
             */*) [ -e "${pair%%=*}" ] || echo "${pair#*=}" ;;
-            *) type -P -- "${pair%%=*}" >/dev/null || PATH=$PATH:/usr/sbin:/sbin type -P -- "${pair%%=*}" >/dev/null || echo "${pair#*=}" ;;
+            *) type -P -- "${pair%%=*}" >/dev/null ||
+                PATH=$PATH:/usr/sbin:/sbin type -P -- "${pair%%=*}" >/dev/null || echo "${pair#*=}" ;;
         esac
     done
 }
@@ -27,7 +30,8 @@ setup_install() {
         printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=yes
     fi
     apt-get install -y -q --no-install-recommends "$@" </dev/null >&2 ||
-        { apt-get update -q </dev/null >&2 && apt-get install -y -q --no-install-recommends "$@" </dev/null >&2; } || status=1
+        { apt-get update -q </dev/null >&2 && apt-get install -y -q --no-install-recommends "$@" </dev/null >&2; } ||
+        status=1
     [ -z "$ours" ] || rm -f "$policy"
     [ $status = 0 ] || say "could not install: $*"
     return $status

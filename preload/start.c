@@ -7,6 +7,7 @@
 #include "os/options.h"
 #include "os/os.h"
 #include "os/report.h"
+#include "insight/names.h"
 #include "insight/profile.h"
 #include "preload.h"
 
@@ -14,6 +15,15 @@
 #include <stdlib.h>
 
 void tmi_start_anchor(void) {}
+
+static void begin_guard(void)
+{
+    if (tmi_options.guard == 0)
+        return;
+    tmi_names_begin();
+    if (tmi_heap_guard(tmi_options.guard) != 0)
+        tmi_report("option guard:%u is not used: no address space for it", tmi_options.guard);
+}
 
 /* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now
  * that they are read, before the program changes its environment. */
@@ -25,6 +35,7 @@ __attribute__((constructor)) static void start(void)
     (void)tmi_thread_or_null();
     tmi_dump_start();
     tmi_profile_begin();
+    begin_guard();
     if (!tmi_options.verbose)
         return;
     char text[400];

@@ -97,8 +97,8 @@ static inline void announce_hold(const char *word, const char *phase, size_t liv
     tick(descriptor("BENCH_ACK", -1));
 }
 
-/* Free blocks at random, in random order, until at most `keep` of `n` are left; returns how many. Reorders the table.
- * */
+/* Free blocks at random, in random order, until at most `keep` of `n` are left; returns how many. Reorders the
+ * table. */
 static inline size_t thin(block_t *block, size_t n, size_t keep, rng_t *r)
 {
     while (n > keep) {

@@ -86,15 +86,22 @@ def packaged(name):
     return Allocator(name, path, package_version(package) or "unknown", "Debian package " + package)
 
 
+def library_commit():
+    """The commit that the library is built from; dirty only by what it is built of, so not by published figures."""
+    def git(*words):
+        return subprocess.run(["git", "-C", paths.ROOT, *words], capture_output=True, text=True)
+    try:
+        described = git("describe", "--always", "--tags").stdout.strip()
+        changed = git("diff", "--quiet", "HEAD", "--", "CMakeLists.txt", "lib", "include", "preload").returncode
+    except OSError:
+        return ""
+    return described + ("-dirty" if described and changed else "")
+
+
 def tinymem():
     if not os.path.exists(paths.TINYMEM):
         return Allocator("tinymem", None, "", "missing: build/release/libtinymem.so has not been built", peer=False)
-    try:
-        described = subprocess.run(["git", "-C", paths.ROOT, "describe", "--always", "--dirty", "--tags"],
-                                   capture_output=True, text=True).stdout.strip()
-    except OSError:
-        described = ""
-    return Allocator("tinymem", paths.TINYMEM, described or "uncommitted", "release build", peer=False,
+    return Allocator("tinymem", paths.TINYMEM, library_commit() or "uncommitted", "release build", peer=False,
                      extra={"sha256": file_digest(paths.TINYMEM)})
 
 

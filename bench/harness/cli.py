@@ -1,11 +1,13 @@
 """bench/run's options and the sequence of a run."""
 
 import argparse
+import dataclasses
+import json
 import os
 import sys
 import time
 
-from . import allocators, paths, picture, registry, report, runner, schedule
+from . import allocators, kvpicture, paths, picture, publish, registry, report, runner, schedule
 
 ROUNDS = {
     "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1,
@@ -41,6 +43,10 @@ def parser():
                    help="one more server for the suite kv that takes redis-server's options; may be repeated")
     p.add_argument("--rounds", metavar="N", type=int, help="rounds of every suite")
     p.add_argument("--out", metavar="DIR", help="where results.json and report.md go")
+    p.add_argument("--publish", action="store_true",
+                   help="afterwards renew the suites that were run in bench/RESULTS.md")
+    p.add_argument("--from", metavar="DIR", dest="earlier",
+                   help="with --publish: run nothing, take the results of an earlier run")
     p.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     return p
 
@@ -66,6 +72,7 @@ def parse(argv):
     extra = parse_extra(options.extra, p)
     if options.rounds is not None and options.rounds < 1:
         p.error("--rounds wants a number above zero")
+    check_publishing(options, p)
     names = options.allocators.split(",") if options.allocators else allocators.DEFAULT
     known = list(dict.fromkeys(allocators.NAMES + list(extra)))
     for name in names:
@@ -78,15 +85,31 @@ def parse(argv):
     for path in options.with_redis:
         if not os.access(path, os.X_OK) or os.path.isdir(path):
             p.error("--with-redis: %s is no program" % path)
+    if options.allocators or extra:
+        programs = [dataclasses.replace(q, among=()) for q in programs]
     if any(q.suite == "kv" for q in programs):
         programs += [registry.other_server(path) for path in options.with_redis]
     return options, programs, [*names, *(n for n in extra if n not in names)], extra
 
 
+def check_publishing(options, p):
+    if options.earlier and not options.publish:
+        p.error("--from goes with --publish")
+    if options.earlier and not os.path.isfile(results_file(options.earlier)):
+        p.error("--from: there is no file %s" % results_file(options.earlier))
+    if options.publish and options.quick:
+        p.error("--publish: a quick run is a smoke test; run it without --quick")
+
+
+def results_file(directory):
+    return directory if directory.endswith(".json") else os.path.join(directory, "results.json")
+
+
 def context(mode):
     return runner.Context(quick=mode == "quick", tick_seconds=0.5 if mode == "quick" else 10.0,
                           sleep_seconds=0.2 if mode == "quick" else 1.0,
-                          micro_seconds=0.002 if mode == "quick" else 0.05)
+                          micro_seconds=0.002 if mode == "quick" else 0.05,
+                          step_ms=10 if mode == "quick" else 100)
 
 
 def run(options, programs, names, extra):
@@ -108,7 +131,25 @@ def run(options, programs, names, extra):
     except KeyboardInterrupt:
         result["interrupted"] = True
         print("bench: interrupted; reporting what there is", file=sys.stderr)
-    return finish(result, directory)
+    status = finish(result, directory)
+    return publish_run(result) or status if options.publish else status
+
+
+def publish_run(result, only=None):
+    """Renews bench/RESULTS.md; 1 and a line when the results are not fit for it."""
+    try:
+        for path in publish.write(result, only):
+            print("bench: wrote %s" % os.path.relpath(path, paths.ROOT), file=sys.stderr)
+        return 0
+    except publish.Refused as why:
+        print("bench/run: --publish: %s" % why, file=sys.stderr)
+        return 1
+
+
+def publish_earlier(options, programs):
+    with open(results_file(options.earlier), encoding="utf-8") as f:
+        result = json.load(f)
+    return publish_run(result, {q.suite for q in programs})
 
 
 def command_line(options):
@@ -127,10 +168,11 @@ def finish(result, directory):
     text = report.render(result)
     with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
         f.write(text)
-    drawn = picture.draw(result)
-    if drawn:
-        with open(os.path.join(directory, "picture.svg"), "w", encoding="utf-8") as f:
-            f.write(drawn)
+    drawings = dict(picture.files(result), **{"kv.svg": kvpicture.draw(result)})
+    for name, drawn in drawings.items():
+        if drawn:
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+                f.write(drawn)
     print(text)
     print("bench: %s and report.md next to it" % path, file=sys.stderr)
     return 1 if result.get("interrupted") or any(s["reason"] for s in result["samples"]) else 0
@@ -138,7 +180,9 @@ def finish(result, directory):
 
 def main(argv=None):
     options, programs, names, extra = parse(sys.argv[1:] if argv is None else argv)
-    return 0 if options.check else run(options, programs, names, extra)
+    if options.check:
+        return 0
+    return publish_earlier(options, programs) if options.earlier else run(options, programs, names, extra)
 
 
 if __name__ == "__main__":

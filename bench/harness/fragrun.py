@@ -11,7 +11,8 @@ The program writes a line to the descriptor that BENCH_REPORT names and waits fo
     point NAME LIVE OWN   a point of the picture
     books NAME LIVE OWN PAYLOAD PEAK   PAYLOAD is resident in regions with blocks; PEAK blocks lived at most at once
 
-OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for."""
+OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for.
+"""
 
 import os
 import re
@@ -37,7 +38,7 @@ class Watch:
         self.base = 0
         self.metrics = {}
         self.curve = []            # (seconds, phase, mode, PSS MiB): raw material for plots
-        self.points = []           # (live MiB, PSS MiB less own), for the picture
+        self.points = []           # (live MiB, PSS MiB less own, seconds, phase), for the picture
         self.start = time.monotonic()
 
     def sample(self, phase, mode):
@@ -91,8 +92,9 @@ class Watch:
         elif word == "peak":
             self.peak(phase, live, own)
         elif word == "point":
-            self.points.append((round(live / MIB, 2), round((self.sample(phase, "point") - own) / MIB, 2)))
-            self.metrics = picture.ratios(self.points)
+            pss = self.sample(phase, "point")
+            self.points.append((round(live / MIB, 2), round((pss - own) / MIB, 2), self.curve[-1][0], phase))
+            self.metrics = picture.figures(self.points)
         elif word == "books":
             self.books(phase, live, own, *more)
         advance()
@@ -170,7 +172,8 @@ class Redis:
 
 
 def redis_lru(server, ctx, megabytes):
-    """Mesh's test (Powers et al. 2019): 700 k values of 240 B, then 170 k of 492 B, in 100 MB; scaled to `megabytes`."""
+    """Mesh's test (Powers et al. 2019): 700 k values of 240 B, then 170 k of 492 B, in 100 MB; scaled to `megabytes`.
+    """
     redis = Redis(server.port)
     watch = Watch(server.pid, ctx)
     redis.set_many(0, 7000 * megabytes, b"x" * 240)

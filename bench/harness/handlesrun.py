@@ -70,7 +70,8 @@ def run_counted(program, allocator, ctx):
 
     empty, sample = per_round("empty", "0")
     loop = {"alloc+free-burst": per_round("empty-burst", "0")[0]}
-    sample["metrics"] = {"%s %s" % (case, size): per_round(case, size)[0] - loop.get(case, empty) for case, size in COUNTED}
+    sample["metrics"] = {"%s %s" % (case, size): per_round(case, size)[0] - loop.get(case, empty) for case,
+                         size in COUNTED}
     return sample
 
 

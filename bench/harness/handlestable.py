@@ -73,23 +73,30 @@ TARGETS = [
     Target("pin and unpin, instructions", of("handles-count", "pin+unpin 64"), fmt="%.0f"),
     Target("tm_alloc and tm_free over malloc and free, worst of 16 to 512 B, ns",
            worst([pair_over_raw(n) for n in PAIR_SIZES]), None, 5),
-    Target("gap of a running mutator over the idle control's, p99.99, µs", over_idle(1, "gap p99.99 us"), 30, 1, "%.1f"),
+    Target("gap of a running mutator over the idle control's, p99.99, µs", over_idle(1, "gap p99.99 us"), 30, 1,
+           "%.1f"),
     Target("the same, max, µs", over_idle(1, "gap max us"), 30, 1, "%.1f"),
     Target("the same with 2 mutators on 2 CPUs, p99.99, µs", over_idle(2, "gap p99.99 us"), 30, 1, "%.1f"),
-    Target("tm_compact_step(5), no second thread: over 7 µs, % of steps", of("handles-steps-5", "late, %"), 0.1, 0, "%.3f"),
+    Target("tm_compact_step(5), no second thread: over 7 µs, % of steps", of("handles-steps-5", "late, %"), 0.1, 0,
+           "%.3f"),
     Target("(control) the same of a loop that reads the clock", of("handles-steps-5", "control late, %"), fmt="%.3f"),
-    Target("(the same steps by the thread's own processor time)", of("handles-steps-5", "late by the thread's own time, %"),
+    Target("(the same steps by the thread's own processor time)",
+           of("handles-steps-5", "late by the thread's own time, %"),
            fmt="%.3f"),
-    Target("tm_compact_step(50), a second thread busy: over 70 µs, %", of("handles-steps-50", "late, %"), 0.1, 0, "%.3f"),
+    Target("tm_compact_step(50), a second thread busy: over 70 µs, %", of("handles-steps-50", "late, %"), 0.1, 0,
+           "%.3f"),
     Target("(control) the same of a loop that reads the clock", of("handles-steps-50", "control late, %"), fmt="%.3f"),
-    Target("(the same steps by the thread's own processor time)", of("handles-steps-50", "late by the thread's own time, %"),
+    Target("(the same steps by the thread's own processor time)",
+           of("handles-steps-50", "late by the thread's own time, %"),
            fmt="%.3f"),
-    Target("compaction's throughput ÷ memcpy's, 100 B", of("handles-throughput-100", "throughput of memcpy's"), 0.25, 0.5,
+    Target("compaction's throughput ÷ memcpy's, 100 B", of("handles-throughput-100", "throughput of memcpy's"), 0.25,
+           0.5,
            at_least=True),
     Target("the same, 1 KiB", of("handles-throughput-1k", "throughput of memcpy's"), 0.5, 0.75, at_least=True),
     Target("mutator throughput lost to compaction, 1 thread, %", lost(1), 8, 3, "%.1f"),
     Target("the same, 2 threads on 2 CPUs, %", lost(2), 8, 3, "%.1f"),
-    Target("churn at 90 % use: bytes moved a byte allocated", of("handles-churn", "bytes moved a byte allocated"), 0.1, 0.01,
+    Target("churn at 90 % use: bytes moved a byte allocated", of("handles-churn", "bytes moved a byte allocated"), 0.1,
+           0.01,
            "%.4f"),
     Target("LRU, PSS ÷ live", of("frag-lru", "lru, ticking, ratio"), 1.14, 1.07),
     Target("drifting sizes, worst, PSS ÷ live", of("frag-drift", "drift, worst ratio"), 1.25, 1.12),
@@ -141,7 +148,8 @@ def handles_tables(results, _):
     table = list(rows(results))
     lines = []
     if table:
-        lines += ["## Handles: figures, musts and aims", "", "From medians of this run's samples; bench/README.md says how each is "
+        lines += ["## Handles: figures, musts and aims", "",
+                  "From medians of this run's samples; bench/README.md says how each is "
                   "measured.", ""]
         lines += markdown(["figure", "value", "must", "aim", "verdict"], table)
     programs = list(dict.fromkeys(s["program"] for s in results.raw["samples"] if s["suite"] == "handles"))

@@ -1,8 +1,9 @@
 """What is measured. One table; it may only grow.
 
 Placeholders in a command: {bin} built programs, {scripts} bench/programs/scripts, {data} generated inputs,
-{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick. `seconds` is a first guess for the
-time-left line. A program whose output is 'compare' must print the same under every allocator."""
+{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick, {step} ms a step of the picture.
+`seconds` is a first guess for the time-left line. A program whose output is 'compare' must print the same under every
+allocator."""
 
 import fnmatch
 import os
@@ -32,6 +33,7 @@ class Program:
     variants: tuple = ()       # what it is also built as: argv[0] with this ending
     form: str = ""             # of the suites handles and need: benchmark | callgrind | figures; of replay: recorded
     only: str = ""             # runs under this allocator alone
+    among: tuple = ()          # runs under these allocators, unless others are asked for
     seconds: float = 3.0
 
 
@@ -49,12 +51,14 @@ def served(name, what, server, **kw):
 
 
 def frag(name, what, argv, n, quick, **kw):
-    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, variants=("-handles",) if argv else (), **kw)
+    return Program(name, "frag", "frag", what, tuple(argv), n=n, quick=quick, variants=("-handles",) if argv else (),
+                   **kw)
 
 
 def wide(megabytes, seconds):
     return frag("frag-wide-%s" % (str(megabytes) if megabytes < 1024 else "%dg" % (megabytes // 1024)),
-                "%d MiB of 16 B to 64 KiB, 90 %% freed at random; payload and metadata apart; then all freed" % megabytes,
+                "%d MiB of 16 B to 64 KiB, 90 %% freed at random; payload and metadata apart; then all freed"
+                % megabytes,
                 ("{bin}/frag-wide", "{n}"), megabytes, max(megabytes // 16, 16), seconds=seconds)
 
 
@@ -178,13 +182,16 @@ NEED = [
     need("idle-1", "a table of 60,000 blocks, 29 in 30 freed, then asleep; one thread", "idle", "{n}", "1", n=60000,
          quick=10000, seconds=5),
     need("idle-8", "the same in each of eight threads", "idle", "{n}", "8", n=60000, quick=5000, seconds=8),
-    need("bursts-1", "64 MiB of blocks of 200 KB every 150 ms, then no more; one thread", "bursts", "{n}", "335", "200000",
+    need("bursts-1", "64 MiB of blocks of 200 KB every 150 ms, then no more; one thread", "bursts", "{n}", "335",
+         "200000",
          "150", "1", n=30, quick=6, seconds=21),
-    need("bursts-2", "the same beside a thread that sleeps", "bursts", "{n}", "335", "200000", "150", "2", n=30, quick=6,
+    need("bursts-2", "the same beside a thread that sleeps", "bursts", "{n}", "335", "200000", "150", "2", n=30,
+         quick=6,
          seconds=21),
     need("bursts-slow", "6.4 MB of blocks of 100 KB every 250 ms, beside a thread that sleeps", "bursts", "{n}", "64",
          "100000", "250", "2", n=30, quick=6, seconds=24),
-    need("cache-33-130", "200 MiB of blocks of 33 to 130 KB, replaced at random", "cache", "{n}", "33000", "130000", n=200,
+    need("cache-33-130", "200 MiB of blocks of 33 to 130 KB, replaced at random", "cache", "{n}", "33000", "130000",
+         n=200,
          quick=20, seconds=2),
     need("cache-33-40", "the same of 33 to 40 KB", "cache", "{n}", "33000", "40000", n=200, quick=20, seconds=2),
     need("cache-5-70", "the same of 5 to 70 KB", "cache", "{n}", "5000", "70000", n=200, quick=20, seconds=2),
@@ -194,9 +201,15 @@ NEED = [
     need("paths", "calls beside the fast path", "paths", "{n}", n=200, quick=10, seconds=3),
     need("vectors", "64 vectors that grow in turn by 4 KiB, others that are cut", "vectors", "64", "{n}", n=8, quick=1,
          seconds=3),
-    need("phases", "phases of other sizes, 1 block in 50 survives each", "phases", "{n}", "8", n=48, quick=8, seconds=2),
+    need("phases", "phases of other sizes, 1 block in 50 survives each", "phases", "{n}", "8", n=48, quick=8,
+         seconds=2),
     need("rounds", "phases of other sizes of which nothing survives: what a limit of memory allows to be live",
          "phases", "{n}", "16", "0", n=48, quick=8, seconds=2),
+    need("limit", "the same in a memory control group of 64 MiB: the most with which it is not killed", "limit", "{n}",
+         "16", "0", n=64, quick=24, seconds=4),
+    need("limit-survivors", "the same where 1 block in 50 survives each phase", "limit", "{n}", "8", "50", n=64,
+         quick=24,
+         seconds=4),
     need_real("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped",
               "/usr/bin/python3", "{scripts}/frame.py", "{n}", n=300, quick=20, env=(("PYTHONMALLOC", "malloc"),),
               needs=("/usr/bin/python3",), seconds=5),
@@ -214,7 +227,8 @@ NEED = [
 REPLAY = [
     made("first-burst", "256 MiB for a second, then asleep"),
     made("first-burst-ticking", "the same, and the program runs on"),
-    *(made("bursts-%dms" % (150 << i), "64 MiB for 40 ms, each %d ms for 30 s, five times at least, then asleep" % (150 << i))
+    *(made("bursts-%dms" % (150 << i), "64 MiB for 40 ms, each %d ms for 30 s, five times at least, then asleep"
+           % (150 << i))
       for i in range(8)),
     made("sawtooth-500ms", "16 to 128 MiB within 500 ms, and down at once, for 30 s"),
     made("sawtooth-3s", "the same within 3 s"),
@@ -223,20 +237,27 @@ REPLAY = [
     made("phases-6s", "the same for 6 s each"),
     made("day", "a server's day in two minutes: sessions, and requests of 100 ms"),
     made("cache", "200 MiB whose sizes wander"),
-    recorded("python", "python3, PYTHONMALLOC=malloc: dicts, JSON, sorting, classes", "/usr/bin/python3", "{scripts}/objects.py",
+    recorded("python", "python3, PYTHONMALLOC=malloc: dicts, JSON, sorting, classes", "/usr/bin/python3",
+             "{scripts}/objects.py",
              "{n}", n=25, quick=2, env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",), seconds=7),
-    recorded("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped", "/usr/bin/python3",
-             "{scripts}/frame.py", "{n}", n=100, quick=10, env=(("PYTHONMALLOC", "malloc"),), needs=("/usr/bin/python3",),
+    recorded("python-frame", "python3, PYTHONMALLOC=malloc: a large table is built, grouped and dropped",
+             "/usr/bin/python3",
+             "{scripts}/frame.py", "{n}", n=100, quick=10, env=(("PYTHONMALLOC", "malloc"),),
+             needs=("/usr/bin/python3",),
              seconds=5),
     recorded("g++", "g++ -O1 on templates of ours: cc1plus", "g++", "-std=c++17", "-O1", "-DDEPTH={n}", "-c",
              "{scripts}/templates.cpp", "-o", "{tmp}/out.o", n=9, quick=1, needs=("g++",), seconds=5),
-    recorded("ruby-threads", "ruby: sixteen threads write and read JSON, and end", "ruby", "{scripts}/json_threads.rb", "{n}", n=6,
+    recorded("ruby-threads", "ruby: sixteen threads write and read JSON, and end", "ruby", "{scripts}/json_threads.rb",
+             "{n}", n=6,
              quick=1, needs=("ruby",), seconds=8),
-    recorded("jq", "jq: builds, groups, sorts and prints JSON", "jq", "-n", "--argjson", "n", "{n}", "-f", "{scripts}/build.jq",
+    recorded("jq", "jq: builds, groups, sorts and prints JSON", "jq", "-n", "--argjson", "n", "{n}", "-f",
+             "{scripts}/build.jq",
              n=40, quick=3, needs=("jq",), seconds=3),
-    recorded("bursts", "need-bursts: 64 MiB each 150 ms", "{bin}/need-bursts", "{n}", "335", "200000", "150", "1", n=30, quick=4,
+    recorded("bursts", "need-bursts: 64 MiB each 150 ms", "{bin}/need-bursts", "{n}", "335", "200000", "150", "1",
+             n=30, quick=4,
              seconds=21),
-    recorded("redis", "redis-server: keys with values of 100 to 400 bytes, then FLUSHALL", server="redis-flush", n=400, quick=40,
+    recorded("redis", "redis-server: keys with values of 100 to 400 bytes, then FLUSHALL", server="redis-flush", n=400,
+             quick=40,
              needs=("redis-server", "redis-benchmark", "redis-cli"), seconds=9),
 ]
 
@@ -249,27 +270,38 @@ MICRO = [
 # `off` is the idle control: the same work on a heap that never moves.
 MANUAL, OFF = (("TINYMEM", "compaction:manual"),), (("TINYMEM", "compaction:off"),)
 HANDLES = [
-    handles("paths", "pin, scope, alloc and free beside plain pointers and malloc, 1 and 2 threads", "{bin}/handles-paths",
+    handles("paths", "pin, scope, alloc and free beside plain pointers and malloc, 1 and 2 threads",
+            "{bin}/handles-paths",
             form="benchmark", seconds=15),
-    handles("count", "instructions of pin, deref, alloc and free, by callgrind", "{bin}/handles-count", form="callgrind",
+    handles("count", "instructions of pin, deref, alloc and free, by callgrind", "{bin}/handles-count",
+            form="callgrind",
             needs=("valgrind",), seconds=15),
-    handles("mutator-1", "one thread works while background compaction does: gaps, throughput", "{bin}/handles-mutator", "{n}", "1",
+    handles("mutator-1", "one thread works while background compaction does: gaps, throughput",
+            "{bin}/handles-mutator", "{n}", "1",
             n=40000, quick=2000, seconds=10),
-    handles("mutator-1-idle", "the same without compaction", "{bin}/handles-mutator", "{n}", "1", n=40000, quick=2000, env=OFF,
+    handles("mutator-1-idle", "the same without compaction", "{bin}/handles-mutator", "{n}", "1", n=40000, quick=2000,
+            env=OFF,
             seconds=10),
-    handles("mutator-2", "two threads work while background compaction does", "{bin}/handles-mutator", "{n}", "2", n=25000,
+    handles("mutator-2", "two threads work while background compaction does", "{bin}/handles-mutator", "{n}", "2",
+            n=25000,
             quick=1000, seconds=10),
-    handles("mutator-2-idle", "the same without compaction", "{bin}/handles-mutator", "{n}", "2", n=25000, quick=1000, env=OFF,
+    handles("mutator-2-idle", "the same without compaction", "{bin}/handles-mutator", "{n}", "2", n=25000, quick=1000,
+            env=OFF,
             seconds=10),
-    handles("steps-5", "tm_compact_step(5), no second thread: steps over 7 us", "{bin}/handles-steps", "{n}", "5", "2", "0",
+    handles("steps-5", "tm_compact_step(5), no second thread: steps over 7 us", "{bin}/handles-steps", "{n}", "5", "2",
+            "0",
             n=400, quick=20, env=MANUAL, seconds=6),
-    handles("steps-50", "tm_compact_step(50), a second thread busy: steps over 70 us", "{bin}/handles-steps", "{n}", "50", "20",
+    handles("steps-50", "tm_compact_step(50), a second thread busy: steps over 70 us", "{bin}/handles-steps", "{n}",
+            "50", "20",
             "1", n=100, quick=3, env=MANUAL, seconds=8),
-    handles("throughput-100", "moving objects of 100 B against memcpy of them", "{bin}/handles-throughput", "{n}", "100",
+    handles("throughput-100", "moving objects of 100 B against memcpy of them", "{bin}/handles-throughput", "{n}",
+            "100",
             n=128, quick=16, env=MANUAL, seconds=4),
-    handles("throughput-1k", "moving objects of 1 KiB against memcpy of them", "{bin}/handles-throughput", "{n}", "1024",
+    handles("throughput-1k", "moving objects of 1 KiB against memcpy of them", "{bin}/handles-throughput", "{n}",
+            "1024",
             n=128, quick=16, env=MANUAL, seconds=3),
-    handles("churn", "bytes moved in steady churn at 90 % use", "{bin}/handles-churn", "{n}", n=128, quick=16, seconds=3),
+    handles("churn", "bytes moved in steady churn at 90 % use", "{bin}/handles-churn", "{n}", n=128, quick=16,
+            seconds=3),
 ]
 
 # {n} MiB of data; `server` is what is started when it is not one of ours. A server of somebody else's runs as it is
@@ -285,9 +317,15 @@ KV = [
             only="glibc", needs=("redis-server",), seconds=60),
 ]
 
+# More curves would hide each other.
+PICTURED = ("glibc", "jemalloc", "mimalloc", "tinymem", "tinymem-handles")
 PICTURE = [
-    Program("shift", "picture", "picture", "a cache whose sizes and volume shift: PSS and live bytes all the way", ("{bin}/frag-shift", "{n}"),
-            n=100, quick=10, variants=("-handles",), seconds=12),
+    Program("tides", "picture", "picture",
+            "much memory, then little, then much of another size: PSS and live bytes over time",
+            ("{bin}/frag-tides", "{n}", "{step}"), n=256, quick=24, variants=("-handles",), among=PICTURED, seconds=42),
+    Program("shift", "picture", "picture", "a cache whose sizes and volume shift: PSS and live bytes all the way",
+            ("{bin}/frag-shift", "{n}"),
+            n=100, quick=10, variants=("-handles",), among=PICTURED, seconds=12),
 ]
 
 PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + KV + PICTURE

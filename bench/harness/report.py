@@ -103,7 +103,8 @@ def program_tables(results, names):
         lines += ["## Programs: %s, %s" % (title.lower(), unit), "", "Median, and (largest − smallest) ÷ median.", ""]
         lines += markdown(["program", *names],
                           [[p] + [value_cell(results, p, metric, a, fmt) for a in names] for p in programs])
-        lines += ["## Programs: %s, ratio to glibc" % title.lower(), "", "**Bold**: more than 5 % worse than glibc.", ""]
+        lines += ["## Programs: %s, ratio to glibc" % title.lower(), "", "**Bold**: more than 5 % worse than glibc.",
+                  ""]
         lines += markdown(["program", *names], [[p] + [loss_mark(results.to_glibc(p, metric, a)) for a in names]
                                                 for p in programs])
         lines += ["## Programs: %s, ratio to the best peer" % title.lower(), "",
@@ -148,7 +149,8 @@ def need_tables(results, names):
     programs = programs_of(results.raw, "need")
     if not programs:
         return []
-    lines = ["## Memory by need", "", "Median, and spread where there are several rounds. *Resident* is anonymous memory, less what "
+    lines = ["## Memory by need", "",
+             "Median, and spread where there are several rounds. *Resident* is anonymous memory, less what "
              "was there at the start.", ""]
     rows = [["%s: %s" % (p, metric)] + [value_cell(results, p, metric, a, "%.4g") for a in names]
             for p in programs for metric in results.metrics(p)]

@@ -24,13 +24,14 @@ class Context:
     tick_seconds: float = 10.0
     sleep_seconds: float = 1.0
     micro_seconds: float = 0.05
+    step_ms: int = 100        # of the picture
 
     def work(self, program):
         return program.quick if self.quick else program.n
 
     def expand(self, text, program, tmp):
         for name, value in (("bin", paths.BIN), ("scripts", paths.SCRIPTS), ("data", paths.DATA), ("tmp", tmp),
-                            ("n", str(self.work(program)))):
+                            ("n", str(self.work(program))), ("step", str(self.step_ms))):
             text = text.replace("{%s}" % name, value)
         return text
 

@@ -50,6 +50,8 @@ def runs_under(program, allocator):
         return getattr(allocator, "name", allocator) == "glibc"
     if program.only:
         return getattr(allocator, "name", allocator) == program.only
+    if program.among and getattr(allocator, "name", allocator) not in program.among:
+        return False
     variant = variant_of(allocator)
     return variant in program.variants if variant else program.suite != "handles"
 

@@ -1,7 +1,10 @@
 /* admin.c - commands about the connection and the server. */
 #include "aggregate.h"
 #include "commands.h"
+#include "evict.h"
+#include "renew.h"
 #include "snapshot.h"
+#include "work.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -144,6 +147,7 @@ static void info_stats(struct text *t)
     say(t,
         "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\nrejected_connections:%llu\r\n",
         big(server.connections), big(server.commands), big(server.rejected));
+    say(t, "work_most_command:%llu\r\nwork_most_step:%llu\r\n", big(work_most.command), big(work_most.step));
     say(t, "expired_keys:%llu\r\nevicted_keys:%llu\r\nkeyspace_hits:%llu\r\nkeyspace_misses:%llu\r\n\r\n",
         big(server.expired), big(server.evicted), big(server.hits), big(server.misses));
 }
@@ -152,13 +156,16 @@ static void info_memory(struct text *t)
 {
     say(t, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\nmaxmemory_policy:%s\r\n",
         big(server_used()), big(resident()), big(server.maxmemory), policies[server.policy]);
-    say(t, "lazyfree_pending_objects:%llu\r\n\r\n", big(aggregate_waiting()));
+    say(t, "lazyfree_pending_objects:%llu\r\n", big(aggregate_waiting() + evict_waiting()));
+    size_t words, live;
+    store_words(&words, &live);
+    say(t, "handles_live:%zu\r\nhandles_words:%zu\r\nhandles_walks:%llu\r\n\r\n", live, words, renew_walks());
 }
 
 static void info_persistence(struct text *t)
 {
     say(t, "# Persistence\r\nloading:0\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_bgsave_status:%s\r\n\r\n",
-        server.saving, snapshot_last_failed() ? "err" : "ok");
+        snapshot_is_written(), snapshot_last_failed() ? "err" : "ok");
 }
 
 static void info_keyspace(struct text *t)
@@ -337,6 +344,7 @@ void cmd_config(const struct call *c)
     else if (arg_is(c, 1, "get") || arg_is(c, 1, "set"))
         wrong_number(c, arg_is(c, 1, "get") ? "config|get" : "config|set");
     else if (arg_is(c, 1, "resetstat") && c->argc == 2) {
+        work_most = (struct work_most){0};
         server.commands = server.hits = server.misses = server.expired = server.evicted = 0;
         reply_status(c->out, "OK");
     } else {

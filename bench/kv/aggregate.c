@@ -28,14 +28,18 @@ void entry_disown(struct entry *e)
     aggregate_leave(r);
 }
 
+/* What a snapshot still reads waits. */
 bool aggregate_free(size_t most)
 {
-    if (queue == STORE_NONE)
+    store_ref *link = &queue;
+    while (*link != STORE_NONE && ((struct aggregate *)store_at(*link))->part != NULL)
+        link = &((struct aggregate *)store_at(*link))->next;
+    store_ref r = *link;
+    if (r == STORE_NONE)
         return false;
-    store_ref r = queue;
     struct aggregate *a = store_at(r);
     if (seq_destroy(&a->seq, most) && table_destroy(&a->table, most)) {
-        queue = a->next;
+        *link = a->next;
         store_free(r);
         waiting--;
     }

@@ -30,6 +30,8 @@ struct aggregate {
     store_ref next; /* in the queue of those to be freed */
     struct table table;
     struct seq seq;
+    struct part *part; /* of a snapshot that is being written, or NULL; see snapshot_part.h */
+    bool epoch;
 };
 
 static inline bool aggregate_is_large(const struct entry *e) { return (e->type & ENTRY_OWNS) != 0; }

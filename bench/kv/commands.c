@@ -1,6 +1,7 @@
 /* commands.c - from the name of a command to its function. */
 #include "commands.h"
 #include "evict.h"
+#include "work.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -8,6 +9,9 @@
 #define KV_ROW(name, function, arity, grows) {name, function, arity, grows},
 const struct command commands[] = {KV_COMMANDS(KV_ROW)};
 const unsigned commands_count = sizeof commands / sizeof *commands;
+
+uint64_t work_done;
+struct work_most work_most;
 
 enum { SLOTS = 256, LONGEST = 20 };
 
@@ -101,10 +105,11 @@ static void unfit(const struct call *c, const struct command *command)
         transaction_free(&c->session->transaction);
 }
 
-void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc)
+void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc, const uint64_t *hash)
 {
-    struct call c = {s, bytes, argv, argc, &server.db[s->db], &s->out};
+    struct call c = {s, bytes, argv, argc, &server.db[s->db], &s->out, hash};
     const struct command *command = find(arg(&c, 0), arg_len(&c, 0));
+    uint64_t before = work_done;
     server.commands++;
     bool fits = command != NULL && (command->arity > 0 ? (int)argc == command->arity : (int)argc >= -command->arity);
     s->transaction.spoilt |= s->transaction.open && !fits;
@@ -118,4 +123,5 @@ void command_run(struct session *s, const char *bytes, const struct slice *argv,
         reply_error(c.out, "OOM command not allowed when used memory > 'maxmemory'.");
     else
         command->run(&c);
+    work_note(&work_most.command, before);
 }

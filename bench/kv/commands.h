@@ -23,7 +23,8 @@
     X("zmscore", cmd_zmscore, -3, 0) X("zrem", cmd_zrem, -3, 0) X("zcard", cmd_zcard, 2, 0) \
     X("zrank", cmd_zrank, 3, 0) X("zrevrank", cmd_zrank, 3, 0) X("zcount", cmd_zcount, 4, 0) \
     X("zrange", cmd_zrange, -4, 0) X("zrevrange", cmd_zrange, -4, 0) X("zrangebyscore", cmd_zrange, -4, 0) \
-    X("zrevrangebyscore", cmd_zrange, -4, 0) \
+    X("zrevrangebyscore", cmd_zrange, -4, 0) X("zrangebylex", cmd_zrange, -4, 0) \
+    X("zrevrangebylex", cmd_zrange, -4, 0) \
     X("zpopmin", cmd_zpop, -2, 0) X("zpopmax", cmd_zpop, -2, 0) X("zscan", cmd_zscan, -3, 0)
 
 /* X(name, function, arity as in Redis (negative: at least so many), whether it may need memory) */
@@ -45,6 +46,7 @@
     X("config", cmd_config, -2, 0) X("command", cmd_command, -1, 0) X("client", cmd_client, -2, 0) \
     X("save", cmd_save, 1, 0) X("bgsave", cmd_bgsave, -1, 0) X("lastsave", cmd_lastsave, 1, 0) \
     X("multi", cmd_multi, 1, 0) X("exec", cmd_exec, 1, 0) X("discard", cmd_discard, 1, 0) \
+    X("watch", cmd_watch, -2, 0) X("unwatch", cmd_unwatch, 1, 0) \
     KV_HASHES(X) KV_SETS(X) KV_LISTS(X) KV_ZSETS(X)
 
 #define KV_DECLARE(name, function, arity, grows) void function(const struct call *c);

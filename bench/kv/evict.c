@@ -2,10 +2,10 @@
 #include "aggregate.h"
 #include "hash.h"
 #include "snapshot.h"
+#include "watch.h"
+#include "work.h"
 
-#include <time.h>
-
-enum { DISCARDED = 64, LFU_START = 5, LFU_FACTOR = 10, PIECE = 64, STEP_NS = 250 * 1000, TRIES = 32 };
+enum { DISCARDED = 64, LFU_START = 5, LFU_FACTOR = 10, PIECE = 64, STEP_NS = 250 * 1000, STEP_MOST = 8192, TRIES = 32 };
 
 static struct table discarded[DISCARDED];
 static unsigned discards;
@@ -72,6 +72,7 @@ static bool evict_one(void)
     if (best == NULL)
         return false;
     snapshot_keep(from, store_at(*best));
+    watch_touch_entry(from, store_at(*best));
     table_remove(from, best);
     server.evicted++;
     return true;
@@ -111,11 +112,12 @@ bool evict_discard(struct table *t)
     return true;
 }
 
-static bool is_over(void *unused, struct entry *e)
+static bool is_over(void *db, struct entry *e)
 {
-    (void)unused;
     bool over = e->expires && entry_expiry(e) <= server.now;
     server.expired += over;
+    if (over)
+        watch_touch_entry(db, e);
     return over;
 }
 
@@ -132,7 +134,7 @@ static bool piece(void)
     uint64_t before = server.expired;
     struct table *t = &server.db[turn];
     for (unsigned i = 0; i < PIECE && t->volatiles > 0; i++) {
-        cursors[turn] = table_sweep(t, cursors[turn], is_over, NULL);
+        cursors[turn] = table_sweep(t, cursors[turn], is_over, t);
         if (cursors[turn] == 0)
             break;
     }
@@ -143,16 +145,16 @@ static bool piece(void)
 
 bool evict_step(void)
 {
-    struct timespec from, now;
+    uint64_t end = clock_ns() + STEP_NS, most = work_done + STEP_MOST;
     bool more = true, any = false;
-    clock_gettime(CLOCK_MONOTONIC, &from);
     do {
         more = piece();
         any |= more;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while ((more || volatiles()) && (now.tv_sec - from.tv_sec) * 1000000000 + now.tv_nsec - from.tv_nsec < STEP_NS);
+    } while ((more || volatiles()) && work_done < most && clock_ns() < end);
     return discards > 0 || any;
 }
+
+unsigned evict_waiting(void) { return discards; }
 
 void evict_everything(void)
 {

@@ -1,51 +1,77 @@
 /* keys.c - finding keys, and the commands that every type of value obeys. */
 #include "commands.h"
 #include "evict.h"
+#include "hash.h"
 #include "snapshot.h"
+#include "watch.h"
 
 #include <ctype.h>
-#include <stdio.h>
-#include <strings.h>
 
-static const char *const kinds[] = {"string", "list", "set", "zset", "hash"};
-
-static const char *kind_of(const struct entry *e) { return kinds[e->type & ENTRY_KIND]; }
+const char *key_kind(const struct entry *e)
+{
+    static const char *const kinds[] = {"string", "list", "set", "zset", "hash"};
+    return kinds[e->type & ENTRY_KIND];
+}
 
 bool key_is(const struct call *c, place *p, unsigned kind)
 {
     if ((((struct entry *)store_at(*p))->type & ENTRY_KIND) == kind)
         return true;
-    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    reply_wrong_type(c);
     return false;
+}
+
+void reply_wrong_type(const struct call *c)
+{
+    reply_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
 void reply_no_memory(const struct call *c) { reply_error(c->out, "OOM command not allowed: out of memory"); }
 
-place *key_find(const struct call *c, uint32_t i)
+static place *find(const struct call *c, uint32_t i, struct entry **e)
 {
-    place *p = table_find(c->db, arg(c, i), arg_len(c, i));
+    const char *key = arg(c, i);
+    size_t len = arg_len(c, i);
+    uint64_t hash = i == 1 && c->hash != NULL ? *c->hash : hash_bytes(key, len);
+    place *p = table_find_hashed(c->db, hash, key, len, e);
     if (p == NULL)
         return NULL;
-    struct entry *e = store_at(*p);
-    if (!e->expires || entry_expiry(e) > server.now) {
-        snapshot_keep(c->db, e);
+    if (!(*e)->expires || entry_expiry(*e) > server.now) {
+        snapshot_keep(c->db, *e);
         return p;
     }
+    watch_touch_entry(c->db, *e);
     table_remove(c->db, p);
     server.expired++;
     return NULL;
 }
 
+place *key_find(const struct call *c, uint32_t i)
+{
+    struct entry *e;
+    return find(c, i, &e);
+}
+
+static place *look(const struct call *c, uint32_t i, struct entry **e)
+{
+    place *p = find(c, i, e);
+    server.misses += p == NULL;
+    server.hits += p != NULL;
+    if (p != NULL)
+        evict_touch(*e);
+    return p;
+}
+
 place *key_look(const struct call *c, uint32_t i)
 {
-    place *p = key_find(c, i);
-    if (p == NULL) {
-        server.misses++;
-        return NULL;
-    }
-    server.hits++;
-    evict_touch(store_at(*p));
-    return p;
+    struct entry *e;
+    return look(c, i, &e);
+}
+
+struct entry *key_read(const struct call *c, uint32_t i)
+{
+    struct entry *e;
+    return look(c, i, &e) == NULL ? NULL : e;
 }
 
 /* What is no string becomes an empty one. */
@@ -72,9 +98,12 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
             evict_born(e);
         }
     } else {
-        key_clear(c->db, p);
-        e = table_resize(c->db, p, len);
-        e = e == NULL ? NULL : table_expire(c->db, p, expiry);
+        e = store_at(*p);
+        if (e->type != ENTRY_STRING || e->value_len != len || e->expires || expiry != 0) {
+            key_clear(c->db, p);
+            e = table_resize(c->db, p, len);
+            e = e == NULL ? NULL : table_expire(c->db, p, expiry);
+        }
         if (e != NULL)
             evict_touch(e);
     }
@@ -83,72 +112,18 @@ bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size
         return false;
     }
     memcpy(entry_value(e), value, len);
+    watch_touch_arg(c, i);
     return true;
 }
 
 void db_flush(struct table *db)
 {
+    watch_flush(db);
     snapshot_abandon();
     if (evict_discard(db))
         return;
     while (!table_destroy(db, UINT32_MAX)) // more flushes are waiting than anybody sends
         continue;
-}
-
-/* ---- patterns ---- */
-
-/* One character against the set that begins after '['. Returns where the set ends. */
-static const char *in_set(const char *p, const char *end, char ch, bool *is_in)
-{
-    bool negated = p < end && *p == '^', found = false;
-    p += negated;
-    for (; p < end && *p != ']'; p++) {
-        if (*p == '\\' && p + 1 < end) {
-            found |= *++p == ch;
-        } else if (p + 2 < end && p[1] == '-') {
-            unsigned char low = (unsigned char)p[0], high = (unsigned char)p[2], at = (unsigned char)ch;
-            found |= low <= high ? at >= low && at <= high : at >= high && at <= low;
-            p += 2;
-        } else {
-            found |= *p == ch;
-        }
-    }
-    *is_in = found != negated;
-    return p < end ? p + 1 : p;
-}
-
-/* Linear but for stars: only the last star is tried again, which is enough. */
-bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len)
-{
-    const char *p = pattern, *end = pattern + pattern_len, *t = text, *text_end = text + len, *star = NULL,
-               *star_text = t;
-    while (t < text_end || p < end) {
-        if (p < end && *p == '*') {
-            star = ++p;
-            star_text = t;
-            continue;
-        }
-        const char *next = p;
-        bool good = false;
-        if (p < end && t < text_end) {
-            next = p + 1;
-            good = *p == '?' || *p == *t;
-            if (*p == '[')
-                next = in_set(p + 1, end, *t, &good);
-            else if (*p == '\\' && p + 1 < end)
-                good = p[1] == *t, next = p + 2;
-        }
-        if (good) {
-            p = next;
-            t++;
-        } else if (star != NULL && star_text < text_end) {
-            p = star;
-            t = ++star_text;
-        } else {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- commands ---- */
@@ -159,6 +134,7 @@ void cmd_del(const struct call *c)
     for (uint32_t i = 1; i < c->argc; i++) {
         place *p = key_find(c, i);
         if (p != NULL) {
+            watch_touch_arg(c, i);
             table_remove(c->db, p);
             removed++;
         }
@@ -177,7 +153,7 @@ void cmd_exists(const struct call *c)
 void cmd_type(const struct call *c)
 {
     place *p = key_find(c, 1);
-    reply_status(c->out, p == NULL ? "none" : kind_of(store_at(*p)));
+    reply_status(c->out, p == NULL ? "none" : key_kind(store_at(*p)));
 }
 
 /* EXPIRE and its family: NX, XX, GT and LT say when. */
@@ -190,8 +166,7 @@ void cmd_expire(const struct call *c)
         bool known = (arg_is(c, i, "nx") && (nx = true)) || (arg_is(c, i, "xx") && (xx = true)) ||
                      (arg_is(c, i, "gt") && (gt = true)) || (arg_is(c, i, "lt") && (lt = true));
         if (!known) {
-            reply_error(c->out, "ERR Unsupported option %.*s", (int)(arg_len(c, i) > 128 ? 128 : arg_len(c, i)),
-                        arg(c, i));
+            reply_error(c->out, "ERR Unsupported option %.*s", (int)arg_len(c, i), arg(c, i));
             return;
         }
     }
@@ -216,6 +191,7 @@ void cmd_expire(const struct call *c)
         reply_integer(c->out, 0);
         return;
     }
+    watch_touch_arg(c, 1);
     if (when <= server.now)
         table_remove(c->db, p);
     else if (table_expire(c->db, p, when) == NULL) {
@@ -240,8 +216,10 @@ void cmd_persist(const struct call *c)
 {
     place *p = key_find(c, 1);
     bool had = p != NULL && ((struct entry *)store_at(*p))->expires;
-    if (had)
+    if (had) {
+        watch_touch_arg(c, 1);
         (void)table_expire(c->db, p, 0);
+    }
     reply_integer(c->out, had);
 }
 
@@ -260,6 +238,8 @@ void cmd_rename(const struct call *c)
         return;
     }
     if (!same) {
+        watch_touch_arg(c, 1);
+        watch_touch_arg(c, 2);
         if (there != NULL)
             table_remove(c->db, there);
         if (!table_rename(c->db, key_find(c, 1), c->db, arg(c, 2),
@@ -285,6 +265,7 @@ void cmd_randomkey(const struct call *c)
             reply_bulk(c->out, entry_key(e), e->key_len);
             return;
         }
+        watch_touch_entry(c->db, e);
         table_remove(c->db, p);
         server.expired++;
     }
@@ -292,100 +273,6 @@ void cmd_randomkey(const struct call *c)
 }
 
 void cmd_dbsize(const struct call *c) { reply_integer(c->out, (int64_t)c->db->count); }
-
-/* What SCAN and KEYS look for, and what they have found: replies whose number is only known at the end are put into a
- * buffer of their own. */
-struct search {
-    struct reply found;
-    const char *pattern, *type;
-    size_t pattern_len, type_len;
-    uint64_t n;
-};
-
-static void see(void *data, struct entry *e)
-{
-    struct search *s = data;
-    if (e->expires && entry_expiry(e) <= server.now)
-        return;
-    if (s->type != NULL && (s->type_len != strlen(kind_of(e)) || strncasecmp(s->type, kind_of(e), s->type_len) != 0))
-        return;
-    if (s->pattern != NULL && !glob_match(s->pattern, s->pattern_len, entry_key(e), e->key_len))
-        return;
-    reply_bulk(&s->found, entry_key(e), e->key_len);
-    s->n++;
-}
-
-static void reply_found(const struct call *c, struct search *s)
-{
-    reply_array(c->out, s->n);
-    reply_raw(c->out, s->found.bytes, s->found.len);
-    c->out->broken |= s->found.broken;
-    reply_free(&s->found);
-}
-
-void cmd_keys(const struct call *c)
-{
-    struct search s = {.pattern = arg(c, 1), .pattern_len = arg_len(c, 1)};
-    uint64_t cursor = 0;
-    do
-        cursor = table_scan(c->db, cursor, see, &s);
-    while (cursor != 0);
-    reply_found(c, &s);
-}
-
-bool arg_cursor(const struct call *c, uint32_t at, uint64_t *cursor)
-{
-    *cursor = 0;
-    for (size_t i = 0; i < arg_len(c, at); i++) {
-        char ch = arg(c, at)[i];
-        if (ch < '0' || ch > '9' || __builtin_mul_overflow(*cursor, (uint64_t)10, cursor) ||
-            __builtin_add_overflow(*cursor, (uint64_t)(ch - '0'), cursor)) {
-            reply_error(c->out, "ERR invalid cursor");
-            return false;
-        }
-    }
-    return true;
-}
-
-void cmd_scan(const struct call *c)
-{
-    struct search s = {0};
-    int64_t count = 10;
-    uint64_t cursor;
-    char text[24];
-    if (!arg_cursor(c, 1, &cursor))
-        return;
-    for (uint32_t i = 2; i < c->argc; i += 2) {
-        bool more = i + 1 < c->argc;
-        if (more && arg_is(c, i, "count")) {
-            if (!arg_integer(c, i + 1, &count))
-                return;
-        } else if (more && arg_is(c, i, "match")) {
-            s.pattern = arg(c, i + 1);
-            s.pattern_len = arg_len(c, i + 1);
-        } else if (more && arg_is(c, i, "type")) {
-            s.type = arg(c, i + 1);
-            s.type_len = arg_len(c, i + 1);
-        } else {
-            count = 0;
-            break;
-        }
-        if (count < 1)
-            break;
-    }
-    if (count < 1) {
-        reply_error(c->out, "ERR syntax error");
-        return;
-    }
-    int64_t buckets = count > INT64_MAX / 10 ? INT64_MAX : count * 10; // as Redis: an empty table ends soon
-    do
-        cursor = table_scan(c->db, cursor, see, &s);
-    while (cursor != 0 && s.n < (uint64_t)count && --buckets > 0);
-    reply_array(c->out, 2);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
-    reply_text(c->out, text);
-    reply_found(c, &s);
-}
 
 void cmd_flush(const struct call *c)
 {

@@ -1,6 +1,7 @@
 /* lists.c - the commands on lists. */
 #include "commands.h"
 #include "row.h"
+#include "watch.h"
 
 #include <ctype.h>
 
@@ -92,6 +93,8 @@ void cmd_ltrim(const struct call *c)
     place *p;
     if (!range(c, &from, &n, &p))
         return;
+    if (p != NULL)
+        watch_touch_arg(c, 1);
     if (p != NULL && n == 0) {
         table_remove(c->db, p);
     } else if (p != NULL) {
@@ -145,8 +148,7 @@ void cmd_lset(const struct call *c)
     i = number_of(i, count);
     if (i == count)
         reply_error(c->out, "ERR index out of range");
-    else if (!row_insert(c->db, p, (uint32_t)i, arg(c, 3), arg_len(c, 3)) ||
-             !row_remove(c->db, p, (uint32_t)i + 1, 1))
+    else if (!row_replace(c->db, p, (uint32_t)i, arg(c, 3), arg_len(c, 3)))
         reply_no_memory(c);
     else
         reply_status(c->out, "OK");

@@ -3,6 +3,7 @@
 #include "evict.h"
 #include "hash.h"
 #include "net.h"
+#include "renew.h"
 #include "snapshot.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ static void prepare(void)
     struct timespec t;
     hash_seed();
     commands_init();
+    renew_prepare();
     descriptors();
     clock_gettime(CLOCK_REALTIME, &t);
     server.now = server.started = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;

@@ -1,5 +1,7 @@
 #include "map.h"
 #include "hash.h"
+#include "snapshot_part.h"
+#include "watch.h"
 
 static bool has_values(const struct entry *e) { return (e->type & ENTRY_KIND) == ENTRY_HASH; }
 
@@ -41,12 +43,16 @@ bool map_find(struct entry *e, const char *field, size_t len, struct item *value
     return found != NULL;
 }
 
-static bool add(struct table *t, const struct item *field, const struct item *value)
+static bool add(struct aggregate *a, const struct item *field, const struct item *value)
 {
-    place *p = table_add(t, field->at, field->len, value->len, 0);
-    if (p != NULL && value->len > 0)
-        memcpy(entry_value(store_at(*p)), value->at, value->len);
-    return p != NULL;
+    place *p = table_add(&a->table, field->at, field->len, value->len, 0);
+    if (p == NULL)
+        return false;
+    struct entry *e = store_at(*p);
+    e->saved = a->epoch;
+    if (value->len > 0)
+        memcpy(entry_value(e), value->at, value->len);
+    return true;
 }
 
 static bool enlarge(struct table *db, place *p)
@@ -61,7 +67,7 @@ static bool enlarge(struct table *db, place *p)
     while (at < end && good) {
         struct item field, value;
         at = read_pair(e, at, &field, &value);
-        good = add(&a->table, &field, &value);
+        good = add(a, &field, &value);
     }
     if (good && aggregate_own(db, p, r))
         return true;
@@ -72,14 +78,16 @@ static bool enlarge(struct table *db, place *p)
 
 static enum map_put put_large(struct table *db, struct entry *e, const struct item *field, const struct item *value)
 {
-    struct table *t = &aggregate_of(e)->table;
+    struct aggregate *a = aggregate_of(e);
+    struct table *t = &a->table;
     uint64_t before = entry_owned(e);
     place *there = table_find(t, field->at, field->len);
     enum map_put done = there == NULL ? MAP_NEW : MAP_OLD;
     if (there == NULL) {
-        if (!add(t, field, value))
+        if (!add(a, field, value))
             done = MAP_NO_MEMORY;
     } else {
+        snapshot_member(a, store_at(*there));
         struct entry *f = table_resize(t, there, value->len);
         if (f == NULL)
             done = MAP_NO_MEMORY;
@@ -94,6 +102,8 @@ enum map_put map_put(struct table *db, place *p, const char *name, size_t len, c
 {
     struct entry *e = store_at(*p);
     struct item field = {name, len}, value = {bytes, value_len}, old;
+    if (server.watches > 0 && (has_values(e) || !map_find(e, name, len, &old)))
+        watch_touch_entry(db, e);
     if (aggregate_is_large(e))
         return put_large(db, e, &field, &value);
     const char *there = find_small(e, name, len, &old), *base = entry_value(e);
@@ -121,16 +131,20 @@ bool map_remove(struct table *db, place *p, const char *field, size_t len)
     struct entry *e = store_at(*p);
     struct item value;
     if (aggregate_is_large(e)) {
-        struct table *t = &aggregate_of(e)->table;
+        struct aggregate *a = aggregate_of(e);
         uint64_t before = entry_owned(e);
-        place *there = table_find(t, field, len);
-        if (there != NULL)
-            table_remove(t, there);
+        place *there = table_find(&a->table, field, len);
+        if (there != NULL) {
+            watch_touch_entry(db, e);
+            snapshot_member(a, store_at(*there));
+            table_remove(&a->table, there);
+        }
         aggregate_account(db, e, before);
         return there != NULL;
     }
     const char *there = find_small(e, field, len, &value);
     if (there != NULL) {
+        watch_touch_entry(db, e);
         size_t size = pack_size(len) + (has_values(e) ? pack_size(value.len) : 0);
         (void)aggregate_splice(db, p, (size_t)(there - entry_value(e)), size, 0);
     }

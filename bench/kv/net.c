@@ -1,7 +1,12 @@
 #define _GNU_SOURCE
 #include "net.h"
 #include "evict.h"
+#include "hash.h"
+#include "renew.h"
+#include "search.h"
 #include "snapshot.h"
+#include "watch.h"
+#include "work.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +23,7 @@
 enum {
     SHARED = 64 * 1024,         /* bytes that one read takes */
     OUTPUT_PAUSE = 1024 * 1024, /* bytes of replies after which a batch is sent first */
-    OUTPUT_KEPT = 1024,         /* bytes of buffer that a client may keep */
+    OUTPUT_STEP = 256 * 1024,   /* bytes that one client is sent at a time */
     EVENTS = 128,
     AHEAD = 16,         /* requests parsed before the first of them runs */
     EXPECT_KEYS = 4096, /* keys of a database below which caches have them anyway */
@@ -27,8 +32,9 @@ enum {
 
 struct client {
     struct session session;
-    struct client *next, **link;
+    struct client *next, **link, *next_searching;
     int fd;
+    uint32_t events;          /* that are waited for */
     bool waits_to_send, gone; /* gone: closed in this round of events, freed at its end */
     int64_t active;           /* when it last sent or took something */
     struct resp resp;
@@ -36,7 +42,7 @@ struct client {
     size_t len, room;
 };
 
-static struct client *all, *gone;
+static struct client *all, *gone, *searching; // the last: a ring, of which this one had its turn last
 static int poller = -1, listener = -1, signals = -1;
 static char shared[SHARED];
 
@@ -71,11 +77,33 @@ static bool watch(int op, int fd, uint32_t events, void *data)
     return epoll_ctl(poller, op, fd, &e) == 0;
 }
 
+/* Searches take turns. */
+static void join_ring(struct client *c)
+{
+    c->next_searching = searching == NULL ? c : searching->next_searching;
+    if (searching != NULL)
+        searching->next_searching = c;
+    searching = c;
+}
+
+static void leave_ring(struct client *c)
+{
+    struct client *before = c;
+    while (before->next_searching != c)
+        before = before->next_searching;
+    before->next_searching = c->next_searching;
+    searching = before == c ? NULL : before;
+}
+
 static void drop(struct client *c)
 {
     if (c->gone)
         return;
     c->gone = true;
+    if (c->session.search != NULL)
+        leave_ring(c);
+    search_free(&c->session);
+    watch_clear(&c->session);
     close(c->fd);
     *c->link = c->next;
     if (c->next != NULL)
@@ -121,6 +149,7 @@ static void welcome(void)
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         c->fd = fd;
+        c->events = EPOLLIN;
         c->session.id = ++server.next_id;
         c->active = server.now;
         c->next = all;
@@ -133,12 +162,23 @@ static void welcome(void)
     }
 }
 
-/* Send what the socket takes. False: the client is gone. */
+/* Nothing is read from who does not take replies or has a search under way. */
+static void watch_for(struct client *c)
+{
+    uint32_t events = c->waits_to_send ? EPOLLOUT : c->session.search != NULL ? 0 : EPOLLIN;
+    if (events != c->events)
+        (void)watch(EPOLL_CTL_MOD, c->fd, events, c);
+    c->events = events;
+}
+
+/* Send what the socket takes, or a part of it. False: the client is gone. */
 static bool send_out(struct client *c)
 {
     struct reply *o = &c->session.out;
-    while (o->sent < o->len) {
-        ssize_t n = send(c->fd, o->bytes + o->sent, o->len - o->sent, MSG_NOSIGNAL);
+    const char *bytes;
+    size_t len, left = OUTPUT_STEP;
+    while (left > 0 && reply_next(o, &bytes, &len)) {
+        ssize_t n = send(c->fd, bytes, len < left ? len : left, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN) {
@@ -147,32 +187,23 @@ static bool send_out(struct client *c)
         }
         if (n < 0)
             break;
-        o->sent += (size_t)n;
+        reply_sent(o, (size_t)n);
+        left -= (size_t)n;
         c->active = server.now;
     }
-    bool waits = o->sent < o->len;
-    if (!waits) {
-        o->len = o->sent = 0;
-        if (o->room > OUTPUT_KEPT) {
-            free(o->bytes);
-            o->bytes = NULL;
-            o->room = 0;
-        }
-    }
-    if ((!waits && c->session.close) || o->broken) {
+    c->waits_to_send = reply_next(o, &bytes, &len);
+    if ((!c->waits_to_send && c->session.close) || o->broken) {
         drop(c);
         return false;
     }
-    if (waits != c->waits_to_send) {
-        c->waits_to_send = waits;
-        (void)watch(EPOLL_CTL_MOD, c->fd, waits ? EPOLLOUT : EPOLLIN, c);
-    }
+    watch_for(c);
     return true;
 }
 
 /* Requests that have been parsed and not run yet; used within execute alone. */
 static struct resp ahead[AHEAD];
 static size_t starts[AHEAD];
+static uint64_t hashes[AHEAD]; // of argument 1, where expect has been asked
 
 static void swap_resp(struct resp *a, struct resp *b)
 {
@@ -201,24 +232,31 @@ static unsigned parse_ahead(struct client *c, const char *bytes, size_t at, size
     return n;
 }
 
-/* The processor fetches the entries of several keys at a time, instead of one after the other as commands ask. */
-static void expect(const struct table *db, const char *bytes, unsigned n)
+/* The processor fetches the entries of several keys at a time, instead of one after the other as commands ask. True:
+ * the hashes are known. */
+static bool expect(const struct table *db, const char *bytes, unsigned n)
 {
     place *buckets[AHEAD];
     if (n < 2 || db->count < EXPECT_KEYS)
-        return;
+        return false;
     for (unsigned i = 0; i < n; i++) {
         buckets[i] = NULL;
         if (ahead[i].argc > 1) {
             const struct slice *key = &ahead[i].argv[1];
-            buckets[i] = table_expect_bucket(db, bytes + starts[i] + key->at, key->len);
+            hashes[i] = hash_bytes(bytes + starts[i] + key->at, key->len);
+            buckets[i] = table_expect_bucket(db, hashes[i]);
         }
     }
     for (unsigned i = 0; i < n; i++)
         table_expect_entry(buckets[i]);
+    return true;
 }
 
-static bool goes_on(const struct session *s) { return !s->close && !s->out.broken && s->out.len < OUTPUT_PAUSE; }
+static bool goes_on(const struct session *s)
+{
+    return !s->close && !s->out.broken && s->out.len < OUTPUT_PAUSE &&
+           s->out.pieces == NULL && s->search == NULL;
+}
 
 /* Execute what has arrived whole, until replies pile up. Returns how many bytes that was. */
 static size_t execute(struct client *c, const char *bytes, size_t len)
@@ -235,17 +273,20 @@ static size_t execute(struct client *c, const char *bytes, size_t len)
         }
         if (n == 0)
             break;
-        expect(&server.db[s->db], bytes, n);
+        bool hashed = expect(&server.db[s->db], bytes, n);
         for (unsigned i = 0; i < n; i++) {
             if (goes_on(s)) {
                 if (ahead[i].argc > 0)
-                    command_run(s, bytes + starts[i], ahead[i].argv, ahead[i].argc);
+                    command_run(s, bytes + starts[i], ahead[i].argv, ahead[i].argc,
+                                hashed && ahead[i].argc > 1 ? &hashes[i] : NULL);
                 done = starts[i] + ahead[i].used;
             }
             resp_next(&ahead[i]);
         }
     }
     store_end();
+    if (s->search != NULL)
+        join_ring(c);
     return done;
 }
 
@@ -271,7 +312,7 @@ static bool keep(struct client *c, const char *bytes, size_t len)
 static void go_on(struct client *c)
 {
     for (;;) {
-        bool paused = c->session.out.len >= OUTPUT_PAUSE; // then nothing is executed before it is sent
+        bool paused = !goes_on(&c->session); // then nothing is executed before it is sent
         size_t done = c->len == 0 ? 0 : execute(c, c->bytes, c->len);
         c->len -= done;
         if (c->len == 0) {
@@ -281,8 +322,27 @@ static void go_on(struct client *c)
         } else if (done > 0) {
             memmove(c->bytes, c->bytes + done, c->len);
         }
-        if (!send_out(c) || c->waits_to_send || (done == 0 && !paused))
+        if (!send_out(c) || c->waits_to_send || c->session.search != NULL || (done == 0 && !paused))
             return;
+    }
+}
+
+/* One step of the searches. */
+static void search_on(void)
+{
+    struct client *c = searching == NULL ? NULL : searching->next_searching;
+    if (c == NULL)
+        return;
+    searching = c;
+    c->active = server.now;
+    uint64_t before = work_done;
+    store_begin();
+    bool replied = search_step(&c->session);
+    store_end();
+    work_note(&work_most.step, before);
+    if (replied) {
+        leave_ring(c);
+        go_on(c);
     }
 }
 
@@ -349,17 +409,27 @@ static void handle(const struct epoll_event *e)
     }
 }
 
+static bool measured(bool (*step)(void))
+{
+    uint64_t before = work_done;
+    bool more = step();
+    work_note(&work_most.step, before);
+    return more;
+}
+
 bool net_serve(void)
 {
     struct epoll_event events[EVENTS];
-    int64_t ticked = 0;
-    bool more = false;
+    int64_t ticked = 0, renewed = 0;
+    bool more = false, renews = false, idle = false;
     if (!begin())
         return false;
     while (!server.stop) {
         if (!more)
             store_idle();
-        int n = epoll_wait(poller, events, EVENTS, more ? 0 : TICK_MS);
+        bool at_once = more || searching != NULL || (renews && idle);
+        int n = epoll_wait(poller, events, EVENTS, at_once ? 0 : renews || server.saving ? 1 : TICK_MS);
+        idle = n <= 0;
         server.now = clock_ms();
         for (int i = 0; i < n && !server.stop; i++)
             handle(&events[i]);
@@ -368,15 +438,25 @@ bool net_serve(void)
             time_out();
             more = true;
         }
+        search_on();
         free_gone();
-        if (more) {
+        bool may_renew = idle || server.now != renewed; // beside requests a step a millisecond
+        if (more || may_renew || server.saving) {
             store_begin();
-            more = evict_step();
-            more |= snapshot_step();
+            if (may_renew)
+                renews = measured(renew_step);
+            if (more)
+                more = measured(evict_step);
+            if (server.saving)
+                more |= measured(snapshot_step);
             store_end();
+            renewed = server.now;
         }
     }
+    store_begin();
     snapshot_cancel();
+    store_end();
+    renew_end();
     while (all != NULL)
         drop(all);
     free_gone();

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { KEPT = 1024 }; // bytes of buffer that a client may keep
+
 /* Room for len bytes at the end, or NULL. */
 static char *room_for(struct reply *o, size_t len)
 {
     if (o->broken || o->silent)
         return NULL;
-    if (o->len - o->sent + len > REPLY_LIMIT) {
+    if (o->cut + o->len - o->sent + len > REPLY_LIMIT) {
         o->broken = true;
         return NULL;
     }
@@ -61,21 +63,31 @@ void reply_status(struct reply *o, const char *text)
     reply_raw(o, "\r\n", 2);
 }
 
-/* Ends of line in a text that quotes the client become blanks. */
+/* Ends of line in a text that quotes the client become blanks, or go at its end. */
 void reply_error(struct reply *o, const char *format, ...)
 {
-    char text[512];
-    va_list list;
+    char few[512], *text = few;
+    va_list list, again;
     va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
+    va_copy(again, list);
+    int n = vsnprintf(few, sizeof few, format, list);
+    if (n >= (int)sizeof few && (text = malloc((size_t)n + 1)) != NULL)
+        vsnprintf(text, (size_t)n + 1, format, again);
+    text = text == NULL ? few : text; // cut
+    va_end(again);
     va_end(list);
-    for (char *p = text; *p != 0; p++) {
-        if (*p == '\r' || *p == '\n')
-            *p = ' ';
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n'))
+        len--;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\r' || text[i] == '\n')
+            text[i] = ' ';
     }
     reply_raw(o, "-", 1);
-    reply_raw(o, text, strlen(text));
+    reply_raw(o, text, len);
     reply_raw(o, "\r\n", 2);
+    if (text != few)
+        free(text);
 }
 
 void reply_integer(struct reply *o, int64_t value) { header(o, ':', value); }
@@ -130,8 +142,70 @@ void reply_map(struct reply *o, size_t pairs)
 
 void reply_set(struct reply *o, size_t n) { header(o, o->resp3 ? '~' : '*', (int64_t)n); }
 
+struct reply_piece *reply_cut(struct reply *o)
+{
+    struct reply_piece *piece = o->len == 0 ? NULL : malloc(sizeof *piece);
+    if (piece == NULL) {
+        o->broken |= o->len > 0;
+        return NULL;
+    }
+    *piece = (struct reply_piece){NULL, o->bytes, o->len};
+    o->cut += o->len;
+    o->bytes = NULL;
+    o->len = o->room = 0;
+    return piece;
+}
+
+void reply_append(struct reply *o, struct reply_piece *pieces)
+{
+    struct reply_piece **end = &o->pieces;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = pieces;
+}
+
+void reply_free_pieces(struct reply_piece *pieces)
+{
+    while (pieces != NULL) {
+        struct reply_piece *piece = pieces;
+        pieces = piece->next;
+        free(piece->bytes);
+        free(piece);
+    }
+}
+
+bool reply_next(const struct reply *o, const char **bytes, size_t *len)
+{
+    bool own = o->len > 0;
+    if (!own && o->pieces == NULL)
+        return false;
+    *bytes = (own ? o->bytes : o->pieces->bytes) + o->sent;
+    *len = (own ? o->len : o->pieces->len) - o->sent;
+    return true;
+}
+
+void reply_sent(struct reply *o, size_t n)
+{
+    struct reply_piece *piece = o->pieces;
+    o->sent += n;
+    if (o->len > 0 && o->sent == o->len) {
+        o->len = o->sent = 0;
+        if (o->room > KEPT) {
+            free(o->bytes);
+            o->bytes = NULL;
+            o->room = 0;
+        }
+    } else if (o->len == 0 && piece != NULL && o->sent == piece->len) {
+        o->pieces = piece->next;
+        o->sent = 0;
+        free(piece->bytes);
+        free(piece);
+    }
+}
+
 void reply_free(struct reply *o)
 {
+    reply_free_pieces(o->pieces);
     free(o->bytes);
     *o = (struct reply){0};
 }

@@ -1,7 +1,7 @@
 /* reply.h - the output buffer of a client, and replies in RESP2 or RESP3.
  *
  * Values are copied once, from the store to here. What has been sent is dropped from the front when all is sent, or
- * half.
+ * half. Long replies are made elsewhere and appended in pieces.
  * Fails: without memory, or over the limit, `broken` is set, further replies are dropped, and the connection is
  * closed. */
 #ifndef KV_REPLY_H
@@ -13,9 +13,19 @@
 
 enum { REPLY_LIMIT = 1024 * 1024 * 1024 }; /* bytes that one client may have waiting; twice the largest value */
 
+/* A part of a long reply that is sent after `bytes`, and freed when it is sent. */
+struct reply_piece {
+    struct reply_piece *next;
+    char *bytes;
+    size_t len;
+};
+
 struct reply {
     char *bytes;
-    size_t len, room, sent;
+    size_t len, room;
+    size_t sent; /* of what reply_next says */
+    size_t cut;  /* bytes that have become pieces */
+    struct reply_piece *pieces; /* while there are any nothing is added to bytes */
     bool resp3, broken, silent; /* silent: nothing is added */
 };
 
@@ -32,5 +42,19 @@ void reply_array(struct reply *o, size_t n);
 void reply_map(struct reply *o, size_t pairs);
 void reply_set(struct reply *o, size_t n);
 void reply_free(struct reply *o);
+
+/* What is in the buffer becomes a piece, and the buffer is empty. NULL: it was, or there is no memory, which breaks it.
+ */
+struct reply_piece *reply_cut(struct reply *o);
+
+/* Pieces that are sent after all that has been replied so far. */
+void reply_append(struct reply *o, struct reply_piece *pieces);
+void reply_free_pieces(struct reply_piece *pieces);
+
+/* What is to be sent next; false: nothing is. */
+bool reply_next(const struct reply *o, const char **bytes, size_t *len);
+
+/* So many bytes of that are sent. */
+void reply_sent(struct reply *o, size_t n);
 
 #endif

@@ -1,4 +1,8 @@
 #include "row.h"
+#include "snapshot.h"
+#include "snapshot_part.h"
+#include "watch.h"
+#include "work.h"
 
 enum { ONE_BY_ONE = 32 };
 
@@ -18,27 +22,17 @@ struct item row_get(struct entry *e, uint32_t i)
     return item;
 }
 
-void row_each(struct entry *e, uint32_t from, uint32_t n, bool backwards, row_see *see, void *data)
+void row_each(struct entry *e, uint32_t from, uint32_t n, bool backwards, seq_see *see, void *data)
 {
     struct item item;
-    while (n > 0 && backwards) {
-        item = row_get(e, from--);
-        see(data, &item);
-        n--;
+    work_done += n;
+    if (aggregate_is_large(e) && !backwards) {
+        seq_each(&aggregate_of(e)->seq, from, n, see, data);
+        return;
     }
-    while (n > 0) {
-        uint32_t more = n - 1;
-        if (aggregate_is_large(e))
-            more = seq_get(&aggregate_of(e)->seq, from, &item);
-        else
-            item = row_get(e, from);
-        for (;; more--) {
-            see(data, &item);
-            from++;
-            if (--n == 0 || more == 0)
-                break;
-            (void)pack_read(item.at + item.len, &item);
-        }
+    for (; n > 0; n--) {
+        item = row_get(e, backwards ? from-- : from++);
+        see(data, &item);
     }
 }
 
@@ -60,6 +54,7 @@ bool row_insert(struct table *db, place *p, uint32_t i, const char *bytes, size_
 {
     struct entry *e = store_at(*p);
     size_t size = pack_size(len);
+    watch_touch_entry(db, e);
     if (!aggregate_is_large(e) && e->value_len + size <= SMALL_BYTES) {
         char *value = entry_value(e);
         char *to = aggregate_splice(db, p, (size_t)(pack_skip(value, i) - value), 0, size);
@@ -72,8 +67,28 @@ bool row_insert(struct table *db, place *p, uint32_t i, const char *bytes, size_
             return false;
         e = store_at(*p);
     }
+    struct aggregate *a = aggregate_of(e);
     uint64_t before = entry_owned(e);
-    bool good = seq_insert(&aggregate_of(e)->seq, i, bytes, len);
+    bool good = seq_insert(&a->seq, i, bytes, len);
+    aggregate_account(db, e, before);
+    if (good && a->part != NULL)
+        snapshot_list_insert(a, i);
+    return good;
+}
+
+bool row_replace(struct table *db, place *p, uint32_t i, const char *bytes, size_t len)
+{
+    struct entry *e = store_at(*p);
+    if (!aggregate_is_large(e))
+        return row_insert(db, p, i, bytes, len) && row_remove(db, p, i + 1, 1);
+    watch_touch_entry(db, e);
+    struct aggregate *a = aggregate_of(e);
+    uint64_t before = entry_owned(e);
+    if (a->part != NULL)
+        snapshot_list_replace(a, i);
+    bool good = seq_insert(&a->seq, i, bytes, len);
+    if (good)
+        seq_remove(&a->seq, i + 1);
     aggregate_account(db, e, before);
     return good;
 }
@@ -86,6 +101,8 @@ static bool take(struct aggregate *a, uint32_t i, uint32_t n)
     if (other == NULL)
         return false;
     bool good = seq_take(&a->seq, i, n, &other->seq);
+    if (good && a->part != NULL && !snapshot_list_take(a, i, n, other, r))
+        snapshot_fail();
     aggregate_leave(r);
     return good;
 }
@@ -95,12 +112,15 @@ bool row_remove(struct table *db, place *p, uint32_t i, uint32_t n)
     struct entry *e = store_at(*p);
     if (n == 0)
         return true;
+    watch_touch_entry(db, e);
     if (!aggregate_is_large(e)) {
         const char *from = pack_skip(entry_value(e), i), *to = pack_skip(from, n);
         return aggregate_splice(db, p, (size_t)(from - entry_value(e)), (size_t)(to - from), 0) != NULL;
     }
     struct aggregate *a = aggregate_of(e);
     uint64_t before = entry_owned(e);
+    if (n <= ONE_BY_ONE && a->part != NULL)
+        snapshot_list_remove(a, i, n);
     bool good = n <= ONE_BY_ONE || take(a, i, n);
     for (uint32_t k = 0; n <= ONE_BY_ONE && k < n; k++)
         seq_remove(&a->seq, i);

@@ -12,11 +12,13 @@ uint32_t row_count(struct entry *e);
 struct item row_get(struct entry *e, uint32_t i);
 
 /* Calls `see` for n items from number `from` on, or from there backwards; all are there. */
-typedef void row_see(void *data, const struct item *item);
-void row_each(struct entry *e, uint32_t from, uint32_t n, bool backwards, row_see *see, void *data);
+void row_each(struct entry *e, uint32_t from, uint32_t n, bool backwards, seq_see *see, void *data);
 
 /* The new item becomes number i <= count. A list that has grown becomes large. */
 bool row_insert(struct table *db, place *p, uint32_t i, const char *bytes, size_t len);
+
+/* Item i < count of a list becomes this one. */
+bool row_replace(struct table *db, place *p, uint32_t i, const char *bytes, size_t len);
 
 /* Remove n items, all of which are there. */
 bool row_remove(struct table *db, place *p, uint32_t i, uint32_t n);

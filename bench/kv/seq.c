@@ -1,5 +1,6 @@
 #include "seq.h"
 #include "hash.h"
+#include "work.h"
 
 struct block {
     store_ref left, right;
@@ -158,6 +159,21 @@ uint32_t seq_get(const struct seq *s, uint32_t i, struct item *item)
     return b->own - i - 1;
 }
 
+void seq_each(const struct seq *s, uint32_t from, uint32_t n, seq_see *see, void *data)
+{
+    struct item item;
+    while (n > 0) {
+        uint32_t more = seq_get(s, from, &item);
+        for (;; more--) {
+            see(data, &item);
+            from++;
+            if (--n == 0 || more == 0)
+                break;
+            (void)pack_read(item.at + item.len, &item);
+        }
+    }
+}
+
 bool seq_insert(struct seq *s, uint32_t i, const char *bytes, size_t len)
 {
     uint32_t k = i, count = seq_count(s);
@@ -286,7 +302,7 @@ uint32_t seq_search(const struct seq *s, bool (*before)(const void *data, const 
 
 bool seq_destroy(struct seq *s, size_t most)
 {
-    for (; s->root != STORE_NONE && most > 0; most--) {
+    for (; s->root != STORE_NONE && most > 0; most--, work_done++) {
         store_ref r = s->root, left = at(r)->left;
         if (left == STORE_NONE) {
             s->root = at(r)->right;

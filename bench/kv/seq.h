@@ -32,6 +32,10 @@ uint64_t seq_bytes(const struct seq *s);
 /* Item i < count. Returns how many items of its block follow it; they lie at item->at + item->len. */
 uint32_t seq_get(const struct seq *s, uint32_t i, struct item *item);
 
+/* Calls `see` for n items from number `from` on; all are there. */
+typedef void seq_see(void *data, const struct item *item);
+void seq_each(const struct seq *s, uint32_t from, uint32_t n, seq_see *see, void *data);
+
 /* The new item becomes item number i <= count. */
 bool seq_insert(struct seq *s, uint32_t i, const char *bytes, size_t len);
 

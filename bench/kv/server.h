@@ -9,6 +9,8 @@
 #include "table.h"
 #include "transaction.h"
 
+#include <time.h>
+
 enum { DATABASES = 16 };
 
 enum policy { NO_EVICTION, ALLKEYS_LRU, ALLKEYS_LFU, VOLATILE_TTL, POLICIES };
@@ -21,6 +23,7 @@ struct server {
     unsigned timeout; /* seconds until an idle client is closed, 0: never */
     unsigned stall;   /* seconds until one is closed that stopped in the middle of a request or of taking replies */
     unsigned maxclients, clients;
+    uint64_t watches;
     int64_t now; /* Unix time in milliseconds */
     int64_t started;
     int port;
@@ -38,6 +41,10 @@ struct session {
     uint64_t id;
     unsigned db;
     struct transaction transaction;
+    struct watch *watches; /* see watch.h */
+    bool touched;          /* one of them has changed */
+    struct search *search; /* that is not at its end, see search.h */
+    bool whole; /* this is part of a transaction: nothing is put off */
     bool close; /* after the replies so far */
     char name[64];
 };
@@ -50,6 +57,7 @@ struct call {
     uint32_t argc;
     struct table *db;
     struct reply *out;
+    const uint64_t *hash; /* of argument 1, or NULL */
 };
 
 static inline const char *arg(const struct call *c, uint32_t i) { return c->bytes + c->argv[i].at; }
@@ -64,8 +72,8 @@ bool arg_integer(const struct call *c, uint32_t i, int64_t *out);
 /* The cursor in argument i, as SCAN takes it; without one the error is replied. */
 bool arg_cursor(const struct call *c, uint32_t i, uint64_t *cursor);
 
-/* Do what the client asks. Within a batch of the store. */
-void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc);
+/* Do what the client asks. `hash`: of argument 1 if that is known, or NULL. Within a batch of the store. */
+void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc, const uint64_t *hash);
 
 /* Set a setting by name, as CONFIG SET and the command line do. */
 bool server_configure(const char *name, const char *value);
@@ -79,6 +87,7 @@ uint64_t server_used(void);
  * counts a hit or a miss. */
 place *key_find(const struct call *c, uint32_t i);
 place *key_look(const struct call *c, uint32_t i);
+struct entry *key_read(const struct call *c, uint32_t i); /* the entry itself, for one that only looks */
 
 /* Whether a place holds this kind of value (ENTRY_STRING and so on). False: the error is replied. */
 bool key_is(const struct call *c, place *p, unsigned kind);
@@ -87,9 +96,21 @@ bool key_is(const struct call *c, place *p, unsigned kind);
 bool key_set(const struct call *c, uint32_t i, place *p, const char *value, size_t len, int64_t expiry);
 
 void reply_no_memory(const struct call *c);
+void reply_wrong_type(const struct call *c);
+
+/* "string", "list" and so on. */
+const char *key_kind(const struct entry *e);
 
 /* Glob patterns, as KEYS and SCAN take them. */
 bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len);
+
+/* The time that steps are measured with. */
+static inline uint64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 /* Empty one database at once; its memory is given back in steps. */
 void db_flush(struct table *db);

@@ -3,6 +3,8 @@
 #include "hash.h"
 #include "map.h"
 
+#include <stdlib.h>
+
 void cmd_sadd(const struct call *c)
 {
     int64_t added = 0;
@@ -114,6 +116,32 @@ static void choose(void *data, const struct item *member, const struct item *val
     }
 }
 
+/* A few distinct members of many: at random, and again if it is one that was chosen. False: no memory. */
+static bool choose_few(const struct call *c, place *p, uint32_t count)
+{
+    struct item member, value;
+    uint32_t room = 16;
+    while (room < 2 * count)
+        room *= 2;
+    const char **chosen = calloc(room, sizeof *chosen); // by where it lies: nothing moves within a batch
+    if (chosen == NULL)
+        return false;
+    reply_array(c->out, count);
+    while (count > 0) {
+        map_random(store_at(*p), &member, &value);
+        uint32_t at = (uint32_t)((uintptr_t)member.at / 16 * 0x9e3779b97f4a7c15u >> 32) & (room - 1);
+        while (chosen[at] != NULL && chosen[at] != member.at)
+            at = (at + 1) & (room - 1);
+        if (chosen[at] != NULL)
+            continue;
+        chosen[at] = member.at;
+        reply_bulk(c->out, member.at, member.len);
+        count--;
+    }
+    free(chosen);
+    return true;
+}
+
 void cmd_srandmember(const struct call *c)
 {
     int64_t count = 1;
@@ -134,6 +162,11 @@ void cmd_srandmember(const struct call *c)
     uint64_t there = p == NULL ? 0 : aggregate_count(store_at(*p));
     if (p == NULL && c->argc == 2) {
         reply_null(c->out);
+        return;
+    }
+    if (c->argc == 3 && count > 0 && there / 4 > (uint64_t)count && aggregate_is_large(store_at(*p))) {
+        if (!choose_few(c, p, (uint32_t)count))
+            reply_no_memory(c);
         return;
     }
     if (c->argc == 3 && (count >= 0 || there == 0)) {

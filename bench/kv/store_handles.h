@@ -21,4 +21,13 @@ static inline store_ref store_resize(store_ref r, size_t size) { return tm_ref(t
 /* Nothing to do for now: a good moment to give memory back. */
 static inline void store_idle(void) { tm_idle(); }
 
+/* What the library's words of handles take, in bytes, and how many of the handles are live. */
+static inline void store_words(size_t *bytes, size_t *live)
+{
+    tm_stats_t stats = {.struct_size = sizeof stats};
+    tm_stats(&stats);
+    *bytes = stats.table_bytes;
+    *live = stats.live_objects;
+}
+
 #endif

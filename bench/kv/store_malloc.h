@@ -18,5 +18,6 @@ static inline void store_free(store_ref r) { free(r); }
 static inline void *store_at(store_ref r) { return r; }
 static inline store_ref store_resize(store_ref r, size_t size) { return realloc(r, size); }
 static inline void store_idle(void) {}
+static inline void store_words(size_t *bytes, size_t *live) { *bytes = *live = 0; }
 
 #endif

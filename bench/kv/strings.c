@@ -1,6 +1,7 @@
 /* strings.c - the commands on strings. Integers are kept as text and changed in place. */
 #include "commands.h"
 #include "evict.h"
+#include "watch.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -15,22 +16,17 @@ void reply_expire_error(const struct call *c)
     reply_error(c->out, "ERR invalid expire time in '%.*s' command", (int)len, name);
 }
 
-static void reply_value(const struct call *c, place *p)
+static void reply_entry(const struct call *c, struct entry *e)
 {
-    if (p == NULL) {
+    if (e == NULL)
         reply_null(c->out);
-        return;
-    }
-    struct entry *e = store_at(*p);
-    reply_bulk(c->out, entry_value(e), e->value_len);
+    else
+        reply_bulk(c->out, entry_value(e), e->value_len);
 }
 
-/* As MGET answers: what is not a string counts as not there. */
-static void reply_string(const struct call *c, place *p)
-{
-    bool is_string = p != NULL && (((struct entry *)store_at(*p))->type & ENTRY_KIND) == ENTRY_STRING;
-    reply_value(c, is_string ? p : NULL);
-}
+static void reply_value(const struct call *c, place *p) { reply_entry(c, p == NULL ? NULL : store_at(*p)); }
+
+static bool is_string(const struct entry *e) { return (e->type & ENTRY_KIND) == ENTRY_STRING; }
 
 /* The options of SET and GETEX. */
 struct options {
@@ -106,9 +102,11 @@ static bool string_find(const struct call *c, place **p)
 
 void cmd_get(const struct call *c)
 {
-    place *p;
-    if (string_look(c, &p))
-        reply_value(c, p);
+    struct entry *e = key_read(c, 1);
+    if (e == NULL || is_string(e))
+        reply_entry(c, e);
+    else
+        reply_wrong_type(c);
 }
 
 void cmd_set(const struct call *c)
@@ -128,6 +126,7 @@ void cmd_set(const struct call *c)
         return;
     int64_t expiry = o.keep && p != NULL ? entry_expiry(store_at(*p)) : o.expiry;
     if (o.time_at > 0 && expiry <= server.now) { // EXAT of the past
+        watch_touch_arg(c, 1);
         if (p != NULL)
             table_remove(c->db, p);
     } else if (!key_set(c, 1, p, arg(c, 2), arg_len(c, 2), expiry)) {
@@ -171,8 +170,10 @@ void cmd_getdel(const struct call *c)
     if (!string_look(c, &p))
         return;
     reply_value(c, p);
-    if (p != NULL)
+    if (p != NULL) {
+        watch_touch_arg(c, 1);
         table_remove(c->db, p);
+    }
 }
 
 void cmd_getex(const struct call *c)
@@ -186,6 +187,8 @@ void cmd_getex(const struct call *c)
     reply_value(c, p);
     if (p == NULL)
         return;
+    if (o.time_at > 0 || (o.persist && ((struct entry *)store_at(*p))->expires))
+        watch_touch_arg(c, 1);
     if (o.time_at > 0 && o.expiry <= server.now)
         table_remove(c->db, p);
     else if (o.time_at > 0 || o.persist)
@@ -195,8 +198,10 @@ void cmd_getex(const struct call *c)
 void cmd_mget(const struct call *c)
 {
     reply_array(c->out, c->argc - 1);
-    for (uint32_t i = 1; i < c->argc; i++)
-        reply_string(c, key_look(c, i));
+    for (uint32_t i = 1; i < c->argc; i++) {
+        struct entry *e = key_read(c, i);
+        reply_entry(c, e != NULL && is_string(e) ? e : NULL); // what is not a string counts as not there
+    }
 }
 
 void cmd_mset(const struct call *c)
@@ -267,6 +272,7 @@ static struct entry *stretched(const struct call *c, place *p, size_t len)
     if (len > was)
         memset(entry_value(e) + was, 0, len - was);
     evict_born(e);
+    watch_touch_arg(c, 1);
     return e;
 }
 

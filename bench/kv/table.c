@@ -1,5 +1,8 @@
 #include "table.h"
 #include "hash.h"
+#include "work.h"
+
+#include <stdlib.h>
 
 enum { MERGES = 5 }; // a removal: more than four, so that buckets keep up with entries when all go
 
@@ -20,24 +23,17 @@ static inline uint32_t bucket_of(const struct table *t, uint64_t h)
     return b < t->buckets ? b : b & mask >> 1;
 }
 
-static inline store_ref *chunks(const struct table *t) { return store_at(t->dir); }
-
 static inline place *slot(const struct table *t, uint32_t b)
 {
-    return (place *)store_at(chunks(t)[b / TABLE_CHUNK]) + b % TABLE_CHUNK;
+    store_ref chunk = b < TABLE_CHUNK ? t->first : t->dir[b / TABLE_CHUNK];
+    return (place *)store_at(chunk) + b % TABLE_CHUNK;
 }
 
 static bool start(struct table *t)
 {
-    store_ref dir = store_alloc(sizeof(store_ref)), first = store_alloc_zero(TABLE_FIRST * sizeof(store_ref));
-    if (dir == STORE_NONE || first == STORE_NONE) {
-        store_free(dir);
-        store_free(first);
+    t->first = store_alloc_zero(TABLE_FIRST * sizeof(store_ref));
+    if (t->first == STORE_NONE)
         return false;
-    }
-    *(store_ref *)store_at(dir) = first;
-    t->dir = dir;
-    t->dir_room = 1;
     t->chunk_room = TABLE_FIRST;
     t->buckets = 1;
     return true;
@@ -48,15 +44,15 @@ static bool make_room(struct table *t)
 {
     uint32_t b = t->buckets, chunk = b / TABLE_CHUNK;
     if (chunk == 0 && b == t->chunk_room) {
-        store_ref grown = store_resize(chunks(t)[0], 2 * b * sizeof(store_ref));
+        store_ref grown = store_resize(t->first, 2 * b * sizeof(store_ref));
         if (grown == STORE_NONE)
             return false;
-        chunks(t)[0] = grown;
+        t->first = grown;
         t->chunk_room = 2 * b;
     } else if (chunk > 0 && b % TABLE_CHUNK == 0) {
-        if (chunk == t->dir_room) {
-            store_ref grown = store_resize(t->dir, 2 * chunk * sizeof(store_ref));
-            if (grown == STORE_NONE)
+        if (chunk >= t->dir_room) {
+            store_ref *grown = realloc(t->dir, 2 * chunk * sizeof(store_ref));
+            if (grown == NULL)
                 return false;
             t->dir = grown;
             t->dir_room = 2 * chunk;
@@ -64,7 +60,7 @@ static bool make_room(struct table *t)
         store_ref more = store_alloc(TABLE_CHUNK * sizeof(store_ref));
         if (more == STORE_NONE)
             return false;
-        chunks(t)[chunk] = more;
+        t->dir[chunk] = more;
     }
     return true;
 }
@@ -78,6 +74,7 @@ static void split(struct table *t)
     place *stay = slot(t, from), *go = slot(t, to);
     store_ref r = *stay;
     while (r != STORE_NONE) { // both keep their order
+        work_done++;
         struct entry *e = store_at(r);
         place **end = bucket_of(t, hash_bytes(entry_key(e), e->key_len)) == to ? &go : &stay;
         **end = r;
@@ -92,14 +89,14 @@ static void drop_last_bucket(struct table *t)
 {
     uint32_t b = --t->buckets;
     if (b > 0 && b % TABLE_CHUNK == 0)
-        store_free(chunks(t)[b / TABLE_CHUNK]);
+        store_free(t->dir[b / TABLE_CHUNK]);
 }
 
 static void merge(struct table *t)
 {
     uint32_t from = t->buckets - 1, to = from & (((uint32_t)1 << (bits_of(from + 1) - 1)) - 1);
     place *end = slot(t, to);
-    while (*end != STORE_NONE)
+    for (; *end != STORE_NONE; work_done++)
         end = &((struct entry *)store_at(*end))->next;
     *end = *slot(t, from);
     drop_last_bucket(t);
@@ -123,6 +120,7 @@ static void account(struct table *t, struct entry *e, int sign)
 static void free_entry(store_ref r)
 {
     struct entry *e = store_at(r);
+    work_done++;
     if (e->type & ENTRY_OWNS)
         entry_disown(e);
     store_free(r);
@@ -130,23 +128,29 @@ static void free_entry(store_ref r)
 
 place *table_find(struct table *t, const char *key, size_t len)
 {
+    struct entry *e;
+    return t->count == 0 ? NULL : table_find_hashed(t, hash_bytes(key, len), key, len, &e);
+}
+
+place *table_find_hashed(struct table *t, uint64_t hash, const char *key, size_t len, struct entry **e)
+{
     if (t->count == 0)
         return NULL;
-    place *p = slot(t, bucket_of(t, hash_bytes(key, len)));
+    place *p = slot(t, bucket_of(t, hash));
     while (*p != STORE_NONE) {
-        struct entry *e = store_at(*p);
-        if (e->key_len == len && memcmp(entry_key(e), key, len) == 0)
+        *e = store_at(*p);
+        if ((*e)->key_len == len && memcmp(entry_key(*e), key, len) == 0)
             return p;
-        p = &e->next;
+        p = &(*e)->next;
     }
     return NULL;
 }
 
-place *table_expect_bucket(const struct table *t, const char *key, size_t len)
+place *table_expect_bucket(const struct table *t, uint64_t hash)
 {
     if (t->count == 0)
         return NULL;
-    place *p = slot(t, bucket_of(t, hash_bytes(key, len)));
+    place *p = slot(t, bucket_of(t, hash));
     __builtin_prefetch(p);
     return p;
 }
@@ -272,13 +276,12 @@ bool table_destroy(struct table *t, size_t most)
             *head = ((struct entry *)store_at(r))->next;
             free_entry(r);
         }
+        work_done++;
         if (most-- == 0)
             return false;
     }
-    if (t->dir != STORE_NONE) {
-        store_free(chunks(t)[0]);
-        store_free(t->dir);
-    }
+    store_free(t->first);
+    free(t->dir);
     *t = (struct table){0};
     return true;
 }
@@ -288,6 +291,7 @@ place *table_random(struct table *t)
     if (t->count == 0)
         return NULL;
     uint32_t b = (uint32_t)(hash_random() % t->buckets);
+    work_done++;
     for (int tries = 0; tries < 100 && *slot(t, b) == STORE_NONE; tries++)
         b = (uint32_t)(hash_random() % t->buckets);
     while (*slot(t, b) == STORE_NONE)
@@ -315,12 +319,24 @@ uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, st
     if (t->count == 0)
         return 0;
     uint32_t b = bucket_of(t, reversed(cursor));
-    for (store_ref r = *slot(t, b); r != STORE_NONE;) {
+    work_done++;
+    for (store_ref r = *slot(t, b); r != STORE_NONE; work_done++) {
         struct entry *e = store_at(r);
         if (cursor == reversed(b) || reversed(hash_bytes(entry_key(e), e->key_len)) >= cursor)
             see(data, e);
         r = e->next;
     }
+    return end_of(t, b);
+}
+
+uint64_t table_visit(struct table *t, uint64_t cursor, place_see *see, void *data)
+{
+    if (t->count == 0)
+        return 0;
+    uint32_t b = bucket_of(t, reversed(cursor));
+    work_done++;
+    for (place *p = slot(t, b); *p != STORE_NONE; p = &((struct entry *)store_at(*p))->next, work_done++)
+        see(data, p);
     return end_of(t, b);
 }
 
@@ -330,7 +346,8 @@ uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, 
         return 0;
     uint32_t b = bucket_of(t, reversed(cursor));
     uint64_t end = end_of(t, b); // before removals merge buckets
-    for (place *p = slot(t, b); *p != STORE_NONE;) {
+    work_done++;
+    for (place *p = slot(t, b); *p != STORE_NONE; work_done++) {
         struct entry *e = store_at(*p);
         if (!drop(data, e)) {
             p = &e->next;

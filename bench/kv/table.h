@@ -3,7 +3,8 @@
  * Idea: an insertion that makes the table fuller than one entry a bucket splits one bucket, a removal that makes it
  * emptier than three quarters merges a few. No call does more, so no request waits for a table of ten million keys to
  * grow.
- * Buckets lie in chunks of at most TABLE_CHUNK, the chunks' references in a directory.
+ * Buckets lie in chunks of at most TABLE_CHUNK; the reference of the first lies in the table, those of the others in a
+ * directory.
  *
  *   dir ─→ [chunk][chunk]...     bucket b is slot b % TABLE_CHUNK of chunk b / TABLE_CHUNK
  *             └─→ [entry][entry]...  each the head of a list
@@ -32,7 +33,8 @@ enum { TABLE_CHUNK = 8192, TABLE_FIRST = 4 };
 enum { ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH, ENTRY_KIND = 7, ENTRY_OWNS = 8 };
 
 struct table {
-    store_ref dir; /* STORE_NONE while the table is empty and has never been used */
+    store_ref first; /* the first chunk; STORE_NONE while the table is empty and has never been used */
+    store_ref *dir;  /* from 1 on the other chunks, in plain memory: every look-up passes by; NULL without any */
     uint32_t buckets;
     uint32_t chunk_room, dir_room; /* slots of the first chunk, and of the directory */
     uint64_t count, bytes;
@@ -73,9 +75,11 @@ void entry_disown(struct entry *e);
 
 /* The place of a key, or NULL. */
 place *table_find(struct table *t, const char *key, size_t len);
+/* Its hash_bytes is known; *e becomes the entry. */
+place *table_find_hashed(struct table *t, uint64_t hash, const char *key, size_t len, struct entry **e);
 
-/* Load what table_find of a key will look at, in two steps; between them others may be begun. */
-place *table_expect_bucket(const struct table *t, const char *key, size_t len);
+/* Load what table_find of a key with this hash will look at, in two steps; between them others may be begun. */
+place *table_expect_bucket(const struct table *t, uint64_t hash);
 void table_expect_entry(const place *bucket);
 
 /* Add a key that is not in the table. The value is undefined, the type 0, the clock 0. */
@@ -101,6 +105,10 @@ place *table_random(struct table *t);
 /* Call `see` for all entries of the bucket at `cursor`. Returns the next cursor; 0 is the first, and says that this
  * was the last. `see` must not change the table. */
 uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, struct entry *e), void *data);
+
+/* The same for the places of all entries of a bucket. `see` may put another reference in a place, to a copy. */
+typedef void place_see(void *data, place *p);
+uint64_t table_visit(struct table *t, uint64_t cursor, place_see *see, void *data);
 
 /* Remove what `drop` says of the bucket at `cursor`; otherwise as table_scan. */
 uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, struct entry *e), void *data);

@@ -1,6 +1,7 @@
 #include "transaction.h"
 #include "commands.h"
 #include "pack.h"
+#include "watch.h"
 
 #include <stdlib.h>
 
@@ -30,7 +31,8 @@ static bool make_room(struct transaction *t, size_t more)
 bool transaction_keeps(const struct call *c)
 {
     struct transaction *t = &c->session->transaction;
-    if (!t->open || arg_is(c, 0, "exec") || arg_is(c, 0, "discard") || arg_is(c, 0, "multi") || arg_is(c, 0, "quit"))
+    if (!t->open || arg_is(c, 0, "exec") || arg_is(c, 0, "discard") || arg_is(c, 0, "multi") ||
+        arg_is(c, 0, "watch") || arg_is(c, 0, "quit"))
         return false;
     size_t size = sizeof c->argc;
     for (uint32_t i = 0; i < c->argc; i++)
@@ -69,6 +71,7 @@ void cmd_discard(const struct call *c)
         return;
     }
     transaction_free(&c->session->transaction);
+    watch_clear(c->session);
     reply_status(c->out, "OK");
 }
 
@@ -88,7 +91,7 @@ static const char *run_one(struct session *s, const struct transaction *t, const
     if (argv == NULL)
         reply_error(&s->out, "OOM command not allowed: out of memory");
     else
-        command_run(s, t->bytes, argv, argc);
+        command_run(s, t->bytes, argv, argc, NULL);
     if (argv != few)
         free(argv);
     return p;
@@ -103,13 +106,19 @@ void cmd_exec(const struct call *c)
         return;
     }
     s->transaction = (struct transaction){0};
-    if (t.spoilt) {
+    bool touched = watch_is_touched(s);
+    watch_clear(s);
+    if (touched && !t.spoilt) {
+        reply_null_array(c->out);
+    } else if (t.spoilt) {
         reply_error(c->out, "EXECABORT Transaction discarded because of previous errors.");
     } else {
         const char *p = t.bytes;
+        s->whole = true;
         reply_array(c->out, t.count);
         for (uint32_t i = 0; i < t.count; i++)
             p = run_one(s, &t, p);
+        s->whole = false;
     }
     transaction_free(&t);
 }

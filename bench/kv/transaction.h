@@ -1,7 +1,8 @@
 /* transaction.h - MULTI: commands that are kept until EXEC, which runs them one after the other in one batch.
  *
  * The commands are copied as they are parsed: for each the number of arguments, then the arguments as a pack's items.
- * Commands that do not exist, or do not fit, spoil the transaction, as in Redis. There is no WATCH. */
+ * Commands that do not exist, or do not fit, spoil the transaction, as in Redis. EXEC does nothing if
+ * a key that the client watches (watch.h) has changed. */
 #ifndef KV_TRANSACTION_H
 #define KV_TRANSACTION_H
 

@@ -1,4 +1,5 @@
 #include "zset.h"
+#include "snapshot_part.h"
 
 #include <stdlib.h>
 
@@ -7,15 +8,27 @@ struct key {
     struct item member;
 };
 
+/* Below, at or above 0 as the item's member is before, at or behind this one. */
+static int order_of(const struct item *item, const struct item *b)
+{
+    struct item a = zset_item_member(item);
+    int order = memcmp(a.at, b->at, a.len < b->len ? a.len : b->len);
+    return order != 0 ? order : (a.len > b->len) - (a.len < b->len);
+}
+
 static bool before_key(const void *data, const struct item *item)
 {
     const struct key *key = data;
     double score = zset_item_score(item);
-    if (score != key->score)
-        return score < key->score;
-    struct item member = zset_item_member(item);
-    int order = memcmp(member.at, key->member.at, member.len < key->member.len ? member.len : key->member.len);
-    return order != 0 ? order < 0 : member.len < key->member.len;
+    return score != key->score ? score < key->score : order_of(item, &key->member) < 0;
+}
+
+static bool before_member(const void *member, const struct item *item) { return order_of(item, member) < 0; }
+static bool upto_member(const void *member, const struct item *item) { return order_of(item, member) <= 0; }
+
+uint32_t zset_before(struct entry *e, const struct item *member, bool or_equal)
+{
+    return row_search(e, or_equal ? upto_member : before_member, member);
 }
 
 static bool below(const void *score, const struct item *item) { return zset_item_score(item) < *(const double *)score; }
@@ -53,14 +66,22 @@ bool zset_find(struct entry *e, const struct item *member, double *score)
     return false;
 }
 
-static bool table_put(struct table *t, const struct item *member, double score)
+static bool table_put(struct table *t, const struct item *member, double score, bool epoch)
 {
     place *p = table_find(t, member->at, member->len);
-    if (p == NULL)
-        p = table_add(t, member->at, member->len, sizeof score, 0);
+    if (p == NULL && (p = table_add(t, member->at, member->len, sizeof score, 0)) != NULL)
+        ((struct entry *)store_at(*p))->saved = epoch;
     if (p != NULL)
         memcpy(entry_value(store_at(*p)), &score, sizeof score);
     return p != NULL;
+}
+
+/* A member of a large one, before its score changes or it goes. */
+static void keep(struct aggregate *a, const struct item *member)
+{
+    place *p = a->part == NULL ? NULL : table_find(&a->table, member->at, member->len);
+    if (p != NULL)
+        snapshot_member(a, store_at(*p));
 }
 
 /* A small one that has grown: the table is filled first, because the object then takes the pack's place. */
@@ -74,7 +95,7 @@ static bool enlarge(struct table *db, place *p)
         struct item item, member;
         at = pack_read(at, &item);
         member = zset_item_member(&item);
-        good = table_put(&members, &member, zset_item_score(&item));
+        good = table_put(&members, &member, zset_item_score(&item), false);
     }
     if (good && row_enlarge(db, p)) {
         uint64_t before = entry_owned(store_at(*p));
@@ -113,7 +134,7 @@ bool zset_add(struct table *db, place *p, const struct item *member, double scor
     }
     struct table *t = &aggregate_of(e)->table;
     uint64_t before = t->bytes + t->buckets * sizeof(store_ref);
-    bool good = table_put(t, member, score);
+    bool good = table_put(t, member, score, aggregate_of(e)->epoch);
     db->bytes += t->bytes + t->buckets * sizeof(store_ref) - before;
     if (good && !insert(db, p, member, score)) {
         before = entry_owned(e);
@@ -134,8 +155,10 @@ bool zset_move(struct table *db, place *p, const struct item *member, double fro
     if (!insert(db, p, member, to))
         return false;
     (void)row_remove(db, p, zset_rank(store_at(*p), member, from), 1); // one item: does not fail
-    if (aggregate_is_large(store_at(*p)))
-        (void)table_put(&aggregate_of(store_at(*p))->table, member, to);
+    if (aggregate_is_large(store_at(*p))) {
+        keep(aggregate_of(store_at(*p)), member);
+        (void)table_put(&aggregate_of(store_at(*p))->table, member, to, false); // it is there
+    }
     return true;
 }
 
@@ -148,6 +171,7 @@ void zset_remove(struct table *db, place *p, const struct item *member, double s
         return;
     uint64_t before = entry_owned(e);
     struct table *t = &aggregate_of(e)->table;
+    keep(aggregate_of(e), member);
     table_remove(t, table_find(t, member->at, member->len));
     aggregate_account(db, e, before);
 }

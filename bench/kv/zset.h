@@ -28,6 +28,9 @@ void zset_remove(struct table *db, place *p, const struct item *member, double s
 
 uint32_t zset_rank(struct entry *e, const struct item *member, double score);
 
+/* Of members that all have one score: how many come before this one, or, with `or_equal`, up to it. */
+uint32_t zset_before(struct entry *e, const struct item *member, bool or_equal);
+
 /* How many have a score below this one, or, with `or_equal`, at most this one. */
 uint32_t zset_below(struct entry *e, double score, bool or_equal);
 

@@ -194,8 +194,25 @@ void cmd_zrank(const struct call *c)
 
 struct bound {
     double score;
-    bool open; /* the score itself is out */
+    struct item member; /* by member; `infinite` below 0: before all, above: behind all */
+    int infinite;
+    bool open; /* the score or the member itself is out */
 };
+
+static bool parse_member_bound(const struct call *c, uint32_t i, struct bound *b)
+{
+    struct item text = arg_item(c, i);
+    char first = text.len > 0 ? text.at[0] : 0;
+    bool whole = (first == '-' || first == '+') && text.len == 1;
+    if (!whole && first != '[' && first != '(') {
+        reply_error(c->out, "ERR min or max not valid string range item");
+        return false;
+    }
+    *b = (struct bound){.infinite = !whole ? 0 : first == '-' ? -1 : 1, .open = first == '('};
+    if (!whole)
+        b->member = (struct item){text.at + 1, text.len - 1};
+    return true;
+}
 
 static bool parse_bound(const struct call *c, uint32_t i, struct bound *b)
 {
@@ -217,7 +234,7 @@ static bool parse_bound(const struct call *c, uint32_t i, struct bound *b)
 }
 
 struct range {
-    bool by_score, backwards, with_scores, limited;
+    bool by_score, by_member, backwards, with_scores, limited;
     int64_t offset, limit;
     struct bound min, max;
     int64_t from, to; /* by rank */
@@ -226,10 +243,12 @@ struct range {
 static bool range_options(const struct call *c, struct range *r)
 {
     bool general = arg_is(c, 0, "zrange"), wrong = false;
-    r->by_score = !general && arg_len(c, 0) > 9;
+    r->by_member = tolower(arg(c, 0)[arg_len(c, 0) - 1]) == 'x';
+    r->by_score = !general && !r->by_member && arg_len(c, 0) > 9;
     r->backwards = tolower(arg(c, 0)[2]) == 'e';
     r->limit = -1;
     for (uint32_t i = 4; i < c->argc && !wrong; i++) {
+        bool open = general && !r->by_score && !r->by_member;
         if (arg_is(c, i, "withscores")) {
             r->with_scores = true;
         } else if (arg_is(c, i, "limit") && i + 2 < c->argc) {
@@ -237,18 +256,22 @@ static bool range_options(const struct call *c, struct range *r)
                 return false;
             r->limited = true;
             i += 2;
-        } else if (general && arg_is(c, i, "rev")) {
+        } else if (general && !r->backwards && arg_is(c, i, "rev")) {
             r->backwards = true;
-        } else if (general && arg_is(c, i, "byscore")) {
+        } else if (open && arg_is(c, i, "byscore")) {
             r->by_score = true;
+        } else if (open && arg_is(c, i, "bylex")) {
+            r->by_member = true;
         } else {
             wrong = true;
         }
     }
     if (wrong)
         reply_error(c->out, "ERR syntax error");
-    else if (r->limited && r->limit != -1 && !r->by_score)
+    else if (r->limited && r->limit != -1 && !r->by_score && !r->by_member)
         reply_error(c->out, "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+    else if (r->with_scores && r->by_member)
+        reply_error(c->out, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
     else
         return true;
     return false;
@@ -256,7 +279,9 @@ static bool range_options(const struct call *c, struct range *r)
 
 static bool range_bounds(const struct call *c, struct range *r)
 {
-    uint32_t min = r->by_score && r->backwards ? 3 : 2;
+    uint32_t min = (r->by_score || r->by_member) && r->backwards ? 3 : 2;
+    if (r->by_member)
+        return parse_member_bound(c, min, &r->min) && parse_member_bound(c, 5 - min, &r->max);
     if (r->by_score)
         return parse_bound(c, min, &r->min) && parse_bound(c, 5 - min, &r->max);
     return arg_integer(c, 2, &r->from) && arg_integer(c, 3, &r->to);
@@ -265,8 +290,14 @@ static bool range_bounds(const struct call *c, struct range *r)
 /* Which items lie between the bounds: numbers from *first up to, not including, *end. */
 static void between(struct entry *e, const struct range *r, int64_t *first, int64_t *end)
 {
-    *first = zset_below(e, r->min.score, r->min.open);
-    *end = zset_below(e, r->max.score, !r->max.open);
+    if (r->by_member) {
+        int64_t count = row_count(e);
+        *first = r->min.infinite != 0 ? (r->min.infinite > 0) * count : zset_before(e, &r->min.member, r->min.open);
+        *end = r->max.infinite != 0 ? (r->max.infinite > 0) * count : zset_before(e, &r->max.member, !r->max.open);
+    } else {
+        *first = zset_below(e, r->min.score, r->min.open);
+        *end = zset_below(e, r->max.score, !r->max.open);
+    }
     *end = *end < *first ? *first : *end;
 }
 
@@ -290,7 +321,7 @@ static void show_ranked(void *data, const struct item *item)
 static void resolve(struct entry *e, const struct range *r, int64_t *from, int64_t *n)
 {
     int64_t count = row_count(e), first, end, to = r->to;
-    if (r->by_score) {
+    if (r->by_score || r->by_member) {
         between(e, r, &first, &end);
         int64_t there = end - first, skip = r->offset < 0 ? there : r->offset < there ? r->offset : there;
         *n = there - skip;

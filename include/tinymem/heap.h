@@ -40,7 +40,7 @@ typedef struct tm_heap_part {
     size_t cached;        /**< of free blocks that threads keep for the next allocation, or that lie between threads */
     size_t stranded;      /**< free, in pages that cannot go since a live or cached block shares them */
     size_t slack;         /**< behind the last slot of a slab, and around large blocks: nobody's */
-    size_t books;         /**< records that stand in the pages of slabs (movable) */
+    size_t books;         /**< metadata in the pages of slabs (movable) */
     size_t empty;         /**< pages that hold nothing: kept for reuse, or about to be given back */
     size_t resident;      /**< the sum from `live` to `empty` */
     size_t live_blocks;   /**< count */

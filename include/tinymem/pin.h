@@ -17,7 +17,7 @@
  *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
  *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its
  *      pin.
- *  P4  limit is 0 until the thread's first use, and for ever where membarrier is missing: then a function with a real
+ *  P4  limit is 0 until the thread's first use, and stays 0 where membarrier is missing: then a function with a real
  *      fence does it.
  *  Owner: the record its thread; the mover reads it. Locks: none. Signals: pins and scopes nest in handlers.
  *

@@ -236,7 +236,7 @@ typedef struct tm_figures {
     size_t live_objects;      /**< count */
     size_t committed_bytes;   /**< pages of slabs and extents that may be resident */
     size_t rounding_bytes;    /**< what size classes add, estimated from requests so far */
-    size_t metadata_bytes;    /**< books of the library, both heaps */
+    size_t metadata_bytes;    /**< metadata of the library, both heaps */
     size_t table_bytes;       /**< pages of the handle table in use */
     size_t waste_bytes;       /**< committed less live */
     size_t moved_objects;     /**< count, so far */

@@ -62,7 +62,7 @@ typedef enum tm_pool_error {
     TM_POOL_PINNED,     /**< the object is pinned, and it would have to be freed or moved */
     TM_POOL_NO_PINS,    /**< max_pins pins are held */
     TM_POOL_NOT_PINNED, /**< unpin without pin */
-    TM_POOL_CORRUPT,    /**< the books contradict each other: somebody wrote past an object, or to a freed one */
+    TM_POOL_CORRUPT,    /**< the metadata contradicts itself: the program wrote past an object, or to a freed one */
     TM_POOL_BAD_BUFFER, /**< NULL, misaligned, not in 256 bytes ... 4 GiB, or too small for the configuration */
     TM_POOL_BAD_CONFIG  /**< NULL; a block size that is no power of two or below four indices; too many blocks */
 } tm_pool_error_t;
@@ -177,7 +177,7 @@ tm_pool_error_t tm_pool_free(tm_pool_t *pool, tm_pool_handle_t handle);
 /** Is it a live handle of this pool? Foreign ones are recognised when their index is not in use (or by generation). */
 bool tm_pool_valid(const tm_pool_t *pool, tm_pool_handle_t handle);
 
-/** Verify one object: its handle, its place, the books of free neighbours, and in check builds its guard.
+/** Verify one object: its handle, its place, the metadata of free neighbours, and in check builds its guard.
  *  @return  OK, BAD_HANDLE or CORRUPT */
 tm_pool_error_t tm_pool_check(const tm_pool_t *pool, tm_pool_handle_t handle);
 
@@ -226,7 +226,7 @@ bool tm_pool_compact_step(tm_pool_t *pool, size_t bytes, uint32_t ticks);
 void tm_pool_stats(const tm_pool_t *pool, tm_pool_stats_t *stats);
 
 #if TM_POOL_AUDIT
-/** Verify every invariant of the pool's books (P1 ... P11 in lib/pool/pool.h). Reads everything, changes nothing.
+/** Verify every invariant of the pool's metadata (P1 ... P11 in lib/pool/pool.h). Reads everything, changes nothing.
  *  @return  0, or the number of a broken invariant */
 unsigned tm_pool_check_all(const tm_pool_t *pool);
 #endif

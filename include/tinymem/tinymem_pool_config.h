@@ -100,7 +100,7 @@
 #define TM_POOL_CHECK 0
 #endif
 
-/** 1: the books in freed memory are verified before they are believed, or TM_POOL_CORRUPT is returned. 0: smaller by a
+/** 1: the metadata in freed memory is verified before it is used, or TM_POOL_CORRUPT is returned. 0: smaller by a
  *  tenth. */
 #ifndef TM_POOL_VERIFY
 #define TM_POOL_VERIFY 1

@@ -94,8 +94,8 @@ size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context) { ret
 /* Whether h may stay as it is with `size` bytes: its object is of their class, and has no lock and no alignment of its
  * own. The object is pinned for the look at the page map, which without a pin might be that of a later slab. False also
  * where the answer takes more: the thread holds other pins, or the handle is marked or wrong.
- * Written out, where tm_try_pin and tm_unpin would do: here the stack is empty, and two calls are 40 instructions more.
- * */
+ * Written out, where tm_try_pin and tm_unpin would do: here the stack is empty, and two calls are 40 instructions
+ * more. */
 static inline bool stays(tm_handle_t h, size_t size)
 {
     tmi_thread_t *t = tmi_self();

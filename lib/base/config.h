@@ -1,7 +1,7 @@
 /* config.h - the constants that fix the shape of the heap, and the assertions that relate them.
  *
  * Idea: everything that two modules must agree on is a number here. Whatever a machine decides at run time (the
- * OS page size above all) is not here but in host/os.h.
+ * OS page size above all) is not here but in os/os.h.
  *
  *   unit     64 KiB of address space, aligned to it: the grain in which address space is given to slabs and extents,
  *            and of the page map. No OS page that we support is larger, so a unit is a whole number of OS pages.
@@ -19,12 +19,13 @@
 #define TMI_CHECK 0
 #endif
 
-/* Builds that can make the kernel fail on demand (host/os.h). */
+/* Builds that can make the kernel fail on demand (os/os.h). */
 #ifndef TMI_TEST_HOOKS
 #define TMI_TEST_HOOKS 0
 #endif
 
-/* User addresses are below 2^TMI_ADDRESS_BITS unless a program asks for more by a hint, which we never do. */
+/* User addresses are below 2^TMI_ADDRESS_BITS unless a program requests more by a hint, which the library never does.
+ * */
 #if defined(__x86_64__)
 #define TMI_ADDRESS_BITS 47
 #else

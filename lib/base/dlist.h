@@ -2,7 +2,7 @@
  *
  * L1  For every node n of a list: n->next->prev == n and n->prev->next == n.
  * L2  A node that is in no list points to itself, so removing it again does nothing.
- * Owner: whoever owns the list's lock. */
+ * Owner: the holder of the list's lock. */
 #ifndef TMI_BASE_DLIST_H
 #define TMI_BASE_DLIST_H
 
@@ -14,6 +14,15 @@ typedef struct tmi_dlist {
 
 static inline void tmi_dlist_init(tmi_dlist_t *n) { n->next = n->prev = n; }
 static inline bool tmi_dlist_empty(const tmi_dlist_t *head) { return head->next == head; }
+
+/* For audits: whether the node is in the list of `head`. Walks the list. */
+static inline bool tmi_dlist_contains(const tmi_dlist_t *head, const tmi_dlist_t *node)
+{
+    for (const tmi_dlist_t *n = head->next; n != head; n = n->next)
+        if (n == node)
+            return true;
+    return false;
+}
 
 static inline void tmi_dlist_insert_after(tmi_dlist_t *at, tmi_dlist_t *n)
 {

@@ -1,6 +1,7 @@
 # defaults.cmake - the kind of build, where nobody has chosen one. A project around this one keeps its own.
 #
-# By itself, tinymem is built as Release, which is -O3 and link-time optimization. CMAKE_BUILD_TYPE, CFLAGS and TMI_LTO (or
+# By itself, tinymem is built as Release, which is -O3 and link-time optimization. CMAKE_BUILD_TYPE, CFLAGS and TMI_LTO
+# (or
 # CMAKE_INTERPROCEDURAL_OPTIMIZATION) change that: CMAKE_BUILD_TYPE=None takes the packager's CFLAGS as they are.
 if(PROJECT_IS_TOP_LEVEL)
   get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)

@@ -18,7 +18,8 @@ if(TARGET tinymem_tool)
   install(TARGETS tinymem_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
 endif()
 
-file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include/tinymem include/tinymem/*.h include/tinymem/*.hpp)
+file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include/tinymem include/tinymem/*.h
+    include/tinymem/*.hpp)
 list(FILTER headers INCLUDE REGEX "${tmi_headers}")
 list(TRANSFORM headers PREPEND ${PROJECT_SOURCE_DIR}/include/tinymem/)
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tinymem COMPONENT dev)
@@ -29,7 +30,8 @@ endif()
 install(FILES ${pool_single} DESTINATION ${CMAKE_INSTALL_DATADIR}/tinymem/pool COMPONENT dev)
 install(PROGRAMS lib/pool/strip_svg.py DESTINATION ${CMAKE_INSTALL_DATADIR}/tinymem/pool COMPONENT dev)
 
-# ---- for CMake ---------------------------------------------------------------------------------------------------------------
+# ---- for CMake
+# ---------------------------------------------------------------------------------------------------------------
 
 set(tmi_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tinymem)
 configure_package_config_file(lib/cmake/tinymemConfig.cmake.in tinymemConfig.cmake INSTALL_DESTINATION ${tmi_config_dir}
@@ -40,14 +42,16 @@ install(FILES ${PROJECT_BINARY_DIR}/tinymemConfig.cmake ${PROJECT_BINARY_DIR}/ti
   DESTINATION ${tmi_config_dir} COMPONENT dev)
 install(EXPORT tinymemTargets NAMESPACE tinymem:: DESTINATION ${tmi_config_dir} COMPONENT dev)
 
-# ---- for pkg-config ----------------------------------------------------------------------------------------------------------
+# ---- for pkg-config
+# ----------------------------------------------------------------------------------------------------------
 
 # Found from where the file lies, so that the prefix may be chosen at installation, or moved.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
   set(tmi_pc_prefix ${CMAKE_INSTALL_PREFIX})
   set(tmi_pc_libdir ${CMAKE_INSTALL_LIBDIR})
 else()
-  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE up)
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE
+      up)
   set(tmi_pc_prefix \${pcfiledir}/${up})
   string(REGEX REPLACE "/$" "" tmi_pc_prefix "${tmi_pc_prefix}")
   set(tmi_pc_libdir \${prefix}/${CMAKE_INSTALL_LIBDIR})
@@ -71,13 +75,14 @@ if(TARGET tinymem_handles)
 endif()
 tinymem_pc(tinymem-pool "Handles over a buffer that you own, from tinymem" "-ltinymem_pool" "")
 
-# ---- manual ------------------------------------------------------------------------------------------------------------------
+# ---- manual
+# ------------------------------------------------------------------------------------------------------------------
 
 # A page is found by each name in the first lines that begin with .Nm, by a file that leads to it.
 function(tinymem_man page section component)
   install(FILES preload/man/${page}.${section} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
   file(STRINGS preload/man/${page}.${section} lines REGEX "^\\.Nm [a-z_]+")
-  string(REGEX MATCHALL "tm_[a-z0-9_]+" names "${lines}")
+  string(REGEX MATCHALL "(tm_|tinymem::)[a-z0-9_]+" names "${lines}")
   list(REMOVE_DUPLICATES names)
   list(REMOVE_ITEM names ${page})
   foreach(name ${names})

@@ -1,4 +1,5 @@
-# platform.cmake - refuse what tinymem does not run on, in one sentence that names what does; and choose the parts to build.
+# platform.cmake - refuse what tinymem does not run on, in one sentence that names what does; and choose the parts to
+# build.
 #
 # TMI_PARTS   needs
 # all         Linux, 64 bits, x86-64 or arm64, glibc, gcc or clang
@@ -46,6 +47,7 @@ if(TMI_PARTS STREQUAL all)
     #endif
     int main(void) { return 0; }" TMI_GLIBC)
   if(NOT TMI_GLIBC)
-    tmi_refuse("replaces glibc's malloc, and this compiler's C library is another one, such as musl" "${tmi_handles_works}")
+    tmi_refuse("replaces glibc's malloc, and this compiler's C library is another one, such as musl"
+        "${tmi_handles_works}")
   endif()
 endif()

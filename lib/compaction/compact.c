@@ -1,4 +1,5 @@
 #include "compaction/compact.h"
+#include "base/probe.h"
 #include "os/meta.h"
 #include "os/options.h"
 #include "compaction/compact_impl.h"
@@ -61,6 +62,7 @@ static void enter(batch_t *b, state_t state)
 static void finish(batch_t *b)
 {
     uint64_t ns = tmi_os_now_ns() - b->started_ns;
+    TMI_PROBE3(tinymem, batch_end, b->id, b->n, b->nsources);
     tmi_own_add(&tmi_compact_figures.batches, 1);
     if (ns > tmi_compact_figures.longest_batch_ns)
         tmi_store_relaxed(&tmi_compact_figures.longest_batch_ns, ns);
@@ -170,6 +172,7 @@ static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *l
     TMI_STEP("marked");
     if (b->nsources == 0)
         return TMI_COMPACT_MORE; // the time was over before there was a source
+    TMI_PROBE3(tinymem, batch_begin, b->id, b->n, b->nsources);
     tmi_own_add(&tmi_compact_figures.marked, b->n);
     enter(b, b->n > 0 ? FENCE : GIVE);
     return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;

@@ -21,7 +21,7 @@
  *
  * Memory of sources stays readable until GIVE, whoever frees objects in them.
  * Lock: the mover's, the outermost rank; mutators never take it. Class locks for short times inside.
- * Fails: without memory for the books, or without free slots, it moves less. */
+ * Fails: without memory for its records, or without free slots, it moves less. */
 #ifndef TMI_COMPACTION_COMPACT_H
 #define TMI_COMPACTION_COMPACT_H
 
@@ -48,10 +48,10 @@ typedef enum tmi_compact_result {
     TMI_COMPACT_WAIT,       // a scope is open: come back in a moment
 } tmi_compact_result_t;
 
-/* Room for the books of a batch. False: no memory. */
+/* Room for the records of a batch. False: no memory. */
 bool tmi_compact_ready(void);
 
-/* No batch will be made for some time: the memory of the books goes back. Caller holds the lock. */
+/* No batch will be made for some time: the memory of its records is purged. Caller holds the lock. */
 void tmi_compact_rest(void);
 
 /* The next piece of work. Caller holds the lock. */
@@ -101,7 +101,7 @@ extern tmi_compact_figures_t tmi_compact_figures;
 #define tmi_compact_figure(name) tmi_load_relaxed(&tmi_compact_figures.name)
 
 #if TMI_TEST_HOOKS
-/* Called before and after each step of a batch with the step's name, the lock held; may block for ever. NULL: none. */
+/* Called before and after each step of a batch with the step's name, the lock held; may block. NULL: none. */
 extern void (*tmi_compact_hook)(const char *step);
 /* Control: the protocol without the scan. */
 extern bool tmi_compact_no_scan;

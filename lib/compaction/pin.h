@@ -1,12 +1,12 @@
 /* pin.h - pins, scopes and locks: the side of the mutators that is not inlined, and the mover's look at them.
  *
- * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>; the argument why it is safe is an essay in
- * lib/README.md and a model in tests/model. In short: pin writes a slot and then reads the word; the mover marks the
+ * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>. The argument why it is safe is in pin.md,
+ * and a model in tests/model. In short: pin writes a slot and then reads the word; the mover marks the
  * word, fences for both sides, and then reads the slots. At least one sees the other. If pin sees the mark it takes it
  * away, and the mover's publishing compare-and-swap fails; if the mover sees the slot, it takes the mark away itself.
  * Nobody waits.
  *
- * A record is in the list from its making on, and the next thread that gets it inherits it.
+ * A record is in the list from the moment that it is made, and stays there for the next thread that uses it.
  *
  * P5  registered counts the threads that use handles now. A thread counts itself, with a full fence, before its first
  *     pin; so a mover that has marked, fenced for itself, and then finds itself alone need not fence for others (see
@@ -71,8 +71,8 @@ bool tmi_pin_within(const tm_pins_t_ *r, const char *from, size_t nbytes);
 /* Whether another thread has: a look, for check:full. */
 bool tmi_pin_held_by_others(const tm_pins_t_ *self, tm_handle_t h);
 
-/* Count a lock at an object that the caller has pinned: 0, ENOMEM, or EOVERFLOW when it has as many as can be counted.
- * */
+/* Count a lock at an object that the caller has pinned: 0, ENOMEM, or EOVERFLOW when it has as many as can be
+ * counted. */
 int tmi_pin_lock(const void *object);
 /* False: it was not locked. `pinned`: the caller has pinned it too, and so its slab can be told when it has no locks
  * any more. */
@@ -83,8 +83,8 @@ uint32_t tmi_pin_locks(const void *object);
 /* After marking: whether nobody but `self` (NULL: a thread without handles) can hold a pin. Fences for the caller. */
 bool tmi_pin_alone(const tm_pins_t_ *self);
 
-/* After the fence: take the mark away from every word that a slot names, and note open scopes. Returns how many marks.
- * */
+/* After the fence: take the mark away from every word that a slot names, and note open scopes. Returns how many
+ * marks. */
 size_t tmi_pin_scan(uint64_t now_ns);
 
 /* Whether a scope that was open at the scan still is. */

@@ -114,7 +114,9 @@ static TMI_COLD void enter_raw(account_t *a)
     size_t medium_blocks = 0, bytes = tmi_counter(large_bytes), blocks = tmi_counter(large_count);
     for (unsigned c = 0; c < TMI_MEDIUM_CLASSES; c++)
         medium_blocks += tmi_medium_figures(c).taken;
-    enter_large(a, TM_HEAP_RAW, less(bytes, medium), less(blocks, medium_blocks), tmi_counter(large_slack_bytes));
+    bytes = less(bytes, medium) + tmi_counter(guarded_bytes);
+    blocks = less(blocks, medium_blocks) + tmi_counter(guarded_count);
+    enter_large(a, TM_HEAP_RAW, bytes, blocks, tmi_counter(large_slack_bytes));
     a->out->raw.requested = TM_UNKNOWN;
 }
 
@@ -172,7 +174,7 @@ static TMI_COLD void enter_whole(tm_heap_stats_t *out)
     out->batches = tmi_compact_figure(batches);
     out->mover_mode = tmi_compact_figure(mode);
     out->mover_paused = tmi_compact_figure(paused);
-    out->mapped = tmi_counter(mapped_bytes);
+    out->mapped = tmi_counter(mapped_bytes) + tmi_counter(guarded_bytes);
     out->metadata = tmi_meta_touched();
     out->table = tmi_handle_bytes();
     out->resident = out->raw.resident + out->movable.resident + out->spans.resident + out->metadata + out->table;

@@ -1,8 +1,8 @@
 /* account.h - where every byte is that may be resident.
  *
- * Idea: counters of the stores, read without a lock, and one walk over the slabs of the movable heap, whose counters
- * do not tell which pages are empty. Rows (size classes) are made first, and the sums of a heap are the sums of its
- * rows, so that they add up whatever other threads do meanwhile.
+ * Idea: counters of slabs and segments, read without a lock, and one walk over the slabs of the movable heap, whose
+ * counters do not tell which pages are empty. Rows (size classes) are made first, and the sums of a heap are the sums
+ * of its rows, so that they add up whatever other threads do meanwhile.
  *
  * Locks: none, but a moment's try for each movable slab. Any thread at any instant, signal handlers too; a heap that is
  * not ready has only zeroes. */

@@ -3,7 +3,9 @@
 #include "heap/tally.h"
 #include "os/meta.h"
 #include "os/os.h"
+#include "sampling/history.h"
 #include "sampling/samples.h"
+#include "sampling/sentry.h"
 #include "sampling/stack.h"
 #include "slabs/medium.h"
 #include "slabs/mixed.h"
@@ -32,6 +34,8 @@ static void lock_all_but_the_movers(void)
     tmi_lock(&tmi_space_lock);
     tmi_lock(&tmi_meta_lock);
     tmi_lock(&tmi_samples_lock);
+    tmi_lock(&tmi_sentry_lock);
+    tmi_lock(&tmi_history_lock);
 }
 
 void tmi_fork_lock_all(void)
@@ -42,6 +46,8 @@ void tmi_fork_lock_all(void)
 
 void tmi_fork_unlock_all(void)
 {
+    tmi_unlock(&tmi_history_lock);
+    tmi_unlock(&tmi_sentry_lock);
     tmi_unlock(&tmi_samples_lock);
     tmi_unlock(&tmi_meta_lock);
     tmi_unlock(&tmi_space_lock);
@@ -61,6 +67,8 @@ void tmi_fork_unlock_all(void)
 
 static void reset_all_locks(void)
 {
+    tmi_lock_reset(&tmi_history_lock);
+    tmi_lock_reset(&tmi_sentry_lock);
     tmi_lock_reset(&tmi_samples_lock);
     tmi_lock_reset(&tmi_meta_lock);
     tmi_lock_reset(&tmi_space_lock);

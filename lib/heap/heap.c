@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "os/report.h"
 #include "sampling/samples.h"
+#include "sampling/sentry.h"
 #include "sampling/stack.h"
 #include "slabs/large.h"
 #include "slabs/medium.h"
@@ -22,6 +23,7 @@
 static uint32_t state; // 0, 1 while it is made ready, 2
 static uint32_t readying; // the thread that does so
 static bool full_check;
+static uint32_t counting; // 1: allocations take slow paths only to be counted for guarded blocks
 
 /* Somebody outside wants the memory back. Caches go at the next free of their threads. */
 static void trim_by_request(void)
@@ -189,12 +191,26 @@ void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *f
     tmi_request_poll();
 }
 
-/* Where no allocation is a fast one: before the heap is ready, and while allocations are sampled. */
+/* A guarded block, if this allocation is to be one. */
+static TMI_NOINLINE void *allocate_guarded(size_t size, size_t align, void *frame)
+{
+    tmi_thread_t *t = tmi_thread_or_null();
+    if (t == NULL || !tmi_sentry_count(&t->guard_left))
+        return NULL;
+    void *p = tmi_sentry_alloc(&t->guard_left, size, align, frame);
+    if (p != NULL && TMI_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
+        tmi_tally_alloc(t, size);
+    return p;
+}
+
+/* Where no allocation is a fast one: before the heap is ready, and while allocations are sampled or guarded. */
 static TMI_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned how, void *frame)
 {
     if (!tmi_early_is_over())
         return tmi_early_alloc(size, align);
-    void *p = how == PLAIN && align == 1 ? from_record(tmi_self(), size) : NULL;
+    void *p = tmi_sentry_on() ? allocate_guarded(size, align, frame) : NULL;
+    if (p == NULL && how == PLAIN && align == 1)
+        p = from_record(tmi_self(), size);
     if (p == NULL)
         p = allocate_now(size, align, how);
     tmi_thread_t *t = tmi_self();
@@ -216,10 +232,41 @@ static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
     return allocate_now(size, align, how);
 }
 
+/* While allocations are counted for guarded blocks: what the fast path would have found. NULL: it is empty, or this one
+ * is to be guarded. */
+static inline void *count_and_take(size_t size)
+{
+    tmi_thread_t *t = tmi_self();
+    uint32_t left = t->guard_left;
+    if (left <= 1)
+        return NULL;
+    void *p = TMI_LIKELY(size <= TMI_TINY_MAX)
+                  ? tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), t->cache.codes[size])
+                  : from_record(t, size);
+    if (TMI_LIKELY(p != NULL)) // else it is counted later
+        t->guard_left = left - 1;
+    return p;
+}
+
+static TMI_NOINLINE void *alloc_counted_larger(size_t size)
+{
+    void *p = size > TMI_TINY_MAX ? count_and_take(size) : NULL;
+    return p != NULL ? p : allocate(size, 1, PLAIN);
+}
+
+/* Every call of malloc comes here then: no frame. */
+static TMI_NOINLINE void *alloc_counted(size_t size)
+{
+    void *p = size <= TMI_TINY_MAX ? count_and_take(size) : NULL;
+    return TMI_LIKELY(p != NULL) ? p : alloc_counted_larger(size);
+}
+
 void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
-        return allocate_watched(size, align, PLAIN, frame);
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) {
+        void *p = tmi_load_relaxed(&counting) && align == 1 ? count_and_take(size) : NULL; // relaxed: as the other
+        return p != NULL ? p : allocate_watched(size, align, PLAIN, frame);
+    }
     return align == 1 ? tmi_heap_malloc(size) : allocate_now(size, align, PLAIN);
 }
 
@@ -234,6 +281,8 @@ static inline void *from_thread(size_t size)
 
 void *tmi_heap_alloc(size_t size)
 {
+    if (TMI_UNLIKELY(tmi_load_relaxed(&counting))) // relaxed: seen late, it counts late
+        return alloc_counted(size);
     void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
     return TMI_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
@@ -243,6 +292,8 @@ void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, 
 void *tmi_heap_alloc_zeroed(size_t size)
 {
     void *p = size <= TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size);
+    if (TMI_UNLIKELY(p == NULL) && tmi_load_relaxed(&counting)) // relaxed: seen late, it counts late
+        p = count_and_take(size);
     return p != NULL ? memset(p, 0, size) : allocate(size, 1, ZEROED);
 }
 
@@ -389,7 +440,10 @@ static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
     if (!tmi_early_is_over())
         return true; // such blocks are not used again
+    tmi_sampler_t *sampler = &tmi_self()->sampler;
+    sampler->quiet += tmi_self()->ready; // what finds the stack of the free may allocate
     tmi_samples_freed((uintptr_t)p);
+    sampler->quiet -= tmi_self()->ready;
     bool aligned = (uintptr_t)p % 8 == 0;
     return (aligned && tmi_cache_push(&tmi_self()->cache, tmi_pagemap_code(p), p)) || free_routed(p, function);
 }
@@ -505,13 +559,29 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     return resize(p, size, function);
 }
 
+static void watch_allocations(bool sampled)
+{
+    bool guards = tmi_sentry_on();
+    tmi_store_relaxed(&counting, guards && !sampled);                           // relaxed: a short cut
+    tmi_store_relaxed(&tmi_heap_tiny, sampled || guards ? 0 : TMI_TINY_MAX + 1); // relaxed: as in tmi_heap_init
+}
+
 void tmi_heap_watch(bool allocations, bool frees)
 {
     tmi_heap_init();
     tmi_lock(&tmi_space_lock);
     tmi_pagemap_divert(frees);
     tmi_unlock(&tmi_space_lock);
-    tmi_store_relaxed(&tmi_heap_tiny, allocations ? 0 : TMI_TINY_MAX + 1); // relaxed: as in tmi_heap_init
+    watch_allocations(allocations);
+}
+
+int tmi_heap_guard(uint32_t interval)
+{
+    tmi_heap_init();
+    int err = tmi_sentry_start(interval);
+    if (err == 0)
+        watch_allocations(tmi_load_relaxed(&tmi_sampling)); // relaxed: called at start
+    return err;
 }
 
 bool tmi_heap_trim(size_t pad)

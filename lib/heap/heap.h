@@ -36,6 +36,10 @@ void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *f
 /* Every allocation, every free takes the slow path, where sampled blocks are entered and forgotten; or no longer. */
 void tmi_heap_watch(bool allocations, bool frees) TMI_COLD;
 
+/* From now on one in `interval` allocations is guarded, see sentry.h: 0 or ENOMEM. Their frees and resizes are not the
+ * heap's: tmi_heap_free says so. */
+int tmi_heap_guard(uint32_t interval) TMI_COLD;
+
 /* Zeroed; does not touch pages that are fresh from the kernel. */
 void *tmi_heap_alloc_zeroed(size_t size);
 

@@ -44,11 +44,12 @@ static void take_off_shelves(tmi_figures_t *out)
 void tmi_figures_read(tmi_figures_t *out)
 {
     size_t empty = tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes) + tmi_counter(dirty_bytes);
+    size_t large = tmi_counter(large_bytes) + tmi_counter(guarded_bytes);
     *out = (tmi_figures_t){
-        .mapped = tmi_counter(mapped_bytes),
-        .large = tmi_counter(large_bytes),
-        .large_blocks = tmi_counter(large_count),
-        .committed = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes) + empty,
+        .mapped = tmi_counter(mapped_bytes) + tmi_counter(guarded_bytes),
+        .large = large,
+        .large_blocks = tmi_counter(large_count) + tmi_counter(guarded_count),
+        .committed = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + large + empty,
         .empty = empty,
         .metadata = tmi_meta_touched(),
         .purged = tmi_counter(purged_bytes),

@@ -74,7 +74,7 @@ void tmi_object_stale(const char *function, tm_handle_t h)
     if (tmi_option(stale) == TMI_STALE_ABORT)
         tmi_fatal(function, (void *)(uintptr_t)h, what_is_wrong(h));
     if (tmi_option(stale) == TMI_STALE_REPORT)
-        tmi_report("%s(%p): %s", function, (void *)(uintptr_t)h, what_is_wrong(h));
+        tmi_report_misuse(function, (void *)(uintptr_t)h, what_is_wrong(h));
 }
 
 void tmi_object_require_unpinned(tm_handle_t h, const char *function)

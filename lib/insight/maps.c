@@ -81,6 +81,20 @@ void tmi_maps_release(tmi_maps_t *maps)
     *maps = (tmi_maps_t){0};
 }
 
+void tmi_maps_each(const tmi_maps_t *maps, void (*each)(void *context, const tmi_mapping_t *m), void *context)
+{
+    for (const char *line = maps->text; line < maps->text + maps->ntext; line += strlen(line) + 1) {
+        const char *s = line;
+        tmi_mapping_t m = {.start = take_hex(&s)};
+        if (*s++ != '-')
+            continue;
+        m.end = take_hex(&s);
+        m.access = s + 1;
+        if (strlen(s) > 5)
+            each(context, &m);
+    }
+}
+
 tmi_map_t *tmi_maps_find(tmi_maps_t *maps, uintptr_t address)
 {
     size_t low = 0, high = maps->nrows;

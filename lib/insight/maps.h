@@ -28,6 +28,13 @@ typedef struct tmi_maps {
 /* False: no memory, or no /proc; then there are no rows. */
 bool tmi_maps_read(tmi_maps_t *maps);
 void tmi_maps_release(tmi_maps_t *maps);
+/* A mapping of any kind. */
+typedef struct tmi_mapping {
+    uintptr_t start, end;
+    const char *access; // "rwxp", not terminated
+} tmi_mapping_t;
+/* Call `each` for all, by address. */
+void tmi_maps_each(const tmi_maps_t *maps, void (*each)(void *context, const tmi_mapping_t *m), void *context);
 /* The row of a code address, or NULL. */
 tmi_map_t *tmi_maps_find(tmi_maps_t *maps, uintptr_t address);
 /* The name of the function that holds the address, into out. False: not known. */

@@ -2,6 +2,7 @@
 #include "heap/dump.h"
 #include "heap/heap.h"
 #include "heap/object.h"
+#include "insight/names.h"
 #include "os/options.h"
 #include "os/os.h"
 #include "os/report.h"
@@ -27,37 +28,42 @@ void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size
         (void)tmi_format(out, size, "%p", (void *)address);
 }
 
-static void write_form(tmi_profile_t *p)
+static void write_form(tmi_profile_t *p, uint32_t format)
 {
-    switch (tmi_options.profile_format) {
+    switch (format) {
     case TMI_PROFILE_PPROF: tmi_profile_pprof(p); return;
     case TMI_PROFILE_FOLDED: tmi_profile_folded(p); return;
     case TMI_PROFILE_WORDS: tmi_profile_words(p); return;
     case TMI_PROFILE_DHAT: tmi_profile_dhat(p); return;
+    case TMI_PROFILE_LEAKS: tmi_profile_leaks(p, __builtin_frame_address(0)); return;
     default: tmi_profile_heap(p);
     }
 }
 
-static bool blames(void)
+static bool blames(uint32_t format) { return format == TMI_PROFILE_PPROF || format == TMI_PROFILE_WORDS; }
+
+/* NULL: stderr. */
+static bool open_file(tmi_writer_t *out, const char *path)
 {
-    return tmi_options.profile_format == TMI_PROFILE_PPROF || tmi_options.profile_format == TMI_PROFILE_WORDS;
+    return path != NULL ? tmi_writer_open(out, path) : tmi_writer_use(out, tmi_os_duplicate(2, 3));
 }
 
 /* 0 or an errno. Not in a signal handler unless `wait` is false. */
-static int write_to(const char *path, bool wait)
+static int write_to(const char *path, uint32_t format, bool wait)
 {
     tmi_writer_t out;
     tmi_profile_t p = {.out = &out};
-    if (!tmi_dump_begin(&writer))
+    bool leaks = format == TMI_PROFILE_LEAKS, blame = wait && blames(format);
+    if ((leaks && !wait) || !tmi_dump_begin(&writer))
         return EAGAIN;
-    int err = tmi_samples_snapshot(&p.samples, wait && blames(), wait);
+    int err = tmi_samples_snapshot(&p.samples, blame || leaks, wait);
     if (err == 0) {
         (void)tmi_maps_read(&p.maps);
-        if (wait && blames())
+        if (blame)
             (void)tmi_profile_charge(&p);
-        err = tmi_writer_open(&out, path) ? 0 : ENOENT;
+        err = open_file(&out, path) ? 0 : ENOENT;
         if (err == 0) {
-            write_form(&p);
+            write_form(&p, format);
             err = tmi_writer_close(&out) ? 0 : EIO;
         }
         tmi_profile_uncharge(&p);
@@ -75,7 +81,7 @@ static int write_unasked(const char *suffix, bool wait)
     static uint32_t said;
     char name[TMI_DUMP_NAME];
     make_name(name, suffix);
-    int err = write_to(name, wait);
+    int err = write_to(name, tmi_options.profile_format, wait);
     if (err != 0 && err != EAGAIN && tmi_exchange_relaxed(&said, 1) == 0) // relaxed: a message
         tmi_report(err == EIO ? "cannot write all of %s: the profile is lost" : "cannot write the profile to %s", name);
     return err;
@@ -87,7 +93,7 @@ int tmi_profile_dump(const char *path)
     if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
         return EINVAL;
     make_name(name, "");
-    return write_to(path != NULL ? path : name, true);
+    return write_to(path != NULL ? path : name, tmi_options.profile_format, true);
 }
 
 static void on_request(void)
@@ -114,6 +120,7 @@ int tmi_profile_start(size_t interval)
     tmi_heap_init();
     (void)tmi_thread_or_null();
     tmi_stack_init();
+    tmi_names_begin();
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
     tmi_heap_watch(false, true); // frees first: who frees a sampled block has got it afterwards
@@ -134,11 +141,11 @@ void tmi_profile_stop(void)
 
 void tmi_profile_begin(void)
 {
-    if (!tmi_options.profile)
+    if (!tmi_options.profile && !tmi_options.leaks)
         return;
     int err = tmi_profile_start(0);
     if (err != 0) {
-        tmi_report("option profile:on: no memory for the profile");
+        tmi_report("option %s:on: no memory for the profile", tmi_options.profile ? "profile" : "leaks");
         return;
     }
     if (tmi_options.profile_signal == 0)
@@ -151,6 +158,10 @@ void tmi_profile_begin(void)
 
 void tmi_profile_end(void)
 {
-    if (tmi_options.profile && tmi_load_acquire(&tmi_sample_hints) != NULL) // pairs: tmi_samples_start
+    if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
+        return;
+    if (tmi_options.leaks)
+        (void)write_to(NULL, TMI_PROFILE_LEAKS, true);
+    if (tmi_options.profile)
         (void)write_unasked("", true);
 }

@@ -6,7 +6,8 @@
  * peak, and by tm_profile_dump.
  *
  * Forms: profile_heap.c the legacy text, profile_pprof.c profile.proto, profile_folded.c a line a stack,
- * profile_dhat.c JSON, profile_words.c a report in words. profile_blame.c tells who keeps empty memory.
+ * profile_dhat.c JSON, profile_words.c a report in words, profile_leaks.c one of leaks (reach.h). profile_blame.c
+ * tells who keeps empty memory.
  *
  * Fails: a file that cannot be opened or written is one line on stderr, and the program goes on. */
 #ifndef TMI_INSIGHT_PROFILE_H
@@ -39,6 +40,8 @@ void tmi_profile_pprof(tmi_profile_t *p);
 void tmi_profile_folded(tmi_profile_t *p);
 void tmi_profile_dhat(tmi_profile_t *p);
 void tmi_profile_words(tmi_profile_t *p);
+/* `frame`: what lies below it on the caller's stack is the library's. */
+void tmi_profile_leaks(tmi_profile_t *p, void *frame);
 
 /* Find `hostage`: locks the class of each sampled block, so not in a signal handler. False: no memory. */
 bool tmi_profile_charge(tmi_profile_t *p);

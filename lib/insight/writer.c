@@ -6,12 +6,17 @@
 #include <stdarg.h>
 #include <string.h>
 
-bool tmi_writer_open(tmi_writer_t *w, const char *path)
+bool tmi_writer_use(tmi_writer_t *w, int fd)
 {
-    w->fd = tmi_os_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    w->fd = fd;
     w->failed = false;
     w->n = 0;
-    return w->fd >= 0;
+    return fd >= 0;
+}
+
+bool tmi_writer_open(tmi_writer_t *w, const char *path)
+{
+    return tmi_writer_use(w, tmi_os_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
 }
 
 static void flush(tmi_writer_t *w)

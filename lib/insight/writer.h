@@ -16,6 +16,8 @@ typedef struct tmi_writer {
 
 /* Create or replace the file. False: it cannot be opened. */
 bool tmi_writer_open(tmi_writer_t *w, const char *path);
+/* The same for a descriptor, which tmi_writer_close closes. False: it is none. */
+bool tmi_writer_use(tmi_writer_t *w, int fd);
 void tmi_writer_bytes(tmi_writer_t *w, const void *bytes, size_t nbytes);
 /* Formatted as by tmi_format, at most 480 bytes. */
 void tmi_writer_text(tmi_writer_t *w, const char *format, ...) TMI_PRINTF(2, 3);

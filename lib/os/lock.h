@@ -31,6 +31,8 @@ typedef enum tmi_rank {
     TMI_RANK_SPACE,
     TMI_RANK_META,
     TMI_RANK_SAMPLES,
+    TMI_RANK_SENTRY,
+    TMI_RANK_HISTORY,
 } tmi_rank_t;
 
 typedef struct tmi_lock {
@@ -128,8 +130,8 @@ static inline void tmi_unlock_untraced(tmi_lock_t *lock)
         tmi_unlock_wake(lock);
 }
 
-/* After fork, in the child: the lock is free whatever it was, and so are all others with a rank, one after the other.
- * */
+/* After fork, in the child: the lock is free whatever it was, and so are all others with a rank, one after the
+ * other. */
 static inline void tmi_lock_reset(tmi_lock_t *lock)
 {
     tmi_lock_none_held();

@@ -1,4 +1,4 @@
-/* meta.h - memory for our own records, which never comes from malloc.
+/* meta.h - memory for the library's own records, which never comes from malloc.
  *
  * Idea: a bump pointer over a static start and then over mappings of 256 KiB; freed records go to a list per size and
  * are reused for that size. Metadata is small (about 0.3 % of the heap), its population follows the heap's, and it is
@@ -15,10 +15,9 @@
 void *tmi_meta_alloc(size_t nbytes);
 /* Give back what tmi_meta_alloc(nbytes) returned. */
 void tmi_meta_free(void *p, size_t nbytes);
-/* Zeroed OS pages for nbytes, for ever, or NULL; of any size. */
+/* Zeroed OS pages for nbytes, of any size, which are never freed; or NULL. */
 void *tmi_meta_pages(size_t nbytes);
-/* What these whole pages hold is not needed for now: their memory goes to the kernel, and they read as zero, or as
- * before if it is locked. */
+/* Purge these whole pages, whose contents are not needed. They read as zero then, or as before if they are locked. */
 void tmi_meta_rest(void *pages, size_t nbytes);
 /* Zeroed memory of nbytes (> 0, at most 64 KiB), aligned to a cache line and never given back, or NULL. Takes no lock,
  * so that a signal handler may call it whatever it has interrupted. */

@@ -1,6 +1,7 @@
 /* Calls to the kernel; os_call.h says why libc is not asked. */
 #include "os/os.h"
 #include "base/atomic.h"
+#include "base/probe.h"
 #include "os/os_call.h"
 
 #include <errno.h>
@@ -173,6 +174,19 @@ int tmi_os_reserve(size_t size, void **out)
     return err;
 }
 
+int tmi_os_map_closed(size_t size, void **out) { return map_at(NULL, size, PROT_NONE, MAP_NORESERVE, out); }
+
+int tmi_os_open_up(void *addr, size_t size)
+{
+    return MEMORY(SYS_mprotect, tmi_arg(addr), (long)size, PROT_READ | PROT_WRITE);
+}
+
+/* One call for both, so that no other mapping can come between. It cannot split a mapping, and does not fail. */
+void tmi_os_close_off(void *addr, size_t size)
+{
+    (void)mapping(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED);
+}
+
 /* Kernels before 4.17 take the place for a hint. */
 int tmi_os_reserve_at(void *addr, size_t size)
 {
@@ -232,12 +246,24 @@ int tmi_os_map_records(size_t size, void **out)
 {
     int err = map_at(NULL, size, PROT_READ | PROT_WRITE, 0, out);
     keep_small(err, out, size);
+    if (err == 0)
+        tmi_os_note_records(*out, size);
     return err;
 }
 
-int tmi_os_unmap(void *addr, size_t size) { return tmi_call_errno(unmapping(addr, size)); }
+int tmi_os_unmap(void *addr, size_t size)
+{
+    int err = tmi_call_errno(unmapping(addr, size));
+    if (err == 0)
+        tmi_os_forget_records(addr);
+    return err;
+}
 
-int tmi_os_purge(void *addr, size_t size) { return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTNEED); }
+int tmi_os_purge(void *addr, size_t size)
+{
+    TMI_PROBE2(tinymem, purge, (uintptr_t)addr, size);
+    return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTNEED);
+}
 
 static int move_to(void *from, size_t size, int flags, void *to, void **out)
 {

@@ -1,7 +1,7 @@
 /* os_call.h - system calls without libc.
  *
  * Other libraries put themselves in front of libc's mmap, madvise, clock_gettime and so on, and may allocate there. We
- * make these calls under locks and while starting up, where an allocation would wait for ever. So nothing of libc's is
+ * make these calls under locks and while starting up, where an allocation would never return. So nothing of libc's is
  * called: the instruction itself is here. The result is the kernel's: a value, or minus an errno. errno is not touched,
  * and none of these is a cancellation point. */
 #ifndef TMI_OS_OS_CALL_H

@@ -16,7 +16,11 @@ size_t tmi_format(char *buf, size_t size, const char *format, ...) TMI_PRINTF(3,
 /* "tinymem: " + message + newline on stderr. */
 void tmi_report(const char *format, ...) TMI_PRINTF(1, 2) TMI_COLD;
 
-/* Misuse or corruption: report "tinymem: FUNCTION(POINTER): what" and abort. */
+/* Misuse: report "tinymem: FUNCTION(POINTER): what", and what a layer above knows of it. */
+void tmi_report_misuse(const char *function, const void *pointer, const char *what) TMI_COLD;
+extern void (*tmi_misuse_teller)(const char *function, const void *pointer, const char *what);
+
+/* Misuse or corruption: report it as misuse, and abort. */
 _Noreturn void tmi_fatal(const char *function, const void *pointer, const char *what) TMI_COLD;
 
 /* For audits, in every build: a breach of a numbered invariant at `where` is reported as by tmi_fatal. */

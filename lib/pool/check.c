@@ -1,6 +1,6 @@
 /* check.c - verify every invariant of pool.h, reading everything and believing nothing.
  *
- * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own books on the
+ * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own metadata on the
  * way. Then bins, list of handles, pins and cursors are compared with what the walk has counted. No memory is needed.
  * The first number that does not hold is the result. */
 #include "pool/gap.h"
@@ -14,8 +14,8 @@ typedef struct census {
 
 static bool head_sound(const pool_t *p)
 {
-    size_t books = (size_t)((const unsigned char *)p->pins - (const unsigned char *)(p + 1));
-    return books == ((size_t)p->handles + 1) * 2 * TMI_WIDTH(p) && p->block_size == (size_t)1 << p->shift &&
+    size_t metadata = (size_t)((const unsigned char *)p->pins - (const unsigned char *)(p + 1));
+    return metadata == ((size_t)p->handles + 1) * 2 * TMI_WIDTH(p) && p->block_size == (size_t)1 << p->shift &&
            p->flags == p->pins + (size_t)p->max_pins * TMI_WIDTH(p) && p->fresh <= p->handles && p->base > p->flags &&
            tmi_filled(p->base - TMI_SENTINEL, TMI_SENTINEL_BYTE) &&
            tmi_filled(tmi_address(p, p->limit), TMI_SENTINEL_BYTE);

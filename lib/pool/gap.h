@@ -70,7 +70,7 @@ TMI_HOT void tmi_gap_unlink(pool_t *p, unsigned w, ix_t begin, ix_t end, ix_t ne
     tmi_clear_left(p, next);
 }
 
-/* Do the books of the gap that ends at `end` agree with the entries and with its neighbours in the bin? */
+/* Does the metadata of the gap that ends at `end` agree with the entries and with its neighbours in the bin? */
 TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
 {
     const unsigned char *gap = tmi_address(p, begin);

@@ -1,8 +1,8 @@
-/* pool.h - the pool's books: layout, invariants, and access to them. Private to lib/pool.
+/* pool.h - the pool's metadata: layout, invariants, and access. Private to lib/pool.
  *
  * Idea: an entry per handle tells where its object begins and which entry comes next in address order; how long an
  * object is follows from where the next thing begins. So an entry is two indices and two bits. What else must be known,
- * free memory has room for: a free piece between objects, a *gap*, keeps its books in itself.
+ * free memory has room for: a free piece between objects, a *gap*, keeps its metadata in itself.
  *
  *   buffer   head | entries 0 .. handles | pins | flags, 2 bits an entry | generations |
  *            sentinel | block 0 .. limit - 1 | sentinel
@@ -26,8 +26,8 @@
  * P3  Each block below the wilderness is in exactly one object or gap; no two gaps are neighbours, none borders on the
  *     wilderness.
  * P4  An entry in use has LEFT exactly when a gap ends where it begins; entry 0 never has.
- * P5  A gap's books name its owner and, in its last index, its begin. A name's gap begins where the name does; the name
- *     of the wilderness is `tail`.
+ * P5  A gap's metadata names its owner and, in its last index, its begin. A name's gap begins where the name does; the
+ *     name of the wilderness is `tail`.
  * P6  Each gap is in the one bin that its length belongs to, doubly linked; `mask` has the bits of bins that are not
  *     empty.
  * P7  Each handle is in use, a name, in the list `unused`, or above `fresh`; `live` and `used` count objects and their

@@ -1,6 +1,8 @@
-# single_file.cmake - write the single-file form of the pool, tinymem_pool.h and tinymem_pool.c, for copying into a project:
+# single_file.cmake - write the single-file form of the pool, tinymem_pool.h and tinymem_pool.c, for copying into a
+# project:
 #   cmake -DOUT=DIR -P lib/pool/single_file.cmake
-# The header has its configuration in it; the source is all of lib/pool, its private headers first, everything static but the API.
+# The header has its configuration in it; the source is all of lib/pool, its private headers first, everything static
+# but the API.
 cmake_minimum_required(VERSION 3.25)
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH lib)
 cmake_path(GET lib PARENT_PATH root)
@@ -23,8 +25,8 @@ read_without_includes(config ${root}/include/tinymem/tinymem_pool_config.h)
 file(READ ${root}/include/tinymem/tinymem_pool.h header)
 string(REPLACE "#include \"tinymem_pool_config.h\"\n" "\n${config}\n" header "${header}")
 
-set(source "/* tinymem_pool.c - the single-file form of tinymem's pool, made from lib/pool. Compile it with your project, with tinymem_pool.h beside it.
- * The license is at the end. */
+set(source "/* tinymem_pool.c - the single-file form of tinymem's pool, made from lib/pool. Compile it with your
+ * project, with tinymem_pool.h beside it. The license is at the end. */
 #define TMI_POOL_SINGLE_FILE
 #include \"tinymem_pool.h\"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""strip_svg.py [FILE...] > strips.svg - draw strips of blocks, as tm_pool_dump writes them, as a picture. Reads stdin without a FILE.
+"""strip_svg.py [FILE...] > strips.svg - draw strips of blocks, as tm_pool_dump writes them, as a picture. Reads stdin
+without a FILE.
 
 A line that holds other characters than the marks is a caption; empty lines are skipped."""
 import html
@@ -33,7 +34,8 @@ def svg(lines):
         width = max(width, len(line))
         rows += [rect(MARGIN + x * CELL, y, n * CELL, COLOURS[mark]) for x, n, mark in runs(line)]
     size = (width * CELL + 2 * MARGIN, y + LINE + MARGIN)
-    return "\n".join(['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">' % size]
+    return "\n".join(['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" '
+                      'font-family="sans-serif" font-size="11">' % size]
                      + rows + ["</svg>"])
 
 

@@ -1,5 +1,7 @@
 #include "sampling/samples.h"
+#include "base/probe.h"
 #include "os/os.h"
+#include "sampling/history.h"
 #include "sampling/stack.h"
 
 #include <errno.h>
@@ -60,6 +62,7 @@ int tmi_samples_start(uint64_t interval)
         err = EBUSY;
     if (err == 0) {
         all.interval = interval;
+        tmi_samples_tell_misuse();
         tmi_store_release(&tmi_sampling, 1); // after the tables; pairs: those who look whether to sample
     }
     tmi_unlock(&tmi_samples_lock);
@@ -225,6 +228,14 @@ static TMI_NOINLINE bool record(uint64_t key, size_t size, const uintptr_t *fram
     return peak;
 }
 
+static void tell_tracers(uint64_t key, size_t size)
+{
+    uint64_t blocks, bytes = 0;
+    if (TMI_PROBE_ON(alloc))
+        tmi_samples_weigh(size, tmi_load_relaxed(&all.interval), &blocks, &bytes); // relaxed: it does not change
+    TMI_PROBE3(otel_memory, alloc, key, size, bytes);
+}
+
 static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
 {
     uintptr_t frames[TMI_STACK_MAX];
@@ -233,6 +244,7 @@ static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t siz
     size_t depth = tmi_stack_capture(frame, frames);
     sampler->quiet--;
     bool peak = record(key, size, frames, depth);
+    tell_tracers(key, size);
     errno = before;
     return peak;
 }
@@ -267,6 +279,10 @@ bool tmi_samples_take(uint64_t key, tmi_sample_t *out)
         found = true;
     }
     tmi_unlock(&tmi_samples_lock);
+    if (found)
+        TMI_PROBE2(otel_memory, free, key, out->size);
+    if (found) // I2: its frames stay
+        tmi_history_note(key, out->size, all.frames + all.sites[out->site].first, all.sites[out->site].depth);
     return found;
 }
 
@@ -276,6 +292,25 @@ void tmi_samples_put_back(const tmi_sample_t *sample)
     if (reserve_entry())
         enter(sample, false);
     tmi_unlock(&tmi_samples_lock);
+}
+
+bool tmi_samples_find(uint64_t key, tmi_sample_t *out, tmi_trace_t *allocated)
+{
+    const tmi_sample_t *found = NULL;
+    if (!tmi_trylock_untraced(&tmi_samples_lock))
+        return false;
+    for (const tmi_sample_t *e = all.entries; e < all.entries + all.capacity && found == NULL; e++)
+        if (e->key != 0 && (e->key == key || (e->key >> 63 == 0 && key - e->key < e->size)))
+            found = e;
+    if (found != NULL) {
+        const tmi_site_t *s = &all.sites[found->site];
+        *out = *found;
+        allocated->thread = 0;
+        allocated->depth = s->depth;
+        memcpy(allocated->frames, all.frames + s->first, s->depth * sizeof(uintptr_t));
+    }
+    tmi_unlock_untraced(&tmi_samples_lock);
+    return found != NULL;
 }
 
 /* ---- for reports ----------------------------------------------------------------------------------------------- */

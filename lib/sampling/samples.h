@@ -26,6 +26,7 @@
 
 #include "base/atomic.h"
 #include "os/lock.h"
+#include "sampling/trace.h"
 
 typedef struct tmi_sampler {
     int64_t left;    // bytes to the next sample
@@ -67,6 +68,11 @@ bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, vo
 bool tmi_samples_take(uint64_t key, tmi_sample_t *out) TMI_NOINLINE;
 /* Undo that. */
 void tmi_samples_put_back(const tmi_sample_t *sample);
+
+/* The live block that holds the key, an address, or has it, an index; and where it was allocated. Waits for nothing. */
+bool tmi_samples_find(uint64_t key, tmi_sample_t *out, tmi_trace_t *allocated) TMI_COLD;
+/* From now on reports of misuse tell what is known of the block. */
+void tmi_samples_tell_misuse(void) TMI_COLD;
 
 static inline uint64_t tmi_samples_key_of_index(uint32_t index) { return (uint64_t)1 << 63 | (uint64_t)index << 6; }
 static inline bool tmi_samples_is_index(uint64_t key, uint32_t *index)

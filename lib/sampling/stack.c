@@ -17,6 +17,11 @@ enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
 static int (*libunwind)(void **out, int most);
 static uint32_t wanted; // 1: to be opened as soon as that can be
 
+/* _dl_find_object of glibc 2.35 and later, or NULL: whether an address lies in a file that the dynamic linker has
+ * mapped. It takes no lock. */
+static int (*find_object)(void *address, void *result);
+enum { OBJECT_WORDS = 32 }; // more than a result has
+
 /* A library that is opened before libc's own constructor has run would have that run without the environment. */
 static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
 
@@ -33,8 +38,17 @@ static TMI_COLD void open_libunwind(void)
     tmi_store_release(&libunwind, function);
 }
 
+static TMI_COLD void look_for_objects(void)
+{
+    int (*function)(void *, void *);
+    void *found = libc_is_ready() ? dlsym(RTLD_DEFAULT, "_dl_find_object") : NULL;
+    memcpy(&function, &found, sizeof found);
+    tmi_store_relaxed(&find_object, function); // relaxed: it is another library's
+}
+
 void tmi_stack_init(void)
 {
+    look_for_objects();
     if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
         return;
     tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
@@ -72,7 +86,7 @@ typedef struct pages {
 
 static bool on_page(uintptr_t *known, uintptr_t p)
 {
-    if (p / PAGE == *known)
+    if (p >= PAGE && p / PAGE == *known)
         return true;
     if (p < PAGE || !tmi_os_readable((const void *)p))
         return false;
@@ -125,11 +139,10 @@ static bool readable_frame(pages_t *pages, uintptr_t frame)
            (frame / PAGE == (frame + 8) / PAGE || on_page(&pages->data, frame + 8));
 }
 
-/* Return addresses by frame pointers, from a frame that is one. */
-static size_t follow(uintptr_t frame, uintptr_t *out)
+/* Return addresses by frame pointers, from a frame that is one, behind n that are known. */
+static size_t follow(uintptr_t frame, uintptr_t *out, size_t n)
 {
     pages_t pages = {0, 0};
-    size_t n = 0;
     while (n < TMI_STACK_MAX && readable_frame(&pages, frame)) {
         const uintptr_t *f = (const uintptr_t *)frame;
         uintptr_t next = tmi_load_relaxed(&f[0]), address = tmi_load_relaxed(&f[1]); // relaxed: may be anything
@@ -157,18 +170,13 @@ static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t 
     return n;
 }
 
-size_t tmi_stack_capture(void *frame, uintptr_t *out)
+/* The stack from return address `first` on, of which n addresses have been found by frame pointers. */
+static size_t complete(uintptr_t first, uintptr_t *out, size_t n)
 {
-    uintptr_t first = ((const uintptr_t *)frame)[1];
-    out[0] = first;
-    if (tmi_options.unwind == TMI_UNWIND_NONE)
-        return 1;
-    int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind);
-    bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && backtrace != NULL;
-    size_t n = tables_first ? 0 : follow((uintptr_t)frame, out);
+    int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
     if (n < ENOUGH && backtrace == NULL)
         open_late(first);
-    if (n < ENOUGH && (backtrace = tmi_load_acquire(&libunwind)) != NULL) {
+    if (n < ENOUGH && (backtrace = tmi_load_acquire(&libunwind)) != NULL) { // pairs: open_libunwind
         uintptr_t other[TMI_STACK_MAX];
         size_t m = unwind(backtrace, first, other);
         if (m > n)
@@ -176,4 +184,79 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
         n = tmi_max(m, n);
     }
     return tmi_max(n, 1);
+}
+
+size_t tmi_stack_capture(void *frame, uintptr_t *out)
+{
+    uintptr_t first = ((const uintptr_t *)frame)[1];
+    out[0] = first;
+    if (tmi_options.unwind == TMI_UNWIND_NONE)
+        return 1;
+    bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && tmi_load_acquire(&libunwind) != NULL;
+    return complete(first, out, tables_first ? 0 : follow((uintptr_t)frame, out, 0));
+}
+
+/* Where the image that this code is in has been loaded: of a shared library that is its own code only. */
+extern const char tmi_image_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+extern const char tmi_image_end[] __asm__("etext") __attribute__((visibility("hidden")));
+
+static bool is_own(uintptr_t address)
+{
+    return address - (uintptr_t)tmi_image_start < (uintptr_t)tmi_image_end - (uintptr_t)tmi_image_start;
+}
+
+/* Data that may look like code are on the stack, and in blocks of the heap. */
+static bool is_code(pages_t *pages, uintptr_t word, uintptr_t frame)
+{
+    uintptr_t result[OBJECT_WORDS];
+    int (*find)(void *, void *) = tmi_load_relaxed(&find_object); // relaxed: as above
+    if (word - frame + LONGEST_FRAME < 2 * LONGEST_FRAME || !follows_call(pages, word))
+        return false;
+    return find == NULL || find((void *)word, result) == 0;
+}
+
+/* The first return address on the stack, from `frame` on, that is not the library's, or 0: our functions between have
+ * no frame pointers, and keep few words. */
+static uintptr_t first_outside(uintptr_t frame)
+{
+    enum { WORDS = 512 };
+    pages_t pages = {0, 0};
+    for (uintptr_t at = frame; at < frame + WORDS * sizeof at && on_page(&pages.data, at); at += sizeof at) {
+        uintptr_t word = *(const uintptr_t *)at;
+        if (!is_own(word) && is_code(&pages, word, frame))
+            return word;
+    }
+    return 0;
+}
+
+size_t tmi_stack_capture_inside(void *frame, uintptr_t *out, bool tables)
+{
+    uintptr_t first = first_outside((uintptr_t)frame), above = *(const uintptr_t *)frame;
+    out[0] = first != 0 ? first : ((const uintptr_t *)frame)[1];
+    if (tmi_options.unwind == TMI_UNWIND_NONE)
+        return 1;
+    size_t n = above > (uintptr_t)frame && above - (uintptr_t)frame < LONGEST_FRAME ? follow(above, out, 1) : 1;
+    return tables && tmi_options.unwind != TMI_UNWIND_FP ? complete(out[0], out, n) : n;
+}
+
+size_t tmi_stack_interrupted(uintptr_t pc, uintptr_t fp, uintptr_t caller, uintptr_t *out)
+{
+    pages_t pages = {0, 0};
+    size_t n = 0, m = 0;
+    out[n++] = pc + 1;
+    if (tmi_options.unwind == TMI_UNWIND_NONE)
+        return n;
+    if (follows_call(&pages, caller) && !(readable_frame(&pages, fp) && ((const uintptr_t *)fp)[1] == caller))
+        out[n++] = caller;
+    n = follow(fp, out, n);
+    int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
+    if (tmi_options.unwind != TMI_UNWIND_FP && backtrace != NULL) {
+        uintptr_t other[TMI_STACK_MAX];
+        m = unwind(backtrace, pc, other); // the tables tell more than a guess at the caller
+        if (m > 1)
+            memcpy(out, other, m * sizeof *out);
+    }
+    if (m > 1)
+        out[0] = pc + 1;
+    return m > 1 ? m : n;
 }

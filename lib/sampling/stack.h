@@ -27,6 +27,15 @@ void tmi_stack_after_fork(void);
  * innermost one; it has kept the frame pointer of that caller. Returns how many, at least 1. */
 size_t tmi_stack_capture(void *frame, uintptr_t *out);
 
+/* The same anywhere in the library, of which `frame` is a function's own frame: its frames are left out where they can
+ * be told from the program's, which is in a shared library. `tables`: K1's duties are kept, libunwind may be used. */
+size_t tmi_stack_capture_inside(void *frame, uintptr_t *out, bool tables);
+
+/* The same for a thread that a signal has interrupted at `pc` with frame pointer `fp`; called in the handler. `caller`
+ * is where a function that has made no frame would return to; it is taken if it can be that. The first address is
+ * pc + 1, so that one less lies in the instruction, as with all others. */
+size_t tmi_stack_interrupted(uintptr_t pc, uintptr_t fp, uintptr_t caller, uintptr_t *out);
+
 /* Returns p, and keeps the compiler from ending a function with the call that p comes from: the function's frame is
  * needed until then. */
 static inline size_t tmi_stack_kept(size_t p)

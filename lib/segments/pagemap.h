@@ -1,23 +1,22 @@
 /* pagemap.h - from an address to what owns it.
  *
- * Idea: flat arrays over a *window* of the address space. `codes` has a byte a unit, which is all that free needs to
- * know; `segments` has a pointer a segment, for slow paths. A look-up is one load, and an address that is not ours
- * finds 0, or lies in no window. The first window is placed around the first segment, with most of its room where the
- * kernel will put the next ones. When the kernel puts a segment elsewhere there is a further window; slow paths find it
- * in a short list, and free of a block there is a slow path. Windows cost address space only where they are used: see
- * GRANULE.
+ * Idea: flat arrays over a *window* of the address space. `codes` has a byte for each unit, which is all that free
+ * needs. `segments` has a pointer for each segment, for slow paths. A look-up is one load. A foreign address finds 0,
+ * or lies in no window. The first window is placed around the first segment, with most of its room where the kernel
+ * will map the next ones. A segment elsewhere gets a further window. Slow paths find it in a short list, and free of a
+ * block there takes the slow path. Windows cost address space only where they are used: see GRANULE.
  *
  *   code = class * 2: what malloc and free add (times 8) to reach the thread's magazine of that class.
  *
  * M1  codes[u] != 0 only for units of live slabs and extents.
- *     movable[u] != 0 only for units of live slabs and extents of the movable arena, whose codes are 0: what free is
- *     given there is not malloc's.
+ *     movable[u] != 0 only for units of live slabs and extents of the movable arena, whose codes are 0: malloc's free
+ *     does not own them.
  * M2  segments[s] != NULL from the moment the segment is mapped; it is reset before the segment is unmapped.
  * M3  Windows do not overlap, and none is ever taken back. Their entries are writable where segments have been.
  *
  * `movable` covers the whole address space, and under a small RLIMIT_AS the first window only: then segments elsewhere
- * cannot hold movable objects. Reads are relaxed: whoever holds a valid pointer got it after the entry was written.
- * Writes: under the space lock. */
+ * cannot hold movable objects. Reads are relaxed: a thread that holds a valid pointer got it after the entry was
+ * written. Writes: under the space lock. */
 #ifndef TMI_SEGMENTS_PAGEMAP_H
 #define TMI_SEGMENTS_PAGEMAP_H
 
@@ -51,7 +50,7 @@ extern uint32_t tmi_nwindows;
 /* Numbers of segments end here. */
 #define TMI_PAGEMAP_SEGMENTS ((uintptr_t)1 << (TMI_ADDRESS_BITS - TMI_SEGMENT_SHIFT))
 
-/* How large windows are to be, by the limit of address space that is in force. */
+/* Choose the size of windows, by the limit of address space that is in force. */
 void tmi_pagemap_init(void);
 
 /* Make `movable`, once, under the space lock, when there is a window: 0 or an errno. */
@@ -95,8 +94,8 @@ static inline unsigned tmi_pagemap_code(const void *p)
 
 static inline unsigned tmi_pagemap_class(const void *p) { return tmi_pagemap_code(p) / 2; }
 
-/* The same for who looks at the owner's record next, of a unit that may have changed hands under a live block: a slab
- * that became mixed. p is in a window. */
+/* The same for a caller that reads the owner's record next, of a unit that may have become mixed under a live block: a
+ * slab that became mixed. p is in a window. */
 static inline unsigned tmi_pagemap_class_of_owner(const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;

@@ -1,17 +1,18 @@
-/* regret.h - bytes that were given back to the kernel and wanted again soon.
+/* regret.h - bytes that were purged and fetched again soon.
  *
- * Idea: purging was a mistake when what was purged is taken anew within some seconds, by the same size class (its pages
- * can serve no other) or by whoever wants a free span. Each keeps a *debt*: what it has purged lately. What it then has
- * to fetch from the kernel while it is in debt is counted, regretted_bytes, and the pacer keeps so much more (pacer.h).
+ * Idea: purging was a mistake when the same size class (its pages can serve no other), or for free spans any user of
+ * one, fetches memory again within some seconds. Each class keeps a *debt*: the bytes that it has purged lately. Bytes
+ * that it fetches from the kernel while it is in debt are counted as regretted_bytes, and the pacer keeps as many more
+ * (need.h).
  *
- * Owner of a debt: the lock of whoever has it. */
+ * Owner of a debt: the lock of its class. */
 #ifndef TMI_SEGMENTS_REGRET_H
 #define TMI_SEGMENTS_REGRET_H
 
 #include "os/counters.h"
 #include "os/os.h"
 
-enum { TMI_REGRET_MS = 5000 }; // longer ago it was right
+enum { TMI_REGRET_MS = 5000 }; // a purge longer ago was right
 
 typedef struct tmi_debt {
     size_t bytes;
@@ -19,7 +20,8 @@ typedef struct tmi_debt {
     uint32_t epoch; // of the last purge
 } tmi_debt_t;
 
-/* Purges of former epochs are not regretted: the program has asked for them. Relaxed: a debt more or less. */
+/* Purges of former epochs are not regretted: the program has requested them. Relaxed: one debt more or less is
+ * harmless. */
 extern uint32_t tmi_regret_epoch;
 
 static inline bool tmi_debt_is_old(const tmi_debt_t *d)
@@ -34,7 +36,7 @@ static inline void tmi_debt_add(tmi_debt_t *d, size_t bytes)
     d->epoch = tmi_load_relaxed(&tmi_regret_epoch);
 }
 
-/* So many bytes are fetched from the kernel. */
+/* Bytes are fetched from the kernel. Returns how many of them are regretted. */
 static inline size_t tmi_debt_pay(tmi_debt_t *d, size_t bytes)
 {
     if (TMI_LIKELY(d->bytes == 0))

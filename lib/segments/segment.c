@@ -134,14 +134,14 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes)
     tmi_unlock(&tmi_space_lock);
 }
 
-/* One span, taken out of the books while the kernel works on it, so that the lock is not held for long. */
+/* Purge one span. It counts as used while the kernel works on it, so that the lock is not held for long. */
 static size_t purge_one(tmi_span_t *span, size_t most_units)
 {
     char *addr = span->owner;
     tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
     if (run.nunits > most_units)
         tail = tmi_run_split(&run, most_units);
-    tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // nobody's, and no neighbour to merge with
+    tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // without owner, and no neighbour to merge with
     if (tail.nunits > 0)
         tmi_bins_put_oldest(tail);
     if (TMI_UNLIKELY(tmi_huge_applies))

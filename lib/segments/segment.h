@@ -1,10 +1,9 @@
 /* segment.h - the supply of address space: runs of units out of 2 MiB segments.
  *
- * Idea: the kernel gives segments, and they are never handed back one by one: a run of units (a *span*) is cut from
- * free spans by best fit, and freed spans coalesce with their neighbours. A free span is *dirty* when its pages may be
- * resident and
- * *clean* when they read as zero and hold no memory; the two never merge, dirty ones are preferred (their pages are
- * there already), and purging turns one into the other. Holes in address space cost nothing.
+ * Idea: the kernel gives segments. A run of units (a *span*) is cut from free spans by best fit, and freed spans
+ * coalesce with their neighbours. A free span is *dirty* when its pages may be resident, and *clean* when they read as
+ * zero and hold no memory. The two never merge. Dirty spans are taken first, since their pages are resident already.
+ * Purging makes a dirty span clean. Holes in address space cost nothing.
  *
  *   segment  |span: 4 units, slab|1, slab|  free, dirty, 7  |   extent, 12 units   |   free, clean, 8   |
  *   records   F  .  .  L          FL      F  .  .  .  .  . L  F  .  ...           L  F  .  ...         L
@@ -16,8 +15,8 @@
  * S4  A free span is in the bin of its length, and in the age list too when dirty; dirty_bytes sums those estimates.
  * S5  The kernel makes no huge page where something has been purged: see segment_huge.c.
  *
- * Owner: all of it the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to
- * who holds the span.
+ * Owner: the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to the holder
+ * of the span.
  * Fails: NULL when the kernel gives nothing even after clean segments have been unmapped. */
 #ifndef TMI_SEGMENTS_SEGMENT_H
 #define TMI_SEGMENTS_SEGMENT_H
@@ -56,7 +55,7 @@ int tmi_space_init_movable(void);
  * `cls` (the first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
 void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned tail, bool *dirty);
 
-/* Give a span back; `bytes` estimates how much of it is resident. */
+/* Free a span; `bytes` estimates how much of it is resident. */
 void tmi_space_free(void *addr, size_t nunits, size_t bytes);
 
 /* Lengthen a used span in place from nunits to wanted units. *dirty as above, for the new part. */
@@ -65,16 +64,16 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
 /* Cut a used span to `keep` units; `bytes` estimates how much of the rest is resident. */
 void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
 
-/* Purge dirty spans, what has been dirty for longest first, until about `enough` bytes (estimated) are given back or
- * none is left. Returns the bytes. Takes the lock for short times only. */
+/* Purge dirty spans, the one that has been dirty for longest first, until about `enough` bytes (estimated) are purged
+ * or none is left. Returns the bytes. Takes the lock for short times only. */
 size_t tmi_space_purge(size_t enough);
 
-/* Give back pages of a used span, and let nobody make a huge page of what is left (S5). 0 or an errno; takes the lock
- * for a short time. tmi_space_thin does the latter alone. */
+/* Purge pages of a used span, and keep the kernel from making a huge page of what is left (S5). 0 or an errno; takes
+ * the lock for a short time. tmi_space_thin does the latter alone. */
 int tmi_space_purge_pages(void *addr, size_t size);
 void tmi_space_thin(void *addr, size_t size);
 
-/* The caller's used span is as full as it gets, so that huge pages cost nothing there (S5). Takes the lock, rarely. */
+/* The caller's used span is full, so that huge pages cost nothing there (S5). Takes the lock, rarely. */
 void tmi_space_fill(void *addr, size_t nunits);
 extern bool tmi_huge_applies;
 static inline void tmi_space_filled(void *addr, size_t nunits)

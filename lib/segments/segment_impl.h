@@ -19,13 +19,13 @@ tmi_span_t *tmi_span_at(const void *unit);
 void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state);
 
 void tmi_bins_init(void);
-/* Enter a free run, merged with free neighbours of the same state (S2). If it is dirty it is the one to be purged last,
- * or the next one. */
+/* Enter a free run, merged with free neighbours of the same state (S2). A dirty run is purged last, or with put_oldest
+ * next. */
 void tmi_bins_put(tmi_run_t run);
 void tmi_bins_put_oldest(tmi_run_t run);
 /* Take the shortest free run of at least nunits out of the bins of one state, whole. False when there is none. */
 bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out);
-/* Take a dirty run and as much of a clean one beside it as makes nunits together: what is resident is used again. */
+/* Take a dirty run and as much of a clean one beside it as makes nunits together: resident pages are reused. */
 bool tmi_bins_join(size_t nunits, tmi_run_t *out);
 /* Take the free run that starts at this record out of its bin. */
 tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr);

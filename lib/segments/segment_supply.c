@@ -1,5 +1,6 @@
 /* Segments from the kernel and back to it. The heap grows by an eighth of itself, at least 2 MiB and at most 64 MiB at
  * a time, next to the segments before, so that the kernel merges the mappings and their number stays small. */
+#include "base/probe.h"
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/os.h"
@@ -70,6 +71,7 @@ static int map_segments(size_t size)
         (void)tmi_os_unmap(p, size);
         return err;
     }
+    TMI_PROBE2(tinymem, segment_map, (uintptr_t)p, size);
     tmi_huge_enter(p, size);
     next_hint = (char *)p + size;
     tmi_count(mapped_bytes, size);
@@ -106,6 +108,7 @@ static size_t release_run(const tmi_run_t *run)
     char *to = (char *)tmi_round_down((uintptr_t)end, TMI_SEGMENT_SIZE);
     if (from >= to || unmap_segments(from, (size_t)(to - from)) != 0)
         return 0;
+    TMI_PROBE2(tinymem, segment_unmap, (uintptr_t)from, to - from);
     tmi_discount(mapped_bytes, to - from);
     put_clean(run->addr, from);
     put_clean(to, end);

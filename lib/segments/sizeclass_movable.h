@@ -34,11 +34,11 @@ enum {
 
 extern tmi_class_info_t tmi_mclasses[TMI_MCLASS_COUNT];
 
-/* Slabs of small slots keep their books before the first one, so that they go when the slab goes; for large slots that
- * would cost a page a slab. */
+/* Slabs of small slots keep their metadata before the first slot, so that it is purged with the slab. For large slots
+ * that would cost a page a slab. */
 #define TMI_MOVABLE_INLINE_MAX ((size_t)2 << 10)
 
-/* `record_bytes`: fixed part of a slab's books; beside it they have 4 bytes and a bit a slot. */
+/* `record_bytes`: the fixed part of a slab's metadata, which has 4 bytes and a bit for each slot besides. */
 void tmi_sizeclass_movable_init(size_t record_bytes);
 
 /* Class of a request of 1 to TMI_MOVABLE_MAX bytes. */

@@ -14,7 +14,7 @@
 #define EXTENSION ((uint64_t)1 << 29) // indices whose words are reserved at a time: 4 GiB
 #define COMMIT_BYTES ((size_t)2 << 20) // of words, made writable at a time
 #define GENERATIONS ((uint32_t)1 << 14)
-#define RETIRED ((uint64_t)1 << 16)  // the word of an index without lives: the address is nobody's
+#define RETIRED ((uint64_t)1 << 16)  // the word of an index without lives: the address has no owner
 enum { LEVELS = 8 };
 
 typedef struct group {
@@ -38,13 +38,13 @@ tmi_lock_t tmi_handle_lock = TMI_LOCK_OF(TMI_RANK_HANDLES);
 static tmi_dlist_t levels[LEVELS], idle; // idle: some indices free, the others retired
 static tmi_dlist_t spent;                // all indices retired
 static tmi_dlist_t worn_groups;          // H5
-static uint64_t *books;                  // H3
+static uint64_t *group_states;                  // H3
 static uint32_t ngroups, max_groups, all_groups; // made so far, words reserved for, as many as there can be
 static uint32_t free_groups; // number of the first, 0 none (group 0 always holds index 0)
 static uint32_t spent_first, spent_last; // H5; 0 none
 static uint32_t group_words, group_shift;
 static uint32_t retirements;             // modulo 2^31
-static size_t nidle, nrevived, committed_words, committed_books;
+static size_t nidle, nrevived, committed_words, committed_states;
 size_t tmi_handle_bytes_in_use;
 
 static uint32_t index_of(uint32_t number, uint32_t i) { return tmi_handle_first + (number << group_shift) + i; }
@@ -95,7 +95,7 @@ static int reserve_few(size_t bytes)
 int tmi_handle_init(void)
 {
     void *records;
-    if (books != NULL)
+    if (group_states != NULL)
         return 0;
     group_words = (uint32_t)(tmi_os_page_size / sizeof(uint64_t));
     group_shift = tmi_log2(group_words);
@@ -105,7 +105,7 @@ int tmi_handle_init(void)
         if (err != 0)
             return err;
     }
-    int err = tmi_os_reserve(all_groups * sizeof *books, &records);
+    int err = tmi_os_reserve(all_groups * sizeof *group_states, &records);
     if (err != 0)
         return err; // the words stay, for the next try
     for (unsigned l = 0; l < LEVELS; l++)
@@ -113,7 +113,7 @@ int tmi_handle_init(void)
     tmi_dlist_init(&idle);
     tmi_dlist_init(&spent);
     tmi_dlist_init(&worn_groups);
-    books = records;
+    group_states = records;
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift); // relaxed: no index is out yet
     tmi_store_release(&tm_words_, tmi_words); // readers that come before find no_word, and no handle is out yet
     return 0;
@@ -129,7 +129,7 @@ static bool extend(void)
         return false;
     tmi_os_leave_out_of_dumps(at, more * group_bytes());
     max_groups += more;
-    // relaxed: who has an index from there has got it after this
+    // relaxed: a thread that has an index from there got it after this
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift);
     return true;
 }
@@ -189,7 +189,7 @@ static group_t *open_group(uint32_t number, uint32_t ceiling)
         g->free[0] &= ~(uint64_t)1;
         g->nfree--;
     }
-    books[number] = (uint64_t)(uintptr_t)g;
+    group_states[number] = (uint64_t)(uintptr_t)g;
     tmi_own_add(&tmi_handle_bytes_in_use, group_bytes()); // statistics read it
     place(g);
     return g;
@@ -200,11 +200,11 @@ static tmi_debt_t debt; // pages of the table
 static group_t *group_given_back(void)
 {
     uint32_t number = free_groups;
-    uint64_t book = books[number];
-    group_t *g = number != 0 ? open_group(number, (uint32_t)(book >> 1) & (GENERATIONS - 1)) : NULL;
+    uint64_t state = group_states[number];
+    group_t *g = number != 0 ? open_group(number, (uint32_t)(state >> 1) & (GENERATIONS - 1)) : NULL;
     if (g == NULL)
         return NULL;
-    free_groups = (uint32_t)(book >> 32);
+    free_groups = (uint32_t)(state >> 32);
     (void)tmi_debt_pay(&debt, group_bytes());
     return g;
 }
@@ -215,7 +215,8 @@ static group_t *new_group(void)
         return NULL;
     if (!commit(tmi_word(index_of(0, 0)), &committed_words, (ngroups + 1) * group_bytes(),
                 max_groups * group_bytes()) ||
-        !commit(books, &committed_books, (ngroups + 1) * sizeof *books, all_groups * sizeof *books))
+        !commit(group_states, &committed_states, (ngroups + 1) * sizeof *group_states,
+                all_groups * sizeof *group_states))
         return NULL;
     group_t *g = open_group(ngroups, GENERATIONS - 1);
     if (g != NULL)
@@ -234,7 +235,7 @@ static bool is_retired(const group_t *g, uint32_t i)
 static group_t *spent_group(void)
 {
     uint32_t number = spent_first;
-    uint32_t next = (uint32_t)(books[number] >> 32);
+    uint32_t next = (uint32_t)(group_states[number] >> 32);
     group_t *g = open_group(number, GENERATIONS - 1);
     if (g == NULL)
         return NULL;
@@ -268,7 +269,8 @@ static group_t *revive(void)
     group_t *g = NULL;
     bool worn = !tmi_dlist_empty(&worn_groups), given_back = spent_first != 0;
     if (worn && given_back) {
-        uint32_t a = TMI_CONTAINER_OF(worn_groups.next, group_t, worn)->worn_at, b = (uint32_t)books[spent_first] >> 1;
+        uint32_t a = TMI_CONTAINER_OF(worn_groups.next, group_t, worn)->worn_at,
+                 b = (uint32_t)group_states[spent_first] >> 1;
         given_back = ((a - b) & (UINT32_MAX >> 1)) <= UINT32_MAX >> 2; // modulo 2^31
     }
     if (given_back)
@@ -324,7 +326,7 @@ size_t tmi_handle_take(tm_handle_t *out, size_t n)
 
 static group_t *group_of(uint32_t index)
 {
-    return (group_t *)(uintptr_t)books[(index - tmi_handle_first) >> group_shift];
+    return (group_t *)(uintptr_t)group_states[(index - tmi_handle_first) >> group_shift];
 }
 
 static void give(uint32_t index)
@@ -401,12 +403,12 @@ static void forget(group_t *g)
     uint32_t number = g->number;
     tmi_dlist_remove(&g->link);
     if (g->nretired == 0) {
-        books[number] = (uint64_t)free_groups << 32 | (uint64_t)g->ceiling << 1 | 1;
+        group_states[number] = (uint64_t)free_groups << 32 | (uint64_t)g->ceiling << 1 | 1;
         free_groups = number;
     } else { // what lives its other indices have are forgone
-        books[number] = (uint64_t)g->worn_at << 1 | 1;
+        group_states[number] = (uint64_t)g->worn_at << 1 | 1;
         if (spent_last != 0)
-            books[spent_last] |= (uint64_t)number << 32;
+            group_states[spent_last] |= (uint64_t)number << 32;
         else
             spent_first = number;
         spent_last = number;
@@ -463,7 +465,7 @@ uint32_t tmi_handle_places(void)
 static bool has_page(uint32_t number)
 {
     tmi_lock(&tmi_handle_lock);
-    bool has = (books[number] & 1) == 0;
+    bool has = (group_states[number] & 1) == 0;
     tmi_unlock(&tmi_handle_lock);
     return has;
 }
@@ -516,23 +518,25 @@ static void audit_group(const group_t *g)
 static void audit_spent(void)
 {
     uint32_t n = 0, last = 0;
-    for (uint32_t number = spent_first; number != 0 && n <= ngroups; number = (uint32_t)(books[last] >> 32), n++) {
+    for (uint32_t number = spent_first; number != 0 && n <= ngroups;
+         number = (uint32_t)(group_states[last] >> 32), n++) {
         last = number;
-        tmi_audit(books[number] & 1, "H5 a group that was spent has no record", &books[number]);
+        tmi_audit(group_states[number] & 1, "H5 a group that was spent has no record", &group_states[number]);
     }
-    tmi_audit(n <= ngroups && last == spent_last, "H5 the list of spent groups ends with the last", &books[last]);
+    tmi_audit(n <= ngroups && last == spent_last, "H5 the list of spent groups ends with the last",
+              &group_states[last]);
 }
 
 void tmi_handle_check(void)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < ngroups; i++)
-        if ((books[i] & 1) == 0) {
-            audit_group((const group_t *)(uintptr_t)books[i]);
+        if ((group_states[i] & 1) == 0) {
+            audit_group((const group_t *)(uintptr_t)group_states[i]);
             n += group_bytes();
         }
     audit_spent();
-    tmi_audit(n == tmi_handle_bytes_in_use, "H3 groups in use are counted", books);
+    tmi_audit(n == tmi_handle_bytes_in_use, "H3 groups in use are counted", group_states);
     tmi_audit(*tmi_word(0) == 0, "H4 word 0 is 0", tm_words_);
 }
 

@@ -9,26 +9,26 @@
  *   free                 generation, address 0              none
  *   bound                next generation, not live, address free, in a magazine
  *   live                 generation, live, address          an object's
- *   retired              an address that is nobody's, or 0  none: it has had all its generations
+ *   retired              an address without owner, or 0     none: it has had all its generations
  *
  * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words
  *     made there later start at the group's ceiling), but when the index is revived. So a handle equals at most one
  *     object until then.
  * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are
  *     retired, *spent* when all are.
- * H3  books[g] is the group's record (even), or for one given back 1 | data << 1, and in the upper half the number of
- *     the next such group: data is the ceiling, or of one with retired indices H5's worn_at. books[g] is 0 from
- *     ngroups on.
- * H4  Word 0 is 0 for ever.
+ * H3  group_states[g] is the address of the group's record (even). For a group whose page was purged it is 1 | data <<
+ *     1, and in the upper half the number of the next such group: data is the ceiling, or worn_at (H5) if it has
+ *     retired indices. group_states[g] is 0 from ngroups on.
+ * H4  Word 0 is always 0.
  * H5  A retired index is *revived*, with all its generations, only when no index is free and no other can be made:
  *     2^31 x 16,384 objects later, or fewer where address space is limited. The first is one of the group whose last
  *     retirement (worn_at, counted modulo 2^31) is longest ago. Groups with retired indices stand in that order in a
- *     list; those of them whose page has gone back in another, through the books.
+ *     list; those whose page was purged are in another, through group_states.
  *
  * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
  *
- * Owner: words, as handle states say: bound and free ones who holds them, live ones everybody by compare-and-swap. The
- * rest the table lock.
+ * Owner: a bound or free word belongs to the holder of its index; any thread may change a live one by compare-and-swap.
+ * The rest belongs to the table lock.
  * Fails: fewer indices than asked for. */
 #ifndef TMI_SLABS_HANDLE_H
 #define TMI_SLABS_HANDLE_H
@@ -49,7 +49,7 @@ extern tmi_lock_t tmi_handle_lock; // for fork
 /* 0, or the errno of the reservation. */
 int tmi_handle_init(void);
 
-/* Up to n free indices as the handles that they will be (generation, live bit, index); their words are free. */
+/* Take up to n free indices, as the handles that they will be (generation, live bit, index). Their words are free. */
 size_t tmi_handle_take(tm_handle_t *out, size_t n);
 
 /* Give back n indices whose words are free. */
@@ -58,8 +58,8 @@ void tmi_handle_return(const uint32_t *indices, size_t n);
 /* An index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
-/* Give the pages of idle and spent groups back, but `keep` of them, at most `most`; with the mover's lock or the
- * pacer's, so that fork loses none. Returns the bytes. */
+/* Purge the pages of idle and spent groups: all but `keep`, and at most `most`. The caller holds the mover's lock or
+ * the pacer's, so that fork loses none. Returns the bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
 /* Bytes of the table in use; groups that could be given back. */
@@ -90,7 +90,7 @@ enum { TMI_HANDLE_ENDS = 1 << 16 };
 static inline bool tmi_handle_readable(uint32_t index)
 {
     bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
-    // relaxed: who asks because of a handle has got that later
+    // relaxed: a caller with a handle got that later
     return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
 }
 
@@ -100,7 +100,7 @@ static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w 
 /* The address as it stands in a word. */
 static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
-/* Tagged, and nothing where handles have nothing. */
+/* Whether h has the form of a handle: the tag is set, and the unused bits are 0. */
 static inline bool tmi_handle_formed(tm_handle_t h)
 {
     return (h & (TMI_WORD_LIVE | UINT64_C(0xffff0001))) == TMI_WORD_LIVE;

@@ -4,16 +4,16 @@
  * Idea: address space is rounded up to units, memory only to OS pages, since what is not touched is not resident. The
  * object does not always start at the unit: it is shifted by a varying number of pages within the slack, so that the
  * heads of many large objects do not fall into the same cache sets. One that realloc has moved to grow gets twice as
- * much address space again, up to 16 MiB, to grow into. What a former object has left behind a movable one goes back to
- * the kernel. So does what a zeroed one of 32 MiB or more would have to clear. Both heaps have extents; their *kind*
- * says what the page map tells of them and which counters they are in.
+ * much address space again, up to 16 MiB, to grow into. Bytes that a former object has left behind a movable one are
+ * purged. So are those that a zeroed object of 32 MiB or more would have to clear. Both heaps have extents; their
+ * *kind* says what the page map tells of them and which counters they are in.
  *
  * E1  The first record of the extent's span holds the object's address (`owner`) and its OS pages (`bytes`, = usable
  *     size).
  * E2  owner lies in the first unit; owner + bytes is inside the span, at every moment: an object that grows gets its
  *     units first, one that shrinks loses them last. So a child of fork sees the old size or the new one.
  *
- * Owner: the record belongs to whoever owns the object; the span to the space layer. Locks: none of its own. */
+ * Owner: the record belongs to the owner of the object, the span to segments. Locks: none of its own. */
 #ifndef TMI_SLABS_LARGE_H
 #define TMI_SLABS_LARGE_H
 

@@ -1,9 +1,8 @@
 /* medium.h - objects above 32 KiB and up to 256 KiB: slots of whole OS pages in slabs of their own.
  *
- * Idea: eight sizes to a doubling, as for the largest small objects. Since a slot is whole pages, it is the slot that
- * is resident or not: of what a slab spans only slots that have been used cost memory, a free one can be given back
- * alone, and no page is shared. What an object leaves of its slot, at most a ninth, is resident only if a former one
- * used it.
+ * Idea: eight sizes to a doubling, as for the largest small objects. A slot is whole pages, so that each slot is
+ * resident or not by itself: only slots that have been used cost memory, a free one can be purged alone, and no page is
+ * shared. The rest of a slot behind its object, at most a ninth, is resident only if a former object used it.
  *
  *   slab     base                                                      base + units * 64 KiB
  *            | slot 0      | slot 1      | slot 2      | slot 3      |  rest  |
@@ -17,10 +16,10 @@
  * W3  A free slot that is not touched reads as zero.
  * W4  medium_empty_bytes sums the empty slots, large_bytes and large_count (with those of extents) the taken ones; so
  *     do nempty and ntaken for a class.
- * W5  A slab without a taken slot exists only as the class's last resort: when no other slab of it has a free slot.
+ * W5  A slab without a taken slot exists only as the class's spare one: when no other slab of it has a free slot.
  *
  * Empty slots are taken first, those emptied last before the others: their pages are there.
- * Owner: everything its class's lock (rank medium); the address of an object tells its class without a lock. Purging
+ * Owner: its class's lock (rank medium). The address of an object tells its class without a lock. Purging
  * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a
  * time (pacer lock). Fails: NULL, when the kernel gives nothing. */
 #ifndef TMI_SLABS_MEDIUM_H
@@ -79,7 +78,8 @@ size_t tmi_medium_size(unsigned cls);
  * above, else one that is not resident. *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
 void *tmi_medium_take(unsigned cls, bool exactly, bool *dirty);
 
-/* Put a slot back. One that is free already, or no slot, is reported in the name of `function`, then abort. */
+/* Return a slot to its slab. One that is free already, or no slot, is reported in the name of `function`, then abort.
+ * */
 void tmi_medium_return(void *p, const char *function);
 
 /* Of a block whose page map class is TMI_CLASS_MEDIUM. */
@@ -91,11 +91,11 @@ const char *tmi_medium_look(const void *p, unsigned *cls);
 /* Whether p, in such a slab, is the start of a slot. */
 bool tmi_medium_is_slot(const void *p);
 
-/* Give empty slots back, of the slab first that has had some for longest, until `enough` bytes are given back. Returns
+/* Purge empty slots, the slab first that has had an empty one for longest, until `enough` bytes are purged. Returns
  * the bytes. */
 size_t tmi_medium_purge(size_t enough);
 
-/* Slabs without a taken slot become free spans: for who is out of memory, and before address space is given back. */
+/* Slabs without a taken slot become free spans. Called when memory runs out, and before address space is unmapped. */
 void tmi_medium_release(void);
 
 /* A class as statistics see it. Slots: all, taken (or on a shelf), free and maybe resident. Any thread, no lock. */

@@ -8,14 +8,6 @@ typedef struct sums {
     uint32_t nslabs[TMI_MEDIUM_CLASSES], nempty[TMI_MEDIUM_CLASSES], ntaken[TMI_MEDIUM_CLASSES];
 } sums_t;
 
-static bool in_list(const tmi_dlist_t *head, const tmi_dlist_t *node)
-{
-    for (const tmi_dlist_t *n = head->next; n != head; n = n->next)
-        if (n == node)
-            return true;
-    return false;
-}
-
 static void check_slab(const tmi_medium_slab_t *slab, sums_t *sums)
 {
     const tmi_medium_info_t *c = &tmi_medium_info[slab->cls];
@@ -23,8 +15,8 @@ static void check_slab(const tmi_medium_slab_t *slab, sums_t *sums)
     uint64_t all = tmi_low_bits(c->slots), taken = all & ~slab->free;
     tmi_audit(((slab->free | slab->touched) & ~all) == 0, "W1 bit past the last slot", slab->base);
     tmi_audit((taken & ~slab->touched) == 0, "W1 a taken slot that is not touched", slab->base);
-    tmi_audit((slab->free != 0) == in_list(&s->some, &slab->link), "W2 slabs with a free slot", slab->base);
-    tmi_audit((tmi_medium_empty(slab) != 0) == in_list(&s->purge_queue, &slab->purge_link), "W2 purge queue",
+    tmi_audit((slab->free != 0) == tmi_dlist_contains(&s->some, &slab->link), "W2 slabs with a free slot", slab->base);
+    tmi_audit((tmi_medium_empty(slab) != 0) == tmi_dlist_contains(&s->purge_queue, &slab->purge_link), "W2 purge queue",
               slab->base);
     sums->empty += tmi_popcount(tmi_medium_empty(slab)) * c->size;
     sums->taken += tmi_popcount(taken) * c->size;

@@ -1,10 +1,9 @@
 /* mixed.h - slabs whose free room serves blocks of any small size.
  *
- * Idea: what lies free in the slabs of one class cannot serve another, and where a survivor sits on every page it
- * cannot go back to the kernel either. When the heap grows past its peak, a slab that is mostly free is therefore
- * *mixed*: its unit changes hands in the page map, and from then on a bitmap of granules tells what is free, so that
- * free slots side by side coalesce, and blocks of all classes are cut from them. Blocks in it keep their place, and
- * their class.
+ * Idea: free slots of one class cannot serve another class, and a page with a survivor cannot be purged. When the heap
+ * grows past its peak, a slab that is mostly free is therefore *mixed*: its unit gets another class in the page map,
+ * and from then on a bitmap of granules tells what is free. Free slots side by side coalesce, and blocks of all classes
+ * are cut from them. Blocks in the slab keep their place and their class (mixed.md).
  *
  *   page      |  page 0: there                         |  page 1: purged         |
  *   granules  |AAAA    BBBBBBBBBBBB    CCCC            |#########################|
@@ -12,10 +11,10 @@
  *   start      1       1               1                1
  *   last          1               1       1                                     1
  *
- * Nothing is stored beside a block; its size is found by a look at a word or two. Its start and its end are in bits of
- * its own granules, which nobody changes as long as it lives: so its owner reads them without the lock, whatever
- * happens beside it. A page that has been given back counts as one used run: nothing is cut from it any more. What is
- * cut is aligned as a slot of its class: to the largest power of two that divides its size.
+ * Nothing is stored beside a block. Its size is found in a word or two of the bitmaps. Start and end of a block are
+ * bits of its own granules, which do not change as long as it is live: its owner reads them without the lock. A purged
+ * page counts as one used run: nothing is cut from it. What is cut is aligned as a slot of its class: to the largest
+ * power of two that divides its size.
  *
  * X1  A granule is free (used is 0) exactly when it is on a touched page and in no block; start and last are then 0.
  * X2  The first granule of a block has start set, and its last one last, the others not; so it is with a page that is
@@ -73,23 +72,22 @@ static inline bool tmi_mixed_serves(unsigned cls)
     return size >= TMI_MIXED_GRANULE && size <= TMI_MIXED_MAX;
 }
 
-/* Whether it is worth while to ask for slots of the class. Any thread, a hint. */
+/* Whether tmi_mixed_take may find slots of the class. Any thread, a hint. */
 static inline bool tmi_mixed_may_have(unsigned cls)
 {
     return TMI_UNLIKELY(tmi_load_relaxed(&tmi_mixed.room) >= tmi_classes[cls].size) && tmi_mixed_serves(cls) &&
            tmi_load_relaxed(&tmi_mixed.fruitless[cls]) != tmi_load_relaxed(&tmi_mixed.epoch);
 }
 
-/* Take up to n blocks of the class into out[-1], out[-2] ...; returns how many. All are on pages that are there. */
+/* Take up to n blocks of the class into out[-1], out[-2] ...; returns how many. All are on touched pages. */
 size_t tmi_mixed_take(unsigned cls, void **out, size_t n);
 
-/* Put one back, verified: what is not a block of this class is reported in the name of `function`, and the process
- * aborts. */
+/* Return one to its slab, verified: what is not a block of this class is reported in the name of `function`, and the
+ * process aborts. */
 void tmi_mixed_return(unsigned cls, const void *p, const char *function);
 
 /* The class of the block that starts at p, which is in a unit of class TMI_CLASS_MIXED; TMI_CLASS_NONE if none does.
- * Without
- * the lock: for the owner of the block, or as a hint. */
+ * Takes no lock: for the owner of the block, or as a hint. */
 unsigned tmi_mixed_class_at(const void *p);
 
 /* What is wrong with p as the start of a block, where that is TMI_CLASS_NONE; else NULL. */
@@ -108,7 +106,7 @@ typedef struct tmi_mixed_gift {
 } tmi_mixed_gift_t;
 bool tmi_mixed_adopt(const tmi_mixed_gift_t *gift);
 
-/* Give empty pages back until `enough` bytes are. One caller at a time (pacer lock). Returns the bytes. */
+/* Purge empty pages, until that is `enough` bytes. One caller at a time (pacer lock). Returns the bytes. */
 size_t tmi_mixed_purge(size_t enough);
 
 /* Any thread, no lock. Bytes: of pages in use, of empty ones. */

@@ -34,10 +34,9 @@ void tmi_movable_reset_locks(void)
 static tmi_movable_slab_t *fullest(unsigned cls, bool existing)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    uint32_t levels = s->nonempty & (uint32_t)tmi_low_bits(TMI_MOVABLE_LEVELS);
-    if (levels == 0)
+    if (s->levels.nonempty == 0)
         return existing ? NULL : tmi_movable_slab_make(cls);
-    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(levels)].next, tmi_movable_slab_t, level_link);
+    return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_movable_slab_t, level_link);
 }
 
 /* Take up to n slots of one slab, lowest first. */
@@ -47,7 +46,7 @@ static size_t take_from(tmi_movable_slab_t *slab, char **out, size_t n)
     size_t got = 0;
     uint64_t pages = 0;
     unsigned w = slab->hint;
-    for (; got < n && w < tmi_movable_slab_words(c); w++)
+    for (; got < n && w < tmi_bitmap_words(c->slots); w++)
         // the mover looks
         for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) {
             size_t i = w * 64 + tmi_lowest_bit(slab->free[w]);
@@ -90,7 +89,7 @@ enum { NO_SLOT = -1 };
 /* The free slot from i on, and the last one before i. */
 static int32_t free_from(const tmi_movable_slab_t *slab, uint32_t i)
 {
-    unsigned words = tmi_movable_slab_words(&tmi_mclasses[slab->cls]);
+    unsigned words = tmi_bitmap_words(tmi_mclasses[slab->cls].slots);
     uint64_t bits = slab->free[i / 64] >> (i % 64) << (i % 64);
     for (unsigned w = i / 64; w < words; bits = ++w < words ? slab->free[w] : 0)
         if (bits != 0)
@@ -114,7 +113,7 @@ char *tmi_movable_take_near(unsigned cls, const char *at)
     char *slot = NULL;
     tmi_lock(&s->lock);
     tmi_movable_slab_t *slab = tmi_movable_slab_of(at);
-    if (slab->level < TMI_MOVABLE_LEVELS) { // V2: it gives slots
+    if (slab->level < TMI_LEVELS && !slab->apart) { // V2: it gives slots
         int32_t here = (int32_t)tmi_mslot_index(slab, at), up = free_from(slab, (uint32_t)here),
                 down = free_before(slab, (uint32_t)here);
         size_t i = (size_t)(up == NO_SLOT || (down != NO_SLOT && here - down < up - here) ? down : up);
@@ -185,22 +184,32 @@ static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
-/* The emptiest slab that may be tried, and the free slots of the still emptier ones: what is moved must not go there,
- * or slabs would be emptied into each other for ever. */
-static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
+/* The emptiest slab that may be tried, and the free slots of the still emptier ones: objects must not be moved there,
+ * or slabs would be emptied into each other without end. */
+static tmi_movable_slab_t *emptiest(const tmi_levels_t *of, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
     *passed_over = 0;
-    for (uint32_t levels = s->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
-        tmi_dlist_t *head = &s->levels[tmi_log2(levels)];
+    for (uint32_t levels = of->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
+        const tmi_dlist_t *head = &of->lists[tmi_log2(levels)];
         for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
             tmi_movable_slab_t *slab = TMI_CONTAINER_OF(n, tmi_movable_slab_t, level_link);
             if (may_be_tried(slab, now))
                 return slab;
-            *passed_over += slab->apart ? 0 : slab->nfree; // nothing is moved there
+            *passed_over += slab->nfree;
         }
     }
     return NULL;
+}
+
+/* First of those that are set apart, which others' objects do not fill. */
+static tmi_movable_slab_t *choose_from(const tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
+{
+    tmi_movable_slab_t *slab = emptiest(&s->apart, now, passed_over);
+    if (slab == NULL)
+        return emptiest(&s->levels, now, passed_over);
+    *passed_over = 0; // what was passed over takes no objects from here
+    return slab;
 }
 
 /* From now on it gives no slots: `promised` of its `live` objects will have places elsewhere. */
@@ -212,7 +221,7 @@ static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uin
     tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
-    tmi_own_add(nfree_at_home(s, slab), -(size_t)slab->nfree); // not to be had any more
+    tmi_own_add(nfree_at_home(s, slab), -(size_t)slab->nfree); // no longer available
     tmi_own_add(&s->nfree_emptying, slab->nfree);
 }
 
@@ -223,7 +232,7 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
     size_t passed_over = 0;
     tmi_lock(&s->lock);
     if (s->nfree > s->promised)
-        slab = emptiest(s, now, &passed_over);
+        slab = choose_from(s, now, &passed_over);
     uint32_t live = slab == NULL ? 0 : tmi_mclasses[cls].slots - slab->nfree;
     size_t others = slab == NULL ? 0 : s->nfree - (slab->apart ? 0 : slab->nfree);
     size_t not_for_it = s->promised + passed_over;
@@ -238,8 +247,8 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 
 enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
 
-/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps ends.
- * */
+/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps
+ * ends. */
 static void rejoin(tmi_movable_class_t *s, tmi_movable_slab_t *slab, bool moved_all, uint32_t now)
 {
     tmi_store_relaxed(&slab->emptying, false);
@@ -257,7 +266,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     size_t got = 0;
     tmi_lock(&s->lock);
     for (uint32_t i = slab->hint * 64; i < slab->keep && got < n; i++) {
-        if (!(slab->free[i / 64] >> (i % 64) & 1))
+        if (!tmi_bitmap_get(slab->free, i))
             continue;
         tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64)));
         slab->nfree--;
@@ -269,7 +278,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     return got;
 }
 
-/* Its books as at the choice: of the class again. */
+/* Its counters belong to the class again, as before it was chosen. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
     tmi_own_add(nfree_at_home(s, slab), slab->nfree);
@@ -329,9 +338,10 @@ static char *take_apart(tmi_movable_class_t *s, unsigned cls)
 {
     char *slot = NULL;
     tmi_movable_slab_t *slab = NULL;
-    if (s->nonempty >> TMI_MOVABLE_APART & 1) {
-        slab = TMI_CONTAINER_OF(s->levels[TMI_MOVABLE_APART].next, tmi_movable_slab_t, level_link);
+    if (s->apart.nonempty != 0) {
+        slab = TMI_CONTAINER_OF(tmi_levels_fullest(&s->apart), tmi_movable_slab_t, level_link);
     } else if ((slab = tmi_movable_slab_make(cls)) != NULL) {
+        tmi_movable_slab_leave_level(slab);
         slab->apart = true;
         tmi_own_add(&s->nfree, -(size_t)slab->nfree);
         tmi_own_add(&s->nfree_apart, slab->nfree);

@@ -1,5 +1,4 @@
-/* movable.h - slabs whose objects may be elsewhere tomorrow: slots of one class, with a reference from each slot to its
- * index.
+/* movable.h - slabs whose objects can move: slots of one class, with a reference from each slot to its index.
  *
  * Idea: as in the raw arena no link and no header is stored in a slot, and free slots are bits. Beside them a slab has
  * `refs`, the index of each taken slot, by which the mover finds the word of an object from its address. It is a hint:
@@ -11,29 +10,28 @@
  *   refs                          17    -     4     -     -
  *   attributes   locks 23-0 | log2 of the asked alignment 31-27; made at a slab's first lock or aligned object
  *
- * The books of slabs with small slots stand before the first slot, so that they are given back with the slab: a heap
- * that has shrunk to a tenth would otherwise keep the books of the whole. In front, for slots are taken lowest first:
- * the few objects of a class share a page with their books. Refs come before the record: what a program writes past the
- * end of the slab before this one hits hints.
+ * The metadata of slabs with small slots stands before the first slot and is purged with the slab; a heap that has
+ * shrunk to a tenth would otherwise keep the metadata of the whole (movable.md). Refs come before the record: what a
+ * program writes past the end of the previous slab hits hints.
  *
  * V1  nfree is the number of bits set in `free`; bits past the last slot are clear; none is set below word `hint`.
  * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is
- *     released. A slab that is set apart has a level of its own: it gives its slots to objects that will be locked, and
- *     to nobody else. Its objects are not moved as long as all of them are locked.
+ *     released. A slab that is set apart is in a list of its own: it gives its slots to objects that will be locked,
+ *     and to nobody else. Its objects are not moved as long as all of them are locked.
  *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
  * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just
  *     had.
  * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
- * V7  A slab's record is read only by who holds the class's lock, owns a slot of the slab or has an object in it pinned
- *     or locked, or is emptying it. An extent's record is read only by who holds the space lock, or owns, pins or locks
- *     the object. Check builds assert it at every such read (movable_held.c). Everything else goes by the page map and
- *     by handles' words, which can always be read.
+ * V7  A slab's record is read only by a thread that holds the class's lock, owns a slot of the slab, has an object in
+ *     it pinned or locked, or is emptying it. An extent's record is read only by a thread that holds the space lock, or
+ *     owns, pins or locks the object. Check builds assert it at every such read (movable_held.c). Everything else uses
+ *     the page map and the words of handles, which can always be read.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
- * Owner: everything the class's lock, but refs, which belong to who holds the slot, and attributes, which are atomic.
- * Who looks up a slab without the lock holds a slot of it or has an object in it pinned.
+ * Owner: the class's lock, except refs, which belong to the holder of the slot, and attributes, which are atomic. A
+ * thread that looks up a slab without the lock holds a slot of it or has an object in it pinned.
  * Fails: fewer slots than asked for. */
 #ifndef TMI_SLABS_MOVABLE_H
 #define TMI_SLABS_MOVABLE_H
@@ -41,8 +39,7 @@
 #include "os/lock.h"
 #include "segments/segment.h"
 #include "segments/sizeclass_movable.h"
-
-enum { TMI_MOVABLE_LEVELS = 8, TMI_MOVABLE_APART = TMI_MOVABLE_LEVELS, TMI_MOVABLE_NO_LEVEL };
+#include "slabs/slab_levels.h"
 
 typedef struct tmi_movable_slab {
     tmi_dlist_t level_link, tidy_link;
@@ -63,13 +60,12 @@ typedef struct tmi_movable_slab {
 
 typedef struct tmi_movable_classes {
     tmi_lock_t lock;
-    uint32_t nonempty;     // levels that have slabs
     size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied, nor set apart
     size_t nfree_emptying, nfree_apart; // of the others
     size_t promised;       // to slabs that are being emptied
     size_t touched_bytes;  // of all slabs
     tmi_dlist_t tidy;      // V6
-    tmi_dlist_t levels[TMI_MOVABLE_APART + 1]; // [0] fullest
+    tmi_levels_t levels, apart; // V2
 } tmi_movable_class_t;
 
 extern tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
@@ -100,7 +96,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n);
 /* Abort if nothing keeps the record of the slab, or extent, at p in place. */
 void tmi_movable_require_held(const void *p);
 void tmi_extent_require_held(const void *p);
-/* Whether the calling thread has a pin of an object in these bytes; set by who knows threads. */
+/* Whether the calling thread has a pin of an object in these bytes; the layer above sets it. */
 extern bool (*tmi_movable_pinned_here)(const char *from, size_t nbytes);
 #else
 #define tmi_movable_require_held(p) ((void)(p))
@@ -122,7 +118,7 @@ static inline size_t tmi_mslot_index(const tmi_movable_slab_t *slab, const void 
 /* Whether the page map says that the slab has attributes. */
 static inline bool tmi_movable_watched(unsigned code) { return code > TMI_MCLASS_WATCHED; }
 
-/* Class of the slab or extent that p lies in. Reads nothing but the page map, so that anybody may ask. */
+/* Class of the slab or extent that p lies in. Reads nothing but the page map: any thread, any time. */
 static inline unsigned tmi_movable_class(const void *p)
 {
     unsigned code = tmi_pagemap_movable(p);
@@ -133,7 +129,7 @@ static inline unsigned tmi_movable_class(const void *p)
 static inline void tmi_movable_set_ref(const void *slot, uint32_t index)
 {
     tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
-    tmi_store_relaxed(&slab->refs[tmi_mslot_index(slab, slot)], index); // relaxed: a hint; the word has the say
+    tmi_store_relaxed(&slab->refs[tmi_mslot_index(slab, slot)], index); // relaxed: only a hint; the word decides
 }
 
 /* The attributes of a slot; with `make`, they are made if need be. NULL: there are none, or no memory. No lock is
@@ -169,7 +165,7 @@ void tmi_movable_end_apart(const tmi_movable_move_t *move);
 /* Take up to n of the free slots below `keep` of a slab that is being emptied. */
 size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
 
-/* Raised by who wants slabs to be tried again that were in use a moment ago: tm_compact. The mover's. */
+/* Slabs that were in use a moment ago are tried again when this is raised, as tm_compact does. The mover's. */
 extern uint32_t tmi_movable_epoch;
 
 /* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again,

@@ -4,20 +4,12 @@
 #include "slabs/handle.h"
 #include "slabs/movable_impl.h"
 
-static bool in_list(const tmi_dlist_t *head, const tmi_dlist_t *node)
-{
-    for (const tmi_dlist_t *n = head->next; n != head; n = n->next)
-        if (n == node)
-            return true;
-    return false;
-}
-
 /* The word of a taken slot's index, if it has this slot's address, names a handle that is live or bound; a free slot is
  * named by no live word. */
 static void check_slot(const tmi_movable_slab_t *slab, uint32_t i)
 {
     const char *at = slab->base + (size_t)i * tmi_mclasses[slab->cls].size;
-    bool is_free = slab->free[i / 64] >> (i % 64) & 1;
+    bool is_free = tmi_bitmap_get(slab->free, i);
     uint64_t w = tmi_handle_readable(slab->refs[i]) ? tmi_load_relaxed(tmi_word(slab->refs[i])) : 0;
     bool named = tmi_word_address(w) == at;
     tmi_audit(!(is_free && named), "V4 a word names a free slot", at);
@@ -28,15 +20,10 @@ static void check_slot(const tmi_movable_slab_t *slab, uint32_t i)
 static void check_slab(const tmi_movable_slab_t *slab, unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_mclasses[cls];
-    size_t nfree = 0;
-    for (unsigned w = 0; w < tmi_movable_slab_words(c); w++) {
-        nfree += tmi_popcount(slab->free[w]);
-        tmi_audit(w >= slab->hint || slab->free[w] == 0, "V1 free bit below the hint", slab->base);
-    }
-    if (c->slots % 64 != 0)
-        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "V1 bit past the last slot",
-                  slab->base);
-    tmi_audit(slab->cls == cls && nfree == slab->nfree, "V1 nfree differs from the bitmap", slab->base);
+    tmi_audit(!tmi_bitmap_set_before(slab->free, slab->hint), "V1 free bit below the hint", slab->base);
+    tmi_audit(!tmi_bitmap_set_past(slab->free, c->slots), "V1 bit past the last slot", slab->base);
+    tmi_audit(slab->cls == cls && tmi_bitmap_count(slab->free, c->slots) == slab->nfree,
+              "V1 nfree differs from the bitmap", slab->base);
     tmi_audit(slab->nfree < c->slots || slab->emptying, "V2 slab without a taken slot", slab->base);
     tmi_audit(tmi_pagemap_class(slab->base) == TMI_CLASS_NONE, "M1 class of a movable slab", slab->base);
     for (uint32_t i = 0; i < c->slots; i++)
@@ -48,15 +35,12 @@ static void check_lists(const tmi_movable_slab_t *slab)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
     bool levelled = slab->nfree > 0 && !slab->emptying;
-    tmi_audit((slab->level < TMI_MOVABLE_NO_LEVEL) == levelled, "V2 a slab has a level when it gives slots",
-              slab->base);
-    tmi_audit(!levelled || (slab->level == TMI_MOVABLE_APART) == slab->apart, "V2 a slab set apart has its own level",
-              slab->base);
-    tmi_audit(!levelled || in_list(&s->levels[slab->level], &slab->level_link), "V2 a slab in the list of its level",
-              slab->base);
+    tmi_audit((slab->level < TMI_LEVELS) == levelled, "V2 a slab has a level when it gives slots", slab->base);
+    tmi_audit(!levelled || tmi_levels_has(slab->apart ? &s->apart : &s->levels, &slab->level_link, slab->level),
+              "V2 a slab in the list of its level", slab->base);
     bool to_be_tidied = !tmi_dlist_empty(&slab->tidy_link);
-    tmi_audit(!to_be_tidied || (!slab->emptying && in_list(&s->tidy, &slab->tidy_link)), "V6 a slab in the tidy list",
-              slab->base);
+    tmi_audit(!to_be_tidied || (!slab->emptying && tmi_dlist_contains(&s->tidy, &slab->tidy_link)),
+              "V6 a slab in the tidy list", slab->base);
 }
 
 static void check_attributes(const tmi_movable_slab_t *slab)
@@ -77,8 +61,8 @@ void tmi_movable_check(unsigned cls)
     uintptr_t end = TMI_PAGEMAP_SEGMENTS;
     if (s->tidy.next == NULL)
         return;
-    for (unsigned l = 0; l <= TMI_MOVABLE_APART; l++)
-        tmi_audit(tmi_dlist_empty(&s->levels[l]) == !(s->nonempty >> l & 1), "V2 the set of levels", s);
+    tmi_levels_check(&s->levels, s);
+    tmi_levels_check(&s->apart, s);
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
             char *p = (char *)(g << TMI_SEGMENT_SHIFT) + u * TMI_UNIT_SIZE;

@@ -5,24 +5,16 @@
 
 #include "os/os.h"
 #include "slabs/movable.h"
+#include "slabs/slab_bitmap.h"
+#include "slabs/slab_pages.h"
 
 /* Bytes of a slab's record without its bitmap. */
 #define TMI_MOVABLE_RECORD sizeof(tmi_movable_slab_t)
 
-static inline unsigned tmi_movable_slab_words(const tmi_class_info_t *c) { return (c->slots + 63) / 64; }
-
-/* Bits of the OS pages that bytes [from, to) of a slab's span touch. */
-static inline uint64_t tmi_movable_slab_pages(size_t from, size_t to)
-{
-    return tmi_low_bits((unsigned)((to - 1) >> tmi_os_page_shift) + 1) &
-           ~tmi_low_bits((unsigned)(from >> tmi_os_page_shift));
-}
-
-/* Those of slot i. */
+/* The pages that slot i touches. */
 static inline uint64_t tmi_mslot_pages(const tmi_class_info_t *c, size_t i)
 {
-    size_t from = c->start + i * c->size;
-    return tmi_movable_slab_pages(from, from + c->size);
+    return tmi_pages_of_slot(c, c->start, i);
 }
 
 static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)
@@ -32,7 +24,7 @@ static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls);
-/* A slab all of whose slots are free is none any more; the caller holds the lock. What is left is a span that nobody
+/* A slab whose slots are all free is dissolved; the caller holds the lock. What is left is a span that no one else
  * knows. */
 typedef struct tmi_released {
     char *span;
@@ -41,16 +33,16 @@ typedef struct tmi_released {
 tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab);
 /* That span becomes free address space; with `purge` its pages go first, for which the lock must not be held. */
 void tmi_movable_slab_give_span(tmi_released_t r, bool purge);
-/* Pages that hold its books. */
+/* Pages that hold its metadata. */
 uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab);
 /* Atomic: a slot's attributes may be made in a signal handler. What a slab had is for the next one of its class. */
 uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab);
-/* Put the slab in the list that its nfree asks for, or in none. */
+/* Put the slab in the list of its level, or in none (V2). */
 void tmi_movable_slab_relevel(tmi_movable_slab_t *slab);
 void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab);
 /* Pages are in use from now on. */
 void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages);
-/* Bytes that a slab touches whose first n slots are taken, books included. */
+/* Bytes that a slab touches whose first n slots are taken, metadata included. */
 size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n);
 /* Pages without a taken slot. */
 uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab);

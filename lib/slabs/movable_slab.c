@@ -10,10 +10,10 @@ tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
 
 static size_t record_bytes(const tmi_class_info_t *c)
 {
-    return TMI_MOVABLE_RECORD + tmi_movable_slab_words(c) * sizeof(uint64_t);
+    return TMI_MOVABLE_RECORD + tmi_bitmap_words(c->slots) * sizeof(uint64_t);
 }
 static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
-static bool has_books_inside(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
+static bool is_inline(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
 
 /* Lists are made at a class's first slab: most programs use few classes. */
 static void ready_class(tmi_movable_class_t *s)
@@ -21,16 +21,16 @@ static void ready_class(tmi_movable_class_t *s)
     if (s->tidy.next != NULL)
         return;
     tmi_dlist_init(&s->tidy);
-    for (unsigned l = 0; l <= TMI_MOVABLE_APART; l++)
-        tmi_dlist_init(&s->levels[l]);
+    tmi_levels_init(&s->levels);
+    tmi_levels_init(&s->apart);
 }
 
-/* Its record and refs: inside, or from meta.h. NULL: out of memory. */
-static tmi_movable_slab_t *make_books(char *span, const tmi_class_info_t *c)
+/* Its record and refs: inside the slab, or from meta.h. NULL: out of memory. */
+static tmi_movable_slab_t *make_record(char *span, const tmi_class_info_t *c)
 {
     tmi_movable_slab_t *slab;
     uint32_t *refs;
-    if (has_books_inside(c)) {
+    if (is_inline(c)) {
         refs = (uint32_t *)(void *)span;
         slab = (tmi_movable_slab_t *)(void *)(span + refs_bytes(c));
         memset(slab, 0, record_bytes(c)); // refs may be anything: they are hints
@@ -46,7 +46,7 @@ static tmi_movable_slab_t *make_books(char *span, const tmi_class_info_t *c)
 uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab)
 {
     const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
-    return has_books_inside(c) ? tmi_movable_slab_pages(0, refs_bytes(c) + record_bytes(c)) : 0;
+    return is_inline(c) ? tmi_pages_of_bytes(0, refs_bytes(c) + record_bytes(c)) : 0;
 }
 
 static char *new_span(unsigned cls, bool *dirty)
@@ -81,7 +81,7 @@ void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages)
     if (fresh == 0)
         return;
     slab->touched |= fresh;
-    count_touched(slab->cls, (size_t)tmi_popcount(fresh) << tmi_os_page_shift);
+    count_touched(slab->cls, tmi_pages_bytes(fresh));
 }
 
 static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span, bool dirty)
@@ -91,11 +91,10 @@ static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span, bool dirty)
     tmi_dlist_init(&slab->tidy_link);
     slab->base = span + c->start;
     slab->cls = (uint8_t)cls;
-    slab->level = TMI_MOVABLE_NO_LEVEL;
+    slab->level = TMI_LEVELS;
     slab->nfree = c->slots;
-    for (unsigned w = 0; w < tmi_movable_slab_words(c); w++)
-        slab->free[w] = tmi_low_bits((unsigned)tmi_min(c->slots - w * 64, 64));
-    slab->touched = dirty ? tmi_movable_slab_pages(0, c->units * TMI_UNIT_SIZE) : tmi_movable_slab_metadata_pages(slab);
+    tmi_bitmap_fill(slab->free, c->slots);
+    slab->touched = dirty ? tmi_pages_of_units(c->units) : tmi_movable_slab_metadata_pages(slab);
     for (unsigned u = 0; u < c->units; u++)
         tmi_span_of(span + u * TMI_UNIT_SIZE)->owner = slab;
 }
@@ -108,7 +107,7 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
     char *span = new_span(cls, &dirty);
     if (span == NULL)
         return NULL;
-    tmi_movable_slab_t *slab = make_books(span, c);
+    tmi_movable_slab_t *slab = make_record(span, c);
     if (slab == NULL) {
         tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
         tmi_space_free(span, c->units, dirty ? c->units * TMI_UNIT_SIZE : 0);
@@ -118,20 +117,20 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
     fill(slab, cls, span, dirty);
     tmi_own_add(&s->nslabs, 1);
     tmi_own_add(&s->nfree, c->slots);
-    count_touched(cls, (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift);
+    count_touched(cls, tmi_pages_bytes(slab->touched));
     tmi_movable_slab_relevel(slab);
     return slab;
 }
 
+static tmi_levels_t *levels_of(const tmi_movable_slab_t *slab)
+{
+    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
+    return slab->apart ? &s->apart : &s->levels;
+}
+
 void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab)
 {
-    if (slab->level == TMI_MOVABLE_NO_LEVEL)
-        return;
-    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
-    tmi_dlist_remove(&slab->level_link);
-    if (tmi_dlist_empty(&s->levels[slab->level]))
-        s->nonempty &= ~(1u << slab->level);
-    slab->level = TMI_MOVABLE_NO_LEVEL;
+    tmi_levels_move(levels_of(slab), &slab->level_link, &slab->level, TMI_LEVELS);
 }
 
 static uint32_t *spare_attributes[TMI_MCLASS_COUNT]; // zeroed
@@ -199,14 +198,14 @@ tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
     char *span = tmi_movable_slab_span(slab);
-    size_t bytes = (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift;
+    size_t bytes = tmi_pages_bytes(slab->touched);
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(&s->nslabs, -1);
     tmi_own_add(slab->apart ? &s->nfree_apart : &s->nfree, -(size_t)c->slots);
     count_touched(cls, -bytes);
     keep_attributes(cls, slab->attributes);
-    if (!has_books_inside(c))
+    if (!is_inline(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
     // nobody looks for a record there any more, not under the lock either
     tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
@@ -224,54 +223,19 @@ void tmi_movable_slab_give_span(tmi_released_t r, bool purge)
     tmi_space_free(r.span, r.units, r.bytes);
 }
 
-/* Level 0 is the fullest eighth; a slab without a free slot has none. */
-static unsigned level_for(const tmi_movable_slab_t *slab)
-{
-    if (slab->nfree == 0 || slab->emptying)
-        return TMI_MOVABLE_NO_LEVEL;
-    if (slab->apart)
-        return TMI_MOVABLE_APART;
-    return (unsigned)tmi_min(slab->nfree * TMI_MOVABLE_LEVELS / tmi_mclasses[slab->cls].slots, TMI_MOVABLE_LEVELS - 1);
-}
-
+/* A slab that is being emptied has no level (V2). */
 void tmi_movable_slab_relevel(tmi_movable_slab_t *slab)
 {
-    unsigned level = level_for(slab);
-    if (level == slab->level)
-        return;
-    tmi_movable_slab_leave_level(slab);
-    if (level == TMI_MOVABLE_NO_LEVEL)
-        return;
-    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
-    slab->level = (uint8_t)level;
-    tmi_dlist_push_front(&s->levels[level], &slab->level_link);
-    s->nonempty |= 1u << level;
-}
-
-/* A page without books all of whose slots are free. */
-static bool page_is_empty(const tmi_movable_slab_t *slab, unsigned page)
-{
-    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
-    size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
-    if (end < c->start)
-        return true; // a gap before the first slot
-    size_t from = start > c->start ? tmi_slot_index(c, start - c->start) : 0,
-           to = tmi_min(tmi_slot_index(c, end - c->start), c->slots - 1);
-    for (size_t i = from; i <= to;) { // none past the last slot
-        uint64_t rest = slab->free[i / 64] >> (i % 64);
-        size_t n = tmi_min(64 - i % 64, to - i + 1);
-        if ((~rest & tmi_low_bits((unsigned)n)) != 0)
-            return false;
-        i += n;
-    }
-    return true;
+    unsigned level = slab->emptying ? TMI_LEVELS : tmi_level_for(slab->nfree, tmi_mclasses[slab->cls].slots);
+    tmi_levels_move(levels_of(slab), &slab->level_link, &slab->level, level);
 }
 
 uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab)
 {
+    const tmi_class_info_t *c = &tmi_mclasses[slab->cls];
     uint64_t result = 0;
     for (uint64_t left = slab->touched & ~tmi_movable_slab_metadata_pages(slab); left != 0; left &= left - 1)
-        if (page_is_empty(slab, tmi_lowest_bit(left)))
+        if (tmi_page_is_free(c, c->start, slab->free, tmi_lowest_bit(left)))
             result |= left & -left;
     return result;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LOOSE_MIN ((size_t)512 << 10)
-enum { HOMED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
+enum { RETURNED_MIN = 1024, USEFUL_ONE_IN = 16, REST_FIRST_MS = 16, REST_LAST_MS = 2048 }; // R7
 
 static void note_full(const tmi_raw_slab_t *slab)
 {
@@ -18,14 +18,13 @@ static void note_full(const tmi_raw_slab_t *slab)
 /* The first slab of the fullest level. The class has one with a free slot. */
 static tmi_raw_slab_t *fullest_there(const tmi_raw_class_t *s)
 {
-    const tmi_dlist_t *head = &s->levels[tmi_lowest_bit(s->nonempty)];
-    return TMI_CONTAINER_OF(head->next, tmi_raw_slab_t, level_link);
+    return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_raw_slab_t, level_link);
 }
 
 /* The slab to take from: that one, or a new one. */
 static tmi_raw_slab_t *fullest(unsigned cls)
 {
-    return tmi_raw_classes[cls].nonempty == 0 ? tmi_raw_slab_make(cls) : fullest_there(&tmi_raw_classes[cls]);
+    return tmi_raw_classes[cls].levels.nonempty == 0 ? tmi_raw_slab_make(cls) : fullest_there(&tmi_raw_classes[cls]);
 }
 
 bool tmi_raw_must_be_sparse(unsigned cls)
@@ -36,15 +35,15 @@ bool tmi_raw_must_be_sparse(unsigned cls)
     return slack > LOOSE_MIN && slack > used / (s->sparse ? 16 : 8);
 }
 
-/* Whether going home has gained nothing lately. */
-static void judge_homing(tmi_raw_class_t *s)
+/* R7: the class rests if the slots that returned lately have gained nothing. */
+static void judge_rests(tmi_raw_class_t *s)
 {
-    if (s->homed < HOMED_MIN)
+    if (s->nreturned < RETURNED_MIN)
         return;
-    bool barren = s->useful < s->homed / USEFUL_ONE_IN;
+    bool barren = s->useful < s->nreturned / USEFUL_ONE_IN;
     tmi_store_relaxed(&s->rests_until, barren ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
     s->next_rest = barren ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
-    s->homed = s->useful = 0;
+    s->nreturned = s->useful = 0;
 }
 
 void tmi_raw_judge(unsigned cls)
@@ -52,12 +51,12 @@ void tmi_raw_judge(unsigned cls)
     tmi_raw_class_t *s = &tmi_raw_classes[cls];
     bool sparse = tmi_raw_must_be_sparse(cls);
     if (sparse != s->sparse) {
-        s->homed = s->useful = 0;
+        s->nreturned = s->useful = 0;
         s->next_rest = REST_FIRST_MS;
         tmi_store_relaxed(&s->rests_until, 0);
         tmi_store_relaxed(&s->sparse, sparse);
     }
-    judge_homing(s);
+    judge_rests(s);
 }
 
 /* Take up to n of the slots `bits` of word w, lowest first, into out[-1], out[-2] ... */
@@ -109,7 +108,7 @@ static size_t take_lines_from(tmi_raw_slab_t *slab, void **out, size_t n)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
     size_t left = n;
-    for (unsigned w = slab->hint; w < tmi_raw_slab_words(c) && left > 0; w++)
+    for (unsigned w = slab->hint; w < tmi_bitmap_words(c->slots) && left > 0; w++)
         left -= take_bits(slab, w, whole_lines(slab->free[w], c->size), out - (n - left), left);
     tmi_raw_slab_relevel(slab);
     note_full(slab);
@@ -134,7 +133,7 @@ static size_t take_before_fresh_pages(unsigned cls, void **out, size_t *most)
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
     if (TMI_LIKELY(!tmi_mixed_may_have(cls)))
         return 0;
-    size_t there = s->nonempty != 0 ? slots_before_fresh_page(fullest_there(s)) : 0;
+    size_t there = s->levels.nonempty != 0 ? slots_before_fresh_page(fullest_there(s)) : 0;
     if (there > 0) {
         *most = tmi_min(*most, there);
         return 0;
@@ -171,9 +170,9 @@ size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
     size_t got = 0;
     tmi_raw_class_t *s = &tmi_raw_classes[cls];
     tmi_lock(&s->lock);
-    if (s->nonempty != 0 || tmi_raw_slab_make(cls) != NULL) {
-        tmi_dlist_t *emptiest = &s->levels[tmi_log2(s->nonempty)];
-        got = take_lines_from(TMI_CONTAINER_OF(emptiest->next, tmi_raw_slab_t, level_link), out + n, n);
+    if (s->levels.nonempty != 0 || tmi_raw_slab_make(cls) != NULL) {
+        tmi_dlist_t *emptiest = tmi_levels_emptiest(&s->levels);
+        got = take_lines_from(TMI_CONTAINER_OF(emptiest, tmi_raw_slab_t, level_link), out + n, n);
         tmi_own_add(&s->nfree, -got);
         tmi_raw_judge(cls);
     }

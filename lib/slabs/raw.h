@@ -1,9 +1,9 @@
-/* raw.h - slabs: runs of units cut into slots of one class, with all books outside the slots.
+/* raw.h - slabs: runs of units cut into slots of one class, with all metadata outside the slots.
  *
  * Idea: no link is ever stored in a free slot. A slab has a bitmap of its free slots; slots in magazines and in the
- * depot count as taken. So a bit is set only when nobody can hand the slot out any more, and an OS page all of whose
- * slots have their bits set can be given back to the kernel while the rest of the slab lives. A double free shows as a
- * bit already set.
+ * depot count as taken. So a bit is set only when no cache can hand the slot out any more. An OS page whose slots all
+ * have their bits set can be purged while the rest of the slab is in use. A double free shows as a bit that is already
+ * set.
  *
  *   slab    base                                                                  base + units * 64 KiB
  *           | page 0          | page 1          | page 2          | ...
@@ -16,25 +16,25 @@
  * R2  empty is the set of touched pages no slot of which is taken.
  * R3  A page that is not touched reads as zero.
  * R4  A slab with 0 < nfree is in the list of its level; one without is in none. A slab with nfree == slots does not
- *     exist outside the class lock: it has become a free span. But one that is being purged stays until that is over.
+ *     exist outside the class lock: it has become a free span. Exception: a slab that is being purged stays until the
+ *     purge ends.
  * R5  A slab is in its class's purge queue exactly when empty != 0.
  * R6  No bit below word `hint` of `free` is set.
- * R7  sparse tells that the pages in use of the class hold much more than its taken slots: more than 512 KiB, and more
- *     than an eighth of them (once sparse, a sixteenth). A sparse class is loose, unless it rests. It rests when of the
- *     last 1,024 slots that came home less than a sixteenth were of use: from slabs that are neither full nor the one
- *     that slots are taken from. A rest takes 16 ms at first, and twice as long each time, up to 2 s; a class that is
- *     not sparse any more begins anew.
+ * R7  A class is sparse when its pages in use hold much more than its taken slots: more than 512 KiB, and more than an
+ *     eighth of the pages (once sparse, a sixteenth). A sparse class is loose, unless it rests. It rests when of the
+ *     last 1,024 slots that returned less than a sixteenth were useful: from slabs that are neither full nor the one
+ *     that slots are taken from. A rest takes 16 ms at first, and twice as long each time, up to 2 s. A class that is
+ *     no longer sparse begins anew. See threads/homing.md.
  *
  * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
- * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives nothing.
- * */
+ * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives
+ * nothing. */
 #ifndef TMI_SLABS_RAW_H
 #define TMI_SLABS_RAW_H
 
 #include "segments/regret.h"
 #include "segments/segment.h"
-
-enum { TMI_RAW_LEVELS = 8 };
+#include "slabs/slab_levels.h"
 
 typedef struct tmi_raw_slab {
     tmi_dlist_t level_link, purge_link;
@@ -49,18 +49,17 @@ typedef struct tmi_raw_slab {
 
 typedef struct tmi_raw_classes {
     tmi_lock_t lock;
-    uint32_t nonempty;       // levels that have slabs
     size_t nslabs;
     size_t nfree;            // bits set in all slabs
     size_t used_pages;       // touched and not empty, in all slabs
     size_t touched_pages;    // in all slabs
     size_t used_ends;        // slabs whose last slot ends in a page in use
-    uint32_t leaving_slots, leaving_pages; // taken out while the kernel is at them
+    uint32_t leaving_slots, leaving_pages; // taken out while the kernel purges them
     bool sparse;             // R7; caches look at this one and rests_until without the lock
     uint32_t rests_until;    // ms | 1, or 0
     uint32_t next_rest;      // ms
-    uint32_t homed, useful;  // slots that came home since they were last judged, and those that it was good for
-    tmi_dlist_t levels[TMI_RAW_LEVELS]; // [0] fullest
+    uint32_t nreturned, useful;  // slots that returned since the last verdict on rests, and those of use, R7
+    tmi_levels_t levels;
     tmi_dlist_t purge_queue; // oldest first
     tmi_debt_t debt;
 } TMI_ALIGNED(TMI_CACHE_LINE) tmi_raw_class_t;
@@ -69,7 +68,8 @@ extern tmi_raw_class_t tmi_raw_classes[TMI_CLASS_COUNT];
 
 static inline bool tmi_raw_sparse(unsigned cls) { return tmi_load_relaxed(&tmi_raw_classes[cls].sparse); }
 
-/* Whether freed slots of the class had better go home than be handed out again at once. Any thread, a hint. */
+/* True if the class is loose: freed slots should return to their slab instead of being reused. A hint, readable by any
+ * thread. */
 static inline bool tmi_raw_loose(unsigned cls)
 {
     if (TMI_LIKELY(!tmi_raw_sparse(cls)))
@@ -80,8 +80,8 @@ static inline bool tmi_raw_loose(unsigned cls)
 
 void tmi_raw_init(void);
 
-/* Whether new slabs are zeroed, so that their free slots have nothing of others' in them (check:full). Set before the
- * first. */
+/* Whether new slabs are zeroed, so that free slots hold no bytes of former users (check:full). Set before the first
+ * slab is made. */
 extern bool tmi_raw_clean;
 
 /* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from
@@ -92,7 +92,7 @@ size_t tmi_raw_take(unsigned cls, void **out, size_t n);
  * do not start in one line. The class is of less than 64 bytes, n at least a line's worth. */
 size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n);
 
-/* Take one slot and tell from which of its bytes on it reads as zero. NULL: out of memory. */
+/* Take one slot. From byte *zero_from on it reads as zero. NULL: out of memory. */
 void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from);
 
 /* Put n slots back. Each is verified: a pointer that is not a slot of this class, or whose slot is free already, is
@@ -106,7 +106,7 @@ const char *tmi_raw_complaint(unsigned cls, const void *p);
 /* Whether the slab of p, a slot of a class, has a slot before it. */
 bool tmi_raw_has_before(unsigned cls, const void *p);
 
-/* Whether p is the start of a slot of the class whose slab it lies in: without the lock, and so true of freed slots. */
+/* Whether p is the start of a slot of the class whose slab it lies in. Takes no lock, so freed slots count, too. */
 bool tmi_raw_is_slot(unsigned cls, const void *p);
 
 /* A class as statistics see it: any thread, no lock; each number was true a moment ago. */
@@ -116,21 +116,22 @@ typedef struct tmi_raw_figures {
 } tmi_raw_figures_t;
 tmi_raw_figures_t tmi_raw_figures(unsigned cls) TMI_COLD;
 
-/* Bytes of p's pages that no taken slot has, its share of them: what else would be empty keeps them as well. 0 for what
- * is no small block. Any thread; takes the class's lock. */
+/* Bytes of p's pages that no taken slot has, divided among the taken slots that keep these pages from being empty: p's
+ * share. 0 if p is no small block. Any thread; takes the class's lock. */
 size_t tmi_raw_hostage(const void *p) TMI_COLD;
 /* Whether p lies in a slab of a sparse class, and others of the class are fuller. */
 bool tmi_raw_should_move(const void *p);
 
-/* Purge empty pages, class by class, those of the slab first that has had some for longest, until `enough` bytes are
- * given back. Returns the bytes. One caller at a time (pacer lock). */
+/* Purge empty pages, class by class, in each class the slab first that has had an empty page for longest, until
+ * `enough` bytes are purged. Returns the bytes. One caller at a time (pacer lock). */
 size_t tmi_raw_purge(size_t enough);
 
-/* Bytes on the pages of slabs of one unit that no slot uses: what there might be to mix. Any thread, no lock. */
+/* Bytes that no slot uses on the pages of slabs of one unit: an upper bound of what mixing could gain. Any thread, no
+ * lock. */
 size_t tmi_raw_room(void);
 
-/* Let others have the room in slabs that are three quarters free, until that comes to `enough` bytes: see mixed.h. A
- * few looks at each class. Returns the bytes. Takes the locks of classes. */
+/* Make mixed slabs (mixed.h) of slabs that are three quarters free, until they have `enough` free bytes. Examines a few
+ * slabs of each class. Returns the bytes. Takes the locks of classes. */
 size_t tmi_raw_mix(size_t enough);
 
 /* Verify R1-R7 of one class; the caller holds its lock. */

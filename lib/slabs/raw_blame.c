@@ -53,7 +53,7 @@ size_t tmi_raw_hostage(const void *p)
 static const tmi_raw_slab_t *next_to_fill(unsigned cls)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
-    return TMI_CONTAINER_OF(s->levels[tmi_lowest_bit(s->nonempty)].next, tmi_raw_slab_t, level_link);
+    return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_raw_slab_t, level_link);
 }
 
 /* Blocks only go where more are, or as many, so that moving them all comes to an end. */
@@ -62,8 +62,8 @@ static bool is_emptier(const tmi_raw_slab_t *slab, const tmi_raw_slab_t *than)
     return slab != than && slab->level >= than->level && (slab->level > than->level || slab->nfree >= than->nfree);
 }
 
-/* Only of a sparse class freed slots go home and new ones come from the fullest slab; else the block would find itself
- * in the slot that it has left. */
+/* Only in a sparse class freed slots return to their slabs and new ones come from the fullest slab; else the block
+ * would find itself in the slot that it has left. */
 bool tmi_raw_should_move(const void *p)
 {
     unsigned cls = tmi_pagemap_class(p);

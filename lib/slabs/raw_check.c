@@ -2,26 +2,13 @@
 #include "os/report.h"
 #include "slabs/raw_impl.h"
 
-static bool in_list(const tmi_dlist_t *head, const tmi_dlist_t *node)
-{
-    for (const tmi_dlist_t *n = head->next; n != head; n = n->next)
-        if (n == node)
-            return true;
-    return false;
-}
-
 static void check_slab(const tmi_raw_slab_t *slab, unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
-    size_t nfree = 0;
-    for (unsigned w = 0; w < tmi_raw_slab_words(c); w++) {
-        nfree += tmi_popcount(slab->free[w]);
-        tmi_audit(w >= slab->hint || slab->free[w] == 0, "R6 free bit below the hint", slab->base);
-    }
-    if (c->slots % 64 != 0)
-        tmi_audit((slab->free[c->slots / 64] & ~tmi_low_bits(c->slots % 64)) == 0, "R1 bit past the last slot",
-                  slab->base);
-    tmi_audit(slab->cls == cls && nfree == slab->nfree, "R1 nfree differs from the bitmap", slab->base);
+    tmi_audit(!tmi_bitmap_set_before(slab->free, slab->hint), "R6 free bit below the hint", slab->base);
+    tmi_audit(!tmi_bitmap_set_past(slab->free, c->slots), "R1 bit past the last slot", slab->base);
+    tmi_audit(slab->cls == cls && tmi_bitmap_count(slab->free, c->slots) == slab->nfree,
+              "R1 nfree differs from the bitmap", slab->base);
     tmi_audit(slab->nfree < c->slots, "R4 slab without a taken slot", slab->base);
     unsigned npages = (unsigned)(c->units * TMI_UNIT_SIZE >> tmi_os_page_shift);
     for (unsigned page = 0; page < npages; page++) {
@@ -30,16 +17,19 @@ static void check_slab(const tmi_raw_slab_t *slab, unsigned cls)
         tmi_audit(empty == (touched && all_free), "R2 empty pages", slab->base);
         tmi_audit(touched || all_free, "R3 a taken slot on an untouched page", slab->base);
     }
-    tmi_audit((slab->empty != 0) == in_list(&tmi_raw_classes[cls].purge_queue, &slab->purge_link), "R5 purge queue",
-              slab->base);
+    tmi_audit((slab->empty != 0) == tmi_dlist_contains(&tmi_raw_classes[cls].purge_queue, &slab->purge_link),
+              "R5 purge queue", slab->base);
 }
 
 /* Every slab of the class, found through the page map, since full ones are in no list. */
 void tmi_raw_check(unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
+    const tmi_levels_t *levels = &tmi_raw_classes[cls].levels;
     size_t nslabs = 0, nfree = 0, used = 0, touched = 0, ends = 0;
     uintptr_t end = TMI_PAGEMAP_SEGMENTS;
+    if (tmi_raw_classes[cls].purge_queue.next != NULL) // else the class has never had a slab
+        tmi_levels_check(levels, NULL);
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
             char *p = (char *)(g << TMI_SEGMENT_SHIFT) + u * TMI_UNIT_SIZE;
@@ -47,8 +37,7 @@ void tmi_raw_check(unsigned cls)
                 continue;
             const tmi_raw_slab_t *slab = tmi_raw_slab_of(p);
             check_slab(slab, cls);
-            tmi_audit(slab->nfree == 0 || in_list(&tmi_raw_classes[cls].levels[slab->level], &slab->level_link),
-                      "R4 level", p);
+            tmi_audit(slab->nfree == 0 || tmi_levels_has(levels, &slab->level_link, slab->level), "R4 level", p);
             nslabs++;
             nfree += slab->nfree;
             used += tmi_popcount(slab->touched & ~slab->empty);

@@ -34,9 +34,10 @@ static size_t mix_some(tmi_raw_class_t *s, size_t enough)
 {
     size_t total = 0;
     unsigned looks = LOOKS;
-    for (unsigned l = TMI_RAW_LEVELS; l-- > TMI_RAW_LEVELS / 2 && looks > 0 && total < enough;) {
+    for (unsigned l = TMI_LEVELS; l-- > TMI_LEVELS / 2 && looks > 0 && total < enough;) {
         tmi_dlist_t *next;
-        for (tmi_dlist_t *n = s->levels[l].next; n != &s->levels[l] && looks > 0 && total < enough; n = next, looks--) {
+        tmi_dlist_t *list = &s->levels.lists[l];
+        for (tmi_dlist_t *n = list->next; n != list && looks > 0 && total < enough; n = next, looks--) {
             tmi_raw_slab_t *slab = TMI_CONTAINER_OF(n, tmi_raw_slab_t, level_link);
             next = n->next;
             if (worth_mixing(slab))

@@ -14,7 +14,7 @@ static uint32_t mark_slots(tmi_raw_slab_t *slab, size_t from, size_t to, bool fr
 {
     uint32_t changed = 0;
     for (size_t w = from / 64; w <= to / 64; w++) {
-        uint64_t bits = tmi_bits_of_range(w, from, to);
+        uint64_t bits = tmi_bitmap_range(w, from, to);
         changed += tmi_popcount(bits & (free ? ~slab->free[w] : slab->free[w]));
         slab->free[w] = free ? slab->free[w] | bits : slab->free[w] & ~bits;
     }

@@ -1,13 +1,13 @@
-/* Slots that come home to their slabs, and questions about single ones. */
+/* Slots that return to their slabs, and questions about single ones. */
 #include "os/report.h"
 #include "slabs/mixed.h"
 #include "slabs/raw_impl.h"
 
-/* n slots come back, the first of them to this slab, which stands for all: a sample. Before its nfree follows. */
-static void note_homing(tmi_raw_class_t *s, const tmi_raw_slab_t *slab, size_t n)
+/* n slots return, the first of them to this slab, which stands for all: a sample. Called before nfree changes. */
+static void note_returned(tmi_raw_class_t *s, const tmi_raw_slab_t *slab, size_t n)
 {
-    bool taken_from = s->nonempty != 0 && s->levels[tmi_lowest_bit(s->nonempty)].next == &slab->level_link;
-    s->homed += (uint32_t)n;
+    bool taken_from = s->levels.nonempty != 0 && tmi_levels_fullest(&s->levels) == &slab->level_link;
+    s->nreturned += (uint32_t)n;
     s->useful += taken_from || slab->nfree == 0 ? 0 : (uint32_t)n;
 }
 
@@ -33,7 +33,7 @@ static const char *complaint(const tmi_raw_slab_t *slab, unsigned cls, const voi
     size_t i = tmi_slot_index(&tmi_classes[cls], (size_t)((const char *)p - slab->base));
     if (!tmi_raw_is_slot(cls, p))
         return "not the start of a block";
-    return slab->free[i / 64] >> (i % 64) & 1 ? "double free, or a block that was never allocated" : NULL;
+    return tmi_bitmap_get(slab->free, i) ? "double free, or a block that was never allocated" : NULL;
 }
 
 /* The pages that a slot touches which has just become free; or none, if it lies in one page together with another slot
@@ -74,7 +74,7 @@ static inline size_t put_slot(tmi_raw_slab_t *slab, const tmi_class_info_t *c, c
 }
 
 /* Put back the first slots of the array, as many as lie in this slab. Returns how many, and in *pages those that this
- * may have emptied. Of several slots in one page only the last is asked: it sees what all have left. */
+ * may have emptied. Of several slots in one page only the last is examined: the others are free by then. */
 static inline size_t put_run(tmi_raw_slab_t *slab, const tmi_class_info_t *c, void *const *slots,
                              tmi_raw_slab_t *const *slabs, size_t n, const char *function, uint64_t *pages)
 {
@@ -92,7 +92,7 @@ static inline size_t put_run(tmi_raw_slab_t *slab, const tmi_class_info_t *c, vo
 
 /* n slots of a slab have come back, which may have emptied these pages. False: with them the slab is empty and has been
  * released. */
-static inline bool settle(tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint64_t pages, uint32_t n)
+static inline bool finish_return(tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint64_t pages, uint32_t n)
 {
     slab->nfree += n;
     if (TMI_UNLIKELY(slab->nfree == c->slots && !slab->purging)) {
@@ -119,7 +119,7 @@ static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 
 static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }
 
-/* Find the slabs of up to AHEAD slots. Slots that were freed at random lie in as many slabs, whose books are in no
+/* Find the slabs of up to AHEAD slots. Slots that were freed at random lie in as many slabs, whose metadata is in no
  * cache, so these are prefetched. */
 static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_raw_slab_t **slabs)
 {
@@ -161,7 +161,7 @@ static size_t put_found(unsigned cls, void *const *slots, tmi_raw_slab_t *const 
     bool there = true;
     size_t k = 0, others = 0;
     if (slabs[0] != NULL && TMI_UNLIKELY(tmi_raw_loose(cls)))
-        note_homing(s, slabs[0], n);
+        note_returned(s, slabs[0], n);
     while (k < n && there) {
         tmi_raw_slab_t *slab = slabs[k];
         uint64_t pages;
@@ -171,7 +171,7 @@ static size_t put_found(unsigned cls, void *const *slots, tmi_raw_slab_t *const 
             continue;
         }
         size_t run = put_run(slab, c, slots + k, slabs + k, n - k, function, &pages);
-        there = settle(slab, c, pages, (uint32_t)run);
+        there = finish_return(slab, c, pages, (uint32_t)run);
         k += run;
     }
     tmi_own_add(&s->nfree, k - others);

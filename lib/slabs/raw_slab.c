@@ -21,26 +21,12 @@ static void ready_class(tmi_raw_class_t *s)
     if (s->purge_queue.next != NULL)
         return;
     tmi_dlist_init(&s->purge_queue);
-    for (unsigned l = 0; l < TMI_RAW_LEVELS; l++)
-        tmi_dlist_init(&s->levels[l]);
+    tmi_levels_init(&s->levels);
 }
 
 static size_t record_size(const tmi_class_info_t *c)
 {
-    return sizeof(tmi_raw_slab_t) + tmi_raw_slab_words(c) * sizeof(uint64_t);
-}
-
-static unsigned pages_of_slab(const tmi_class_info_t *c)
-{
-    return (unsigned)(c->units * TMI_UNIT_SIZE >> tmi_os_page_shift);
-}
-
-static void fill_bits(uint64_t *bits, unsigned n)
-{
-    for (; n >= 64; n -= 64)
-        *bits++ = ~(uint64_t)0;
-    if (n > 0)
-        *bits = tmi_low_bits(n);
+    return sizeof(tmi_raw_slab_t) + tmi_bitmap_words(c->slots) * sizeof(uint64_t);
 }
 
 /* Pages of a slab come into use; or, with -1, these are in use no more. */
@@ -72,14 +58,14 @@ tmi_raw_slab_t *tmi_raw_slab_make(unsigned cls)
     tmi_dlist_init(&slab->level_link);
     tmi_dlist_init(&slab->purge_link);
     slab->cls = (uint8_t)cls;
-    slab->level = TMI_RAW_LEVELS;
+    slab->level = TMI_LEVELS;
     slab->nfree = c->slots;
-    fill_bits(slab->free, c->slots);
+    tmi_bitmap_fill(slab->free, c->slots);
     if (dirty) {
-        slab->touched = tmi_low_bits(pages_of_slab(c));
-        tmi_count(slab_bytes, pages_of_slab(c) * tmi_os_page_size);
+        slab->touched = tmi_pages_of_units(c->units);
+        tmi_count(slab_bytes, c->units * TMI_UNIT_SIZE);
         count_used(&tmi_raw_classes[cls], c, slab->touched, 1);
-        tmi_own_add(&tmi_raw_classes[cls].touched_pages, pages_of_slab(c));
+        tmi_own_add(&tmi_raw_classes[cls].touched_pages, tmi_popcount(slab->touched));
         tmi_raw_slab_add_empty(slab, slab->touched);
     }
     tmi_own_add(&tmi_raw_classes[cls].nslabs, 1);
@@ -88,22 +74,11 @@ tmi_raw_slab_t *tmi_raw_slab_make(unsigned cls)
     return slab;
 }
 
-static void leave_level(tmi_raw_slab_t *slab)
-{
-    if (slab->level == TMI_RAW_LEVELS)
-        return;
-    tmi_raw_class_t *s = &tmi_raw_classes[slab->cls];
-    tmi_dlist_remove(&slab->level_link);
-    if (tmi_dlist_empty(&s->levels[slab->level]))
-        s->nonempty &= ~(1u << slab->level);
-    slab->level = TMI_RAW_LEVELS;
-}
-
 void tmi_raw_slab_drop(tmi_raw_slab_t *slab)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
     tmi_raw_class_t *s = &tmi_raw_classes[slab->cls];
-    leave_level(slab);
+    tmi_levels_move(&s->levels, &slab->level_link, &slab->level, TMI_LEVELS);
     tmi_dlist_remove(&slab->purge_link);
     tmi_own_add(&s->nslabs, -1);
     count_used(s, c, slab->touched & ~slab->empty, (size_t)-1);
@@ -116,33 +91,17 @@ void tmi_raw_slab_release(tmi_raw_slab_t *slab)
 {
     char *base = slab->base;
     unsigned units = tmi_classes[slab->cls].units;
-    size_t bytes = tmi_popcount(slab->touched) * tmi_os_page_size;
+    size_t bytes = tmi_pages_bytes(slab->touched);
     tmi_discount(slab_bytes, bytes);
-    tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
+    tmi_discount(slab_empty_bytes, tmi_pages_bytes(slab->empty));
     tmi_raw_slab_drop(slab);
     tmi_space_free(base, units, bytes);
 }
 
-/* Level 0 is the fullest eighth; a slab without a free slot has none. */
-static unsigned level_for(const tmi_raw_slab_t *slab)
-{
-    if (slab->nfree == 0)
-        return TMI_RAW_LEVELS;
-    return (unsigned)tmi_min(slab->nfree * TMI_RAW_LEVELS / tmi_classes[slab->cls].slots, TMI_RAW_LEVELS - 1);
-}
-
 void tmi_raw_slab_change_level(tmi_raw_slab_t *slab)
 {
-    unsigned level = level_for(slab);
-    if (level == slab->level)
-        return;
-    leave_level(slab);
-    if (level == TMI_RAW_LEVELS)
-        return;
-    tmi_raw_class_t *s = &tmi_raw_classes[slab->cls];
-    slab->level = (uint8_t)level;
-    tmi_dlist_push_front(&s->levels[level], &slab->level_link);
-    s->nonempty |= 1u << level;
+    tmi_levels_move(&tmi_raw_classes[slab->cls].levels, &slab->level_link, &slab->level,
+                    tmi_level_for(slab->nfree, tmi_classes[slab->cls].slots));
 }
 
 void tmi_raw_slab_use_pages(tmi_raw_slab_t *slab, uint64_t pages)
@@ -153,12 +112,12 @@ void tmi_raw_slab_use_pages(tmi_raw_slab_t *slab, uint64_t pages)
     if (TMI_UNLIKELY(fresh != 0)) {
         slab->touched |= fresh;
         tmi_own_add(&tmi_raw_classes[slab->cls].touched_pages, tmi_popcount(fresh));
-        tmi_count(slab_bytes, tmi_popcount(fresh) * tmi_os_page_size);
-        (void)tmi_debt_pay(&tmi_raw_classes[slab->cls].debt, tmi_popcount(fresh) * tmi_os_page_size);
+        tmi_count(slab_bytes, tmi_pages_bytes(fresh));
+        (void)tmi_debt_pay(&tmi_raw_classes[slab->cls].debt, tmi_pages_bytes(fresh));
     }
     if (TMI_UNLIKELY(refilled != 0)) {
         slab->empty &= ~refilled;
-        tmi_discount(slab_empty_bytes, tmi_popcount(refilled) * tmi_os_page_size);
+        tmi_discount(slab_empty_bytes, tmi_pages_bytes(refilled));
         if (slab->empty == 0)
             tmi_dlist_remove(&slab->purge_link);
     }
@@ -170,12 +129,12 @@ void tmi_raw_slab_note_empty(tmi_raw_slab_t *slab, uint64_t pages)
         tmi_dlist_push_back(&tmi_raw_classes[slab->cls].purge_queue, &slab->purge_link);
     slab->empty |= pages;
     count_used(&tmi_raw_classes[slab->cls], &tmi_classes[slab->cls], pages, (size_t)-1);
-    tmi_count(slab_empty_bytes, tmi_popcount(pages) * tmi_os_page_size);
+    tmi_count(slab_empty_bytes, tmi_pages_bytes(pages));
 }
 
 void tmi_raw_slab_forget_empty(tmi_raw_slab_t *slab, uint64_t pages)
 {
-    size_t bytes = tmi_popcount(pages) * tmi_os_page_size;
+    size_t bytes = tmi_pages_bytes(pages);
     slab->empty &= ~pages;
     slab->touched &= ~pages;
     tmi_own_add(&tmi_raw_classes[slab->cls].touched_pages, -(size_t)tmi_popcount(pages));
@@ -185,23 +144,13 @@ void tmi_raw_slab_forget_empty(tmi_raw_slab_t *slab, uint64_t pages)
         tmi_dlist_remove(&slab->purge_link);
 }
 
-static bool bits_all_set(const uint64_t *bits, size_t from, size_t to)
-{
-    for (size_t w = from / 64; w <= to / 64; w++) {
-        uint64_t want = tmi_bits_of_range(w, from, to);
-        if ((bits[w] & want) != want)
-            return false;
-    }
-    return true;
-}
-
 /* Those of a run of pages that no taken slot touches. A slot has a page or more. */
 static uint64_t emptied_run(const tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint64_t run)
 {
     size_t start = (size_t)tmi_lowest_bit(run) << tmi_os_page_shift;
     size_t end = ((size_t)tmi_log2(run) + 1) << tmi_os_page_shift;
     for (size_t i = tmi_slot_index(c, start); i < c->slots && i * c->size < end; i++)
-        if ((slab->free[i / 64] >> (i % 64) & 1) == 0)
+        if (!tmi_bitmap_get(slab->free, i))
             run &= ~tmi_slot_pages(c, i);
     return run;
 }
@@ -223,10 +172,7 @@ uint64_t tmi_raw_slab_emptied(const tmi_raw_slab_t *slab, uint64_t pages)
 
 bool tmi_raw_slab_page_free(const tmi_raw_slab_t *slab, unsigned page)
 {
-    const tmi_class_info_t *c = &tmi_classes[slab->cls];
-    size_t start = (size_t)page << tmi_os_page_shift, end = start + tmi_os_page_size - 1;
-    size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
-    return from > to || bits_all_set(slab->free, from, to);
+    return tmi_page_is_free(&tmi_classes[slab->cls], 0, slab->free, page);
 }
 
 /* What a purge has taken out is empty all the same. */

@@ -396,7 +396,7 @@ static bool look(uint32_t n)
     return is_worth(g, l + tmi_counter(extent_bytes), tmi_option(compact_churn));
 }
 
-/* There is no thread to be had: who comes by on a slow path does a step, as often as compact_cpu allows. Not in a
+/* No thread can be started: a slow path does a step, as often as compact_cpu allows. Not in a
  * scope, for whose end the step would wait. */
 static TMI_COLD void step_instead(void)
 {

@@ -13,15 +13,15 @@
  *     magazine's class.
  * N3  The owner sets busy before it looks at `current`, and clears it when the magazines are at rest.
  *
- * N4  `hand` goes on by a class at each refill or flush of any. A class that has had none in a whole round gives its
- *     slots back: sizes that a program has left behind would keep theirs for ever.
+ * N4  `hand` moves on by one class at each refill or flush of any class. A class that has had none in a whole round
+ *     gives its slots back: sizes that a program no longer uses would otherwise keep theirs.
  *
  * Slots in the magazines of a thread that sleeps would keep emptied slabs from the kernel. So the mover may *claim* a
- * cache, by the asymmetry that pins have: it makes `current` point to magazines that serve nothing, has everybody
- * fence, and then looks at `busy`. Either the owner was seen inside, and the cache is left alone, or it will find
- * nothing when it comes, and goes to the slabs, without waiting (tests/model/claim.pml).
+ * cache, by the asymmetry that pins have: it makes `current` point to magazines that serve nothing, has all threads
+ * fence, and then reads `busy`. If the owner is inside, the mover leaves the cache alone. If not, the owner finds the
+ * empty magazines at its next call and uses the slabs, without waiting (hcache.md, tests/model/claim.pml).
  *
- * Owner: its thread; while claimed and not busy, who claimed it. Fails: as the stores do. */
+ * Owner: its thread; while claimed and not busy, the mover. Fails: as the slabs do. */
 #ifndef TMI_THREADS_HCACHE_H
 #define TMI_THREADS_HCACHE_H
 
@@ -33,7 +33,7 @@ typedef struct tmi_hmagazine {
 } tmi_hmagazine_t;
 
 typedef struct tmi_hmagazines {
-    // those of extents and of watched slabs are full for ever: frees there take the slow path
+    // those of extents and of watched slabs are always full: frees there take the slow path
     tmi_hmagazine_t magazine[TMI_MCODE_COUNT];
     uint8_t batch[TMI_MCLASS_COUNT];       // slots to take at the next refill
     bool active[TMI_MCLASS_COUNT];         // N4: refilled or flushed since the hand was here
@@ -49,7 +49,7 @@ typedef struct tmi_hcache {
     uint32_t busy;             // N3
 } tmi_hcache_t;
 
-/* Magazines that are empty and full for ever. */
+/* Magazines that are always empty, and full. */
 extern tmi_hmagazines_t tmi_hcache_none;
 /* The same in the place of a cache's own ones while allocations are sampled: fast paths fail, slow paths use `own`. */
 extern tmi_hmagazines_t tmi_hcache_watched;
@@ -61,7 +61,7 @@ void tmi_hcache_watch_all(bool on);
 /* False: no memory; then it serves nothing. */
 bool tmi_hcache_make(tmi_hcache_t *cache);
 
-/* A bound handle of a class, from the magazine or the stores. TM_NULL: out of memory. `cache` NULL: from the stores. */
+/* A bound handle of a class, from the magazine or the slabs. TM_NULL: out of memory. `cache` NULL: from the slabs. */
 tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls);
 /* The same, but in the slab of the object at `at`, which the caller has pinned, and near it: in its OS page if the
  * magazine has a slot there, or else the slab's nearest free slot. TM_NULL: there is none. */
@@ -69,7 +69,7 @@ tm_handle_t tmi_hcache_alloc_near(tmi_hcache_t *cache, unsigned cls, const char 
 /* Take a bound handle back. */
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h);
 
-/* The owner gives all slots and indices back to the stores; a claimed cache is left to who claimed it. Returns how
+/* The owner gives all slots and indices back to the slabs; a claimed cache is left to the mover. Returns how
  * many. */
 size_t tmi_hcache_flush(tmi_hcache_t *cache);
 

@@ -1,4 +1,5 @@
 #include "threads/magazine.h"
+#include "base/probe.h"
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/report.h"
@@ -7,20 +8,20 @@
 #include <string.h>
 
 #define MAGAZINE_BYTES ((size_t)32 << 10) // one magazine aims to hold at most this much
-enum { LIMIT_MAX = 255 };
+enum { CAPACITY_MAX = 255 };
 
 void *const tmi_no_slots[1];
 
 static void **no_slots(void) { return (void **)(uintptr_t)(tmi_no_slots + 1); } // nothing is ever stored there
 
 /* 2^k - 1 slots, at least 1. */
-static unsigned limit_max(unsigned cls)
+static unsigned capacity_max(unsigned cls)
 {
-    size_t n = tmi_min(MAGAZINE_BYTES / tmi_classes[cls].size, LIMIT_MAX);
+    size_t n = tmi_min(MAGAZINE_BYTES / tmi_classes[cls].size, CAPACITY_MAX);
     return n < 3 ? 1 : (1u << tmi_log2(n + 1)) - 1;
 }
 
-static unsigned limit_first(unsigned cls)
+static unsigned capacity_first(unsigned cls)
 {
     size_t size = tmi_classes[cls].size;
     return size <= 8 ? 15 : size <= 256 ? 7 : size <= 2048 ? 3 : 1;
@@ -28,7 +29,7 @@ static unsigned limit_first(unsigned cls)
 
 static size_t held(const tmi_cache_t *cache, unsigned cls)
 {
-    void **buffer = cache->books[cls].buffer;
+    void **buffer = cache->info[cls].buffer;
     return buffer ? (size_t)(cache->magazines[cls].top - (buffer + 1)) : 0;
 }
 
@@ -42,12 +43,21 @@ static void set_top(tmi_cache_t *cache, unsigned cls, void **top)
     tmi_store_relaxed(&cache->magazines[cls].top, top);
 }
 
+unsigned tmi_cache_diverts(const tmi_cache_t *cache, unsigned cls)
+{
+    const tmi_magazine_info_t *info = &cache->info[cls];
+    return (cache->armed ? TMI_DIVERT_ARMED : 0u) | (cache->observed ? TMI_DIVERT_OBSERVED : 0u) |
+           (tmi_load_relaxed(&cache->summoned) ? TMI_DIVERT_SUMMONED : 0u) | // relaxed: seen late, it is answered late
+           (info->capacity == 0 ? TMI_DIVERT_NO_MAGAZINE : 0u) | (info->homing ? TMI_DIVERT_HOMING : 0u) |
+           (tmi_cache_on_trial(cls) ? TMI_DIVERT_TRIAL : 0u);
+}
+
+/* Make G2 true. */
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
-    tmi_magazine_books_t *b = &cache->books[cls];
-    bool slow = cache->armed || cache->observed || tmi_load_relaxed(&cache->summoned) || b->limit == 0 || b->homing ||
-                tmi_cache_on_trial(cls);
-    tmi_store_relaxed(&cache->magazines[cls].limit, slow ? NULL : b->buffer + 1 + b->limit); // own; see G2
+    const tmi_magazine_info_t *info = &cache->info[cls];
+    void **limit = tmi_cache_diverts(cache, cls) ? TMI_LIMIT_DIVERTS : info->buffer + 1 + info->capacity;
+    tmi_store_relaxed(&cache->magazines[cls].limit, limit); // the owner's own; others only divert
 }
 
 static uint32_t caches_in_use; // relaxed: a hint
@@ -59,7 +69,7 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
     (void)tmi_add_relaxed(&caches_in_use, 1);
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
         set_top(cache, c, no_slots());
-        tmi_store_relaxed(&cache->magazines[c].limit, NULL);
+        tmi_store_relaxed(&cache->magazines[c].limit, TMI_LIMIT_DIVERTS);
     }
     for (size_t size = 0; size <= TMI_TINY_MAX; size++)
         cache->codes[size] = observed ? 0 : (uint8_t)(tmi_class_of(size) * 2);
@@ -73,184 +83,81 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
 }
 
 /* Whole cache lines: a magazine is written at every call, and its neighbours in a line may be another thread's. */
-static size_t buffer_bytes(unsigned limit) { return tmi_round_up((limit + 1) * sizeof(void *), TMI_CACHE_LINE); }
+static size_t buffer_bytes(unsigned capacity) { return tmi_round_up((capacity + 1) * sizeof(void *), TMI_CACHE_LINE); }
 
-/* Move the slots to a buffer of another size (new_limit 0: none); all of them fit. False: no memory, nothing changed.
- * */
-static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
+/* Move the slots to a buffer of another size (new_capacity 0: none); all of them fit. False: no memory, nothing
+ * changed. */
+static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_capacity)
 {
-    tmi_magazine_books_t *b = &cache->books[cls];
-    size_t n = held(cache, cls), old_limit = b->limit;
+    tmi_magazine_info_t *info = &cache->info[cls];
+    size_t n = held(cache, cls), old_capacity = info->capacity;
     void **buffer = NULL;
-    if (new_limit > 0) {
-        buffer = tmi_meta_alloc(buffer_bytes(new_limit));
+    if (new_capacity > 0) {
+        buffer = tmi_meta_alloc(buffer_bytes(new_capacity));
         if (buffer == NULL)
             return false;
         if (n > 0)
-            memcpy(buffer + 1, b->buffer + 1, n * sizeof *buffer);
+            memcpy(buffer + 1, info->buffer + 1, n * sizeof *buffer);
     }
-    if (b->buffer != NULL)
-        tmi_meta_free(b->buffer, buffer_bytes((unsigned)old_limit));
-    tmi_store_relaxed(&b->buffer, buffer); // statistics read it
-    b->limit = (uint16_t)new_limit;
+    if (info->buffer != NULL)
+        tmi_meta_free(info->buffer, buffer_bytes((unsigned)old_capacity));
+    tmi_store_relaxed(&info->buffer, buffer); // statistics read it
+    info->capacity = (uint16_t)new_capacity;
     set_top(cache, cls, buffer ? buffer + 1 + n : no_slots());
-    cache->budget += (old_limit - new_limit) * (size_t)tmi_classes[cls].size; // modulo 2^64
+    cache->budget += (old_capacity - new_capacity) * (size_t)tmi_classes[cls].size; // modulo 2^64
     set_limit(cache, cls);
     return true;
 }
 
-tmi_depot_t tmi_depots[TMI_CLASS_COUNT];
+enum { DEPOT_MAGAZINES = 4, ALONE_MAX = 256 };
 
-enum { DEPOT_FIRST = 16, DEPOT_MAGAZINES = 4, ALONE_MAX = 256 }; // halves of largest magazines: twice this
-
-/* A thread alone has nobody to hand slots to; only of small ones it is worth while to keep many from going to the slabs
- * and back. */
+/* How many slots the depot may hold. A thread alone has nobody to hand slots to; only of small ones it is worth while
+ * to keep many from returning to the slabs. */
 static size_t depot_capacity(unsigned cls)
 {
     bool less = tmi_classes[cls].size > ALONE_MAX && tmi_caches_in_use() < 2;
-    return (limit_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
-}
-
-/* Up to n slots from the depot. */
-static size_t depot_take(unsigned cls, void **out, size_t n)
-{
-    tmi_depot_t *d = &tmi_depots[cls];
-    if (tmi_load_relaxed(&d->count) == 0) // unlocked look: a miss costs a refill from slabs
-        return 0;
-    tmi_lock(&d->lock);
-    size_t got = tmi_min(n, d->count);
-    tmi_store_relaxed(&d->count, d->count - (uint32_t)got);
-    if (d->count < d->low)
-        d->low = d->count;
-    if (got > 0)
-        memcpy(out, d->slots + d->count, got * sizeof *out);
-    tmi_unlock(&d->lock);
-    return got;
-}
-
-/* Make the array hold n slots, if it may. Most depots stay small, and a whole array would be a page for each class. */
-static bool depot_reserve(tmi_depot_t *d, unsigned cls, size_t n)
-{
-    if (n <= d->capacity)
-        return true;
-    size_t capacity = tmi_max((size_t)2 << tmi_log2(n), DEPOT_FIRST);
-    if (capacity > depot_capacity(cls))
-        capacity = depot_capacity(cls);
-    void **slots = n <= capacity ? tmi_meta_alloc(capacity * sizeof *slots) : NULL;
-    if (slots == NULL)
-        return false;
-    if (d->slots != NULL)
-        memcpy(slots, d->slots, d->count * sizeof *slots);
-    tmi_meta_free(d->slots, d->capacity * sizeof *slots);
-    d->slots = slots;
-    d->capacity = (uint32_t)capacity;
-    return true;
-}
-
-/* Whether the depot took the n slots: all or none. */
-static bool depot_put(unsigned cls, void *const *slots, size_t n)
-{
-    tmi_depot_t *d = &tmi_depots[cls];
-    tmi_lock(&d->lock);
-    bool fits = depot_reserve(d, cls, d->count + n);
-    if (fits) {
-        memcpy(d->slots + d->count, slots, n * sizeof *slots);
-        tmi_store_relaxed(&d->count, d->count + (uint32_t)n);
-    }
-    tmi_unlock(&d->lock);
-    return fits;
-}
-
-static void trim_one(unsigned cls, bool all)
-{
-    enum { BATCH = 64 };
-    tmi_depot_t *d = &tmi_depots[cls];
-    void *batch[BATCH];
-    tmi_lock(&d->lock);
-    size_t left = all ? (size_t)-1 : d->low, n;
-    tmi_unlock(&d->lock);
-    do {
-        n = depot_take(cls, batch, tmi_min(left, BATCH));
-        tmi_raw_return(cls, batch, n, "free");
-        left -= n;
-    } while (n == BATCH && left > 0);
-    tmi_lock(&d->lock);
-    d->low = d->count;
-    tmi_unlock(&d->lock);
-}
-
-void tmi_depot_trim(bool all)
-{
-    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        if (tmi_load_relaxed(&tmi_depots[c].count) > 0)
-            trim_one(c, all);
-}
-
-void tmi_depot_init(void)
-{
-    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        tmi_lock_set_place(&tmi_depots[c].lock, TMI_RANK_DEPOT, c);
-}
-
-size_t tmi_depot_count(unsigned cls) { return tmi_load_relaxed(&tmi_depots[cls].count); }
-
-void tmi_depot_lock_all(void)
-{
-    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        tmi_lock(&tmi_depots[c].lock);
-}
-
-void tmi_depot_unlock_all(void)
-{
-    for (unsigned c = TMI_CLASS_COUNT; c-- > 0;)
-        tmi_unlock(&tmi_depots[c].lock);
-}
-
-void tmi_depot_reset_locks(void)
-{
-    for (unsigned c = 0; c < TMI_CLASS_COUNT; c++)
-        tmi_lock_reset(&tmi_depots[c].lock);
+    return (capacity_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
 }
 
 /* Take the n oldest slots out of a magazine and give them to the depot, or to the slabs. */
 static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot, const char *function)
 {
-    void **bottom = cache->books[cls].buffer + 1;
+    void **bottom = cache->info[cls].buffer + 1;
     if (n == 0)
         return;
-    if (!to_depot || !depot_put(cls, bottom, n))
+    if (!to_depot || !tmi_depot_put(cls, bottom, n, depot_capacity(cls)))
         tmi_raw_return(cls, bottom, n, function);
     size_t rest = held(cache, cls) - n;
     memmove(bottom, bottom + n, rest * sizeof *bottom);
     set_top(cache, cls, bottom + rest);
 }
 
-/* Return what is on its way home. */
-static void send_home(tmi_cache_t *cache, unsigned cls, const char *function)
+/* Return to the slabs what waits for that. */
+static void flush_returning(tmi_cache_t *cache, unsigned cls, const char *function)
 {
-    tmi_magazine_books_t *b = &cache->books[cls];
-    if (b->nhome == 0)
+    tmi_magazine_info_t *info = &cache->info[cls];
+    if (info->nreturning == 0)
         return;
-    tmi_raw_return(cls, tmi_cache_home(b), b->nhome, function);
-    b->nhome = 0;
+    tmi_raw_return(cls, tmi_cache_returning(info), info->nreturning, function);
+    info->nreturning = 0;
 }
 
-/* Follow the class into looseness and out of it. */
-static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
+/* The class may have become loose, or begun to rest, or be dense again: G5. */
+static void follow_class(tmi_cache_t *cache, unsigned cls, const char *function)
 {
-    tmi_magazine_books_t *b = &cache->books[cls];
-    bool sparse = b->limit > 0 && tmi_raw_sparse(cls), loose = sparse && tmi_raw_loose(cls);
-    if (TMI_LIKELY(loose == b->homing && (sparse && !loose) == b->resting))
+    tmi_magazine_info_t *info = &cache->info[cls];
+    bool sparse = info->capacity > 0 && tmi_raw_sparse(cls), loose = sparse && tmi_raw_loose(cls);
+    if (TMI_LIKELY(loose == info->homing && (sparse && !loose) == info->resting))
         return;
-    if (loose != b->homing)
-        send_home(cache, cls, function);
-    if (loose && !b->homing) {
+    if (loose != info->homing)
+        flush_returning(cache, cls, function);
+    if (loose && !info->homing) {
         flush_some(cache, cls, held(cache, cls), false, function);
-        trim_one(cls, true);
+        tmi_depot_trim_class(cls, true);
     }
-    b->homing = loose;
-    cache->nresting += (uint32_t)(sparse && !loose) - b->resting;
-    b->resting = sparse && !loose;
+    info->homing = loose;
+    cache->nresting += (uint32_t)(sparse && !loose) - info->resting;
+    info->resting = sparse && !loose;
     set_limit(cache, cls);
 }
 
@@ -285,31 +192,31 @@ static void take_budget(tmi_cache_t *cache, unsigned cls)
         raise_bound(cache, cls);
     for (unsigned tries = 0; tries < LOOK_AT; tries++) {
         unsigned v = cache->victim;
-        tmi_magazine_books_t *b = &cache->books[v];
+        tmi_magazine_info_t *info = &cache->info[v];
         cache->victim = v == TMI_CLASS_LAST ? TMI_CLASS_FIRST : (uint8_t)(v + 1);
-        bool spared = v == cls || b->active || b->limit * (size_t)tmi_classes[v].size < MAGAZINE_BYTES / 8;
-        b->active = false;
+        bool spared = v == cls || info->active || info->capacity * (size_t)tmi_classes[v].size < MAGAZINE_BYTES / 8;
+        info->active = false;
         if (spared)
             continue;
-        unsigned limit = b->limit / 2;
-        send_home(cache, v, "free");
-        if (held(cache, v) > limit)
-            flush_some(cache, v, held(cache, v) - limit, false, "free");
-        (void)resize(cache, v, limit);
+        unsigned capacity = info->capacity / 2;
+        flush_returning(cache, v, "free");
+        if (held(cache, v) > capacity)
+            flush_some(cache, v, held(cache, v) - capacity, false, "free");
+        (void)resize(cache, v, capacity);
         return;
     }
 }
 
 static void grow(tmi_cache_t *cache, unsigned cls)
 {
-    unsigned limit = cache->books[cls].limit;
-    cache->books[cls].active = true;
-    if (cache->books[cls].homing)
+    unsigned capacity = cache->info[cls].capacity;
+    cache->info[cls].active = true;
+    if (cache->info[cls].homing)
         return;
-    unsigned wanted = limit == 0 ? limit_first(cls) : limit * 2 + 1;
-    if (limit >= limit_max(cls))
+    unsigned wanted = capacity == 0 ? capacity_first(cls) : capacity * 2 + 1;
+    if (capacity >= capacity_max(cls))
         return;
-    size_t cost = (wanted - limit) * (size_t)tmi_classes[cls].size;
+    size_t cost = (wanted - capacity) * (size_t)tmi_classes[cls].size;
     if (cost > cache->budget)
         take_budget(cache, cls);
     if (cost <= cache->budget)
@@ -328,8 +235,8 @@ static void begin_exchange(tmi_cache_t *cache)
 static void look_at_rests(tmi_cache_t *cache)
 {
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        if (cache->books[c].resting)
-            settle(cache, c, "free");
+        if (cache->info[c].resting)
+            follow_class(cache, c, "free");
 }
 
 static void end_exchange(tmi_cache_t *cache)
@@ -344,23 +251,24 @@ static void end_exchange(tmi_cache_t *cache)
 static void *refill(tmi_cache_t *cache, unsigned cls)
 {
     void *p = NULL;
-    tmi_magazine_books_t *b = &cache->books[cls];
-    bool first = !b->refilled && tmi_classes[cls].size < TMI_CACHE_LINE;
-    send_home(cache, cls, "free");
-    settle(cache, cls, "free");
+    tmi_magazine_info_t *info = &cache->info[cls];
+    bool first = !info->refilled && tmi_classes[cls].size < TMI_CACHE_LINE;
+    flush_returning(cache, cls, "free");
+    follow_class(cache, cls, "free");
     grow(cache, cls);
-    if (b->limit == 0)
+    if (info->capacity == 0)
         return tmi_raw_take(cls, &p, 1) == 1 ? p : NULL;
-    b->refilled = true;
-    size_t wanted = (b->limit + 1u) / 2, got = 0;
-    if (!first && !b->homing)
-        got = depot_take(cls, b->buffer + 1, wanted);
+    info->refilled = true;
+    size_t wanted = (info->capacity + 1u) / 2, got = 0;
+    if (!first && !info->homing)
+        got = tmi_depot_take(cls, info->buffer + 1, wanted);
     if (got == 0)
-        got = first ? tmi_raw_take_lines(cls, b->buffer + 1, wanted) : tmi_raw_take(cls, b->buffer + 1, wanted);
+        got = first ? tmi_raw_take_lines(cls, info->buffer + 1, wanted) : tmi_raw_take(cls, info->buffer + 1, wanted);
     if (got == 0)
         return NULL;
-    set_top(cache, cls, b->buffer + got); // one less than it holds: that one is the caller's
-    return b->buffer[got];
+    TMI_PROBE2(tinymem, refill, tmi_classes[cls].size, got);
+    set_top(cache, cls, info->buffer + got); // one less than it holds: that one is the caller's
+    return info->buffer[got];
 }
 
 void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
@@ -377,15 +285,15 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
     return p;
 }
 
-/* Make room in a full magazine. False: the slot had better go to the slabs. That is so without a magazine; a first one
+/* Make room in a full magazine. False: the slot should return to its slab. That is so without a magazine; a first one
  * is then made, but this slot comes from another thread, and its neighbours in the cache line may be in use there. */
 static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
 {
-    unsigned before = cache->books[cls].limit;
-    send_home(cache, cls, function);
-    settle(cache, cls, function);
+    unsigned before = cache->info[cls].capacity;
+    flush_returning(cache, cls, function);
+    follow_class(cache, cls, function);
     grow(cache, cls);
-    if (before > 0 && held(cache, cls) == cache->books[cls].limit)
+    if (before > 0 && held(cache, cls) == cache->info[cls].capacity)
         flush_some(cache, cls, (before + 1) / 2, true, function);
     return before > 0;
 }
@@ -398,22 +306,13 @@ static bool among(void *const *from, void *const *to, const void *p)
     return false;
 }
 
-static bool in_depot(unsigned cls, const void *p)
-{
-    tmi_depot_t *d = &tmi_depots[cls];
-    tmi_lock(&d->lock);
-    bool found = among(d->slots, d->slots + d->count, p);
-    tmi_unlock(&d->lock);
-    return found;
-}
-
 const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const void *p)
 {
-    const tmi_magazine_books_t *b = &cache->books[cls];
-    if (in_depot(cls, p))
+    const tmi_magazine_info_t *info = &cache->info[cls];
+    if (tmi_depot_holds(cls, p))
         return "double free";
-    if (b->buffer != NULL &&
-        (among(b->buffer + 1, cache->magazines[cls].top, p) || among(tmi_cache_home(b), b->buffer + 1 + b->limit, p)))
+    if (info->buffer != NULL && (among(info->buffer + 1, cache->magazines[cls].top, p) ||
+                                 among(tmi_cache_returning(info), info->buffer + 1 + info->capacity, p)))
         return "double free";
     return tmi_raw_complaint(cls, p);
 }
@@ -431,8 +330,9 @@ static TMI_COLD void try_free(tmi_cache_t *cache, unsigned cls, const void *p, c
 static bool freed_lately(const tmi_cache_t *cache, unsigned cls, const void *p)
 {
     void *const *top = cache->magazines[cls].top;
-    const tmi_magazine_books_t *b = &cache->books[cls];
-    return top[-1] == p || (held(cache, cls) > 1 && top[-2] == p) || (b->nhome > 0 && *tmi_cache_home(b) == p);
+    const tmi_magazine_info_t *info = &cache->info[cls];
+    return top[-1] == p || (held(cache, cls) > 1 && top[-2] == p) ||
+           (info->nreturning > 0 && *tmi_cache_returning(info) == p);
 }
 
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
@@ -440,8 +340,8 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
     if (TMI_UNLIKELY(tmi_cache_on_trial(cls)))
         try_free(cache, cls, p, function);
     tmi_magazine_t *m = &cache->magazines[cls];
-    tmi_magazine_books_t *b = &cache->books[cls];
-    if (held(cache, cls) + b->nhome == b->limit) {
+    tmi_magazine_info_t *info = &cache->info[cls];
+    if (held(cache, cls) + info->nreturning == info->capacity) {
         begin_exchange(cache);
         bool room = make_room(cache, cls, function);
         if (!room)
@@ -453,9 +353,9 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
     if (TMI_UNLIKELY(freed_lately(cache, cls, p)))
         tmi_fatal(function, p, "double free");
     set_limit(cache, cls); // a trial may be over
-    if (b->homing) {
-        tmi_cache_home(b)[-1] = p;
-        b->nhome++;
+    if (info->homing) {
+        tmi_cache_returning(info)[-1] = p;
+        info->nreturning++;
         return;
     }
     *m->top = p;
@@ -466,7 +366,7 @@ void tmi_cache_summon(tmi_cache_t *cache)
 {
     tmi_store_relaxed(&cache->summoned, 1); // relaxed: seen late, it is answered late
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        tmi_store_relaxed(&cache->magazines[c].limit, NULL); // G2; its owner puts the limits back
+        tmi_store_relaxed(&cache->magazines[c].limit, TMI_LIMIT_DIVERTS); // its owner restores the limits
 }
 
 void tmi_cache_arm(tmi_cache_t *cache)
@@ -488,7 +388,7 @@ void tmi_cache_flush(tmi_cache_t *cache)
 {
     begin_exchange(cache);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
-        send_home(cache, c, "free");
+        flush_returning(cache, c, "free");
         flush_some(cache, c, held(cache, c), false, "free");
     }
     end_exchange(cache);
@@ -498,17 +398,17 @@ void tmi_cache_destroy(tmi_cache_t *cache)
 {
     begin_exchange(cache);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
-        if (cache->books[c].buffer == NULL)
+        if (cache->info[c].buffer == NULL)
             continue;
-        send_home(cache, c, "free");
-        cache->nresting -= cache->books[c].resting;
-        cache->books[c].homing = cache->books[c].resting = false;
+        flush_returning(cache, c, "free");
+        cache->nresting -= cache->info[c].resting;
+        cache->info[c].homing = cache->info[c].resting = false;
         // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
-        size_t n = held(cache, c), half = limit_max(c) / 2 + 1;
+        size_t n = held(cache, c), half = capacity_max(c) / 2 + 1;
         flush_some(cache, c, tmi_min(n, half), true, "free");
         flush_some(cache, c, held(cache, c), true, "free");
         (void)resize(cache, c, 0);
-        cache->books[c].refilled = false;
+        cache->info[c].refilled = false;
     }
     end_exchange(cache);
     (void)tmi_sub_relaxed(&caches_in_use, 1);
@@ -516,8 +416,10 @@ void tmi_cache_destroy(tmi_cache_t *cache)
 
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)
 {
-    void **buffer = tmi_load_relaxed(&cache->books[cls].buffer); // a statistic: the owner may be at work
+    void **buffer = tmi_load_relaxed(&cache->info[cls].buffer); // a statistic: the owner may be at work
     void **top = tmi_load_relaxed(&cache->magazines[cls].top);
-    size_t nhome = tmi_load_relaxed(&cache->books[cls].nhome);
-    return buffer != NULL && top > buffer && top <= buffer + 1 + LIMIT_MAX ? (size_t)(top - (buffer + 1)) + nhome : 0;
+    size_t nreturning = tmi_load_relaxed(&cache->info[cls].nreturning);
+    return buffer != NULL && top > buffer && top <= buffer + 1 + CAPACITY_MAX
+               ? (size_t)(top - (buffer + 1)) + nreturning
+               : 0;
 }

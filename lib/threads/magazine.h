@@ -1,72 +1,88 @@
-/* magazine.h - a thread's caches of free slots, and the depot between threads.
+/* magazine.h - a thread's cache of free slots: a magazine for each class.
  *
- * Idea: per class, a thread has an array of pointers to free slots. malloc pops and free pushes: no lock, no atomic
- * read-modify-write, no look at the slab, whichever thread allocated the slot. An empty or full magazine exchanges half
- * of itself with the depot of its class (an array under a lock), and the depot with the slabs.
+ * Idea: a magazine is an array of pointers to free slots. malloc pops and free pushes: no lock, no atomic
+ * read-modify-write, no access to the slab, whichever thread allocated the slot. An empty or full magazine exchanges
+ * half of itself with the depot of its class (depot.h), or with the slabs.
  *
  *   buffer   NULL | slot | slot | slot |      |      | slot | slot |
- *                  bottom              top           home          limit
+ *                  bottom              top        returning       bottom + capacity
  *
- * G1  buffer[0] is NULL and ends the magazine: malloc looks at top[-1] and needs no second comparison.
- * G2  bottom = buffer + 1 <= top <= bottom + books.limit; limit points there, or is NULL when frees must take the slow
- *     path: because the cache is armed (see pacer.h), observed (statistics), or because this class is homing, on trial
- *     (G6) or has no magazine.
- * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an
+ * G1  buffer[0] is NULL and ends the magazine: malloc loads top[-1] and needs no second comparison.
+ * G2  bottom = buffer + 1 <= top <= bottom + capacity. limit is bottom + capacity. But it is NULL, so that free's fast
+ *     path fails, as long as there is a reason to divert frees (tmi_divert_t).
+ * G3  The sum of capacity * size over the classes is bound - budget, and bound is at most TMI_THREAD_CACHE_MAX: what an
  *     idle thread can hold is limited.
  * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is
  *     always empty.
- * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home,
- *     limit), nhome of them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome
- *     is 0. top <= home.
- *
- * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are looked at closely: is
- *     it the start of a slot, is the slot free, is it in the magazine or in the depot already. That finds the
- *     mistakes of short programs and of tests where they are made; others are found when slots go home.
+ * G5  A magazine is homing while its class is loose (R7). Freed slots are then not reused: nreturning of them lie in
+ *     [returning, bottom + capacity) until they return to their slabs, and malloc is served from the fullest slab. Else
+ *     nreturning is 0. top <= returning.
+ * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are verified: is it the
+ *     start of a slot, is the slot free, is it in the magazine or in the depot already. That finds the mistakes of
+ *     short programs and of tests where they are made. Later mistakes are found when slots return to their slabs.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the
- * expense of one that had no exchange since the search last came by (second chance), so that busy classes do not take
- * turns in robbing each other. When that happens often all the same, the thread works with many sizes at once, and the
- * bound is raised if there are other threads.
- * Owner: the cache its thread; but any thread may store NULL to a limit (relaxed), which asks the owner in. The depot
- * its lock. */
+ * expense of one that had no exchange since the last search for a victim (second chance), so that busy classes do not
+ * take budget from each other in turn. When that happens often all the same, the thread works with many sizes at once,
+ * and the bound is raised if there are other threads (budget.md).
+ *
+ * Owner: its thread. But any thread may set a magazine's limit to NULL (relaxed). The owner's next free then takes the
+ * slow path and sees the request. */
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
 
-#include "os/lock.h"
 #include "segments/pagemap.h"
+#include "threads/depot.h"
 
 typedef struct tmi_magazine {
     void **top;
     void **limit;
 } tmi_magazine_t;
 
-typedef struct tmi_magazine_books {
-    void **buffer;     // limit + 1 pointers of metadata, or NULL
-    uint16_t limit;    // slots it may hold: 2^k - 1, or 0
-    uint16_t nhome;    // G5
-    bool homing;       // G5
-    bool resting;      // its class is sparse, and going home has gained nothing (R7)
-    bool refilled;     // since the cache was made
-    bool active;       // had an exchange since the search for a victim last came by
-} tmi_magazine_books_t;
+/* What the fast paths do not need. */
+typedef struct tmi_magazine_info {
+    void **buffer;       // capacity + 1 pointers of metadata, or NULL
+    uint16_t capacity;   // 2^k - 1 slots, or 0
+    uint16_t nreturning; // G5
+    bool homing;         // G5
+    bool resting;        // the class is sparse, but slots that returned to it have gained nothing (R7)
+    bool refilled;       // since the cache was made
+    bool active;         // had an exchange since the last search for a victim
+} tmi_magazine_info_t;
 
 typedef struct tmi_cache {
     tmi_magazine_t magazines[TMI_CLASS_COUNT];
     uint8_t codes[TMI_TINY_MAX + 1];
     bool observed;             // every call takes the slow path
-    bool armed;                // every free does
+    bool armed;                // every free takes the detour, which counts (armed.md)
     // an exchange is under way: in a child of fork the cache of another thread may be half moved
     bool busy;
-    uint8_t victim;            // class that gives way next
+    uint8_t victim;            // class that gives budget away next
     uint16_t armed_frees;      // since it was armed
     uint32_t exchanges;        // with the depot or the slabs, so far
-    uint32_t nresting;         // classes that rest; at exchanges of any class now and then a look whether that is over
+    uint32_t nresting;         // magazines that rest; some exchanges, of any class, look whether a rest is over
     uint8_t takes;             // times that the budget was used up, since...
     uint32_t exchanges_then;   // ...there were so many exchanges
     size_t bound, budget;      // G3
-    uint32_t summoned;         // 1, by another thread (malloc_trim): give everything back at the next free
-    tmi_magazine_books_t books[TMI_CLASS_COUNT];
+    uint32_t summoned;         // 1, by another thread (malloc_trim): flush everything at the next free
+    tmi_magazine_info_t info[TMI_CLASS_COUNT];
 } tmi_cache_t;
+
+/* Why frees of a class are diverted to the slow path, G2. */
+typedef enum tmi_divert {
+    TMI_DIVERT_ARMED = 1,        // the pacer counts frees, to purge at some of them
+    TMI_DIVERT_OBSERVED = 2,     // statistics or check:full see every call
+    TMI_DIVERT_SUMMONED = 4,     // another thread has asked for a flush
+    TMI_DIVERT_NO_MAGAZINE = 8,  // the class has none: there is nowhere to push
+    TMI_DIVERT_HOMING = 16,      // the slot returns to its slab, G5
+    TMI_DIVERT_TRIAL = 32,       // the free is verified, G6
+} tmi_divert_t;
+
+/* The reasons that hold now; 0: limit is the magazine's end. For its owner. */
+unsigned tmi_cache_diverts(const tmi_cache_t *cache, unsigned cls);
+
+/* The limit of a magazine whose frees are diverted: no top is below it. */
+#define TMI_LIMIT_DIVERTS ((void **)NULL)
 
 /* The magazine of a class that has none: tmi_no_slots + 1 is its top (G1). */
 extern void *const tmi_no_slots[1];
@@ -101,26 +117,29 @@ static inline bool tmi_cache_push(tmi_cache_t *cache, size_t code, void *p)
 
 enum { TMI_ARMED_FREES_PER_LOOK = 16 }; // of the pacer at the clock
 
-/* Where the next slot on its way home goes, plus one: the end of the magazine's free part. G5. */
-static inline void **tmi_cache_home(const tmi_magazine_books_t *b) { return b->buffer + 1 + b->limit - b->nhome; }
+/* The slots that are to return to their slabs, and the end of the magazine's free part. G5. */
+static inline void **tmi_cache_returning(const tmi_magazine_info_t *info)
+{
+    return info->buffer + 1 + info->capacity - info->nreturning;
+}
 
-/* What the slow path of free tries first: an armed cache mostly just counts, and a slot goes on its way home. False:
- * take the rest of the slow path. */
+/* What the slow path of free tries first: an armed cache mostly just counts, and a homing magazine takes the slot among
+ * those that return. False: take the rest of the slow path. */
 static inline bool tmi_cache_push_detour(tmi_cache_t *cache, unsigned cls, void *p)
 {
-    tmi_magazine_books_t *b = &cache->books[cls];
-    void **top = cache->magazines[cls].top, **home = tmi_cache_home(b);
-    if (!(cache->armed | b->homing) || cache->observed || tmi_load_relaxed(&cache->summoned))
+    tmi_magazine_info_t *info = &cache->info[cls];
+    void **top = cache->magazines[cls].top, **returning = tmi_cache_returning(info);
+    if (!(cache->armed | info->homing) || cache->observed || tmi_load_relaxed(&cache->summoned))
         return false;
-    if (b->buffer == NULL || top >= home || top[-1] == p || (b->nhome > 0 && *home == p))
+    if (info->buffer == NULL || top >= returning || top[-1] == p || (info->nreturning > 0 && *returning == p))
         return false;
     if (cache->armed && cache->armed_frees++ % TMI_ARMED_FREES_PER_LOOK == TMI_ARMED_FREES_PER_LOOK - 1) {
         cache->armed_frees--; // it is counted with the look
         return false;
     }
-    if (b->homing) {
-        home[-1] = p;
-        b->nhome++;
+    if (info->homing) {
+        returning[-1] = p;
+        info->nreturning++;
         return true;
     }
     *top = p;
@@ -130,8 +149,8 @@ static inline bool tmi_cache_push_detour(tmi_cache_t *cache, unsigned cls, void 
 
 _Static_assert(sizeof(tmi_magazine_t) == 16, "a code, twice the class, times 8 is the offset of the magazine");
 
-/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see thread.c).
- * */
+/* Empty and usable; `observed` as in the structure. Also right for a static cache that serves no slots (see
+ * thread.c). */
 void tmi_cache_init(tmi_cache_t *cache, bool observed);
 
 /* A slot, refilled from depot or slabs. NULL: out of memory. */
@@ -153,35 +172,15 @@ void tmi_cache_disarm(tmi_cache_t *cache);
 /* Any thread: make the owner's next free take the slow path, and find `summoned` there. */
 void tmi_cache_summon(tmi_cache_t *cache);
 
-/* Give all slots back to the slabs; the magazines stay. */
+/* Return all slots to the slabs; the magazines stay. */
 void tmi_cache_flush(tmi_cache_t *cache);
-/* Flush and give the magazines' memory back. */
+/* Flush and free the magazines' memory. */
 void tmi_cache_destroy(tmi_cache_t *cache);
 
 /* How many caches are in use, of all threads. A hint. */
 uint32_t tmi_caches_in_use(void);
 
-/* Slots of a class in this cache; any thread may ask, the answer is then recent. */
+/* Slots of a class in this cache. Any thread, no lock: the answer is recent. */
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
-
-/* The depot: slots between magazines and slabs. Private to this module; layout.h tells tools where it lies.
- * D1: count <= capacity <= depot_capacity; low <= count is the least count since the last trim. */
-typedef struct tmi_depot {
-    tmi_lock_t lock;
-    uint32_t count, capacity, low;
-    void **slots;
-} TMI_ALIGNED(TMI_CACHE_LINE) tmi_depot_t;
-
-extern tmi_depot_t tmi_depots[TMI_CLASS_COUNT];
-
-/* Once, before any cache is used. */
-void tmi_depot_init(void);
-size_t tmi_depot_count(unsigned cls);
-/* Give back to the slabs what the depot has not needed since the last time, or all of it. */
-void tmi_depot_trim(bool all);
-/* Locks of all depots, in order, for fork. */
-void tmi_depot_lock_all(void);
-void tmi_depot_unlock_all(void);
-void tmi_depot_reset_locks(void);
 
 #endif

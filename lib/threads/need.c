@@ -14,14 +14,22 @@ size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent)
                    tmi_max(below + below / 8 + least + misfits, live / TMI_NEED_PAST_PEAK));
 }
 
-size_t tmi_need_payment(size_t empty, size_t growth)
+void tmi_need_paid(tmi_need_t *n, size_t bytes)
 {
-    return empty > TMI_NEED_GROWTH_KEEP ? tmi_min(growth, empty - TMI_NEED_GROWTH_KEEP) : 0;
+    size_t misfit = bytes * TMI_NEED_MISFIT;
+    tmi_store_relaxed(&n->keep, n->keep > misfit ? n->keep - misfit : 0);
+}
+
+size_t tmi_need_payment(size_t summit, size_t empty, size_t growth)
+{
+    if (summit < TMI_NEED_SMALL_HEAP || empty <= TMI_NEED_GROWTH_KEEP)
+        return 0;
+    return tmi_min(growth, empty - TMI_NEED_GROWTH_KEEP);
 }
 
 size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty)
 {
-    return tmi_max(summit + growth / (summit < TMI_NEED_SMALL_HEAP ? 2 : 8), live_and_empty);
+    return tmi_max(summit + growth / 8, live_and_empty);
 }
 
 static void end_interval(tmi_need_t *n, size_t least)

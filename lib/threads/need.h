@@ -24,20 +24,23 @@
  * T the most that L + E ever was:
  *
  *   growth   g = L + E - T, of at least GROWTH_MIN
- *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel
- *   summit   T := max(T + g/8, L + E after the payment), with g/2 for g/8 while T < SMALL_HEAP
+ *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel; nothing while T < SMALL_HEAP
+ *   summit   T := max(T + g/8, L + E after the payment)
+ *   misfit   K := max(0, K - 8 * payment)
  *
  * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
- * the summit again. The eighth keeps it from paying for ever: all payments together are at most eight times the peak. A
- * small heap has little to save, and pays no more than twice its peak.
+ * the summit again. The eighth bounds that: all payments together are at most eight times the peak. A small heap has
+ * little to save: it does not pay. A payment also shows that what was kept did not fit what the program took: so less
+ * is kept. Otherwise a cache whose sizes drift would regret its payments, and its summit would climb by an eighth of
+ * each until the empty pages of all sizes fit below it.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on
  * traces, beside other policies and with other constants.
  *
- * While more than about the floor is kept, time in which the program did not come by does not count, but for
- * `longest_gap` ms of it: else a program would find that a long sleep has taken from it what it works with. A helper
- * thread is there all the time, and counts all of it.
+ * While more than about the floor is kept, time without calls of the program does not count, except for `longest_gap`
+ * ms of it: else a program would find after a long sleep that its working set has been purged. A helper thread is there
+ * all the time, and counts all of it.
  *
  * Pure functions over one record, owned by the pacer's lock; some of it is read, and extremes are noted, without it. */
 #ifndef TMI_THREADS_NEED_H
@@ -50,6 +53,7 @@
 #define TMI_NEED_GROWTH_MIN ((size_t)256 << 10)
 #define TMI_NEED_GROWTH_KEEP ((size_t)256 << 10)
 #define TMI_NEED_SMALL_HEAP ((size_t)8 << 20)
+#define TMI_NEED_MISFIT 8     // K falls by so many times what was paid
 #define TMI_NEED_FADE 2       // K falls to this part of itself in an interval without regret
 #define TMI_NEED_PAST_PEAK 28 // part of L that is kept in any case if it was regretted
 
@@ -77,8 +81,11 @@ static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
 size_t tmi_need_floor(size_t live, unsigned keep_percent);
 size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent);
 
+/* So much went back for growth. */
+void tmi_need_paid(tmi_need_t *n, size_t bytes);
+
 /* What goes back for growth, and the summit afterwards, when so much is live or empty. */
-size_t tmi_need_payment(size_t empty, size_t growth);
+size_t tmi_need_payment(size_t summit, size_t empty, size_t growth);
 size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty);
 
 typedef struct tmi_need_sight {

@@ -93,13 +93,19 @@ static bool refused(void)
     return TMI_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
 }
 
+/* Caller holds the pacer lock. */
+static void purge_or_wait(size_t kept, uint64_t ns)
+{
+    bool any = purge_down(kept, ns);
+    tmi_store_relaxed(&refused_until, any ? 0 : (tmi_os_now_ms() + REFUSED_MS) | 1);
+}
+
 /* What a thread of the program does. */
 static void slice(size_t kept, uint64_t ns)
 {
     if (refused() || !tmi_trylock(&tmi_pacer_lock))
         return;
-    bool any = purge_down(kept, ns);
-    tmi_store_relaxed(&refused_until, any ? 0 : (tmi_os_now_ms() + REFUSED_MS) | 1);
+    purge_or_wait(kept, ns);
     tmi_unlock(&tmi_pacer_lock);
 }
 
@@ -372,17 +378,25 @@ void tmi_pacer_idle(void)
 
 static size_t summit; // T of need.h. Relaxed: it paces
 
+static void pay(size_t empty, size_t payment)
+{
+    if (refused() || !tmi_trylock(&tmi_pacer_lock))
+        return;
+    purge_or_wait(empty - payment, SLICE_NS);
+    size_t left = empty_bytes(), paid = empty > left ? empty - left : 0;
+    tmi_need_paid(&need, paid);
+    tmi_unlock(&tmi_pacer_lock);
+    tmi_count(growth_paid_bytes, paid);
+}
+
 static TMI_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
     if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
         (void)tmi_raw_mix(growth * 2);
     size_t empty = empty_bytes(), about_to_be_used = tmi_min(tmi_mixed_figures().empty, empty);
-    size_t payment = tmi_need_payment(empty - about_to_be_used, growth);
-    if (payment > 0) {
-        slice(empty - payment, SLICE_NS);
-        size_t left = empty_bytes();
-        tmi_count(growth_paid_bytes, empty > left ? empty - left : 0);
-    }
+    size_t payment = tmi_need_payment(highest, empty - about_to_be_used, growth);
+    if (payment > 0)
+        pay(empty, payment);
     tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, live_bytes() + empty_bytes()));
 }
 

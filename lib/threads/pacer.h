@@ -13,7 +13,7 @@
  *                       bytes than there ever were gives back as much (need.h). What lies empty in one size class pays
  *                       for what another takes.
  *                       Below its peak the heap pays nothing: what is kept there costs no memory. And when a quarter of
- *                       the heap lies free between survivors, growth is served from there first (stores/mixed.h).
+ *                       the heap lies free between survivors, growth is served from there first (slabs/mixed.h).
  *
  * A program that goes quiet may never reach a slow path again: it frees and allocates the same few slots in its
  * magazines. So while more than 2 MiB is left to give back after a slice the cache of the thread is *armed*: its frees

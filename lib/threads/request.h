@@ -1,9 +1,9 @@
-/* request.h - work that somebody else asks for, done where the heap comes by anyway.
+/* request.h - work that a signal handler, a tool or a clock requests, done on the next slow path.
  *
- * Idea: whoever cannot do a piece of work where it is (a signal handler, a tool outside the process, a clock) leaves a
- * request. The next slow path of malloc or of a handle, or of free while pages are empty, serves it, or a helper thread
- * at its rounds. With nothing left a slow path pays one load and a branch; fast paths know nothing of it. A program
- * that never takes a slow path serves nothing, and its heap has not changed either.
+ * Idea: a piece of code that cannot do some work where it runs (a signal handler, a tool outside the process, a clock)
+ * leaves a request. The next slow path of malloc or of a handle, or of free while pages are empty, serves it, or a
+ * helper thread at its rounds. With nothing left a slow path pays one load and a branch; fast paths know nothing of it.
+ * A program that never takes a slow path serves nothing, and its heap has not changed either.
  *
  *   tmi_requests    | STATS | TRIM | PROFILE | CLOCK |     one word, a byte each, lowest address first
  *
@@ -42,7 +42,7 @@ typedef struct tmi_request_client {
 
 /* Private to this module; layout.h tells tools where they lie. */
 extern tmi_request_client_t tmi_request_clients[TMI_REQUESTS];
-extern uint32_t tmi_request_serving; // 1 while a thread is at it
+extern uint32_t tmi_request_serving; // 1 while a thread serves
 
 /* What serves the request from now on. Before other threads use the heap, or once. */
 void tmi_request_handle(tmi_request_t which, void (*handler)(void));
@@ -50,7 +50,7 @@ void tmi_request_handle(tmi_request_t which, void (*handler)(void));
 /* Leave a request. Async-signal-safe, any thread; waits for nothing and wakes nobody. */
 void tmi_request_leave(tmi_request_t which);
 
-/* Leave it every so many milliseconds from now on, as far as slow paths and helpers come by. 0: no longer. */
+/* Leave it every `ms` milliseconds from now on, as far as slow paths and helpers run. 0: no longer. */
 void tmi_request_every(tmi_request_t which, uint32_t ms) TMI_COLD;
 
 /* Leave it at each signal of this number: 0, or an errno as of tmi_os_on_signal. Or, if `at_once` is not NULL, call

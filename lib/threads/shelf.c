@@ -14,7 +14,7 @@ static void begin_change(tmi_shelf_t *shelf)
 static void end_change(tmi_shelf_t *shelf) { tmi_store_release(&shelf->busy, false); } // pairs: a child of fork
 
 /* Statistics of other threads read these two, and the classes. */
-static void set_books(tmi_shelf_t *shelf, unsigned count, size_t bytes)
+static void set_counts(tmi_shelf_t *shelf, unsigned count, size_t bytes)
 {
     tmi_store_relaxed(&shelf->count, (uint8_t)count);
     tmi_store_relaxed(&shelf->bytes, bytes);
@@ -33,7 +33,7 @@ static TMI_NOINLINE void close_gap(tmi_shelf_t *shelf, unsigned i)
 static void *remove_at(tmi_shelf_t *shelf, unsigned i)
 {
     void *p = shelf->blocks[i];
-    set_books(shelf, shelf->count - 1u, shelf->bytes - tmi_medium_size(shelf->classes[i]));
+    set_counts(shelf, shelf->count - 1u, shelf->bytes - tmi_medium_size(shelf->classes[i]));
     if (i < shelf->count)
         close_gap(shelf, i);
     return p;
@@ -81,7 +81,7 @@ bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *functi
         make_room(shelf, size, function);
     shelf->blocks[shelf->count] = p;
     tmi_store_relaxed(&shelf->classes[shelf->count], (uint8_t)cls);
-    set_books(shelf, shelf->count + 1u, shelf->bytes + size);
+    set_counts(shelf, shelf->count + 1u, shelf->bytes + size);
     end_change(shelf);
     return full;
 }

@@ -1,22 +1,21 @@
 /* thread.h - a record for each thread, and the only thread-local variable of the library.
  *
  * Idea: tm_self_ points into a static record that serves nothing until the thread's first call has taken the slow path,
- * so neither first use nor "am I initialised" costs the fast paths a branch. Records live in a list that only grows; a
- * thread that ends gives its slots back and leaves the record for the next one, so whoever walks the list needs no
- * lock.
+ * so that first use costs the fast paths no branch. Records live in a list that only grows; a thread that ends gives
+ * its slots back and leaves the record for the next thread. A reader of the list needs no lock.
  *
  * T1  tmi_self() is &tmi_nobody before the thread's first call, &tmi_departed after its end, else a record in the list
  *     with `used`.
- * T2  Only its thread writes a record in use, but for what tmi_cache_summon stores.
+ * T2  Only its thread writes a record in use, except for what tmi_cache_summon stores.
  * T3  A thread gets its record by two compare-and-swaps: one claims the record (`used`), one makes tm_self_ point to
  *     it. So a signal handler may interrupt this at any instant and take a record itself. Records are cut from memory
  *     that needs no lock.
  * T4  A record starts inert: all its magazines are empty and full. Its cache and its magazines of handles are made
  *     later, and never in a signal handler.
  *
- * At the end of a thread its destructor for our key runs; what it allocates or frees afterwards, in other destructors
- * and in libc, goes to the slabs directly. A record whose thread has ended without that (no key was left) is found by
- * its thread's number and taken back. */
+ * When a thread ends, the destructor of the library's key runs. Later allocations and frees of that thread, in other
+ * destructors and in libc, use the slabs directly. A record whose thread has ended without that (no key was left) is
+ * found by its thread's number and reused. */
 #ifndef TMI_THREADS_THREAD_H
 #define TMI_THREADS_THREAD_H
 
@@ -39,6 +38,7 @@ typedef struct tmi_thread {
     size_t allocs, frees;      // served so far by this record, when calls are counted
     tmi_hcache_t handles;
     tmi_sampler_t sampler;
+    uint32_t guard_left;       // allocations until one is guarded, see sentry.h
     tm_pins_t_ pins;           // tm_self_ points here; last, since most of its slots are never touched
 } tmi_thread_t;
 
@@ -50,7 +50,7 @@ extern __thread tm_pins_t_ *tmi_self_ __attribute__((tls_model("initial-exec")))
 /* The record of the calling thread, at a constant distance. */
 static inline tmi_thread_t *tmi_self(void) { return TMI_CONTAINER_OF(tmi_self_, tmi_thread_t, pins); }
 
-/* Once, as early as can be: while there are keys that need no memory. */
+/* Once, as early as possible: while there are keys that need no memory. */
 void tmi_thread_make_key(void);
 
 /* Once per process, before the first attach. `observed`: all caches take the slow paths. */

@@ -32,14 +32,12 @@ static void count_pointers(map_t *m, uintptr_t from, size_t n)
 static void count_magazines(map_t *m, const tmi_cache_t *cache)
 {
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
-        const tmi_magazine_books_t *b = &cache->books[c];
-        size_t n = tmi_cache_count(cache, c);
-        if (n <= b->nhome)
-            n = b->nhome;
+        const tmi_magazine_info_t *info = &cache->info[c];
+        size_t n = tmi_max(tmi_cache_count(cache, c), info->nreturning);
         if (n == 0)
             continue;
-        count_pointers(m, (uintptr_t)(b->buffer + 1), n - b->nhome);
-        count_pointers(m, (uintptr_t)(b->buffer + 1 + b->limit - b->nhome), b->nhome);
+        count_pointers(m, (uintptr_t)(info->buffer + 1), n - info->nreturning);
+        count_pointers(m, (uintptr_t)tmi_cache_returning(info), info->nreturning);
     }
 }
 

@@ -46,9 +46,9 @@ static void classify(part_t *p)
 static size_t record_bytes(const part_t *p)
 {
     switch (p->kind) {
-    case PART_RAW: return sizeof(tmi_raw_slab_t) + tmi_raw_slab_words(&tmi_classes[p->cls]) * sizeof(uint64_t);
+    case PART_RAW: return sizeof(tmi_raw_slab_t) + tmi_bitmap_words(tmi_classes[p->cls].slots) * sizeof(uint64_t);
     case PART_MOVABLE:
-        return sizeof(tmi_movable_slab_t) + tmi_movable_slab_words(&tmi_mclasses[p->cls]) * sizeof(uint64_t);
+        return sizeof(tmi_movable_slab_t) + tmi_bitmap_words(tmi_mclasses[p->cls].slots) * sizeof(uint64_t);
     case PART_MEDIUM: return sizeof(tmi_medium_slab_t);
     case PART_MIXED: return sizeof(tmi_mixed_slab_t);
     default: return 0;
@@ -58,14 +58,14 @@ static size_t record_bytes(const part_t *p)
 static bool raw_fits(const part_t *p, const tmi_raw_slab_t *s)
 {
     return s->cls == p->cls && (uintptr_t)s->base == p->address && s->nfree <= tmi_classes[p->cls].slots &&
-           popcount_of(s->free, tmi_raw_slab_words(&tmi_classes[p->cls])) == s->nfree;
+           popcount_of(s->free, tmi_bitmap_words(tmi_classes[p->cls].slots)) == s->nfree;
 }
 
 static bool movable_fits(const part_t *p, const tmi_movable_slab_t *s)
 {
     const tmi_class_info_t *c = &tmi_mclasses[p->cls];
     return s->cls == p->cls && (uintptr_t)s->base - c->start == p->address && s->nfree <= c->slots &&
-           popcount_of(s->free, tmi_movable_slab_words(c)) == s->nfree;
+           popcount_of(s->free, tmi_bitmap_words(c->slots)) == s->nfree;
 }
 
 static bool medium_fits(const part_t *p, const tmi_medium_slab_t *s)

@@ -212,8 +212,8 @@ static void *send(void *target)
     return NULL;
 }
 
-/* Threads begin under a rain of signals: these are directed at the process, and at times only a new thread takes them.
- * */
+/* Threads begin under a rain of signals: these are directed at the process, and at times only a new thread takes
+ * them. */
 static void *begin_many(void *unused)
 {
     for (uintptr_t i = 0; i < 3000; i++) {

@@ -1,8 +1,8 @@
 """handles.py TMP LIBRARY - what tm_alloc and tm_free, tm_pin and tm_unpin, and tm_deref execute on the common path.
 
-As hotpath.py counts malloc and free. What pin.h inlines is looked up in the program: it must not lock, exchange with memory, fence or
-call. tm_free may lock once, for its compare-and-swap; tm_alloc may not.
-tm_realloc to another class may lock once, too.
+As hotpath.py counts malloc and free. What pin.h inlines is looked up in the program: it must not lock, exchange with
+memory, fence or call. tm_free may lock once, for its compare-and-swap; tm_alloc may not. tm_realloc to another class
+may lock once, too.
 """
 import os
 import re
@@ -11,7 +11,8 @@ import sys
 
 import hotpath
 
-MOST = {"alloc": 60, "alloc-600": 72, "alloc-30000": 72, "calloc": 110, "realloc": 60, "double": 360, "pin": 26, "scope": 10, "try-pin": 28, "ref": 11}
+MOST = {"alloc": 60, "alloc-600": 72, "alloc-30000": 72, "calloc": 110, "realloc": 60, "double": 360, "pin": 26,
+        "scope": 10, "try-pin": 28, "ref": 11}
 MOST_FOR_MOVER = 200  # more in a call that finds the mover's mark; test_object_stress bounds the rounds
 
 
@@ -36,7 +37,8 @@ def hot(tmp, library, mode, seen_in, load_bias):
     """Instructions of `seen_in` that run in nearly every round."""
     executed = run(tmp, library, mode, hotpath.N, seen_in)[1]
     code = hotpath.disassemble(seen_in)
-    return [code.get(a, code.get(a - load_bias, "unknown")) for a, times in sorted(executed.items()) if times >= hotpath.N * 0.9]
+    return [code.get(a, code.get(a - load_bias, "unknown")) for a, times in sorted(executed.items())
+            if times >= hotpath.N * 0.9]
 
 
 def result(good, text, detail=()):
@@ -50,7 +52,8 @@ def main(tmp, library):
     pair, loop = per_round(tmp, library, "idle"), per_round(tmp, library, "empty")
     words = {"alloc": "tm_alloc and tm_free of 48 bytes", "alloc-600": "tm_alloc and tm_free of 600 bytes",
              "alloc-30000": "tm_alloc and tm_free of 30,000 bytes", "calloc": "tm_calloc and tm_free of 48 bytes",
-             "realloc": "tm_realloc within a class", "double": "tm_realloc to twice the size", "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope",
+             "realloc": "tm_realloc within a class", "double": "tm_realloc to twice the size",
+             "pin": "tm_pin and tm_unpin", "scope": "tm_deref in a scope",
              "try-pin": "tm_try_pin and tm_unpin", "ref": "tm_deref_ref in a scope"}
     for mode, most in MOST.items():
         n = per_round(tmp, library, mode) - (pair if "alloc" in mode and mode != "realloc" else loop)
@@ -58,7 +61,9 @@ def main(tmp, library):
     for mode in ("pin", "scope", "try-pin", "ref"):
         found = hot(tmp, library, mode, program, 0x400000)
         wrong = [f"{i} {hotpath.complaint(i)}" for i in found if hotpath.complaint(i)]
-        result(bool(found) and not wrong, f"{words[mode]}: no lock, no xchg, no fence, no call ({len(found)} instructions, the loop included)", wrong or found)
+        result(bool(found) and not wrong,
+                f"{words[mode]}: no lock, no xchg, no fence, no call ({len(found)} instructions, the loop included)",
+                wrong or found)
     for mode, swaps in (("alloc", 1), ("alloc-30000", 1), ("realloc", 0)):
         found = hot(tmp, library, mode, library, 0)
         locked = [i for i in found if re.match(r"lock\b", i)]
@@ -66,10 +71,12 @@ def main(tmp, library):
         result(bool(found) and len(locked) == swaps and not wrong,
                f"{words[mode]}: {swaps} compare-and-swap, no other lock, xchg or call", wrong or locked)
     locked = [i for i in hot(tmp, library, "double", library, 0) if re.match(r"(lock|xchg.*\(|mfence|syscall)", i)]
-    result(len(locked) == 1 and "cmpxchg" in locked[0], f"{words['double']}: 1 compare-and-swap, and no lock of the mover or of slabs", locked)
+    result(len(locked) == 1 and "cmpxchg" in locked[0],
+           f"{words['double']}: 1 compare-and-swap, and no lock of the mover or of slabs", locked)
     for mode, words_of in (("pin", "tm_pin"), ("scope", "tm_deref"), ("free", "tm_free")):
         more = per_round(tmp, library, mode + "-found") - per_round(tmp, library, mode + "-gone")
-        result(0 < more <= MOST_FOR_MOVER, f"{words_of} that finds the mover's mark: {more:.1f} instructions more, at most {MOST_FOR_MOVER}")
+        result(0 < more <= MOST_FOR_MOVER,
+               f"{words_of} that finds the mover's mark: {more:.1f} instructions more, at most {MOST_FOR_MOVER}")
     slow = hot(tmp, library, "idle", program, 0x400000)
     result(any(hotpath.complaint(i) for i in slow), "control: a loop that calls is noticed")
 

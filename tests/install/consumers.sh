@@ -1,5 +1,5 @@
-# consumers.sh - sourced by tests/install/run: projects of each kind that use tinymem. Each is built and run, and says whether the
-# library serves it. Needs $prefix (an installation), $version, $tmp and the functions of tap.sh.
+# consumers.sh - sourced by tests/install/run: projects of each kind that use tinymem. Each is built and run, and says
+# whether the library serves it. Needs $prefix (an installation), $version, $tmp and the functions of tap.sh.
 
 consumer=$TEST_ROOT/tests/install/consumer
 
@@ -18,7 +18,8 @@ programs_work() {
 # An installation that was moved: nothing in it may name the place where it was.
 moved=$tmp/moved\ here/deep
 mkdir -p "$moved" && cp -a "$prefix/." "$moved"
-is "no text that is installed names the prefix" "$(grep -rlF "$prefix" "$moved" --include='*.cmake' --include='*.pc' | wc -l)" 0
+is "no text that is installed names the prefix" \
+    "$(grep -rlF "$prefix" "$moved" --include='*.cmake' --include='*.pc' | wc -l)" 0
 find_package_works() {
     local dir=$tmp/find
     holds "find_package: configure" cmake -S "$consumer" -B "$dir" -DHOW=find -DVERSION="${version%.*}" \
@@ -28,7 +29,8 @@ find_package_works() {
     refused() { # NAME TEXT ARGUMENT...
         local name=$1 text=$2
         shift 2
-        if cmake -S "$consumer" -B "$tmp/refused" --fresh -DHOW=find "-DCMAKE_PREFIX_PATH=$moved" "$@" >"$tmp/out" 2>&1; then
+        if cmake -S "$consumer" -B "$tmp/refused" --fresh -DHOW=find "-DCMAKE_PREFIX_PATH=$moved" "$@" >"$tmp/out" \
+            2>&1; then
             not_ok "find_package refuses $name"
         elif grep -qF "$text" "$tmp/out"; then
             ok "find_package refuses $name"
@@ -69,7 +71,9 @@ pkg_config_works() {
         [ $language = c ] && cxx=cc || cxx=g++
         for how in '' --static; do
             name="pkg-config ${how:---shared}, $language"
-            if holds "$name: build" eval "$cxx -Wl,--as-needed -o '$tmp/pc' '$consumer/raw.$language' $(pkg-config $how --cflags --libs tinymem)"; then
+            if holds "$name: build" eval \
+                "$cxx -Wl,--as-needed -o '$tmp/pc' '$consumer/raw.$language' \
+                    $(pkg-config $how --cflags --libs tinymem)"; then
                 is "$name: run" "$("$tmp/pc" 2>&1)" "$version serves"
             fi
         done
@@ -79,10 +83,12 @@ pkg_config_works() {
             eval "cc -Wl,--as-needed -o '$tmp/pc' '$consumer/plain.c' $(pkg-config $how --libs tinymem)"
         is "pkg-config $how: and runs on tinymem" "$(active "$tmp/pc")" 1
     done
-    holds "pkg-config --static and -static: build" eval "cc -static -o '$tmp/pc' '$consumer/raw.c' $(pkg-config --static --cflags --libs tinymem)"
+    holds "pkg-config --static and -static: build" eval \
+        "cc -static -o '$tmp/pc' '$consumer/raw.c' $(pkg-config --static --cflags --libs tinymem)"
     is "pkg-config --static and -static: run" "$(LD_LIBRARY_PATH='' "$tmp/pc" 2>&1)" "$version serves"
     for name in handles pool; do
-        holds "pkg-config tinymem-$name: build" eval "cc -o '$tmp/pc' '$consumer/$name.c' $(pkg-config --cflags --libs tinymem-$name)"
+        holds "pkg-config tinymem-$name: build" eval \
+            "cc -o '$tmp/pc' '$consumer/$name.c' $(pkg-config --cflags --libs tinymem-$name)"
         is "pkg-config tinymem-$name: run" "$("$tmp/pc" 2>&1 | grep -c ' serves$')" 1
     done
     is "pkg-config refuses a version that is too new" "$(pkg-config --exists 'tinymem >= 0.99' && echo found)" ''
@@ -96,7 +102,8 @@ options_work() { # NAME COMMAND...
 }
 export LD_LIBRARY_PATH=$moved/lib
 for library in libtinymem.so libtinymem.a libtinymem-handles.so libtinymem-handles.a; do
-    holds "a program with tm_options links $library" cc "-I$moved/include" -o "$tmp/options" "$consumer/options.c" "$moved/lib/$library"
+    holds "a program with tm_options links $library" cc "-I$moved/include" -o "$tmp/options" "$consumer/options.c" \
+        "$moved/lib/$library"
     options_work "$library" "$tmp/options"
 done
 unset LD_LIBRARY_PATH

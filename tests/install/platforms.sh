@@ -11,7 +11,8 @@ refuses() { # NAME SENTENCE ARGUMENT...
     shift 2
     if configure "$@"; then
         not_ok "configure refuses $name"
-    elif grep -qF "tinymem: $sentence Call Stack" "$tmp/out" && [ "$(grep -o 'CMake Error' "$tmp/out" | wc -l)" = 1 ]; then
+    elif grep -qF "tinymem: $sentence Call Stack" "$tmp/out" &&
+        [ "$(grep -o 'CMake Error' "$tmp/out" | wc -l)" = 1 ]; then
         ok "configure refuses $name in one sentence"
     else
         not_ok "configure refuses $name in one sentence" "$(cat "$tmp/out")"
@@ -26,7 +27,8 @@ CFLAGS=-m32 refuses "32 bits" "needs 64-bit addresses, and this compiler makes p
 refuses "another system" "needs Linux, and this build is for Generic; $pool" -DCMAKE_SYSTEM_NAME=Generic
 refuses "a processor that it has no system calls for" "needs x86-64 or arm64, and this build is for riscv64; $pool" \
     -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=riscv64 -DTMI_KNOWN_PROCESSOR=OFF
-refuses "another C library" "replaces glibc's malloc, and this compiler's C library is another one, such as musl; $handles" \
+refuses "another C library" \
+    "replaces glibc's malloc, and this compiler's C library is another one, such as musl; $handles" \
     -DCMAKE_C_COMPILER=musl-gcc
 refuses "a part that there is not" 'TMI_PARTS is all, handles or pool, and not "most".' -DTMI_PARTS=most
 
@@ -48,7 +50,8 @@ musl_works
 holds "the pool alone: configure" configure -DTMI_PARTS=pool
 holds "the pool alone: build" cmake --build "$tmp/platform"
 holds "the pool alone: install" cmake --install "$tmp/platform" --prefix "$tmp/pool_only"
-holds "the pool alone: a program links it" cc "-I$tmp/pool_only/include" -o "$tmp/p1" "$consumer/pool.c" "$tmp/pool_only/lib/libtinymem_pool.a"
+holds "the pool alone: a program links it" cc "-I$tmp/pool_only/include" -o "$tmp/p1" "$consumer/pool.c" \
+    "$tmp/pool_only/lib/libtinymem_pool.a"
 is "the pool alone: and runs" "$("$tmp/p1")" "pool serves"
 is "the pool alone: its headers and no others are installed" "$(ls "$tmp/pool_only/include/tinymem" | xargs)" \
     "tinymem_pool.h tinymem_pool_config.h"
@@ -63,7 +66,8 @@ is "with -O3 and link-time optimization" "$(flags | grep -oE -- ' -O[0-9]| -flto
 debian="-g -O2 -fstack-protector-strong -Wformat -Werror=format-security -D_FORTIFY_SOURCE=2"
 holds "a packager configures" env CFLAGS="$debian" LDFLAGS=-Wl,-z,relro cmake -S . -B "$tmp/platform" --fresh \
     -DCMAKE_BUILD_TYPE=None -DTMI_LTO=OFF
-is "and gets these flags" "$(flags | grep -oE -- ' -g| -O[0-9]| -fstack-protector-strong| -D_FORTIFY_SOURCE=2| -flto' | sort -u | xargs)" \
+is "and gets these flags" \
+    "$(flags | grep -oE -- ' -g| -O[0-9]| -fstack-protector-strong| -D_FORTIFY_SOURCE=2| -flto' | sort -u | xargs)" \
     "-D_FORTIFY_SOURCE=2 -O2 -fstack-protector-strong -g"
 holds "the packager's build works" cmake --build "$tmp/platform" --target tinymem -j "$(nproc)"
 is "and is malloc" "$(active env "LD_PRELOAD=$tmp/platform/libtinymem.so" true)" 1

@@ -39,8 +39,8 @@ scratch() {
     trap 'rm -rf "$tmp"' EXIT
 }
 
-# run_programs COMMAND... -- FILE...: runs `COMMAND FILE` for each, as many at a time as there are processors; each file's results come in
-# one piece, named after it. A program that ends badly without having said so is a failure.
+# run_programs COMMAND... -- FILE...: runs `COMMAND FILE` for each, as many at a time as there are processors; each
+# file's results come in one piece, named after it. A program that ends badly without having said so is a failure.
 run_programs() {
     local prefix=() name status file
     while [ "$1" != -- ]; do prefix+=("$1"); shift; done

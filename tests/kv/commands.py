@@ -168,7 +168,21 @@ def zset_range(r):
     return [name, Z(r)] + ends + words
 
 
+def lex(r):
+    """Members that all have the same score, and ranges of them."""
+    k = b"lex:%d" % r.randrange(2)
+    if r.random() < 0.4:
+        return [b"ZADD", k] + [w for m in members(r) for w in (b"0", m)]
+    ends = [r.choice([b"-", b"+", b"[" + member(r), b"(" + member(r), b"[", b"(", b"", b"x"]) for _ in "ab"]
+    options = r.choice([[], [], [b"LIMIT", index(r), index(r)], [b"LIMIT", b"1", b"5"], [b"WITHSCORES"]])
+    name = r.choice([b"ZRANGE", b"ZRANGE", b"ZRANGEBYLEX", b"ZREVRANGEBYLEX"])
+    more = r.choice([[b"BYLEX"], [b"BYLEX", b"REV"], [b"rev", b"bylex"], [b"BYLEX", b"BYSCORE"]]) \
+        if name == b"ZRANGE" else []
+    return [name, k] + ends + more + options
+
+
 ZSETS = [
+    lex, lex,
     lambda r: [b"ZADD", Z(r)] + r.sample([b"NX", b"XX", b"GT", b"LT", b"CH"], r.choice([0, 0, 1, 2])) + scores(r),
     lambda r: [b"ZADD", Z(r)] + scores(r),
     lambda r: [b"ZADD", Z(r), b"INCR"] + r.choice([[], [b"NX"], [b"XX"], [b"GT"]]) + [score(r), member(r)],
@@ -200,6 +214,9 @@ ANY_KIND = [
 ]
 
 CONNECTION = [
+    lambda r: [b"WATCH"] + [r.choice([key, some])(r) for _ in range(r.choice([0, 1, 1, 2, 4]))],
+    lambda r: [b"UNWATCH"] + [b"x"] * (r.random() < 0.05),
+    lambda r: [r.choice([b"MULTI", b"EXEC"])],
     lambda r: [r.choice([b"MULTI", b"EXEC", b"EXEC", b"EXEC", b"DISCARD"])] + [b"x"] * (r.random() < 0.05),
     lambda r: [r.choice([b"PING", b"ECHO", b"ping"])] + r.choice([[], [b"hello"], [b"a", b"b"]]),
     lambda r: [b"SELECT", r.choice([b"0", b"0", b"0", b"16", b"-1", b"x"])],
@@ -207,6 +224,36 @@ CONNECTION = [
     [value(r)[:60] for _ in range(r.randrange(4))],
     lambda r: [b"FLUSHALL"] + r.choice([[], [b"ASYNC"], [b"bad"]]) if r.random() < 0.05 else [b"PING"],
 ]
+
+
+ODD = [b"", b"0", b"-0", b"+1", b"1", b"-1", b"2", b"10", b"007", b"1.0", b"1e3", b"nan", b"-nan", b"inf", b"+inf",
+       b"-inf",
+       b"Infinity", b"(1", b"((1", b"(", b"[a", b"-", b"+", b"9223372036854775807", b"9223372036854775808",
+       b"-9223372036854775808", b"-9223372036854775809", b"18446744073709551615", b"99999999999999999999999", b" 1",
+       b"1 ", b"a", b"b", b"\x00", b"\r\n", b"x" * 70, b"x" * 700, b"nx", b"XX", b"gt", b"LT", b"ch", b"incr",
+       b"withscores", b"limit", b"byscore", b"bylex", b"rev", b"count", b"match", b"*", b"ex", b"PX", b"keepttl",
+       b"get",
+       b"persist", b"exat", b"1e400", b"0x10", b"1e-400", b".5", b"5.", b"-.5e1", b"4.9e-324",
+       b"1.7976931348623157e308", b"3.0000000000000001", b"0.1"]
+ODD_KEYS = [b"s", b"i", b"h", b"l", b"t", b"z", b"none", b"", b"H", b"L", b"T", b"Z"]
+# what differs by design, and what depends on chance or time
+NOT_ODD = {b"info", b"command", b"client", b"config", b"save", b"bgsave", b"lastsave", b"quit", b"memory", b"hello",
+           b"randomkey", b"srandmember", b"spop", b"flushall", b"flushdb", b"scan", b"hscan", b"sscan", b"zscan",
+           b"multi",
+           b"exec", b"discard", b"watch", b"unwatch"}
+ODD_FIRST = [[b"FLUSHALL"], [b"SET", b"s", b"hello"], [b"SET", b"i", b"10"], [b"HSET", b"h", b"a", b"1", b"", b"e"],
+             [b"RPUSH", b"l", b"a", b"b", b"a"], [b"SADD", b"t", b"a", b"1"], [b"ZADD", b"z", b"1", b"a", b"-inf",
+                                                                               b"e"],
+             [b"HSET", b"H"] + [b"%d" % (i // 2) for i in range(600)], [b"RPUSH",
+                                                                        b"L"] + [b"%d" % i for i in range(1000)],
+             [b"SADD", b"T"] + [b"%d" % i for i in range(300)],
+             [b"ZADD", b"Z"] + [b"%d" % (i // 3 if i % 2 == 0 else i) for i in range(600)]]
+
+
+def odd(r, names):
+    """Arguments that do not fit what they are for."""
+    keys = [r.choice(ODD_KEYS)] * (r.random() < 0.95)
+    return [r.choice(names)] + keys + [r.choice(ODD) for _ in range(r.choice([0, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6]))]
 
 
 def large(n):

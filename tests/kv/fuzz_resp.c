@@ -1,5 +1,5 @@
-/* The parser's property: however the bytes arrive, the requests are the same, and every argument lies in its request.
- * */
+/* The parser's property: however the bytes arrive, the requests are the same, and every argument lies in its
+ * request. */
 #include "resp.h"
 
 #include <stdlib.h>

@@ -11,6 +11,7 @@ import time
 
 import commands
 import snapshots
+import steps
 from wire import Error, Status, Wire, encode
 
 TMP = sys.argv[1]
@@ -127,6 +128,57 @@ def differential(reference):
             return reply + 1 if command[0] == b"STRLEN" and isinstance(reply, int) and reply > 10 else reply
         wrong = compare(server, reference, 1, 4000, doctor)
         result(wrong is not None and "STRLEN" in wrong, "control: a doctored reply is noticed", wrong)
+
+
+def odd_arguments(reference):
+    """Every command that the server has, with arguments of all manners."""
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            seed = random.randrange(1 << 30)
+            r, ours, theirs, wrong, refused = random.Random(seed), Wire(server.port), Wire(reference.port), [], 0
+            names = [c[0] for c in ours.call("COMMAND") if c[0] not in commands.NOT_ODD]
+            for turn in range(200):
+                for wire in ours, theirs:
+                    wire.call("HELLO", 2 + turn % 2)
+                    wire.pipeline(commands.ODD_FIRST)
+                batch = [commands.odd(r, names) for _ in range(25)]
+                replies = list(zip(batch, ours.pipeline(batch), theirs.pipeline(batch)))
+                wrong += [t for t in replies if not commands.alike(*t)][:1]
+                refused += sum(isinstance(b, Error) for _, _, b in replies)
+            result(not wrong, "%s answers %d odd arguments as redis-server does" % (name, 25 * 200),
+                   "seed %d: %s" % (seed, wrong[:3]))
+            result(len(names) > 80 and 1000 < refused < 4900, "control: %d commands, refused and not" % len(names),
+                   refused)
+
+
+def watched(reference):
+    """Two clients: one watches, the other one does something. Whether EXEC runs is as with redis-server."""
+    def outcomes(port, seed, n):
+        r, said = random.Random(seed), []
+        one, two = Wire(port), Wire(port)
+        one.call("FLUSHALL")
+        for _ in range(n):
+            change = commands.command(r)
+            while change[0].upper() in (b"MULTI", b"EXEC", b"DISCARD", b"WATCH", b"SPOP") or b"SET" in change[1:]:
+                change = commands.command(r)
+            names = [commands.key(r), commands.some(r)] + change[1:3]
+            said.append((names, change, two.call("SELECT", 0) and one.call("WATCH", *names), two.call(*change)
+                         and None, one.pipeline([["MULTI"], ["PING"], ["EXEC"]])))
+        return said
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            seed = random.randrange(1 << 30)
+            ours, theirs = outcomes(server.port, seed, 1500), outcomes(reference.port, seed, 1500)
+            odd = [(a, b[4]) for a, b in zip(ours, theirs) if a[4] != b[4]]
+            result(not odd, "%s: EXEC runs after WATCH when redis-server's does" % name, "seed %d: %s" % (seed,
+                                                                                                          odd[:3]))
+            kinds = [sum(o[4][2] is None for o in ours), sum(o[4][2] is not None for o in ours)]
+            result(min(kinds) > 100, "control: EXEC runs, and does not run", kinds)
+            one = Wire(server.port)
+            one.pipeline([["SET", "short", "x", "PX", 30], ["WATCH", "short"]])
+            time.sleep(0.1)
+            said = one.pipeline([["MULTI"], ["PING"], ["EXEC"], ["WATCH", "short"], ["MULTI"], ["PING"], ["EXEC"]])
+            result(said[2] is None and said[6] == [Status("PONG")], "%s: a watched key that expires has changed" % name)
 
 
 def large_aggregates(reference):
@@ -323,6 +375,34 @@ def flush():
                        "empty %d, full %d, then %d" % (empty, full, rss))
 
 
+def words_follow():
+    """Keys become a sixth, spread over all words of handles: the words follow, and every value is there."""
+    n = 120000
+    with Server("kv-handles") as server:
+        wire = Wire(server.port)
+        for at in range(0, n, 2000):
+            wire.pipeline([["SET", "k%d" % i, "v%d" % i] for i in range(at, at + 2000)])
+        for at in range(0, n, 2000):
+            wire.pipeline([["DEL", "k%d" % i] for i in range(at, at + 2000) if i % 6])
+        full = words = figure(wire, "handles_words")
+        wanted = n // 6 * 8 * 2 + (256 << 10)
+        for i in range(300):
+            words = figure(wire, "handles_words")
+            if words <= wanted and figure(wire, "handles_walks") > 0:
+                break
+            wire.pipeline([["SET", "k%d" % (6 * k), "v%d" % (6 * k)] for k in range(100 * i, 100 * i + 100)
+                           if 6 * k < n])  # changes meanwhile
+            time.sleep(0.1)
+        result(words <= wanted, "kv-handles: words of handles follow the number of keys",
+               "%d bytes, then %d, wanted %d" % (full, words, wanted))
+        result(full > wanted, "control: without copies they would not", full)
+        whole = all(wire.pipeline([["GET", "k%d" % i] for i in range(at, at + 6000, 6)]) ==
+                    [b"v%d" % i for i in range(at, at + 6000, 6)] for at in range(0, n, 6000))
+        result(whole and wire.call("DBSIZE") == n // 6, "kv-handles: and every value is there")
+        code, errors = server.stop()
+        result(code == 0 and errors == "", "kv-handles ends cleanly after that", errors)
+
+
 def hostile():
     for name in SERVERS:
         with Server(name, "--stall", 1, "--maxclients", 40) as server:
@@ -412,6 +492,10 @@ def programs():
             client.close()
 
 
+def in_steps():
+    steps.run(Server, TMP, SERVERS[:3], result)
+
+
 def files():
     snapshots.run(Server, TMP, SERVERS, result)
 
@@ -420,6 +504,8 @@ def main():
     reference = Reference()
     try:
         differential(reference)
+        odd_arguments(reference)
+        watched(reference)
         large_aggregates(reference)
         freed_in_steps()
         protocol(reference)
@@ -430,9 +516,11 @@ def main():
     expiry()
     eviction()
     flush()
+    words_follow()
     hostile()
     idle_clients()
     programs()
+    in_steps()
     files()
 
 

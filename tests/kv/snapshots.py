@@ -83,6 +83,77 @@ def written_while_serving(server_class, name, other, path, result):
             result(contents(Wire(second.port)) == after and code == 0 and errors == "", "%s loads that" % other, errors)
 
 
+def large_fill(wire, n):
+    for at in range(0, n, 500):
+        some = ["m:%d" % i for i in range(at, at + 500)]
+        for k in "123":
+            wire.pipeline([["HSET", "h" + k] + [w for m in some for w in (m, m * 2)], ["RPUSH", "l" + k] + some,
+                           ["SADD", "t" + k] + some, ["ZADD", "z" + k] + [w for m in some for w in (m[2:], m)]])
+
+
+def large_changes(r, n):
+    """Commands on large aggregates: parts come, go and change, lists at both ends and within; whole ones go."""
+    k = r.choice("123")
+    m = "m:%d" % r.randrange(n)
+    return r.choice([
+        ["HSET", "h" + k, m, "changed"], ["HDEL", "h" + k, m], ["HINCRBY", "h" + k, "new%d" % r.randrange(9), 1],
+        ["SADD", "t" + k, "new" + m], ["SREM", "t" + k, m], ["SPOP", "t" + k],
+        ["ZADD", "z" + k, r.randrange(n), m], ["ZREM", "z" + k, m], ["ZPOPMIN", "z" + k, 3],
+        ["LPUSH", "l" + k, "new"], ["RPUSH", "l" + k, "new", "newer"], ["LPOP", "l" + k, r.randrange(1, 60)],
+        ["RPOP", "l" + k, r.randrange(1, 60)], ["LSET", "l" + k, r.randrange(-n // 2, n // 2), "replaced"],
+        ["LSET", "l" + k, r.randrange(n // 2), "replaced again"],
+        ["LTRIM", "l" + k, r.randrange(90), -r.randrange(1, 90)]] + [
+        ["DEL", r.choice("hltz") + "3"], ["RENAME", r.choice("hltz") + "2", "moved"], ["RPUSH", "l3", "anew"]] *
+        (r.random() < 0.02))
+
+
+def parts_change(server_class, name, other, path, result):
+    """Large aggregates are written in steps while commands change them: the file has what was there before."""
+    n, r = 6000, random.Random(random.randrange(1 << 30))
+    with server_class(name, "--snapshot", path) as server:
+        wire = Wire(server.port)
+        large_fill(wire, n)
+        for turn in 1, 2:
+            before = contents(wire)
+            wire.call("BGSAVE")
+            rounds = 0
+            while "in_progress:1" in wire.call("INFO", "persistence").decode():
+                wire.pipeline([large_changes(r, n) for _ in range(8)])
+                rounds += 1
+            good = finished(wire)
+            with server_class(other, "--snapshot", path) as second:
+                loaded = contents(Wire(second.port))
+            odd = [k for k in set(before) | set(loaded) if before.get(k) != loaded.get(k)]
+            result(good and rounds > 3 and not odd,
+                   "%s: snapshot %d of large aggregates has what was there, whatever changes them" % (name, turn),
+                   "%d rounds; %s" % (rounds, ["%r: %.60r" % (k, loaded.get(k)) for k in odd[:5]]))
+            result(loaded != contents(wire), "control: something has changed them")
+        code, errors = server.stop()
+        result(code == 0 and errors == "", "%s ends cleanly after that" % name, errors)
+
+
+def given_up(server_class, name, path, result):
+    """A snapshot that FLUSHDB ends leaves the next one whole."""
+    with server_class(name, "--snapshot", path) as server:
+        wire = Wire(server.port)
+        fill(wire, 6000)
+        wire.call("SELECT", 15)
+        replies = wire.pipeline([["BGSAVE"], ["FLUSHDB"], ["BGSAVE"]])
+        wire.call("SELECT", 0)
+        scheduled = str(replies[2]) == "Background saving scheduled"
+        for _ in range(600):
+            if os.path.exists(path):
+                break
+            time.sleep(0.05)
+        before = contents(wire)
+        finished(wire)
+        with server_class(name, "--snapshot", path) as second:
+            loaded = contents(Wire(second.port))
+        result(scheduled and loaded == before and len(loaded) > 12000,
+               "%s: after a snapshot that was given up the next one is whole" % name,
+               "%s, %d keys, %d loaded" % (replies, len(before), len(loaded)))
+
+
 def refused(server_class, name, path, tmp, result):
     """The file cut or changed anywhere: the server says so in one line and does not start."""
     with open(path, "rb") as f:
@@ -115,6 +186,10 @@ def in_the_way(server_class, name, tmp, result):
         fill(wire, 3000)
         replies = wire.pipeline([["BGSAVE"], ["BGSAVE"], ["FLUSHALL"], ["DBSIZE"]])
         finished(wire)
+        for _ in range(600):  # its thread removes it
+            if not os.path.exists(path + ".tmp"):
+                break
+            time.sleep(0.05)
         wanted = ["Background saving started", "ERR Background save already in progress", "OK", "0"]
         result([str(x) for x in replies] == wanted and not os.path.exists(path) and not os.path.exists(path + ".tmp"),
                "%s: FLUSHALL ends a snapshot" % name, replies)
@@ -131,5 +206,7 @@ def run(server_class, tmp, names, result):
         path = os.path.join(tmp, "snapshot-" + name)
         written_while_serving(server_class, name, other, path, result)
         refused(server_class, name, path, tmp, result)
+        parts_change(server_class, name, other, path + "-parts", result)
+        given_up(server_class, name, path + "-given-up", result)
     for name in names[1:3]:
         in_the_way(server_class, name, tmp, result)

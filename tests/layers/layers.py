@@ -1,9 +1,9 @@
 """layers.py ROOT - hold the tree to the order in lib/LAYERS.
 
-A file of module M (M.c, M.h, M.def, M_*.c, M_*.h) in folder L includes headers of its own module, of modules before M in the list, and
-public headers. Public headers include public headers only. preload/ may include everything; nothing in lib/ includes it. A private
-header (M_*.h with no M_*.c user outside, by convention M_impl.h) is included by its own module only. `apart` modules may use base only; each
-has a folder to itself, lib/M/, and every file in it belongs to it.
+A file of module M (M.c, M.h, M.def, M_*.c, M_*.h) in folder L includes headers of its own module, of modules before M
+in the list, and public headers. Public headers include public headers only. preload/ may include everything; nothing in
+lib/ includes it. A private header (M_*.h with no M_*.c user outside, by convention M_impl.h) is included by its own
+module only. `apart` modules may use base only; each has a folder to itself, lib/M/, and every file in it belongs to it.
 
 Then the controls: the same check must fail on copies of the tree with one fault each.
 """
@@ -132,7 +132,8 @@ def main(root):
     wrong = check(root)
     report(not wrong, "every include follows lib/LAYERS, and one file has thread-local storage", wrong)
     control(root, "an include upwards", "lib/os/os.c", '#include "heap/heap.h"')
-    control(root, "an include of a later module in the same layer", "lib/segments/sizeclass.c", '#include "segments/segment.h"')
+    control(root, "an include of a later module in the same layer", "lib/segments/sizeclass.c",
+            '#include "segments/segment.h"')
     control(root, "an include upwards with spaces", "lib/base/base.h", '#  include  "os/lock.h"')
     control(root, "an include of preload", "lib/api/api.c", '#include "preload/preload.h"')
     control(root, "another module's private header", "lib/heap/heap.c", '#include "slabs/raw_impl.h"')

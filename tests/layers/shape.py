@@ -1,6 +1,7 @@
 """shape.py ROOT - hold the sources to what a reader can take in.
 
-A line has at most 120 columns. A file of code has at most 600 lines. A function of the library has at most 40, from its
+A line of code, scripts, models and of the documents about the library has at most 120 columns. A file of code has at
+most 600 lines. A function of the library has at most 40, from its
 name to its last brace. What the library defines for itself begins with tmi_ or TMI_: TM_ is what programs see.
 """
 import os
@@ -10,15 +11,28 @@ import sys
 COLUMNS, FILE_LINES, FUNCTION_LINES = 120, 600, 40
 FOLDERS = ("lib", "include", "preload", "tests", "bench", ".packaging", ".ci")
 CODE = (".c", ".h", ".def", ".cc", ".hpp")
+SCRIPTS = (".py", ".sh", ".cmake", "CMakeLists.txt", ".pml", ".inc", ".map", ".list", "LAYERS")
+PROSE = (".md",)
+OF_PROSE = ("lib", "preload")  # folders whose documents are held to it
 OUTSIDE = re.compile(r"^\s*#\s*define\s+(TM_[A-Z0-9_]+)", re.M)
 
 
+def is_script(path):
+    """Told by its name, or where that has no ending by its first line."""
+    if path.endswith(SCRIPTS) or "." in os.path.basename(path):
+        return path.endswith(SCRIPTS)
+    with open(path, "rb") as f:
+        return f.read(2) == b"#!"
+
+
 def sources(root):
+    yield "CMakeLists.txt"
     for top in FOLDERS:
         for folder, _, names in sorted(os.walk(os.path.join(root, top))):
             for name in sorted(names):
-                if name.endswith(CODE):
-                    yield os.path.relpath(os.path.join(folder, name), root)
+                path = os.path.join(folder, name)
+                if name.endswith(CODE + (PROSE if top in OF_PROSE else ())) or is_script(path):
+                    yield os.path.relpath(path, root)
 
 
 def long_functions(lines):
@@ -36,14 +50,14 @@ def long_functions(lines):
 def complaints(path, text, public):
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
-        if len(line) > COLUMNS:
+        if len(line) > COLUMNS and not (line.startswith("|") and path.endswith(PROSE)):  # rows of tables do not wrap
             yield f"{path}:{number}: {len(line)} columns"
-    if len(lines) > FILE_LINES + 1:
+    if len(lines) > FILE_LINES + 1 and path.endswith(CODE):
         yield f"{path}: {len(lines) - 1} lines"
     if path.startswith("lib" + os.sep):
         for number, length in long_functions(lines):
             yield f"{path}:{number}: a function of {length} lines"
-        for name in OUTSIDE.findall(text):
+        for name in OUTSIDE.findall(text) if path.endswith(CODE) else ():
             if name not in public:
                 yield f"{path}: {name} is not for programs"
 
@@ -71,6 +85,9 @@ def main(root):
     report(not list(complaints("lib/heap/x.c", short, set())), "a function of 40 lines passes")
     control("a function of 41 lines", "lib/heap/x.c", short.replace("{\n", "{\n    g();\n", 1))
     control("a line of 121 columns", "tests/x.c", "x" * 121 + "\n")
+    control("a line of 121 columns in a script", "tests/x/run", "#!/bin/bash\n" + "x" * 121 + "\n")
+    kinds = {os.path.splitext(path)[1] or "scripts" for path in files}
+    report({".py", ".sh", ".cmake", ".pml", ".md", "scripts"} <= kinds, "scripts, models and documents are among them")
     control("a file of 601 lines", "bench/x.c", "x\n" * 601)
     control("an internal macro with the prefix of programs", "lib/heap/x.h", "#  define TM_LIKELY(x) (x)\n")
 

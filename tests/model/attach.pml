@@ -1,10 +1,13 @@
-/* attach.pml - no membarrier when nobody else is there. Thread 0 compacts in steps and uses the heap between them (a batch stays pending);
-   thread 1 attaches late, pins, writes, unpins, detaches, and may attach again. Thread 1's stores go through a buffer (buffer.inc: TSO, or
-   -DPSO); its count into `registered` is a relaxed addition, which only the fence behind it completes, and its leave is a release.
-   Thread 0's own accesses are in its program's order; the one that matters, mark before the look at `registered`, is the fence's work.
-   Flags: K (steps of thread 1), K0 (steps of thread 0), PSO, RELAXABORT. Controls: NOATTACHFENCE, NOMOVERFENCE (the look overtakes the mark),
-   NOMEMBARRIER, NOABORT, NOSCAN, NORELLEAVE. SEEN as in pin.pml.
-   Not modelled: thread 1 compacting; several threads that attach; the list of records (a record that is counted is in the list).
+/* attach.pml - no membarrier when nobody else is there. Thread 0 compacts in steps and uses the heap between them (a
+   batch stays pending); thread 1 attaches late, pins, writes, unpins, detaches, and may attach again. Thread 1's stores
+   go through a buffer (buffer.inc: TSO, or -DPSO); its count into `registered` is a relaxed addition, which only the
+   fence behind it completes, and its leave is a release.
+   Thread 0's own accesses are in its program's order; the one that matters, mark before the look at `registered`, is
+   the fence's work.
+   Flags: K (steps of thread 1), K0 (steps of thread 0), PSO, RELAXABORT. Controls: NOATTACHFENCE, NOMOVERFENCE (the
+   look overtakes the mark), NOMEMBARRIER, NOABORT, NOSCAN, NORELLEAVE. SEEN as in pin.pml.
+   Not modelled: thread 1 compacting; several threads that attach; the list of records (a record that is counted is in
+   the list).
    Locations: 0 registered, 1 top, 2 slot, 3 the word, 4..5 contents. Word: place | M. */
 #ifndef K
 #define K 6
@@ -43,7 +46,8 @@ proctype late(){
    if
    :: !in -> put(0,LR,1,ADD);               /* [model: attach_count] */
 #ifndef NOATTACHFENCE
-      atomic{ drainall(0) };                /* [model: attach_fence] before the first pin, and before the first look at any word */
+      /* [model: attach_fence] before the first pin, and before the first look at any word */
+      atomic{ drainall(0) };
 #endif
       in=true
    :: (in && !pinned) -> put(0,LT,1,0);     /* [model: pin_top] */
@@ -53,12 +57,15 @@ proctype late(){
 #ifdef NOABORT
       :: (w&Mb) -> w=w&~Mb
 #else
-      :: atomic{ (w&Mb) -> if :: mem[LW]==w -> abortdrain(0); w=w&~Mb; mem[LW]=w; note(aborted) :: else -> w=mem[LW] fi }      /* [model: touch_abort] */
+      /* [model: touch_abort] */
+      :: atomic{ (w&Mb) -> if :: mem[LW]==w -> abortdrain(0); w=w&~Mb; mem[LW]=w; note(aborted)
+         :: else -> w=mem[LW] fi }
 #endif
       :: else -> break
       od;
       atomic{ a=w&1; w=0; pinned=true; rd(0,LV+a,x); assert(owned[a]==1 && x==ghost); x=0 }
-   :: pinned -> atomic{ n[0]<BUF -> assert(owned[a]==1 && (mem[LW]&1)==a); rd(0,LV+a,x); assert(x==ghost); x=0; ghost++; put(0,LV+a,ghost,0) }
+   :: pinned -> atomic{ n[0]<BUF -> assert(owned[a]==1 && (mem[LW]&1)==a); rd(0,LV+a,x); assert(x==ghost); x=0;
+      ghost++; put(0,LV+a,ghost,0) }
    :: pinned -> atomic{ n[0]<BUF -> put(0,LT,0,REL); pinned=false; a=0 }         /* [model: unpin_top] */
    :: (in && !pinned) -> put(0,LR,255,RL); in=false                             /* leaves: release */
    :: skip
@@ -74,7 +81,8 @@ proctype first(){
  :: atomic{ k<K0 -> k++ };
    if
    :: /* uses the object: pinned before a batch, or while one is pending */
-      !pinned -> atomic{ pinned=true; if :: (mem[LW]&Mb) -> mem[LW]=mem[LW]&~Mb; note(aborted) :: else fi; pa=mem[LW]&1; assert(owned[pa]==1) }
+      !pinned -> atomic{ pinned=true; if :: (mem[LW]&Mb) -> mem[LW]=mem[LW]&~Mb; note(aborted) :: else fi;
+         pa=mem[LW]&1; assert(owned[pa]==1) }
    :: pinned -> atomic{ assert(owned[pa]==1 && (mem[LW]&1)==pa); pinned=false; pa=0 }
    :: ph==0 ->
 #ifdef NOMOVERFENCE
@@ -93,16 +101,22 @@ proctype first(){
 #endif
 #ifndef NOSCAN
          T=mem[LT];                                                              /* [model: scan_top] */
-         if :: T>0 -> atomic{ if :: (mem[LS]==1 && mem[LW]==(w|Mb)) -> mem[LW]=w :: else fi; T=0 } :: else fi      /* [model: scan_slot] [model: scan_unmark] */
+         /* [model: scan_slot] [model: scan_unmark] */
+         if :: T>0 -> atomic{ if :: (mem[LS]==1 && mem[LW]==(w|Mb)) -> mem[LW]=w :: else fi; T=0 } :: else fi
 #else
          skip
 #endif
       fi;
-      atomic{ alone=false; if :: (pinned && mem[LW]==(w|Mb)) -> mem[LW]=w :: else fi; ph=1 }     /* its own record is always scanned */
-   :: ph==1 -> atomic{ if :: mem[LW]==(w|Mb) -> nn=1-(w&1); assert(owned[nn]==0); owned[nn]=1; mem[LV+nn]=mem[LV+w]; ph=2    /* [model: mover_copy] */
+      /* its own record is always scanned */
+      atomic{ alone=false; if :: (pinned && mem[LW]==(w|Mb)) -> mem[LW]=w :: else fi; ph=1 }
+   /* [model: mover_copy] */
+   :: ph==1 -> atomic{ if :: mem[LW]==(w|Mb) -> nn=1-(w&1); assert(owned[nn]==0); owned[nn]=1; mem[LV+nn]=mem[LV+w];
+      ph=2
                           :: else -> ph=0; w=0 fi }
-   :: ph==2 -> atomic{ if :: mem[LW]==(w|Mb) -> mem[LW]=nn; assert(owned[w]==1); owned[w]=0; note(moved)                    /* [model: mover_publish] */
-                          :: else -> owned[nn]=0 fi; ph=0; w=0; nn=0 }                                                      /* [model: mover_drop] */
+   /* [model: mover_publish] */
+   :: ph==2 -> atomic{ if :: mem[LW]==(w|Mb) -> mem[LW]=nn; assert(owned[w]==1); owned[w]=0; note(moved)
+                          /* [model: mover_drop] */
+                          :: else -> owned[nn]=0 fi; ph=0; w=0; nn=0 }
    fi
  :: else -> break
  od;

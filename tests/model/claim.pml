@@ -1,9 +1,10 @@
-/* claim.pml - the mover empties the magazines of handles of a thread that is not inside them.
-   Thread 0 makes its magazines, and goes in and out of them, unless they are claimed. Its stores go through a buffer (buffer.inc: TSO,
-   or -DPSO). The mover claims, has everybody fence, looks whether the owner is inside, empties the magazines if not, and lets go. Its
-   own accesses are in its program's order.
-   Flags: K (times that thread 0 goes in), ROUNDS of the mover, PSO. Controls: OWNFIRST (`own` is stored before `current`),
-   NOMEMBARRIER, NORELEND (the end is a relaxed store), NOLOOK (the mover does not look at `busy`). SEEN as in pin.pml.
+/* claim.pml - the mover empties the magazines of handles of a thread that is not inside them. Thread 0 makes its
+   magazines, and goes in and out of them, unless they are claimed. Its stores go through a buffer (buffer.inc: TSO, or
+   -DPSO). The mover claims, has everybody fence, looks whether the owner is inside, empties the magazines if not, and
+   lets go. Its own accesses are in its program's order.
+   Flags: K (times that thread 0 goes in), ROUNDS of the mover, PSO. Controls: OWNFIRST (`own` is stored before
+   `current`), NOMEMBARRIER, NORELEND (the end is a relaxed store), NOLOOK (the mover does not look at `busy`). SEEN as
+   in pin.pml.
    Locations: 0 busy, 1 current (1: own, 0: those that serve nothing), 2 own, 3 how many handles there are. */
 #ifndef K
 #define K 4

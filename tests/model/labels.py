@@ -1,7 +1,7 @@
 """labels.py ROOT - hold the models and the code together.
 
-A step of the protocol carries `[model: LABEL]` in the models (tests/model/*.pml, once or more) and in a comment of the code that takes
-the step: exactly once over all files under lib/ and include/. Same set on both sides.
+A step of the protocol carries `[model: LABEL]` in the models (tests/model/*.pml, once or more) and in a comment of the
+code that takes the step: exactly once over all files under lib/ and include/. Same set on both sides.
 
 Then the controls: the check must fail on trees with one fault each. They are made from the models' labels.
 """
@@ -24,7 +24,8 @@ def labels_of(path, comments_only):
 
 def in_models(root):
     folder = os.path.join(root, "tests/model")
-    return {l for name in os.listdir(folder) if name.endswith(".pml") for l in labels_of(os.path.join(folder, name), False)}
+    return {l for name in os.listdir(folder) if name.endswith(".pml")
+            for l in labels_of(os.path.join(folder, name), False)}
 
 
 def in_code(root):
@@ -43,7 +44,8 @@ def in_code(root):
 def faults(models, places):
     found = [f"{label} is in no file of lib/ or include/" for label in sorted(models - set(places))]
     found += [f"{label} is in no model ({places[label][0]})" for label in sorted(set(places) - models)]
-    found += [f"{label} stands more than once: {', '.join(files)}" for label, files in sorted(places.items()) if len(files) > 1]
+    found += [f"{label} stands more than once: {', '.join(files)}"
+              for label, files in sorted(places.items()) if len(files) > 1]
     return found
 
 
@@ -86,7 +88,8 @@ def main(root):
             control_tree(tree, models, fault)
             found = faults(models, in_code(tree))
             if fault:
-                good &= result(f"control: a label {fault} is noticed", [] if len(found) == 1 else ["noticed: " + "; ".join(found)])
+                why = [] if len(found) == 1 else ["noticed: " + "; ".join(found)]
+                good &= result(f"control: a label {fault} is noticed", why)
             else:
                 good &= result("control: a tree without fault passes", found)
     return 0 if good else 1

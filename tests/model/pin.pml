@@ -1,18 +1,19 @@
-/* pin.pml - one mutator, all its ways to hold an object, against a mover of up to BATCHES batches.
-   The mutator has a 3-slot pin stack (pins in any order, unpin out of order, a handler that pins in between), scopes,
-   counted locks, free, realloc, and fork that makes the mover vanish.
-   Its stores go through a buffer: TSO, or -DPSO, as buffer.inc says. The mover's loads are in order (acquire).
-   Flags, what the mutator does: K steps; SCOPE LOCKS HANDLER FORK; FREESTORE (store under a pin of one's own) or
-   FREECAS; REALLOC (compare-and-swap) or REALLOCSTORE (release store); OBJECTS=2 (two movable objects in one batch, and
-   through one slot of the stack); RELAXABORT (touch_abort orders nothing). The mover: BATCHES; ADOPT (takes up marks that it finds, and fences and scans after that).
+/* pin.pml - one mutator, all its ways to hold an object, against a mover of up to BATCHES batches. The mutator has a
+   3-slot pin stack (pins in any order, unpin out of order, a handler that pins in between), scopes, counted locks,
+   free, realloc, and fork that makes the mover vanish. Its stores go through a buffer: TSO, or -DPSO, as buffer.inc
+   says. The mover's loads are in order (acquire). Flags, what the mutator does: K steps; SCOPE LOCKS HANDLER FORK;
+   FREESTORE (store under a pin of one's own) or FREECAS; REALLOC (compare-and-swap) or REALLOCSTORE (release store);
+   OBJECTS=2 (two movable objects in one batch, and through one slot of the stack); RELAXABORT (touch_abort orders
+   nothing). The mover: BATCHES; ADOPT (takes up marks that it finds, and fences and scans after that).
    Controls: NORELSLOT NORELTOP NOFENCE NOSCAN NOABORT NOSCOPEWAIT COUNTFIRST UPSCAN TRUST SLOTFIRST PLAINPUBLISH.
-   SEEN='condition': the end is asserted not to be reached with it, to show that it is.
-   The configurations that are run stand in `run`.
-   Not modelled: mutator loads out of order; a store seen by one thread before another (both memory models are multi-copy
-   atomic); objects larger than one location, so no torn copies; several mutators (race.pml, attach.pml); scopes that nest; stale
-   handles (race.pml); more than one fork, and fork in the midst of publishing one object (fork waits for that phase).
-   Locations: 0 top, 1..3 slots, 4 scope word, then a lock count for each place, a word for each object, contents of each place.
-   Word: place | M | F (free). Handle h is object h-1; with one object, handle 2 only fills slots. */
+   SEEN='condition': the end is asserted not to be reached with it, to show that it is. The configurations that are run
+   stand in `run`.
+   Not modelled: mutator loads out of order; a store seen by one thread before another (both memory models are
+   multi-copy atomic); objects larger than one location, so no torn copies; several mutators (race.pml, attach.pml);
+   scopes that nest; stale handles (race.pml); more than one fork, and fork in the midst of publishing one object (fork
+   waits for that phase).
+   Locations: 0 top, 1..3 slots, 4 scope word, then a lock count for each place, a word for each object, contents of
+   each place. Word: place | M | F (free). Handle h is object h-1; with one object, handle 2 only fills slots. */
 #ifndef K
 #define K 6
 #endif
@@ -77,7 +78,8 @@ inline check(ob){ d_step{ jj=n[0]; x=mem[LV+a];
    assert(x==ghost[ob]); assert(owned[a]==1); x=0 } }
 inline write(ob){ atomic{ n[0]<BUF -> ghost[ob]++; put(0,LV+a,ghost[ob],0) } }
 
-/* A signal handler between two steps: pins above what it interrupts, uses, unpins; once a run. Handle 1, or one that fills a slot. */
+/* A signal handler between two steps: pins above what it interrupts, uses, unpins; once a run. Handle 1, or one that
+   fills a slot. */
 inline handler(top){
 #ifdef HANDLER
    if
@@ -126,26 +128,33 @@ proctype mut(){
 #endif
    :: pins[h-1]>0 -> a=pa[h-1]; write(h-1)
    :: t>0 ->                                /* unpin the top one; st[t-1]>0 */
-      atomic{ n[0]<BUF -> t--; if :: st[t]<=OBJECTS -> pins[st[t]-1]-- :: else fi; st[t]=0; put(0,LT,t,RT) }      /* [model: unpin_top] release */
+      /* [model: unpin_top] release */
+      atomic{ n[0]<BUF -> t--; if :: st[t]<=OBJECTS -> pins[st[t]-1]-- :: else fi; st[t]=0; put(0,LT,t,RT) }
    :: t>1 ->                                /* the one below it */
       atomic{ n[0]<BUF -> t--; if :: st[t-1]<=OBJECTS -> pins[st[t-1]-1]-- :: else fi; st[t-1]=st[t]; st[t]=0;
               put(0,LS+t-1,st[t-1],RS) };   /* [model: unpin_move] release: a handle only ever moves down */
       handler(t+1);
       put(0,LT,t,RT)
    :: t>2 ->                                /* the lowest of three */
-      atomic{ n[0]<BUF -> t--; if :: st[0]<=OBJECTS -> pins[st[0]-1]-- :: else fi; st[0]=st[2]; st[2]=0; put(0,LS,st[0],RS) };
+      atomic{ n[0]<BUF -> t--; if :: st[0]<=OBJECTS -> pins[st[0]-1]-- :: else fi; st[0]=st[2]; st[2]=0;
+         put(0,LS,st[0],RS) };
       put(0,LT,t,RT)
 #ifdef SCOPE
-   :: !sc -> atomic{ n[0]<BUF -> sseq++; put(0,LC,sseq*2+1,RT); sc=true; touched=false }                    /* [model: scope_enter] release */
-   :: sc -> readword(0); atomic{ assert((!touched && pins[0]==0) || pa[0]==a); pa[0]=a; touched=true }; check(0); write(0)
+   /* [model: scope_enter] release */
+   :: !sc -> atomic{ n[0]<BUF -> sseq++; put(0,LC,sseq*2+1,RT); sc=true; touched=false }
+   :: sc -> readword(0); atomic{ assert((!touched && pins[0]==0) || pa[0]==a); pa[0]=a; touched=true }; check(0);
+      write(0)
    :: (sc && touched) -> a=pa[0]; assert(owned[a]==1); write(0)
-   :: sc -> atomic{ n[0]<BUF -> put(0,LC,sseq*2,RT); sc=false; touched=false }                              /* [model: scope_exit] release */
+   /* [model: scope_exit] release */
+   :: sc -> atomic{ n[0]<BUF -> put(0,LC,sseq*2,RT); sc=false; touched=false }
 #endif
 #ifdef LOCKS
-   :: (t<LIMIT && lk==0) -> pinsteps(h); check(h-1); put(0,LN+a,1,ADD);                                     /* [model: lock_count] relaxed addition */
+   /* [model: lock_count] relaxed addition */
+   :: (t<LIMIT && lk==0) -> pinsteps(h); check(h-1); put(0,LN+a,1,ADD);
       atomic{ n[0]<BUF -> assert(pins[h-1]==0 || pa[h-1]==a); pa[h-1]=a; lk=h; put(0,LT,t,RT) }
    :: lk>0 -> a=pa[lk-1]; assert(owned[a]==1); check(lk-1); write(lk-1)
-   :: lk>0 -> atomic{ n[0]<BUF -> put(0,LN+pa[lk-1],255,REL|ADD); lk=0 }                                    /* [model: unlock_count] release addition */
+   /* [model: unlock_count] release addition */
+   :: lk>0 -> atomic{ n[0]<BUF -> put(0,LN+pa[lk-1],255,REL|ADD); lk=0 }
 #endif
 #ifdef FREESTORE
    :: (h==1 && t<LIMIT && pins[0]==0 && !sc && lk!=1) -> pinsteps(1); check(0);
@@ -154,7 +163,8 @@ proctype mut(){
 #endif
 #ifdef FREECAS
    :: (h==1 && pins[0]==0 && !sc && lk!=1) ->
-      atomic{ freed=true; drainall(0); a=mem[LW]&3; mem[LW]=Fb; assert(owned[a]==1); owned[a]=0; h=0 }       /* [model: free_cas] */
+      /* [model: free_cas] */
+      atomic{ freed=true; drainall(0); a=mem[LW]&3; mem[LW]=Fb; assert(owned[a]==1); owned[a]=0; h=0 }
 #endif
 #if defined(REALLOC) || defined(REALLOCSTORE)
    :: (h==1 && t<LIMIT && pins[0]==0 && !sc && lk!=1) -> pinsteps(1); check(0);
@@ -165,7 +175,8 @@ proctype mut(){
          put(0,LW,o,1)
 #else
          w=mem[LW];
-         do                                                                    /* [model: realloc_publish] release; clears M */
+         /* [model: realloc_publish] release; clears M */
+         do
          :: atomic{ mem[LW]==w -> assert((w&3)==a); drainall(0); mem[LW]=o; w=0; break }
          :: atomic{ mem[LW]!=w -> w=mem[LW] }
          od
@@ -173,11 +184,13 @@ proctype mut(){
       :: else
       fi;
       put(0,LT,t,RT);
-      atomic{ if :: o<PLACES -> drainall(0); assert(owned[a]==1); owned[a]=0 :: else fi; o=0 }               /* the old slot is free */
+      /* the old slot is free */
+      atomic{ if :: o<PLACES -> drainall(0); assert(owned[a]==1); owned[a]=0 :: else fi; o=0 }
 #endif
 #ifdef FORK
    :: !forked -> atomic{ drainall(0); forked=true; gone=true;
-      if :: dest!=NONE -> owned[dest]=0; dest=NONE :: else fi }               /* [model: fork_forget] copies go, marks stay */
+      /* [model: fork_forget] copies go, marks stay */
+      if :: dest!=NONE -> owned[dest]=0; dest=NONE :: else fi }
 #endif
    :: skip
    fi;
@@ -188,11 +201,13 @@ proctype mut(){
 }
 
 /* What the scan says of an object: the mark goes. */
-inline pinned(ix){ if :: (in[ix] && mem[LW+ix]==(ob[ix]|Mb)) -> mem[LW+ix]=ob[ix] :: else fi; in[ix]=0 }   /* [model: scan_unmark] */
+/* [model: scan_unmark] */
+inline pinned(ix){ if :: (in[ix] && mem[LW+ix]==(ob[ix]|Mb)) -> mem[LW+ix]=ob[ix] :: else fi; in[ix]=0 }
 inline slot(){ if :: (s>0 && s<=OBJECTS) -> pinned(s-1) :: else fi; s=0 }
 inline counts(){                            /* after the slots: a pin seen popped implies a count seen raised */
 #ifdef LOCKS
-   atomic{ if :: (in[0] && mem[LN+ob[0]]>0) -> pinned(0) :: else fi };                                        /* [model: scan_count] acquire */
+   /* [model: scan_count] acquire */
+   atomic{ if :: (in[0] && mem[LN+ob[0]]>0) -> pinned(0) :: else fi };
 #if OBJECTS == 2
    atomic{ if :: (in[1] && mem[LN+ob[1]]>0) -> pinned(1) :: else fi }
 #endif
@@ -212,7 +227,8 @@ again:
    :: i<OBJECTS ->                          /* a compare-and-swap: what is free or already marked is left out */
       atomic{
          if
-         :: !(mem[LW+i]&(Mb|Fb)) -> ob[i]=mem[LW+i]; mem[LW+i]=ob[i]|Mb; in[i]=1                             /* [model: mover_mark] */
+         /* [model: mover_mark] */
+         :: !(mem[LW+i]&(Mb|Fb)) -> ob[i]=mem[LW+i]; mem[LW+i]=ob[i]|Mb; in[i]=1
 #if defined(ADOPT) || defined(TRUST)
          :: (mem[LW+i]&Mb) -> ob[i]=mem[LW+i]&3; in[i]=1; note(found); q=1
 #endif
@@ -235,13 +251,15 @@ again:
 #ifdef UPSCAN
    i=0; do :: i<T -> s=mem[LS+i]; i++; slot() :: else -> break od;
 #else
-   i=T; do :: i>0 -> atomic{ i--; s=mem[LS+i]; slot() } :: else -> break od;                                 /* [model: scan_slot] acquire, downwards */
+   /* [model: scan_slot] acquire, downwards */
+   i=T; do :: i>0 -> atomic{ i--; s=mem[LS+i]; slot() } :: else -> break od;
 #endif
 #endif
 #ifdef SCOPE
 #ifndef NOSCOPEWAIT
    q=mem[LC];                               /* [model: scan_scope] acquire: wait, or drop the batch at the bound */
-   if :: (q&1) -> if :: atomic{ mem[LC]!=q -> q=0 } :: atomic{ pinned(0); pinned(OBJECTS-1); q=0; note(dropped) } fi :: else -> q=0 fi;
+   if :: (q&1) -> if :: atomic{ mem[LC]!=q -> q=0 } :: atomic{ pinned(0); pinned(OBJECTS-1); q=0;
+      note(dropped) } fi :: else -> q=0 fi;
 #endif
 #endif
 #ifndef COUNTFIRST
@@ -254,16 +272,20 @@ copy:
       if
       :: (in[i] && mem[LW+i]==(ob[i]|Mb)) ->                                   /* only what still has M */
          atomic{ nn=0; do :: (nn<PLACES && owned[nn]) -> nn++ :: else -> break od;
-            if :: nn<PLACES -> owned[nn]=1; dest=nn; mem[LV+nn]=mem[LV+ob[i]] :: else fi };                   /* [model: mover_copy] */
+            /* [model: mover_copy] */
+            if :: nn<PLACES -> owned[nn]=1; dest=nn; mem[LV+nn]=mem[LV+ob[i]] :: else fi };
          atomic{ if
-            :: nn==PLACES -> if :: mem[LW+i]==(ob[i]|Mb) -> mem[LW+i]=ob[i] :: else fi                         /* no room: the mark goes */
+            /* no room: the mark goes */
+            :: nn==PLACES -> if :: mem[LW+i]==(ob[i]|Mb) -> mem[LW+i]=ob[i] :: else fi
 #ifdef PLAINPUBLISH
             :: nn<PLACES ->
 #else
             :: (nn<PLACES && mem[LW+i]==(ob[i]|Mb)) ->
 #endif
-               mem[LW+i]=nn; assert(owned[ob[i]]==1); owned[ob[i]]=0; note(moved)                              /* [model: mover_publish] release */
-            :: else -> owned[nn]=0; note(dropped)                                                              /* [model: mover_drop] */
+               /* [model: mover_publish] release */
+               mem[LW+i]=nn; assert(owned[ob[i]]==1); owned[ob[i]]=0; note(moved)
+            /* [model: mover_drop] */
+            :: else -> owned[nn]=0; note(dropped)
             fi; dest=NONE; nn=0 }
       :: else
       fi;
@@ -275,7 +297,9 @@ copy:
   od;
  } unless { gone };
  if
- :: atomic{ gone -> gone=false; r=0; i=0; T=0; s=0; q=0; nn=0; in[0]=0; ob[0]=0; in[OBJECTS-1]=0; ob[OBJECTS-1]=0; goto again }   /* a new mover, in the child */
+ /* a new mover, in the child */
+ :: atomic{ gone -> gone=false; r=0; i=0; T=0; s=0; q=0; nn=0; in[0]=0; ob[0]=0; in[OBJECTS-1]=0; ob[OBJECTS-1]=0;
+    goto again }
  :: atomic{ (!gone && done[0]) -> mdone=true }
  fi
 }

@@ -1,17 +1,20 @@
 /* race.pml - two mutators and one word: who wins when frees, allocations, reallocs, pins, marks and publishing meet.
-   Each mutator has a pin stack of one slot and a store buffer of its own (buffer.inc: TSO, or -DPSO), and makes K steps.
-   One index lives up to LIVES lives; two slots, of which the one that the index does not name is spare (bound to a second index,
-   whose word is never live): a move and a realloc take the spare one and leave the old one as spare.
-   A program that is right frees once, when nobody pins, and hands a handle on by something that orders (so the other thread's
-   buffer is empty at that time). A program that is wrong frees what is freed: at the same time, or lives later. Of those frees
-   at most the first may win; that is what is verified, with all that pin.pml asserts.
-   Flags: K, BATCHES, LIVES, PSO, RELAXABORT, REALLOC; KEEPM (free and alloc leave M in the word: the generation alone must do).
-   Controls: PLAINFREE (load, compare, store), NOGEN (the generation stays), NOGEN with KEEPM and ONEFREE (an old batch is
-   published over a new life, with no stale free about), FETCHADDR (free takes the address from its first load), NOFENCE, NOSCAN.
-   SEEN as in pin.pml.
-   Not modelled: what pin.pml and attach.pml have; the two words of the indices that swap (the spare slot's index is known by the slot);
-   magazines and the depot (a free slot is handed over with all that its freer did ordered before); table pages that are dropped.
-   Locations: 0..1 tops, 2..3 slots, 4 the word, 5..6 contents. Word: place | M | live | generation * 8. A slot holds life + 1. */
+   Each mutator has a pin stack of one slot and a store buffer of its own (buffer.inc: TSO, or -DPSO), and makes K
+   steps. One index lives up to LIVES lives; two slots, of which the one that the index does not name is spare (bound to
+   a second index, whose word is never live): a move and a realloc take the spare one and leave the old one as spare. A
+   program that is right frees once, when nobody pins, and hands a handle on by something that orders (so the other
+   thread's buffer is empty at that time). A program that is wrong frees what is freed: at the same time, or lives
+   later. Of those frees at most the first may win; that is what is verified, with all that pin.pml asserts.
+   Flags: K, BATCHES, LIVES, PSO, RELAXABORT, REALLOC; KEEPM (free and alloc leave M in the word: the generation alone
+   must do).
+   Controls: PLAINFREE (load, compare, store), NOGEN (the generation stays), NOGEN with KEEPM and ONEFREE (an old batch
+   is published over a new life, with no stale free about), FETCHADDR (free takes the address from its first load),
+   NOFENCE, NOSCAN. SEEN as in pin.pml.
+   Not modelled: what pin.pml and attach.pml have; the two words of the indices that swap (the spare slot's index is
+   known by the slot); magazines and the depot (a free slot is handed over with all that its freer did ordered before);
+   table pages that are dropped.
+   Locations: 0..1 tops, 2..3 slots, 4 the word, 5..6 contents. Word: place | M | live | generation * 8. A slot holds
+   life + 1. */
 #ifndef K
 #define K 3
 #endif
@@ -87,7 +90,8 @@ proctype mut(byte m){
 #ifdef ONEFREE
          :: (known(m) && npins==0 && n[1-m]==0) -> alive=false; h=life
 #else
-         :: (known(m) && npins==0 && n[0]+n[1]==0) -> alive=false; h=life       /* else the other's free races with our stores as well */
+         /* else the other's free races with our stores as well */
+         :: (known(m) && npins==0 && n[0]+n[1]==0) -> alive=false; h=life
          :: (!alive && !(tried & (1<<life))) -> h=life
          :: (life>0 && !(tried & 1)) -> h=0
 #endif
@@ -99,7 +103,8 @@ proctype mut(byte m){
       :: !stale(w,h) -> atomic{ drainall(m); mem[LW]=(w&1)|G(h+1); win() ; break }
 #else
       :: atomic{ !stale(w,h) -> rd(m,LW,y);
-            if :: y==w -> y=0; drainall(m); mem[LW]=(w&(1|KEEP))|G(h+1);          /* [model: free_cas] live to not live, next generation */
+            /* [model: free_cas] live to not live, next generation */
+            if :: y==w -> y=0; drainall(m); mem[LW]=(w&(1|KEEP))|G(h+1);
 #ifndef FETCHADDR
                   a=w&1;
 #endif
@@ -109,7 +114,8 @@ proctype mut(byte m){
       od;
       atomic{ w=0; h=0; a=0; y=0 }
    :: /* alloc; mutator 0 clears the object first, and a plain store sets live */
-      atomic{ (mag && life+1<LIVES && n[m]+1<BUF) -> mag=false; w=mem[LW]; assert(!(w&Lb)); assert(owned[w&1]==0); owned[w&1]=1;
+      atomic{ (mag && life+1<LIVES && n[m]+1<BUF) -> mag=false; w=mem[LW]; assert(!(w&Lb)); assert(owned[w&1]==0);
+         owned[w&1]=1;
          valid=(m==0); if :: m==0 -> ghost++; put(0,LV+(w&1),ghost,0) :: else fi;
          put(m,LW,w|Lb,0);                  /* [model: alloc_live] */
          life++; alive=true; maker=m; w=0 }
@@ -122,11 +128,14 @@ proctype mut(byte m){
          atomic{ n[m]<BUF -> rd(m,LV+a,y); put(m,LV+o,y,0); y=0 };               /* [model: realloc_copy] */
          w=mem[LW];
          do
-         :: atomic{ rd(m,LW,y); if :: y==w -> assert(!stale(w,h) && (w&1)==a); drainall(m); mem[LW]=G(h)|Lb|o; y=0; w=0; break    /* [model: realloc_publish] */
+         /* [model: realloc_publish] */
+         :: atomic{ rd(m,LW,y); if :: y==w -> assert(!stale(w,h) && (w&1)==a); drainall(m); mem[LW]=G(h)|Lb|o; y=0;
+            w=0; break
                                    :: else -> w=y; y=0 fi }
          od;
          put(m,LT+m,0,REL);
-         atomic{ drainall(m); assert(owned[a]==1); owned[a]=0; spare=a; have=true; note(rewon) }     /* the two slots have swapped indices */
+         /* the two slots have swapped indices */
+         atomic{ drainall(m); assert(owned[a]==1); owned[a]=0; spare=a; have=true; note(rewon) }
       :: atomic{ !have -> skip }; put(m,LT+m,0,REL)
       fi;
       atomic{ busy=false; maker=m; a=0; h=0; o=0 }
@@ -135,14 +144,16 @@ proctype mut(byte m){
    fi
  :: else -> break
  od;
- atomic{ if :: pinned -> drainall(m); mem[LT+m]=0; pinned=false; npins-- :: else fi; done[m]=true; pa=0 }     /* the thread ends */
+ /* the thread ends */
+ atomic{ if :: pinned -> drainall(m); mem[LT+m]=0; pinned=false; npins-- :: else fi; done[m]=true; pa=0 }
 }
 
 inline scan(m){
    atomic{ T=mem[LT+m] };                   /* [model: scan_top] */
    if
    :: T>0 -> atomic{ s=mem[LS+m]; T=0;      /* [model: scan_slot] */
-         if :: (s>0 && mem[LW]==(w|Mb)) -> mem[LW]=w; s=0; w=0; goto next :: else -> s=0 fi }                 /* [model: scan_unmark] */
+         /* [model: scan_unmark] */
+         if :: (s>0 && mem[LW]==(w|Mb)) -> mem[LW]=w; s=0; w=0; goto next :: else -> s=0 fi }
    :: else
    fi
 }
@@ -150,17 +161,23 @@ proctype mover(){
  byte w; byte r=0; byte T; byte s; byte nn;
  do
  :: r<BATCHES ->
-   atomic{ if :: (mem[LW]&(Lb|Mb))==Lb -> w=mem[LW]; mem[LW]=w|Mb :: else -> goto next fi };                   /* [model: mover_mark] */
+   /* [model: mover_mark] */
+   atomic{ if :: (mem[LW]&(Lb|Mb))==Lb -> w=mem[LW]; mem[LW]=w|Mb :: else -> goto next fi };
 #ifndef NOFENCE
-   atomic{ drainall(0) }; atomic{ drainall(1) };                                                              /* [model: mover_fence] */
+   /* [model: mover_fence] */
+   atomic{ drainall(0) }; atomic{ drainall(1) };
 #endif
 #ifndef NOSCAN
    scan(0); scan(1);
 #endif
-   atomic{ if :: (have && mem[LW]==(w|Mb)) -> have=false; nn=spare; assert(owned[nn]==0); owned[nn]=1; mem[LV+nn]=mem[LV+(w&1)]    /* [model: mover_copy] */
+   /* [model: mover_copy] */
+   atomic{ if :: (have && mem[LW]==(w|Mb)) -> have=false; nn=spare; assert(owned[nn]==0); owned[nn]=1;
+      mem[LV+nn]=mem[LV+(w&1)]
               :: else -> if :: mem[LW]==(w|Mb) -> mem[LW]=w :: else fi; w=0; goto next fi };
-   atomic{ if :: mem[LW]==(w|Mb) -> mem[LW]=(w&~1)|nn; assert(owned[w&1]==1); owned[w&1]=0; spare=w&1; note(moved)    /* [model: mover_publish] */
-              :: else -> owned[nn]=0; spare=nn; note(dropped) fi;                                                     /* [model: mover_drop] */
+   /* [model: mover_publish] */
+   atomic{ if :: mem[LW]==(w|Mb) -> mem[LW]=(w&~1)|nn; assert(owned[w&1]==1); owned[w&1]=0; spare=w&1; note(moved)
+              /* [model: mover_drop] */
+              :: else -> owned[nn]=0; spare=nn; note(dropped) fi;
            have=true; nn=0; w=0 };
 next: atomic{ r++; w=0 }
  :: else -> break

@@ -1,6 +1,7 @@
 # recipes.sh - sourced by tests/packages/run: the recipes for other package managers. Needs $version, $consumer, $tmp.
 
-is "all recipes have the version" "$(for file in .packaging/meson/packagefiles/tinymem/meson.build .packaging/nix/default.nix \
+is "all recipes have the version" \
+    "$(for file in .packaging/meson/packagefiles/tinymem/meson.build .packaging/nix/default.nix \
     .packaging/vcpkg/tinymem/vcpkg.json .packaging/conan/conanfile.py; do
         grep -qE "\"?version\"?( =| :|:) ['\"]$version['\"]" "$file" && echo 1 || echo "$file"
     done | sort -u | xargs)" 1
@@ -70,7 +71,8 @@ port() { cmake -DROOT="$TEST_ROOT" -DTMP="$tmp/vcpkg" -DPREFIX="$tmp/plain" -DPO
 holds "the port's installation" cmake --install "$build" --prefix "$tmp/plain"
 [ ! -d "$tmp/plain/lib/$triplet" ] || cp -r "$tmp/plain/lib/$triplet/." "$tmp/plain/lib/"
 holds "vcpkg's portfile runs" port "$TEST_ROOT/.packaging/vcpkg/tinymem/portfile.cmake"
-holds "vcpkg.json is JSON" python3 -c 'import json, sys; json.load(open(sys.argv[1]))' .packaging/vcpkg/tinymem/vcpkg.json
+holds "vcpkg.json is JSON" python3 -c 'import json, sys; json.load(open(sys.argv[1]))' \
+    .packaging/vcpkg/tinymem/vcpkg.json
 sed 's/TMI_TESTS/TMI_TSETS/' .packaging/vcpkg/tinymem/portfile.cmake >"$tmp/portfile.cmake"
 cp .packaging/vcpkg/tinymem/usage "$tmp/"
 if port "$tmp/portfile.cmake" >"$tmp/out" 2>&1; then
@@ -104,4 +106,5 @@ for system, arch, wanted in (("Linux", "x86_64", True), ("Windows", "x86_64", Fa
     except sys.modules["conan.errors"].ConanInvalidConfiguration:
         assert not wanted, (system, arch)
 PYTHON
-holds "Conan's recipe is read, takes the sources, and refuses other systems" python3 "$tmp/conan_check.py" .packaging/conan/conanfile.py
+holds "Conan's recipe is read, takes the sources, and refuses other systems" python3 "$tmp/conan_check.py" \
+    .packaging/conan/conanfile.py

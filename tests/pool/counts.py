@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 N, LIVE = 24000, {8: 120, 16: 3000, 32: 3000}
-MOST_PAIR = {"stack": 100, "same": 100, "mixed": 660}  # typical ones; random sizes: what is reached, held so that it gets no worse
+# typical ones; random sizes: what is reached, held so that it gets no worse
+MOST_PAIR = {"stack": 100, "same": 100, "mixed": 660}
 MOST_LOOK_UP = 3
 
 
@@ -28,12 +29,14 @@ def main(tmp):
         with_it = callgrind(tmp, "deref", width, N, [f"look_up{width}"])
         without = callgrind(tmp, "deref", width, N, ["look_nothing"])
         each = (with_it - without) / N
-        result(0 < each <= MOST_LOOK_UP + 0.05, f"look-up with {width}-bit indices: {each:.2f} instructions, at most {MOST_LOOK_UP}")
+        result(0 < each <= MOST_LOOK_UP + 0.05,
+               f"look-up with {width}-bit indices: {each:.2f} instructions, at most {MOST_LOOK_UP}")
     for width in (8, 16, 32):
         for mode, most in MOST_PAIR.items():
             counts = [callgrind(tmp, mode, width, n, ["tm_pool_alloc", "tm_pool_free"]) for n in (N, 2 * N)]
             pair = (counts[1] - counts[0]) / N
-            result(pair <= most, f"free and alloc, {mode}, {width}-bit indices: {pair:.0f} instructions, at most {most}")
+            result(pair <= most,
+                   f"free and alloc, {mode}, {width}-bit indices: {pair:.0f} instructions, at most {most}")
 
 
 main(sys.argv[1])

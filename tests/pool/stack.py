@@ -1,7 +1,8 @@
-"""stack.py FILE.ci LIMIT - the deepest stack of each function of a file compiled with -fcallgraph-info=su, own frames and those it calls.
+"""stack.py FILE.ci LIMIT - the deepest stack of each function of a file compiled with -fcallgraph-info=su, own frames
+and those it calls.
 
-Prints a result line. Fails over LIMIT bytes, on recursion, and on a frame whose size is not static. Functions outside (mem*, the caller's
-clock and writer) are not counted."""
+Prints a result line. Fails over LIMIT bytes, on recursion, and on a frame whose size is not static. Functions outside
+(mem*, the caller's clock and writer) are not counted."""
 import re
 import sys
 

@@ -48,8 +48,8 @@ static void *allocate_under_the_lock(void *unused)
     return unused;
 }
 
-/* A library takes its lock in its prepare handler, and allocates under it; it has registered before the first malloc.
- * */
+/* A library takes its lock in its prepare handler, and allocates under it; it has registered before the first
+ * malloc. */
 static int handlers_before_malloc(void)
 {
     pthread_t t[2];

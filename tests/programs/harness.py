@@ -33,7 +33,8 @@ class Program:
         return [n for n in self.needs if not (glob.glob(n) if n.startswith("/") else shutil.which(n, path=PATH))]
 
     def version(self):
-        out = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", self.package], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        out = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", self.package], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL,
                              text=True, check=False).stdout
         return re.sub(r"^\d+:|[-+].*$", "", out) or "?"
 
@@ -46,7 +47,8 @@ class Run:
 
     def command(self, *argv, stdin=subprocess.DEVNULL, timeout=240, environment=None):
         """Runs it to its end; its output."""
-        done = subprocess.run(argv, cwd=self.folder, env=environment or self.environment, stdin=stdin, stdout=subprocess.PIPE,
+        done = subprocess.run(argv, cwd=self.folder, env=environment or self.environment, stdin=stdin,
+                              stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=timeout, check=False)
         out = done.stdout.decode("utf-8", "replace").replace(self.folder, "@")
         if done.returncode != 0:
@@ -56,7 +58,8 @@ class Run:
     def start(self, *argv):
         """A server, with its output in a file."""
         with open(os.path.join(self.folder, "server.log"), "wb") as log:
-            server = subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            server = subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                                      stdout=log, stderr=log)
         self.servers.append(server)
         return server
 
@@ -114,7 +117,8 @@ def perform(program, mode, library):
             outcome.output = program.workload(run)
         except Failure as failure:
             outcome.error = str(failure)
-        except Exception as failure:  # a reply that is none, a file that is not there: the program's fault until shown otherwise
+        # a reply that is none, a file that is not there: the program's fault until shown otherwise
+        except Exception as failure:
             outcome.error = f"{type(failure).__name__}: {failure}"
         finally:
             run.clean()

@@ -1,7 +1,7 @@
 """programs.py ROOT [--table] [--only NAME,...] - real programs with and without the library.
 
-Each program runs three times: without the library, with it, and with it counting its calls. The three outputs must be equal. --table
-prints the last results as Markdown.
+Each program runs three times: without the library, with it, and with it counting its calls. The three outputs must be
+equal. --table prints the last results as Markdown.
 """
 import argparse
 import concurrent.futures
@@ -47,8 +47,10 @@ def judge(program, outcomes):
 
 def run_all(chosen, library):
     """Yields (program, outcomes) in the order of the list."""
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as workers, concurrent.futures.ProcessPoolExecutor(3) as sleepers:
-        futures = [{m: (sleepers if p.sleeps else workers).submit(perform, p, m, library) for m in MODES} for p in chosen]
+    executor = concurrent.futures.ProcessPoolExecutor
+    with executor(os.cpu_count()) as workers, executor(3) as sleepers:
+        futures = [{m: (sleepers if p.sleeps else workers).submit(perform, p, m, library) for m in MODES}
+                   for p in chosen]
         for p, runs in zip(chosen, futures):
             yield p, {m: f.result() for m, f in runs.items()}
 
@@ -56,7 +58,8 @@ def run_all(chosen, library):
 def report(program, outcomes, wrong):
     """One result, and its row for the table."""
     counted = outcomes["counted"]
-    print(f"{'not ok' if wrong else 'ok'} - {program.name}: {counted.allocs:,} allocations in {counted.processes} processes, "
+    print(f"{'not ok' if wrong else 'ok'} - {program.name}: "
+          f"{counted.allocs:,} allocations in {counted.processes} processes, "
           + ", ".join(f"{m} {o.seconds:.1f} s" for m, o in outcomes.items()))
     for line in "\n".join(wrong).splitlines():
         print("#   " + line)
@@ -87,7 +90,8 @@ def print_table(path):
 def control(library):
     """The comparison must notice a program that behaves differently under the library."""
     from harness import Program
-    probe = Program("probe", "bash", "", lambda run: run.command("/bin/sh", "-c", "sleep 1; echo ${LD_PRELOAD:-none}"), [], few="none")
+    probe = Program("probe", "bash", "", lambda run: run.command("/bin/sh", "-c", "sleep 1; echo ${LD_PRELOAD:-none}"),
+                    [], few="none")
     wrong = judge(probe, {m: perform(probe, m, library) for m in MODES})
     seen = any("another output" in w for w in wrong)
     print(f"{'ok' if seen else 'not ok'} - control: a different output is noticed")

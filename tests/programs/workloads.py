@@ -1,7 +1,8 @@
 """workloads.py - the programs, and what each is made to do.
 
-A workload is a function of a Run (programs.py). It runs the program in the run's own folder and environment and returns what must be the
-same with and without the library: output, files, results of the program's own tests. It raises Failure when the program fails.
+A workload is a function of a Run (programs.py). It runs the program in the run's own folder and environment and returns
+what must be the same with and without the library: output, files, results of the program's own tests. It raises Failure
+when the program fails.
 """
 import hashlib
 import os
@@ -139,7 +140,8 @@ def redis_commands(rng):
     for i in range(40000):
         key = rng.randrange(4000)
         yield rng.choice((
-            ("SET", f"s{key}", rng.randbytes(rng.randrange(1, 400))), ("GET", f"s{key}"), ("APPEND", f"s{key}", "more" * rng.randrange(9)),
+            ("SET", f"s{key}", rng.randbytes(rng.randrange(1, 400))), ("GET", f"s{key}"),
+            ("APPEND", f"s{key}", "more" * rng.randrange(9)),
             ("LPUSH", f"l{key}", "element" * rng.randrange(1, 20)), ("RPOP", f"l{key}"), ("LRANGE", f"l{key}", 0, 10),
             ("HSET", f"h{key}", f"f{i % 50}", i), ("HGETALL", f"h{key % 50}"), ("ZADD", f"z{key}", i % 1000, f"m{i}"),
             ("ZRANGE", f"z{key}", 0, 5, "WITHSCORES"), ("DEL", f"s{key}", f"l{key}", f"z{key}"), ("STRLEN", f"s{key}")))
@@ -147,7 +149,8 @@ def redis_commands(rng):
 
 def redis(run):
     port = free_port()
-    server = run.start("redis-server", "--port", str(port), "--save", "", "--enable-debug-command", "local", "--dir", run.folder,
+    server = run.start("redis-server", "--port", str(port), "--save", "", "--enable-debug-command", "local", "--dir",
+                       run.folder,
                        "--unixsocket", "", "--bind", "127.0.0.1")
     wait_for_port(port, server)
     out = run.command("redis-benchmark", "-p", str(port), "-q", "-n", "60000", "-r", "20000", "-P", "8", "-d", "100",
@@ -198,7 +201,8 @@ NGINX = """
 daemon off; master_process on; worker_processes 2; pid nginx.pid; error_log error.log; {user}
 events {{ worker_connections 512; }}
 http {{
-  access_log access.log; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
+  access_log access.log; client_body_temp_path body; proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
   scgi_temp_path scgi; gzip on; gzip_min_length 100; gzip_types *;
   server {{ listen 127.0.0.1:{port}; root www; autoindex on;
     location /rewritten/ {{ rewrite ^/rewritten/(.*)$ /$1 break; add_header X-Was "$uri of $request_uri"; }} }}
@@ -220,8 +224,10 @@ def nginx(run):
     wait_for_port(port, server)
     said = ""
     for path, n in (("3.html", 20000), ("rewritten/5.html", 10000), ("", 5000)):
-        out = run.command("ab", "-q", "-n", str(n), "-c", "16", "-H", "Accept-Encoding: gzip", f"http://127.0.0.1:{port}/{path}")
-        said += " ".join(re.findall(r"(?:Complete requests|Failed requests|Total transferred|HTML transferred): +\d+", out)) + "\n"
+        out = run.command("ab", "-q", "-n", str(n), "-c", "16", "-H", "Accept-Encoding: gzip",
+                          f"http://127.0.0.1:{port}/{path}")
+        said += " ".join(re.findall(r"(?:Complete requests|Failed requests|Total transferred|HTML transferred): +\d+",
+                                    out)) + "\n"
         if not re.search(r"Failed requests: +0\n", out):
             raise Failure(out)
     pages = hashlib.sha256()
@@ -256,7 +262,8 @@ def write_tree(folder, seed, files):
 
 def git(run):
     for name in ("AUTHOR", "COMMITTER"):
-        run.environment.update({f"GIT_{name}_NAME": "A", f"GIT_{name}_EMAIL": "a@example.org", f"GIT_{name}_DATE": "1000000000 +0000"})
+        run.environment.update({f"GIT_{name}_NAME": "A", f"GIT_{name}_EMAIL": "a@example.org",
+                                f"GIT_{name}_DATE": "1000000000 +0000"})
     run.environment.update(HOME=run.folder, GIT_CONFIG_NOSYSTEM="1", GIT_PAGER="cat")
     run.command("git", "init", "-q", "-b", "main", "tree")
     tree = os.path.join(run.folder, "tree")
@@ -271,14 +278,16 @@ def git(run):
     run.command("git", "-C", tree, "gc", "-q")
     out += run.command("git", "-C", tree, "fsck", "--full", "--no-progress")
     run.command("git", "clone", "-q", "--no-local", "tree", "copy")
-    out += run.command("git", "-C", "copy", "rev-parse", "HEAD") + run.command("git", "-C", "copy", "ls-tree", "-r", "HEAD")
+    out += run.command("git", "-C", "copy", "rev-parse", "HEAD") + run.command("git", "-C", "copy", "ls-tree", "-r",
+            "HEAD")
     return out + run.command("git", "-C", "copy", "grep", "-c", "abc")
 
 
 def compiler(run):
     objects = []
     for flags in (["-O2"], ["-O0", "-g"]):
-        run.command("g++", *flags, f"-ffile-prefix-map={run.folder}=.", "-c", script("templates.cc"), "-o", "templates.o")
+        run.command("g++", *flags, f"-ffile-prefix-map={run.folder}=.", "-c", script("templates.cc"), "-o",
+                    "templates.o")
         objects.append(digest(os.path.join(run.folder, "templates.o")))
     return " ".join(objects)
 
@@ -286,7 +295,8 @@ def compiler(run):
 def sort(run):
     rng = random.Random(13)
     with open(os.path.join(run.folder, "lines"), "w", encoding="ascii") as f:
-        f.writelines(f"{rng.randrange(10**9)} {rng.randrange(10**4):x} {'x' * rng.randrange(30)}\n" for _ in range(1000000))
+        f.writelines(f"{rng.randrange(10**9)} {rng.randrange(10**4):x} {'x' * rng.randrange(30)}\n"
+                     for _ in range(1000000))
     run.environment["LC_ALL"] = "C.UTF-8"
     run.command("sort", "--parallel=2", "-S", "8M", "-k2,2", "-k1,1n", "-o", "sorted", "lines")
     run.command("sort", "--parallel=2", "-u", "-r", "-o", "reversed", "lines")
@@ -295,7 +305,8 @@ def sort(run):
 
 def tar(run):
     write_tree(os.path.join(run.folder, "tree"), 17, 7500)
-    run.command("tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "-I", "xz -T2 -2 --block-size=1MiB", "-cf",
+    run.command("tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "-I",
+                "xz -T2 -2 --block-size=1MiB", "-cf",
                 "tree.tar.xz", "tree")
     os.mkdir(os.path.join(run.folder, "out"))
     run.command("tar", "-C", "out", "-xJf", "tree.tar.xz")
@@ -310,8 +321,10 @@ def gdb(run):
     bare = dict(run.environment)
     bare.pop("LD_PRELOAD", None)
     run.command("g++", "-O0", "-g", "-o", "main", "main.cc", environment=bare)
-    out = run.command("gdb", "-nx", "--batch", "-ex", "set style enabled off", "-ex", "info functions walk", "-ex", "info types Chain",
-                      "-ex", "break matches", "-ex", "run", "-ex", "bt", "-ex", "info args", "-ex", "finish", "-ex", "ptype Value",
+    out = run.command("gdb", "-nx", "--batch", "-ex", "set style enabled off", "-ex", "info functions walk", "-ex",
+                      "info types Chain",
+                      "-ex", "break matches", "-ex", "run", "-ex", "bt", "-ex", "info args", "-ex", "finish", "-ex",
+                      "ptype Value",
                       "-ex", "info line use", "-ex", "continue", "main")
     if "matches" not in out or "exited normally" not in out:
         raise Failure(out[-3000:])
@@ -319,27 +332,37 @@ def gdb(run):
 
 
 PROGRAMS = [
-    Program("python3", "python3", "PYTHONMALLOC=malloc; its own tests of json, pickle, re, threading, subprocess", python_most,
+    Program("python3", "python3", "PYTHONMALLOC=malloc; its own tests of json, pickle, re, threading, subprocess",
+            python_most,
             needs=[PYTHON, "/usr/lib/python3*/test/test_re.py"], sleeps=True),
-    Program("python3 (processes)", "python3", "PYTHONMALLOC=malloc; its own tests of multiprocessing", python_multiprocessing,
+    Program("python3 (processes)", "python3", "PYTHONMALLOC=malloc; its own tests of multiprocessing",
+            python_multiprocessing,
             needs=[PYTHON, "/usr/lib/python3*/test/test_re.py"], sleeps=True),
-    Program("redis-server", "redis-server", "redis-benchmark, ten tests; 40,000 mixed commands, every reply; digest of the data", redis,
+    Program("redis-server", "redis-server",
+            "redis-benchmark, ten tests; 40,000 mixed commands, every reply; digest of the data", redis,
             needs=["redis-server", "redis-benchmark"]),
-    Program("memcached", "memcached", "200 clients, 80,000 gets, sets and deletes, every reply", memcached, needs=["memcached"],
+    Program("memcached", "memcached", "200 clients, 80,000 gets, sets and deletes, every reply", memcached,
+            needs=["memcached"],
             few="keeps its items in slabs of its own"),
-    Program("nginx", "nginx", "ab: 35,000 requests, gzip, rewrites, listings; pages fetched", nginx, needs=["nginx", "ab"]),
-    Program("sqlite3", "sqlite3", "250,000 rows: joins, windows, JSON, vacuum; the database file", sqlite, needs=["sqlite3"]),
+    Program("nginx", "nginx", "ab: 35,000 requests, gzip, rewrites, listings; pages fetched", nginx,
+            needs=["nginx", "ab"]),
+    Program("sqlite3", "sqlite3", "250,000 rows: joins, windows, JSON, vacuum; the database file", sqlite,
+            needs=["sqlite3"]),
     Program("perl", "perl", "words, hashes, regular expressions", perl, needs=["perl"]),
-    Program("php", "php-cli", "USE_ZEND_ALLOC=0; objects, strings, JSON, sorting; opens extensions with RTLD_DEEPBIND", php,
+    Program("php", "php-cli", "USE_ZEND_ALLOC=0; objects, strings, JSON, sorting; opens extensions with RTLD_DEEPBIND",
+            php,
             needs=["php"]),
     Program("lua5.4", "lua5.4", "trees, strings, coroutines", lua, needs=["lua5.4"]),
     Program("ruby", "ruby", "objects, strings, hashes, threads", ruby, needs=["ruby"]),
     Program("git", "git", "ten commits of 300 files and more, log -p, gc, fsck, clone, grep", git, needs=["git"]),
     Program("g++", "g++", "templates at -O2 and with -g; object files", compiler, needs=["g++"]),
     Program("node", "nodejs", "JSON, zlib, buffers, two worker threads", node, needs=["node"]),
-    Program("openjdk", "openjdk-17-jdk-headless", "compiles and runs streams, deflate in four threads, native buffers", java, needs=["java", "javac"]),
+    Program("openjdk", "openjdk-17-jdk-headless", "compiles and runs streams, deflate in four threads, native buffers",
+            java, needs=["java", "javac"]),
     Program("bash", "bash", "arrays, strings, functions, 300 subshells", bash, needs=["bash"]),
-    Program("sort", "coreutils", "1,000,000 lines twice, two threads", sort, needs=["sort"], few="allocates its buffers once"),
+    Program("sort", "coreutils", "1,000,000 lines twice, two threads", sort, needs=["sort"],
+            few="allocates its buffers once"),
     Program("tar + xz", "tar", "7,500 files packed by xz -T2 and unpacked", tar, needs=["tar", "xz"]),
-    Program("gdb --batch", "gdb", "reads symbols of a C++ program, breakpoint, backtrace, types", gdb, needs=["gdb", "g++"]),
+    Program("gdb --batch", "gdb", "reads symbols of a C++ program, breakpoint, backtrace, types", gdb,
+            needs=["gdb", "g++"]),
 ]

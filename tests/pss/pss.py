@@ -1,4 +1,5 @@
-"""pss.py PROGRAM LIBRARY - sample the program's PSS from outside before and after it frees, with the library and, as a control, on libc."""
+"""pss.py PROGRAM LIBRARY - sample the program's PSS from outside before and after it frees, with the library and, as a
+control, on libc."""
 import os
 import subprocess
 import sys
@@ -16,7 +17,8 @@ def pss(pid):
 def sample(program, size, library):
     """(PSS when full, PSS after ticking), in bytes."""
     env = dict(os.environ, **({"LD_PRELOAD": library} if library else {}))
-    with subprocess.Popen([program, str(size)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([program, str(size)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as process:
         process.stdout.readline()
         full = pss(process.pid)
         process.stdin.write("\n")
@@ -38,7 +40,8 @@ def main(program, library):
     for size, most in ((16384, 0.10), (4096, 0.10), (512, 0.25)):
         full, thin = sample(program, size, library)
         report(full >= TOTAL and thin <= most * full,
-               f"blocks of {size} bytes, 2 % kept: PSS falls from {full >> 20} to {thin >> 20} MiB, at most {most:.0%} stay")
+               f"blocks of {size} bytes, 2 % kept: PSS falls from {full >> 20} to {thin >> 20} MiB, "
+               f"at most {most:.0%} stay")
     full, thin = sample(program, 4096, "")
     report(thin > 0.10 * full, f"control: on libc it falls from {full >> 20} to {thin >> 20} MiB only")
 

@@ -70,8 +70,8 @@ static void *churner(void *seed)
     return NULL;
 }
 
-/* What a child does: allocate of many classes, more than all caches hold; nothing may come twice. 0 when all is well.
- * */
+/* What a child does: allocate of many classes, more than all caches hold; nothing may come twice. 0 when all is
+ * well. */
 static int live_as_a_child(bool audit)
 {
     static struct { char *p; size_t size; } b[CHILD_BLOCKS];

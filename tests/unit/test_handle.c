@@ -1,6 +1,6 @@
 /* The table of words: indices are handed out once, generations never rise, whole groups go back to the kernel; the
- * audit H2-H4 holds all the time. A life of an index is played by hand: its word is what the layers above would store.
- * */
+ * audit H2-H4 holds all the time. A life of an index is played by hand: its word is what the layers above would
+ * store. */
 #include "os/options.h"
 #include "os/os.h"
 #include "slabs/handle.h"

@@ -1,4 +1,4 @@
-/* Magazines: G1-G5, bounded whatever a thread does, and everything comes home. */
+/* Magazines: G1-G6, bounded whatever a thread does, and every slot returns to its slab. */
 #include "heap/heap.h"
 #include "heap/introspect.h"
 #include "os/os.h"
@@ -28,20 +28,20 @@ static size_t check_cache(const tmi_cache_t *c)
     size_t may_hold = 0, holds = 0;
     for (unsigned cls = TMI_CLASS_FIRST; cls <= TMI_CLASS_LAST; cls++) {
         const tmi_magazine_t *m = &c->magazines[cls];
-        const tmi_magazine_books_t *b = &c->books[cls];
+        const tmi_magazine_info_t *b = &c->info[cls];
         size_t count = tmi_cache_count(c, cls);
         if (b->buffer == NULL) {
-            assert_int_equal(b->limit, 0);
+            assert_int_equal(b->capacity, 0);
             assert_null(m->top[-1]); // G1
             assert_null(m->limit);   // G2
             continue;
         }
         assert_null(b->buffer[0]);
-        assert_true(tmi_is_pow2(b->limit + 1u));
-        assert_true(m->top > b->buffer && m->top <= b->buffer + 1 + b->limit);
-        assert_true(m->limit == NULL || m->limit == b->buffer + 1 + b->limit);
-        assert_true(m->top <= tmi_cache_home(b) && (b->homing ? m->limit == NULL : b->nhome == 0)); // G5
-        may_hold += (size_t)b->limit * tmi_classes[cls].size;
+        assert_true(tmi_is_pow2(b->capacity + 1u));
+        assert_true(m->top > b->buffer && m->top <= b->buffer + 1 + b->capacity);
+        assert_true(m->limit == (tmi_cache_diverts(c, cls) ? NULL : b->buffer + 1 + b->capacity)); // G2
+        assert_true(m->top <= tmi_cache_returning(b) && (b->homing || b->nreturning == 0)); // G5
+        may_hold += (size_t)b->capacity * tmi_classes[cls].size;
         holds += count * tmi_classes[cls].size;
     }
     assert_int_equal(may_hold, c->bound - c->budget); // G3
@@ -169,12 +169,12 @@ static void a_magazine_grows_with_use(void **state)
     unsigned c = tmi_class_of(64);
     static void *p[2000];
     p[0] = take(c);
-    unsigned first = cache.books[c].limit;
+    unsigned first = cache.info[c].capacity;
     for (int i = 1; i < 2000; i++)
         p[i] = take(c);
     for (int i = 0; i < 2000; i++)
         give(c, p[i]);
-    assert_true(first < 16 && cache.books[c].limit > first);
+    assert_true(first < 16 && cache.info[c].capacity > first);
     (void)check_cache(&cache);
     drop_cache();
 }
@@ -266,7 +266,7 @@ static void exchange_others(void)
         give(c, p[i]);
 }
 
-/* A loop over a few blocks gains no page by sending them home: the class rests. When all turn over it goes on. */
+/* A loop over a few blocks gains no page by returning them: the class rests. When all turn over it goes on. */
 static void a_hot_loop_in_a_thinned_class_lets_it_rest(void **state)
 {
     (void)state;
@@ -284,7 +284,7 @@ static void a_hot_loop_in_a_thinned_class_lets_it_rest(void **state)
         give(c, hot[k]);
         hot[k] = take(c);
     }
-    assert_true(tmi_raw_classes[c].sparse && !tmi_raw_loose(c) && !cache.books[c].homing);
+    assert_true(tmi_raw_classes[c].sparse && !tmi_raw_loose(c) && !cache.info[c].homing);
     uint32_t exchanges = cache.exchanges;
     for (int i = 0; i < 20000; i++) {
         give(c, hot[i % HOT]);
@@ -310,12 +310,12 @@ static void a_hot_loop_in_a_thinned_class_lets_it_rest(void **state)
     drop_cache();
 }
 
-static int free_twice_on_the_way_home(void *between)
+static int free_twice_before_it_returns(void *between)
 {
     unsigned c = tmi_class_of(48);
     fresh_cache(false);
     thin_and_turn_over(c, 0);
-    if (!cache.books[c].homing)
+    if (!cache.info[c].homing)
         return 0;
     for (uintptr_t i = 0; i <= (uintptr_t)between; i++)
         give(c, crowd[i]);
@@ -328,7 +328,7 @@ static void a_double_free_in_a_loose_class_is_reported(void **state)
 {
     (void)state;
     for (uintptr_t between = 0; between < 300; between = between * 7 + 1) {
-        outcome_t o = run_child(free_twice_on_the_way_home, (void *)between, 20);
+        outcome_t o = run_child(free_twice_before_it_returns, (void *)between, 20);
         assert_non_null(strstr(o.text, "double free"));
         assert_int_not_equal(o.status, 0);
     }
@@ -357,6 +357,51 @@ static void an_armed_cache_refuses_the_fast_path(void **state)
     tmi_store_relaxed(&cache.summoned, 0);
     tmi_cache_disarm(&cache);
     assert_true(tmi_cache_push(&cache, c * 2, p));
+    drop_cache();
+}
+
+/* G2: what diverts frees of the class now is `reasons`, and the limit follows. */
+static void expect_diverts(unsigned cls, unsigned reasons)
+{
+    const tmi_magazine_info_t *info = &cache.info[cls];
+    void **limit = cache.magazines[cls].limit;
+    assert_int_equal(tmi_cache_diverts(&cache, cls), reasons);
+    assert_ptr_equal(limit, reasons != 0 ? TMI_LIMIT_DIVERTS : info->buffer + 1 + info->capacity);
+}
+
+static void each_reason_to_divert_frees_sets_the_limit_to_null(void **state)
+{
+    (void)state;
+    unsigned c = tmi_class_of(80), sparse = tmi_class_of(48);
+    void *p[2 * TMI_TRIAL];
+    fresh_cache(false);
+    expect_diverts(c, TMI_DIVERT_NO_MAGAZINE | (tmi_cache_on_trial(c) ? TMI_DIVERT_TRIAL : 0));
+    p[0] = take(c);
+    if (tmi_cache_on_trial(c)) // no other test has freed any
+        expect_diverts(c, TMI_DIVERT_TRIAL);
+    for (int i = 1; i < 2 * TMI_TRIAL; i++)
+        p[i] = take(c);
+    for (int i = 0; i < 2 * TMI_TRIAL; i++)
+        give(c, p[i]);
+    expect_diverts(c, 0); // control
+    tmi_cache_arm(&cache);
+    expect_diverts(c, TMI_DIVERT_ARMED);
+    tmi_cache_summon(&cache);
+    expect_diverts(c, TMI_DIVERT_ARMED | TMI_DIVERT_SUMMONED);
+    tmi_cache_disarm(&cache);
+    expect_diverts(c, TMI_DIVERT_SUMMONED);
+    tmi_store_relaxed(&cache.summoned, 0);
+    tmi_cache_disarm(&cache);
+    expect_diverts(c, 0);
+    thin_and_turn_over(sparse, 0);
+    expect_diverts(sparse, TMI_DIVERT_HOMING);
+    for (size_t i = 0; i < CROWD / 4; i++)
+        give(sparse, crowd[i]);
+    drop_cache();
+    fresh_cache(true);
+    p[0] = take(c);
+    expect_diverts(c, TMI_DIVERT_OBSERVED);
+    tmi_cache_free(&cache, c, p[0], "free");
     drop_cache();
 }
 
@@ -454,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_hot_loop_in_a_thinned_class_lets_it_rest),
         cmocka_unit_test(a_double_free_in_a_loose_class_is_reported),
         cmocka_unit_test(an_armed_cache_refuses_the_fast_path),
+        cmocka_unit_test(each_reason_to_divert_frees_sets_the_limit_to_null),
         cmocka_unit_test(an_observed_cache_never_takes_the_fast_path),
         cmocka_unit_test(flush_gives_every_slot_back),
         cmocka_unit_test(the_depot_is_bounded_and_trimmed_to_its_use),

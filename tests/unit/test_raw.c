@@ -203,7 +203,7 @@ static void everything_returned_leaves_nothing(void **state)
     purge_all();
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
         assert_true(tmi_raw_classes[c].nslabs == 0 && tmi_raw_classes[c].nfree == 0 &&
-                    tmi_raw_classes[c].nonempty == 0);
+                    tmi_raw_classes[c].levels.nonempty == 0);
     assert_int_equal(tmi_counter(slab_bytes), 0);
     assert_int_equal(tmi_counter(slab_empty_bytes), 0);
     assert_int_equal(tmi_counter(dirty_bytes), 0);

@@ -64,7 +64,7 @@ static void an_ended_thread_gives_everything_back(void **state)
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST && t != tmi_self(); c++) {
             assert_int_equal(tmi_cache_count(&t->cache, c), 0);
-            assert_null(t->cache.books[c].buffer);
+            assert_null(t->cache.info[c].buffer);
         }
     (void)tmi_heap_trim(0); // what the depot kept for the next thread
     tmi_figures_read(&after);

@@ -40,7 +40,8 @@ def results(rounds=3):
                                                                               "rss": rng.uniform(1, 3)}))
         for program, metrics in HANDLES.items():
             suite = "frag" if program.startswith("frag") else "handles"
-            samples.append(sample(suite, program, suite, "tinymem-handles", r, {m: rng.uniform(1, 100) for m in metrics}))
+            samples.append(sample(suite, program, suite, "tinymem-handles", r,
+                                  {m: rng.uniform(1, 100) for m in metrics}))
     return {
         "format": 1, "mode": "default", "command": "bench/run", "date": "2000-01-01", "tuning": {}, "missing": [],
         "tick_seconds": 10.0, "sleep_seconds": 1.0, "samples": samples,
@@ -48,7 +49,8 @@ def results(rounds=3):
                     "load_before": 0.0},
         "allocators": [{"name": n, "library": "lib%s.so" % n, "version": "1", "note": "",
                         "peer": n not in ("glibc", "tinymem")} for n in names] +
-                      [{"name": "tinymem-handles", "library": "libtinymem.so", "version": "1", "note": "", "peer": False,
+                      [{"name": "tinymem-handles", "library": "libtinymem.so", "version": "1", "note": "",
+                        "peer": False,
                         "variant": "-handles"}],
     }
 

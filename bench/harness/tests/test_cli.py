@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import types
 import unittest
 
 from harness import cli, paths, registry, schedule
@@ -45,10 +46,24 @@ class Options(unittest.TestCase):
     def test_quick_and_full_exclude_each_other(self):
         self.assertIn("--full", self.refused("--quick", "--full"))
 
+    def test_publish_wants_a_whole_run_and_from_a_file(self):
+        self.assertIn("smoke test", self.refused("--publish", "--quick"))
+        self.assertIn("--publish", self.refused("--from", "somewhere"))
+        self.assertIn("results.json", self.refused("--publish", "--from", "/nonexistent"))
+
+    def test_picture_is_of_five_allocators_unless_told_otherwise(self):
+        def pictured(*words):
+            _, programs, names, _ = cli.parse(["--only", "tides", *words])
+            variants = [types.SimpleNamespace(name=n, variant="-handles" if "handles" in n else "") for n in names]
+            return [a.name for _, _, a in schedule.plan(programs, variants, {"picture": 1})]
+        self.assertEqual(pictured(), ["glibc", "jemalloc", "mimalloc", "tinymem", "tinymem-handles"])
+        self.assertEqual(pictured("--allocators", "glibc,tcmalloc"), ["glibc", "tcmalloc"])
+
     def test_help_names_all_options(self):
         done = run("--help")
         self.assertEqual(done.returncode, 0)
-        for option in ("--quick", "--full", "--allocators", "--only", "--with", "--rounds", "--out"):
+        for option in ("--quick", "--full", "--allocators", "--only", "--with", "--rounds", "--out", "--publish",
+                       "--from"):
             self.assertIn(option, done.stdout)
 
 
@@ -72,7 +87,7 @@ class Selection(unittest.TestCase):
         self.assertGreaterEqual(len(self.names("frag")), 12)
         self.assertGreaterEqual(len(self.names("handles")), 11)
         self.assertGreaterEqual(len(self.names("replay")), 24)
-        self.assertEqual(self.names("picture"), ["shift"])
+        self.assertEqual(self.names("picture"), ["tides", "shift"])
 
     def test_command_line_is_reported_without_directories(self):
         options, _, _, _ = cli.parse(["--quick", "--with", "x=" + paths.PROBE])

@@ -1,13 +1,13 @@
-"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad."""
+"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad.
+"""
 
 import dataclasses
 import os
 import shutil
 import statistics
 import unittest
-import xml.etree.ElementTree
 
-from harness import allocators, fragrun, handlesrun, handlestable, paths, picture, registry, report, runner, schedule
+from harness import allocators, fragrun, handlesrun, handlestable, paths, registry, report, runner, schedule
 
 from . import made_up, test_report
 
@@ -46,7 +46,8 @@ class Table(unittest.TestCase):
         self.expect("2 threads' pin throughput ÷ 1 thread's",
                     m("handles-paths", "pin/threads:1") / m("handles-paths", "pin/threads:2"))
         self.expect("tm_alloc and tm_free over malloc and free, worst of 16 to 512 B, ns", max(
-            m("handles-paths", "handle_pair/%d" % n) - m("handles-paths", "raw_pair/%d" % n) for n in (16, 64, 128, 256, 512)))
+            m("handles-paths", "handle_pair/%d" % n) - m("handles-paths", "raw_pair/%d" % n)
+            for n in (16, 64, 128, 256, 512)))
 
     def test_instructions_are_the_worst_of_the_sizes(self):
         self.expect("tm_alloc and tm_free one at a time, instructions, most of 16, 48, 512 B",
@@ -90,35 +91,10 @@ class Verdicts(unittest.TestCase):
 
     def test_losses_stand_as_plainly_as_wins(self):
         self.assertEqual([self.verdict(v, 2, 1) for v in (1, 1.5, 2.01)], ["aim met", "must met", "**must missed**"])
-        self.assertEqual([self.verdict(v, 2, 3, True) for v in (3, 2.5, 1.99)], ["aim met", "must met", "**must missed**"])
+        self.assertEqual([self.verdict(v, 2, 3, True) for v in (3, 2.5, 1.99)],
+                         ["aim met", "must met", "**must missed**"])
         self.assertEqual([self.verdict(v, None, 5) for v in (5, 6)], ["aim met", "**aim missed**"])
         self.assertEqual(self.verdict(1, None, None), "")
-
-
-class Picture(unittest.TestCase):
-    def setUp(self):
-        self.raw = made_up.results(rounds=1)
-        self.raw["samples"] += [dict(made_up.sample("picture", "shift", "picture", a, 0, picture.ratios(points)), points=points)
-                                for a, points in (("glibc", [(0, 1), (10, 20), (10, 30)]),
-                                                  ("tinymem-handles", [(0, 1), (10, 11), (10, 10.6)]))]
-
-    def test_table_is_that_of_the_points(self):
-        rows = {r[""]: r for r in made_up.tables(report.render(self.raw))["Picture: sizes that shift"]}
-        self.assertEqual([rows[m]["glibc"] for m in ("mean", "worst", "last")], ["2.50", "3.00", "3.00"])
-        self.assertEqual([rows[m]["tinymem-handles"] for m in ("mean", "worst", "last")], ["1.08", "1.10", "1.06"])
-
-    def test_curves_are_those_of_the_points(self):
-        drawing = xml.etree.ElementTree.fromstring(picture.draw(self.raw))
-        lines = drawing.findall("{*}polyline")
-        self.assertEqual(len(lines), 2)
-        heights = [[float(p.split(",")[1]) for p in line.get("points").split()] for line in lines]
-        for line, (_, points) in zip(heights, picture.curves(self.raw)):
-            scale = (line[0] - line[1]) / (points[1][1] - points[0][1])
-            self.assertAlmostEqual(line[0] - line[2], scale * (points[2][1] - points[0][1]), delta=0.2)
-        self.assertGreater(heights[1][2], heights[0][2])       # less memory is drawn lower
-
-    def test_nothing_is_drawn_of_nothing(self):
-        self.assertIsNone(picture.draw(made_up.results(rounds=1)))
 
 
 class Selection(unittest.TestCase):

@@ -108,7 +108,9 @@ static void allocated(heap_t *h)
     still = false;
     if (h->live + h->empty >= summit + TMI_NEED_GROWTH_MIN) {
         size_t growth = h->live + h->empty - summit;
-        heap_give_back(h, h->empty - tmi_need_payment(h->empty, growth));
+        size_t payment = tmi_need_payment(summit, h->empty, growth);
+        heap_give_back(h, h->empty - payment);
+        tmi_need_paid(&need, payment);
         summit = tmi_need_summit(summit, growth, h->live + h->empty);
     }
 }

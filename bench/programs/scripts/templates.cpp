@@ -1,4 +1,4 @@
-// templates.cpp - heavy templates for the compiler: tuples, visitors, expression trees and containers, DEPTH times over.
+// templates.cpp - heavy templates for the compiler: tuples, visitors, expression trees and containers, DEPTH times.
 // It is compiled, never run.
 #include <algorithm>
 #include <functional>
@@ -56,7 +56,8 @@ template <int N> struct Worker {
                 if constexpr (std::is_same_v<T, std::string>)
                     return static_cast<long>(c.size() + name.size());
                 else if constexpr (std::is_same_v<T, std::vector<Tag<N>>>)
-                    return std::accumulate(c.begin(), c.end(), 0L, [](long a, const Tag<N> &t) { return a + t.payload[0]; });
+                    return std::accumulate(c.begin(), c.end(), 0L,
+                                           [](long a, const Tag<N> &t) { return a + t.payload[0]; });
                 else
                     return T::value;
             }, choice);
