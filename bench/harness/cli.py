@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from . import allocators, paths, picture, publish, registry, report, runner, schedule
+from . import allocators, kvpicture, paths, picture, publish, registry, report, runner, schedule
 
 ROUNDS = {
     "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1,
@@ -168,9 +168,11 @@ def finish(result, directory):
     text = report.render(result)
     with open(os.path.join(directory, "report.md"), "w", encoding="utf-8") as f:
         f.write(text)
-    for name, drawn in picture.files(result).items():
-        with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
-            f.write(drawn)
+    drawings = dict(picture.files(result), **{"kv.svg": kvpicture.draw(result)})
+    for name, drawn in drawings.items():
+        if drawn:
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as f:
+                f.write(drawn)
     print(text)
     print("bench: %s and report.md next to it" % path, file=sys.stderr)
     return 1 if result.get("interrupted") or any(s["reason"] for s in result["samples"]) else 0

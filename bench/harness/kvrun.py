@@ -6,7 +6,8 @@ import subprocess
 
 from . import handlesrun, paths, runner, servers
 
-KEYS_PER_MIB = 20000          # of the scene that counts bytes a key
+KEYS = 10000000               # of the scene that counts bytes a key
+KEYS_PER_MIB = 20000          # of the same in a quick run
 SECONDS, QUICK_SECONDS = 5, 0.3
 OTHERS = servers.REDIS[1:]
 
@@ -49,17 +50,19 @@ def built(program, ctx):
 
 
 def play(server, program, ctx, tmp):
-    """The client's figures."""
+    """The client's figures, and its points: (seconds, MiB of data, MiB resident)."""
     n = ctx.work(program)
     out = os.path.join(tmp, "figures")
     argv = [os.path.join(paths.BIN, "kv-load"), server.pid, server.port, n, QUICK_SECONDS if ctx.quick else SECONDS,
-            n * KEYS_PER_MIB]
+            n * KEYS_PER_MIB if ctx.quick else KEYS, out + ".points"]
     with open(out, "wb") as f:
         done = subprocess.run([str(a) for a in argv], env=runner.environment(tmp), stdin=subprocess.DEVNULL, stdout=f,
                               stderr=subprocess.PIPE, timeout=runner.TIMEOUT, text=True)
     if done.returncode:
         raise RuntimeError("the client failed: " + done.stderr.strip()[-300:])
-    return handlesrun.read_figures(out, None)
+    with open(out + ".points", encoding="ascii") as f:
+        points = [[float(x) for x in line.split()] for line in f]
+    return handlesrun.read_figures(out, None), points
 
 
 def run_kv(program, allocator, ctx):
@@ -68,8 +71,8 @@ def run_kv(program, allocator, ctx):
     with paths.scratch() as tmp, contextlib.ExitStack() as stack:
         try:
             server = stack.enter_context(server_for(program, allocator, ctx, tmp))
-            metrics = play(server, program, ctx, tmp)
+            metrics, points = play(server, program, ctx, tmp)
             served, reason = server.judge()
-            return {"metrics": {} if reason else metrics, "served_by": served, "reason": reason}
+            return {"metrics": {} if reason else metrics, "points": points, "served_by": served, "reason": reason}
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
             return {"metrics": {}, "served_by": "", "reason": str(error)}

@@ -1,5 +1,7 @@
 """The suite kv: its figures with their bounds, and all servers side by side."""
 
+import shutil
+
 from .allocators import HANDLES
 from .handlestable import Target, bound_cell, verdict
 from .tables import markdown, number
@@ -63,6 +65,8 @@ def kv_tables(results, _):
     if table:
         lines += ["## Cache server: figures, musts and aims", ""]
         lines += markdown(["figure", "value", "must", "aim", "verdict"], table)
+    if any(s.get("points") for s in results.raw["samples"] if s["suite"] == "kv") and shutil.which("gnuplot"):
+        lines += ["![Resident memory of cache servers under the same load](kv.svg)", ""]
     metrics = list(dict.fromkeys(m for program, _ in servers for m in results.metrics(program)))
     lines += ["## Cache server: all that was measured", "", "Medians. The same client and the same requests for each; "
               "bench/kvload says what the scenes are.", ""]

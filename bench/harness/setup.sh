@@ -7,7 +7,7 @@
 bench_needed=(python3 cmake make gcc g++ libc6-dev)
 bench_wanted=(libbenchmark-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2
     redis-server redis-tools memcached sqlite3 lua5.4 perl ruby git gawk jq valgrind
-    postgresql default-jdk-headless util-linux)
+    postgresql default-jdk-headless util-linux gnuplot-nox)
 
 bench_say() { echo "bench: $*" >&2; }
 

@@ -1,4 +1,4 @@
-/* load.c - the client that measures cache servers: kv-load PID PORT MIB SECONDS KEYS
+/* load.c - the client that measures cache servers: kv-load PID PORT MIB SECONDS KEYS [POINTS]
  *
  * It drives a server that speaks RESP2 through the scenes below, on one thread, and prints figures, one a line:
  * "NAME = VALUE". The server's memory and processor time are read from /proc/PID. Keys have 16 bytes.
@@ -12,6 +12,9 @@
  *   refill    the last size again, then 3 s idle: resident ÷ data, and the processor's time while idle
  *
  * With less than a second for the rate all waits but the one after FLUSHALL are short.
+ *
+ * POINTS is a file for a picture of the scenes from shift on: at the same points of the load, whatever the server, a
+ * line with seconds, MiB of data and MiB resident over empty.
  *
  * Data are the bytes of live keys and values: all that a client has stored and would get back. */
 #define _GNU_SOURCE
@@ -43,10 +46,31 @@ static uint64_t random_number(void) // xorshift64, Marsaglia
     return state;
 }
 
-/* Wait, less long in a short run. */
-static void pause_for(double s) { usleep((useconds_t)(s * (seconds < 1 ? 0.2 : 1) * 1e6)); }
-
 static double mib_over_empty(void) { return resident_mib(server_pid) - empty_mib; }
+
+static FILE *points;
+
+static void point(void)
+{
+    static double first;
+    if (points == NULL)
+        return;
+    first = first == 0 ? now_seconds() : first;
+    fprintf(points, "%.3f %.3f %.3f\n", now_seconds() - first, (double)data / 1048576, mib_over_empty());
+}
+
+static void wait_for(double s)
+{
+    for (double end = now_seconds() + s; s > 0; s -= 0.25) {
+        double left = end - now_seconds(), step = s < 0.25 ? left : left - (s - 0.25);
+        if (step > 0)
+            usleep((useconds_t)(step * 1e6));
+        point();
+    }
+}
+
+/* Wait, less long in a short run. */
+static void pause_for(double s) { wait_for(s * (seconds < 1 ? 0.2 : 1)); }
 
 static void print(const char *name, double value)
 {
@@ -108,6 +132,8 @@ static void fill(uint32_t n, unsigned len)
         for (unsigned k = 0; k < 256 && i < n; k++, i++)
             put(&wires[0], i, len, NULL);
         wire_finish(&wires[0]);
+        if (i / (n / 20 + 256) != (i - 256) / (n / 20 + 256))
+            point();
     }
 }
 
@@ -165,6 +191,8 @@ static void shift_to(unsigned len, uint64_t target, uint32_t *n, struct histogra
                 put(w, i, len, NULL);
         }
         wire_finish(w);
+        if (done * 20 / (changes + most) != (done - BATCH) * 20 / (changes + most))
+            point();
         for (unsigned k = 0; k < GETS; k++) {
             double from = now_seconds();
             get(&wires[1 + k % (CONNECTIONS - 1)], (uint32_t)(random_number() % want));
@@ -216,7 +244,7 @@ static void scene_wave(uint32_t n)
 static void scene_flush(void)
 {
     flush();
-    sleep(3);
+    wait_for(3);
     print("flush: MiB over empty after 3 s", mib_over_empty());
 }
 
@@ -231,8 +259,8 @@ static void scene_refill(uint64_t target)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: kv-load PID PORT MIB SECONDS KEYS\n");
+    if (argc != 6 && argc != 7) {
+        fprintf(stderr, "usage: kv-load PID PORT MIB SECONDS KEYS [POINTS]\n");
         return 2;
     }
     server_pid = atoi(argv[1]);
@@ -255,10 +283,12 @@ int main(int argc, char **argv)
     scene_rate(keys);
     flush();
     pause_for(1);
+    if (argc == 7 && (points = fopen(argv[6], "we")) == NULL)
+        return 2;
     scene_shift(target, &n);
     scene_wave(n);
     scene_flush();
     scene_refill(target);
     print("errors", (double)wire_errors);
-    return wire_errors > 0;
+    return wire_errors > 0 || (points != NULL && fclose(points) != 0);
 }

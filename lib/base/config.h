@@ -24,7 +24,8 @@
 #define TMI_TEST_HOOKS 0
 #endif
 
-/* User addresses are below 2^TMI_ADDRESS_BITS unless a program asks for more by a hint, which we never do. */
+/* User addresses are below 2^TMI_ADDRESS_BITS unless a program requests more by a hint, which the library never does.
+ * */
 #if defined(__x86_64__)
 #define TMI_ADDRESS_BITS 47
 #else

@@ -2,7 +2,7 @@
  *
  * L1  For every node n of a list: n->next->prev == n and n->prev->next == n.
  * L2  A node that is in no list points to itself, so removing it again does nothing.
- * Owner: whoever owns the list's lock. */
+ * Owner: the holder of the list's lock. */
 #ifndef TMI_BASE_DLIST_H
 #define TMI_BASE_DLIST_H
 

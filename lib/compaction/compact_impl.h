@@ -68,7 +68,7 @@ void tmi_entry_give_up(batch_t *b, entry_t *e);
 /* The only code that reads bytes which their owner may be writing: such a copy is dropped. Addresses and sizes are
  * multiples of 16. */
 void tmi_copy_racing(char *to, const char *from, size_t nbytes);
-/* What was copied is ordered before all that follows: due before the lock is let go, and before the words are
+/* What was copied is ordered before all that follows: due before the lock is released, and before the words are
  * published. */
 void tmi_copy_settle(void);
 

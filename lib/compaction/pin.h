@@ -6,7 +6,7 @@
  * away, and the mover's publishing compare-and-swap fails; if the mover sees the slot, it takes the mark away itself.
  * Nobody waits.
  *
- * A record is in the list from its making on, and the next thread that gets it inherits it.
+ * A record is in the list from the moment that it is made, and stays there for the next thread that uses it.
  *
  * P5  registered counts the threads that use handles now. A thread counts itself, with a full fence, before its first
  *     pin; so a mover that has marked, fenced for itself, and then finds itself alone need not fence for others (see

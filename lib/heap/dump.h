@@ -6,7 +6,7 @@
  * leave a request (request.h) instead. The interval is a request by the clock. A handler that the program has set, or
  * sets later, is the program's.
  *
- * JSON is appended to the file, a line each time; Prometheus' text replaces it, by renaming, for who reads it
+ * JSON is appended to the file, a line each time; Prometheus' text replaces it, by renaming, for programs that read it
  * meanwhile. "%p" in the file's name stands for the number of the process.
  *
  * Fails: a file that cannot be written is reported once, and the program goes on. Locks: none. */

@@ -1,4 +1,4 @@
-/* counters.h - statistics that are kept where something slow happens anyway.
+/* counters.h - statistics, counted on slow paths only.
  *
  * Relaxed atomics: a counter orders nothing; a reader sees each one somewhere in its recent past, and sums of several
  * may be off by what is in flight. */

@@ -1,8 +1,8 @@
 /* os.h - the only calls to the kernel.
  *
  * Every function returns 0 or an errno value unless said otherwise and does not touch errno, so that malloc and free
- * can keep their promise about errno without a thought. None goes through libc (os_call.h says why), so that nothing of
- * ours can be interposed. Ranges are OS-page aligned unless said otherwise.
+ * keep their promise about errno. None calls libc (os_call.h says why), so that other libraries cannot interpose.
+ * Ranges are OS-page aligned unless said otherwise.
  *
  * Builds with TMI_TEST_HOOKS can make the Nth memory call fail (tmi_os_fail_at). */
 #ifndef TMI_OS_OS_H
@@ -14,7 +14,7 @@
 extern size_t tmi_os_page_size;
 extern unsigned tmi_os_page_shift;
 
-/* Idempotent; called before anything else here. False when the page size is one we cannot work with. */
+/* Idempotent; called before anything else here. False when pages of this size are not supported. */
 bool tmi_os_init(void);
 
 /* How much address space the process may have (RLIMIT_AS), or SIZE_MAX. */
@@ -29,7 +29,7 @@ bool tmi_os_impossible(size_t size);
 int tmi_os_reserve(size_t size, void **out);
 /* The same at a given place; EEXIST when something else is there. */
 int tmi_os_reserve_at(void *addr, size_t size);
-/* Core dumps are without it, until it is committed. */
+/* Leave it out of core dumps until it is committed. */
 void tmi_os_leave_out_of_dumps(void *addr, size_t size);
 /* Address space where every access is a fault. */
 int tmi_os_map_closed(size_t size, void **out);
@@ -41,16 +41,16 @@ void tmi_os_close_off(void *addr, size_t size);
 int tmi_os_commit(void *addr, size_t size);
 /* Map zeroed, writable memory aligned to `align` (a power of two >= the page size), near `hint` if not NULL. */
 int tmi_os_map(void *hint, size_t size, size_t align, void **out);
-/* The same for records of ours, which are to lie on small pages; aligned to a page. */
+/* The same for metadata, which lies on small pages; aligned to a page. */
 int tmi_os_map_records(size_t size, void **out);
 int tmi_os_unmap(void *addr, size_t size);
-/* Give the pages back; they read as zero afterwards. Splits no mapping. */
+/* Purge the pages: the kernel takes their memory, and they read as zero afterwards. Splits no mapping. */
 int tmi_os_purge(void *addr, size_t size);
-/* Where the kernel makes huge pages by itself: nowhere, where it is asked to, everywhere. Read once, by the first call;
+/* Where the kernel makes huge pages: nowhere, where madvise requests them, everywhere. Read once, by the first call;
  * where it cannot be read, TMI_THP_MADVISE. */
 typedef enum tmi_thp { TMI_THP_UNKNOWN, TMI_THP_NEVER, TMI_THP_MADVISE, TMI_THP_ALWAYS } tmi_thp_t;
 tmi_thp_t tmi_os_thp(void);
-/* Ask for huge pages in a range, or ask for none. */
+/* Request huge pages in a range, or none. */
 int tmi_os_huge(void *addr, size_t size, bool on);
 /* Move the pages of [from, from+size) to `to`, both mapped; `from` stays mapped and reads as zero. When the kernel
  * cannot, or refuses, both ranges are mapped and `from` has its contents. */
@@ -87,8 +87,8 @@ int tmi_os_fence_by_walk(void);
 
 /* At the start of the process: the CPUs that it may use. */
 void tmi_os_note_cpus(void);
-/* The calling thread is nobody's in particular: SCHED_OTHER, nice 0 or more, any of those CPUs, this name (15 bytes
- * at most). */
+/* Make the calling thread independent of the thread that started it: SCHED_OTHER, nice 0 or more, any of those CPUs,
+ * this name (15 bytes at most). */
 void tmi_os_be_ordinary(const char *name);
 /* Block all signals but those that libc needs; returns what was blocked. */
 uint64_t tmi_os_block_signals(void);

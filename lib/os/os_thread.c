@@ -72,9 +72,9 @@ void tmi_os_restore_signals(uint64_t before)
     (void)tmi_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, tmi_arg(&before), 0, SIGNALS_BYTES);
 }
 
-/* A CPU that runs this thread has let go what it ran before; a thread that does not run, or has gone to another CPU,
- * has been let go too. Each time the kernel has executed a full fence. So when this thread has run on all CPUs since
- * the call began, all others have. */
+/* A CPU that runs this thread has stopped the thread that it ran before; a thread that does not run, or has moved to
+ * another CPU, was stopped too. Each time the kernel has executed a full fence. So when this thread has run on all CPUs
+ * since the call began, all others have. */
 static int walk(const uint64_t *cpus, size_t nbytes)
 {
     uint64_t one[ALL_WORDS] = {0};

@@ -14,8 +14,8 @@ typedef struct census {
 
 static bool head_sound(const pool_t *p)
 {
-    size_t books = (size_t)((const unsigned char *)p->pins - (const unsigned char *)(p + 1));
-    return books == ((size_t)p->handles + 1) * 2 * TMI_WIDTH(p) && p->block_size == (size_t)1 << p->shift &&
+    size_t metadata = (size_t)((const unsigned char *)p->pins - (const unsigned char *)(p + 1));
+    return metadata == ((size_t)p->handles + 1) * 2 * TMI_WIDTH(p) && p->block_size == (size_t)1 << p->shift &&
            p->flags == p->pins + (size_t)p->max_pins * TMI_WIDTH(p) && p->fresh <= p->handles && p->base > p->flags &&
            tmi_filled(p->base - TMI_SENTINEL, TMI_SENTINEL_BYTE) &&
            tmi_filled(tmi_address(p, p->limit), TMI_SENTINEL_BYTE);

@@ -19,7 +19,7 @@ typedef uint64_t sum_t;
 #endif
 
 /* Bytes from the head to the sentinel before block 0, or 0 if more than `size`. */
-static size_t books_size(size_t size, const tm_pool_config_t *c, unsigned w)
+static size_t metadata_size(size_t size, const tm_pool_config_t *c, unsigned w)
 {
     sum_t entries = (sum_t)c->handles + 1, need = (2 * entries + c->max_pins) * w + (entries + 3) / 4;
     need += sizeof(pool_t) + TMI_SENTINEL + (TM_POOL_GENERATIONS ? entries : 0);
@@ -46,8 +46,8 @@ static size_t width_max(unsigned w)
 static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, const tm_pool_config_t *c, unsigned w,
                                      layout_t *l)
 {
-    size_t most = width_max(w), block = c->block_size, books = books_size(size, c, w), waste;
-    if (books == 0)
+    size_t most = width_max(w), block = c->block_size, metadata = metadata_size(size, c, w), waste;
+    if (metadata == 0)
         return TM_POOL_BAD_BUFFER;
     if (block == 0)
         block = BOOKS * w > sizeof(void *) ? BOOKS * w : sizeof(void *);
@@ -56,12 +56,12 @@ static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, c
     if (block < BOOKS * w)
         return TM_POOL_BAD_CONFIG;
     l->width = w;
-    l->shift = block_shift(size - books, block, c->block_size == 0 ? most : (size_t)-1);
+    l->shift = block_shift(size - metadata, block, c->block_size == 0 ? most : (size_t)-1);
     block = (size_t)1 << l->shift;
-    waste = (size_t)(0 - ((uintptr_t)buffer + books)) & (block - 1);
-    if (waste >= size - books - TMI_SENTINEL || books + TMI_SENTINEL >= size)
+    waste = (size_t)(0 - ((uintptr_t)buffer + metadata)) & (block - 1);
+    if (waste >= size - metadata - TMI_SENTINEL || metadata + TMI_SENTINEL >= size)
         return TM_POOL_BAD_BUFFER;
-    l->base = books + waste;
+    l->base = metadata + waste;
     l->blocks = (size - l->base - TMI_SENTINEL) >> l->shift;
     return l->blocks == 0 ? TM_POOL_BAD_BUFFER : l->blocks > most ? TM_POOL_BAD_CONFIG : TM_POOL_OK;
 }

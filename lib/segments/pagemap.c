@@ -52,7 +52,8 @@ static void enter_window(const tmi_window_t *w)
 {
     tmi_windows[tmi_nwindows] = *w;
     if (tmi_nwindows == 0) {
-        tmi_store_relaxed(&tmi_pagemap.start, w->first << TMI_UNIT_SHIFT); // whoever frees a block got it after this
+        // a thread that frees a block got it after this
+        tmi_store_relaxed(&tmi_pagemap.start, w->first << TMI_UNIT_SHIFT);
         tmi_store_relaxed(&tmi_pagemap.codes, w->codes);
         if (!diverted)
             // last, for those who free what is not ours

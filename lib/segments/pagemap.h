@@ -94,8 +94,8 @@ static inline unsigned tmi_pagemap_code(const void *p)
 
 static inline unsigned tmi_pagemap_class(const void *p) { return tmi_pagemap_code(p) / 2; }
 
-/* The same for who looks at the owner's record next, of a unit that may have changed hands under a live block: a slab
- * that became mixed. p is in a window. */
+/* The same for a caller that reads the owner's record next, of a unit that may have become mixed under a live block: a
+ * slab that became mixed. p is in a window. */
 static inline unsigned tmi_pagemap_class_of_owner(const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;

@@ -14,7 +14,7 @@
 #define EXTENSION ((uint64_t)1 << 29) // indices whose words are reserved at a time: 4 GiB
 #define COMMIT_BYTES ((size_t)2 << 20) // of words, made writable at a time
 #define GENERATIONS ((uint32_t)1 << 14)
-#define RETIRED ((uint64_t)1 << 16)  // the word of an index without lives: the address is nobody's
+#define RETIRED ((uint64_t)1 << 16)  // the word of an index without lives: the address has no owner
 enum { LEVELS = 8 };
 
 typedef struct group {
@@ -129,7 +129,7 @@ static bool extend(void)
         return false;
     tmi_os_leave_out_of_dumps(at, more * group_bytes());
     max_groups += more;
-    // relaxed: who has an index from there has got it after this
+    // relaxed: a thread that has an index from there got it after this
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift);
     return true;
 }

@@ -90,7 +90,7 @@ enum { TMI_HANDLE_ENDS = 1 << 16 };
 static inline bool tmi_handle_readable(uint32_t index)
 {
     bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
-    // relaxed: who asks because of a handle has got that later
+    // relaxed: a caller with a handle got that later
     return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
 }
 

@@ -111,7 +111,7 @@ static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units,
     return NULL;
 }
 
-/* From some size on the kernel's zeroes: who asks for so many may write to few. */
+/* From some size on the kernel zeroes the pages: a program that allocates so many may write to few. */
 static void clear(char *p, size_t size, size_t bytes)
 {
     if (size < PURGE_MIN || tmi_os_purge(p, bytes) != 0)

@@ -23,7 +23,7 @@ static inline bool tmi_medium_unused(const tmi_medium_slab_t *slab)
 /* Complaints read it without the lock, relaxed: the bit of a live block does not change. */
 static inline void tmi_medium_set_free(tmi_medium_slab_t *slab, uint64_t bits) { tmi_store_relaxed(&slab->free, bits); }
 
-/* Put the slab into the lists that its bits ask for (W2). */
+/* Put the slab into its lists, and take it out of others (W2). */
 void tmi_medium_relist(tmi_medium_slab_t *slab);
 /* A slab without a taken slot becomes a free span; or only if it is not the spare one of W5, or holds nothing. Caller
  * holds the class lock. */

@@ -1,5 +1,5 @@
 /* Giving empty pages of mixed slabs back. A page that leaves is one used run first (X1, X2), so that no lock is held
- * while the kernel is at it. One thread purges at a time (pacer lock, for which fork and audits wait). */
+ * while the kernel purges it. One thread purges at a time (pacer lock, for which fork and audits wait). */
 #include "os/counters.h"
 #include "slabs/mixed_impl.h"
 

@@ -23,10 +23,10 @@
  * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just
  *     had.
  * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
- * V7  A slab's record is read only by who holds the class's lock, owns a slot of the slab or has an object in it pinned
- *     or locked, or is emptying it. An extent's record is read only by who holds the space lock, or owns, pins or locks
- *     the object. Check builds assert it at every such read (movable_held.c). Everything else uses the page map and the
- *     words of handles, which can always be read.
+ * V7  A slab's record is read only by a thread that holds the class's lock, owns a slot of the slab, has an object in
+ *     it pinned or locked, or is emptying it. An extent's record is read only by a thread that holds the space lock, or
+ *     owns, pins or locks the object. Check builds assert it at every such read (movable_held.c). Everything else uses
+ *     the page map and the words of handles, which can always be read.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
  * Owner: the class's lock, except refs, which belong to the holder of the slot, and attributes, which are atomic. A
@@ -95,7 +95,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n);
 /* Abort if nothing keeps the record of the slab, or extent, at p in place. */
 void tmi_movable_require_held(const void *p);
 void tmi_extent_require_held(const void *p);
-/* Whether the calling thread has a pin of an object in these bytes; set by who knows threads. */
+/* Whether the calling thread has a pin of an object in these bytes; the layer above sets it. */
 extern bool (*tmi_movable_pinned_here)(const char *from, size_t nbytes);
 #else
 #define tmi_movable_require_held(p) ((void)(p))

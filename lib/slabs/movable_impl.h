@@ -37,7 +37,7 @@ void tmi_movable_slab_give_span(tmi_released_t r, bool purge);
 uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab);
 /* Atomic: a slot's attributes may be made in a signal handler. What a slab had is for the next one of its class. */
 uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab);
-/* Put the slab in the list that its nfree asks for, or in none. */
+/* Put the slab in the list of its level, or in none (V2). */
 void tmi_movable_slab_relevel(tmi_movable_slab_t *slab);
 void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab);
 /* Pages are in use from now on. */

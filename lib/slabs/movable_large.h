@@ -1,8 +1,8 @@
-/* movable_large.h - extents of the movable arena: objects above 64 KiB, or aligned to more. They are never moved for
- * memory's sake: a hole in address space costs nothing. Their span keeps the index of the handle, and the attributes
- * that movable.h describes.
+/* movable_large.h - extents of the movable arena: objects above 64 KiB, or aligned to more. Compaction never moves
+ * them: a hole in address space costs nothing. Their span keeps the index of the handle, and the attributes that
+ * movable.h describes.
  *
- * To the page map they are not malloc's (M1), so that free reports them.
+ * The page map does not say that they are malloc's (M1), so that free reports them.
  *
  * E3  An extent that is moved by its pages is at one place or at the other, and its word says which, at every instant
  *     of fork: moving and publishing are one step under tmi_extent_lock, which fork takes. */

@@ -68,7 +68,7 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
 
 static void bind(tm_handle_t h, char *slot)
 {
-    // relaxed: bound, so ours; who is given the handle sees what the program publishes it by
+    // relaxed: bound, so ours; another thread gets the handle by what the program publishes it with
     tmi_store_relaxed(tmi_word(tmi_handle_index(h)), (h & TMI_WORD_GENERATION) | tmi_word_at(slot));
     tmi_movable_set_ref(slot, tmi_handle_index(h));
 }

@@ -180,7 +180,7 @@ void tmi_cache_destroy(tmi_cache_t *cache);
 /* How many caches are in use, of all threads. A hint. */
 uint32_t tmi_caches_in_use(void);
 
-/* Slots of a class in this cache; any thread may ask, the answer is then recent. */
+/* Slots of a class in this cache. Any thread, no lock: the answer is recent. */
 size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls);
 
 #endif

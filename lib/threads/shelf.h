@@ -1,12 +1,12 @@
 /* shelf.h - the few medium blocks that a thread keeps when it frees them.
  *
- * Idea: a program that allocates and frees a block of the same size again and again need not go to the class's lock,
- * nor to memory that has gone cold. What has lain for longest goes back to its slab when the shelf is full.
+ * Idea: a program that allocates and frees a block of one size again and again takes no lock, and reuses memory that is
+ * in the processor's cache. When the shelf is full, its oldest block returns to its slab.
  *
  * F1  No block is on a shelf twice, or while it is live: a second free finds it there.
  * F2  bytes is the sum of the slots, at most TMI_SHELF_BYTES.
  *
- * Owner: its thread. In a child of fork the shelf of another thread is emptied unless it was caught in a change. */
+ * Owner: its thread. In a child of fork the shelf of another thread is emptied unless the fork interrupted a change. */
 #ifndef TMI_THREADS_SHELF_H
 #define TMI_THREADS_SHELF_H
 
@@ -27,16 +27,16 @@ typedef struct tmi_shelf {
 void *tmi_shelf_take(tmi_shelf_t *shelf, unsigned cls);
 
 /* Keep a medium block of that class. One that has been freed already is reported in the name of `function`, then abort.
- * True if it, or others in its place, went back to their slabs. */
+ * True if it, or others instead of it, returned to their slabs. */
 bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *function);
 
 /* Whether the thread has freed the block and kept it. */
 bool tmi_shelf_holds(const tmi_shelf_t *shelf, const void *p);
 
-/* How many of a class lie there; any thread may ask, the answer is then recent. */
+/* How many of a class it has. Any thread, no lock: the answer is recent. */
 size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls) TMI_COLD;
 
-/* Give all back. */
+/* Return all to their slabs. */
 void tmi_shelf_flush(tmi_shelf_t *shelf);
 
 #endif

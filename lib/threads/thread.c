@@ -155,7 +155,7 @@ static void tell_that_main_leaves(void)
 {
     tmi_store_relaxed(&tmi_thread_main_left, 1);
     tmi_fence_full(); // before the watcher is looked at and woken; pairs: fall_asleep
-    void (*watcher)(void) = tmi_load_acquire(&tmi_thread_main_watcher); // pairs: whoever has set it
+    void (*watcher)(void) = tmi_load_acquire(&tmi_thread_main_watcher); // pairs: the release in compactor.c
     if (watcher != NULL)
         watcher();
 }

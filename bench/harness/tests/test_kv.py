@@ -2,12 +2,15 @@
 
 import dataclasses
 import os
+import re
+import shutil
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 from unittest import mock
 
-from harness import allocators, cli, kvrun, kvtable, paths, registry, report, runner, schedule
+from harness import allocators, cli, kvpicture, kvrun, kvtable, paths, registry, report, runner, schedule
 
 from . import made_up
 
@@ -44,6 +47,37 @@ class Table(unittest.TestCase):
         self.assertEqual(row, {"figure": "bytes a key", "redis-server": "10", "kv/malloc on glibc": "4",
                                "kv/malloc on tinymem": "2",
                                "kv/handles": "1", "kv/handles, compaction:off": "5"})
+
+
+def with_points():
+    result = made_up.results(rounds=1)
+    points = [[0.1 * i, 10 + i % 7, 12 + i % 11] for i in range(200)]
+    result["samples"] += [dict(made_up.sample("kv", program, "kv", a, 0, {"bytes a key": 1.0}), points=points)
+                          for program, a in SERVERS]
+    return result
+
+
+@unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is missing")
+class Picture(unittest.TestCase):
+    def test_every_server_is_drawn_and_named(self):
+        svg = kvpicture.draw(with_points())
+        words = " ".join(xml.etree.ElementTree.fromstring(svg).itertext())
+        for name in ("data", "redis-server", "kv/malloc on tinymem", "kv/handles"):
+            self.assertIn(name, words)
+        for _, colour in kvpicture.DRAWN:
+            self.assertTrue(colour in svg, colour)
+
+    def test_nothing_is_black_or_white(self):
+        svg = kvpicture.draw(with_points())
+        self.assertTrue("prefers-color-scheme:dark" in svg)
+        self.assertTrue("currentColor" in svg)
+        self.assertEqual(re.findall(r"black|white|#000000|#ffffff", svg), [])
+
+    def test_without_points_there_is_none(self):
+        result = with_points()
+        for sample in result["samples"]:
+            sample.pop("points", None)
+        self.assertIsNone(kvpicture.draw(result))
 
 
 class Selection(unittest.TestCase):
