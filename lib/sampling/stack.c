@@ -236,7 +236,7 @@ static bool is_code(pages_t *pages, uintptr_t word, uintptr_t frame)
 
 /* The first return address on the stack, from `frame` on, that is not the library's, or 0: our functions between have
  * no frame pointers, and keep few words. */
-static uintptr_t first_outside(uintptr_t frame)
+__attribute__((no_sanitize_address)) static uintptr_t first_outside(uintptr_t frame)
 {
     enum { WORDS = 512 };
     pages_t pages = {0, 0};

@@ -96,8 +96,8 @@ CASES = {
                           [("used", "read_here"), ALLOCATED, FREED]),
 }
 SOME = {case: CASES[case] for case in (
-    "overflow_by_a_read", "underflow_by_a_write", "canary_behind", "read_after_free", "use_after_realloc", "double_free",
-    "free_inside", "realloc_after_free")}
+    "overflow_by_a_read", "underflow_by_a_write", "canary_behind", "read_after_free", "use_after_realloc",
+    "double_free", "free_inside", "realloc_after_free")}
 # The same of blocks that a profile has sampled.
 SAMPLED = {
     "sampled_double_free": (ABRT, "free(@): double free\nit is a freed block of 32 bytes",
