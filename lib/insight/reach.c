@@ -172,13 +172,23 @@ static void look_into_pending(reach_t *r)
     }
 }
 
+/* What the program has in registers that calls preserve: they are saved in this frame. */
+__attribute__((no_sanitize_address)) static TMI_NOINLINE void scan_registers(reach_t *r)
+{
+#if defined(__x86_64__)
+    enum { FROM = -5, TO = 0 }; // rbx, r12 to r15, below the frame pointer
+#else
+    enum { FROM = 2, TO = 12 }; // x19 to x28, above frame pointer and return address
+#endif
+    __builtin_unwind_init();
+    const uint64_t *frame = __builtin_frame_address(0);
+    for (int i = FROM; i < TO; i++)
+        consider(r, frame[i]);
+}
+
 static void find_all(reach_t *r, tmi_maps_t *maps)
 {
-    uint64_t registers[16] = {0};
-    __builtin_unwind_init(); // they are saved in this frame
-    memcpy(registers, __builtin_frame_address(0), sizeof registers);
-    for (unsigned i = 0; i < TMI_COUNT_OF(registers); i++)
-        consider(r, registers[i]);
+    scan_registers(r);
     tmi_maps_each(maps, scan_mapping, r);
     look_into_pending(r);
 }

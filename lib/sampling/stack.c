@@ -20,7 +20,12 @@ static uint32_t wanted; // 1: to be opened as soon as that can be
 /* _dl_find_object of glibc 2.35 and later, or NULL: whether an address lies in a file that the dynamic linker has
  * mapped. It takes no lock. */
 static int (*find_object)(void *address, void *result);
-enum { OBJECT_WORDS = 32 }; // more than a result has
+typedef struct found_object {
+    unsigned long long flags;
+    void *start, *end;
+    struct link_map *map;
+    void *more[28]; // as much as a later version may have
+} found_object_t;
 
 /* A library that is opened before libc's own constructor has run would have that run without the environment. */
 static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
@@ -205,19 +210,33 @@ static bool is_own(uintptr_t address)
     return address - (uintptr_t)tmi_image_start < (uintptr_t)tmi_image_end - (uintptr_t)tmi_image_start;
 }
 
-/* Data that may look like code are on the stack, and in blocks of the heap. */
+/* Whether the address lies in a segment of a mapped file that is executable. The file's header is where it begins. */
+static bool in_text(const found_object_t *object, uintptr_t address)
+{
+    const ElfW(Ehdr) *e = object->start;
+    if (!tmi_os_readable(e) || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phoff > PAGE)
+        return false;
+    const ElfW(Phdr) *p = (const ElfW(Phdr) *)(const void *)((const char *)object->start + e->e_phoff);
+    for (unsigned i = 0; i < e->e_phnum && tmi_os_readable(&p[i]); i++)
+        if (p[i].p_type == PT_LOAD && (p[i].p_flags & PF_X) != 0 &&
+            address - object->map->l_addr - p[i].p_vaddr < p[i].p_memsz)
+            return true;
+    return false;
+}
+
+/* Data that may look like code are on the stack, in blocks of the heap, and in static data. */
 static bool is_code(pages_t *pages, uintptr_t word, uintptr_t frame)
 {
-    uintptr_t result[OBJECT_WORDS];
+    found_object_t object;
     int (*find)(void *, void *) = tmi_load_relaxed(&find_object); // relaxed: as above
     if (word - frame + LONGEST_FRAME < 2 * LONGEST_FRAME || !follows_call(pages, word))
         return false;
-    return find == NULL || find((void *)word, result) == 0;
+    return find == NULL || (find((void *)word, &object) == 0 && in_text(&object, word));
 }
 
 /* The first return address on the stack, from `frame` on, that is not the library's, or 0: our functions between have
  * no frame pointers, and keep few words. */
-static uintptr_t first_outside(uintptr_t frame)
+__attribute__((no_sanitize_address)) static uintptr_t first_outside(uintptr_t frame)
 {
     enum { WORDS = 512 };
     pages_t pages = {0, 0};
