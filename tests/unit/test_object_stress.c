@@ -349,6 +349,13 @@ static void *churn(void *unused)
     return unused;
 }
 
+static tm_stats_t figures(void)
+{
+    tm_stats_t s = {.struct_size = sizeof s};
+    tm_stats(&s);
+    return s;
+}
+
 /* Tiny steps leave marks standing for as long as others run in between; large ones move what is there. */
 static void *force_moves(void *unused)
 {
@@ -358,6 +365,12 @@ static void *force_moves(void *unused)
             (void)tm_compact_step(1 + (unsigned)rng_below(&r, 20));
             (void)sched_yield();
         }
+        tm_mover_pause();
+        size_t moved = figures().moved_objects;
+        (void)tm_compact();
+        if (figures().moved_objects != moved)
+            wrong("an object has moved while the mover was paused");
+        tm_mover_resume();
         (void)tm_compact();
     }
     return unused;
