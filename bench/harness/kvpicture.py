@@ -63,7 +63,8 @@ def draw(result):
     if done.returncode:
         print("bench: gnuplot: " + done.stderr.strip()[-300:], file=sys.stderr)
         return None
-    svg = re.sub(r"rgb\( *(\d+), *(\d+), *(\d+) *\)", lambda m: "#%02x%02x%02x" % tuple(map(int, m.groups())), done.stdout)
+    svg = re.sub(r"rgb\( *(\d+), *(\d+), *(\d+) *\)", lambda m: "#%02x%02x%02x" % tuple(map(int, m.groups())),
+                 done.stdout)
     svg = re.sub(r"\b(black|white)\b|#000000|#ffffff", "currentColor", svg)
     return re.sub(r"(<svg[^>]*>)", lambda m: m.group(1) + STYLE, svg, count=1)
 

@@ -417,14 +417,6 @@ static void handle(const struct epoll_event *e)
     }
 }
 
-static bool measured(bool (*step)(void))
-{
-    uint64_t before = work_done;
-    bool more = step();
-    work_note(&work_most.step, before);
-    return more;
-}
-
 /* Milliseconds to wait for clients while nothing else is to do: the store gives memory back a little at a time. */
 static int wait_ms(void)
 {
@@ -440,40 +432,59 @@ static int wait_ms(void)
     return server.now < until ? RETURN_MS : TICK_MS;
 }
 
+static bool measured(bool (*step)(void))
+{
+    uint64_t before = work_done;
+    bool more = step();
+    work_note(&work_most.step, before);
+    return more;
+}
+
+/* What the server has to do besides serving: freeing, expiry, a snapshot, other handles. */
+static struct {
+    bool frees, renews;
+    int64_t ticked, renewed;
+} work;
+
+static void work_on(bool idle)
+{
+    if (server.now - work.ticked >= TICK_MS) {
+        work.ticked = server.now;
+        time_out();
+        work.frees = true;
+    }
+    search_on();
+    free_gone();
+    bool may_renew = idle || server.now != work.renewed; // beside requests a step a millisecond
+    if (!work.frees && !may_renew && !server.saving)
+        return;
+    store_begin();
+    if (may_renew)
+        work.renews = measured(renew_step);
+    if (work.frees)
+        work.frees = measured(evict_step);
+    if (server.saving)
+        work.frees |= measured(snapshot_step);
+    store_end();
+    work.renewed = server.now;
+}
+
 bool net_serve(void)
 {
     struct epoll_event events[EVENTS];
-    int64_t ticked = 0, renewed = 0;
-    bool more = false, renews = false, idle = false;
+    bool idle = false;
     if (!begin())
         return false;
     while (!server.stop) {
-        if (!more)
+        if (!work.frees)
             store_idle();
-        int n = epoll_wait(poller, events, EVENTS, more || searching != NULL || (renews && idle) ? 0 : renews || server.saving ? 1 : wait_ms());
+        bool now = work.frees || searching != NULL || (work.renews && idle);
+        int n = epoll_wait(poller, events, EVENTS, now ? 0 : work.renews || server.saving ? 1 : wait_ms());
         idle = n <= 0;
         server.now = clock_ms();
         for (int i = 0; i < n && !server.stop; i++)
             handle(&events[i]);
-        if (server.now - ticked >= TICK_MS) {
-            ticked = server.now;
-            time_out();
-            more = true;
-        }
-        search_on();
-        free_gone();
-        bool may_renew = idle || server.now != renewed; // beside requests a step a millisecond
-        if (more || may_renew || server.saving) {
-            store_begin();
-            if (may_renew)
-                renews = measured(renew_step);
-            if (more)
-                more = measured(evict_step);
-            if (server.saving)
-                more |= measured(snapshot_step);
-            store_end();
-            renewed = server.now;
-        }
+        work_on(idle);
     }
     store_begin();
     snapshot_cancel();

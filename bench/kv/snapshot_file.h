@@ -4,7 +4,8 @@
  * their way, and then pauses its walk. The thread sums and writes them, syncs the file and renames it.
  *
  * F1  A buffer belongs to the server until it is queued, then to the thread, which frees it.
- * F2  The name, the descriptor and the sum are the thread's from begin until snapshot_file_state says that it has ended.
+ * F2  The name, the descriptor and the sum are the thread's from begin until snapshot_file_state says that it has
+ *     ended.
  *
  * Locks: one mutex for the queue and the state. Fails: one line on stderr, and the state says so. */
 #ifndef KV_SNAPSHOT_FILE_H

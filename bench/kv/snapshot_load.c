@@ -55,7 +55,8 @@ static const char *add_part(struct table *db, place *p, unsigned kind, const cha
     return good ? at : NULL;
 }
 
-static const char *add_parts(struct table *db, place *p, const struct snapshot_record *r, const char *at, const char *end)
+static const char *add_parts(struct table *db, place *p, const struct snapshot_record *r, const char *at,
+                             const char *end)
 {
     for (uint32_t n = r->kind == ENTRY_HASH ? r->parts / 2 : r->parts; n > 0 && at != NULL; n--)
         at = add_part(db, p, r->kind, at, end);

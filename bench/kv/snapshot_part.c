@@ -38,8 +38,8 @@ bool snapshot_part_begin(const struct table *db, struct entry *e)
     store_ref r;
     struct aggregate *a = aggregate_of(e);
     unsigned kind = e->type & ENTRY_KIND;
-    struct part part = {.record = {.kind = (uint8_t)kind, .db = (uint8_t)(db - server.db), .fragment = SNAPSHOT_FRAGMENT,
-                                   .key_len = e->key_len, .expiry = entry_expiry(e)},
+    struct part part = {.record = {.kind = (uint8_t)kind, .db = (uint8_t)(db - server.db),
+                                   .fragment = SNAPSHOT_FRAGMENT, .key_len = e->key_len, .expiry = entry_expiry(e)},
                         .is_list = kind == ENTRY_LIST};
     memcpy(&r, entry_value(e), sizeof r);
     part.to = part.is_list ? seq_count(&a->seq) : 0;
@@ -157,8 +157,8 @@ static bool step_items(struct part *p)
     return !silent && p->from < p->to;
 }
 
-/* The items of `i` to `i + n` that are still to be written, *lo to *hi, are taken from the part. Returns the number that
- * the first of them had. */
+/* The items of `i` to `i + n` that are still to be written, *lo to *hi, are taken from the part. Returns the number
+ * that the first of them had. */
 static uint32_t part_with(struct part *p, uint32_t i, uint32_t n, uint32_t *lo, uint32_t *hi)
 {
     uint32_t last = p->at + (p->to - p->from), first = p->at, index;

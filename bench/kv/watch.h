@@ -1,7 +1,7 @@
 /* watch.h - WATCH: keys that a client wants to find unchanged when it comes to EXEC.
  *
- * Idea: who changes a key calls watch_touch, which costs a comparison while nobody watches. A watch lies in a hash table
- * by key and in the list of its session; a change marks the sessions.
+ * Idea: who changes a key calls watch_touch, which costs a comparison while nobody watches. A watch lies in a hash
+ * table by key and in the list of its session; a change marks the sessions.
  *
  * A key that expires has changed, and so has one that is evicted or flushed. Fails: without memory WATCH does. */
 #ifndef KV_WATCH_H

@@ -1,7 +1,7 @@
 /* work.h - how much is done at a time: entries, buckets and blocks that are looked at, counted.
  *
- * Times depend on the machine and on who else runs; these numbers do not. INFO tells the largest number that one command
- * took, and the largest of one step between commands. tests/kv/steps.py bounds them. */
+ * Times depend on the machine and on who else runs; these numbers do not. INFO tells the largest number that one
+ * command took, and the largest of one step between commands. tests/kv/steps.py bounds them. */
 #ifndef KV_WORK_H
 #define KV_WORK_H
 

@@ -13,8 +13,8 @@
  *
  * With less than a second for the rate all waits but the one after FLUSHALL are short.
  *
- * POINTS is a file for a picture of the scenes from shift on: at the same points of the load, whatever the server, a line
- * with seconds, MiB of data and MiB resident over empty.
+ * POINTS is a file for a picture of the scenes from shift on: at the same points of the load, whatever the server, a
+ * line with seconds, MiB of data and MiB resident over empty.
  *
  * Data are the bytes of live keys and values: all that a client has stored and would get back. */
 #define _GNU_SOURCE

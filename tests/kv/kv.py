@@ -170,7 +170,8 @@ def watched(reference):
             seed = random.randrange(1 << 30)
             ours, theirs = outcomes(server.port, seed, 1500), outcomes(reference.port, seed, 1500)
             odd = [(a, b[4]) for a, b in zip(ours, theirs) if a[4] != b[4]]
-            result(not odd, "%s: EXEC runs after WATCH when redis-server's does" % name, "seed %d: %s" % (seed, odd[:3]))
+            result(not odd, "%s: EXEC runs after WATCH when redis-server's does" % name,
+                   "seed %d: %s" % (seed, odd[:3]))
             kinds = [sum(o[4][2] is None for o in ours), sum(o[4][2] is not None for o in ours)]
             result(min(kinds) > 100, "control: EXEC runs, and does not run", kinds)
             one = Wire(server.port)
