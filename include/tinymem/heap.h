@@ -92,6 +92,10 @@ typedef struct tm_heap_figures {
     size_t regretted;         /**< of these, wanted again within seconds, so far */
     size_t growth_paid;       /**< of `purged`: given back because the heap was about to grow, so far */
     size_t failures;          /**< count, so far: requests that ended in ENOMEM */
+    size_t moved;             /**< bytes of movable objects that were moved, so far */
+    size_t batches;           /**< count, so far: in which they were */
+    size_t mover_mode;        /**< TM_MOVER_... of <tinymem/tinymem.h> */
+    size_t mover_paused;      /**< count, now */
 } tm_heap_stats_t;
 
 /** Read the figures.

@@ -93,6 +93,10 @@ tm_handle_t tm_realloc(tm_handle_t h, size_t size) __attribute__((__warn_unused_
 void tm_free(tm_handle_t h);
 
 /** Lock an object at its address: a pin that may outlive the function and be ended by any thread. Counted.
+ *  The first lock of an object of up to 64 KiB moves it, if nobody uses it, to where only locked objects are: so
+ *  it keeps no memory but its own, and may stay locked for the program's life. That takes some microseconds, and once.
+ *  Inside a scope of the caller, with the object pinned, looked up in an open scope, or while another thread moves, it
+ *  is locked where it is. For an address for a moment tm_pin is quicker.
  *  @return  the address; NULL for TM_NULL, for which neither call does anything, or when out of memory (ENOMEM).
  *  @errors  16,777,215 locks of one object are held: reported, then abort. */
 void *tm_lock(tm_handle_t h);
@@ -178,6 +182,46 @@ size_t tm_compact(void);
  *  moves: false, at once. */
 bool tm_compact_step(unsigned budget_us);
 
+/** What the mover does, from now on. TM_MOVER_BACKGROUND: a thread of its own, named tinymem-mover, moves when there is
+ *  enough to gain. TM_MOVER_MANUAL: only tm_compact and tm_compact_step do. TM_MOVER_OFF: nothing moves. They begin as
+ *  the options compaction, compact_cpu and compact_target say.
+ *  @param mode    one of these.
+ *  @param share   of one processor that the thread may take, 1 to 100 per cent; more when a heap is mostly holes.
+ *  @param target  waste that a quiet program is left with, 0 to 1000 per cent of live bytes.
+ *                 Each may be TM_MOVER_KEEP: as it was.
+ *  @return  false with errno EINVAL, and nothing is changed.
+ *  @thread  any; not in signal handlers. When it returns, no move is under way that the new mode forbids: it may wait
+ *           for a piece of one. */
+enum { TM_MOVER_KEEP = -1, TM_MOVER_BACKGROUND = 0, TM_MOVER_MANUAL = 1, TM_MOVER_OFF = 2 };
+bool tm_mover_set(int mode, int share, int target);
+
+/** Nothing moves from the return of tm_mover_pause until the matching tm_mover_resume, whatever the mode: tm_compact
+ *  and tm_compact_step move nothing meanwhile, tm_lock leaves its object in place, and so an address stays good that
+ *  was looked up without a pin. (tm_realloc does move its object.) They nest and count over all threads of the process,
+ *  and may be called by different ones. A child of fork inherits the count.
+ *  @errors  a resume without a pause, or 4,294,967,295 pauses: reported, then abort.
+ *  @thread  any; not in signal handlers. A pause may wait for a piece of a move, a resume does not. */
+void tm_mover_pause(void);
+void tm_mover_resume(void);
+
+/** Called after batches of moves, to log them, say. Counts and bytes since the last call. */
+typedef struct tm_batch {
+    size_t struct_size;     /**< what the library knows; fields beyond it are not there */
+    size_t batches, dropped_batches;
+    size_t moved_objects, moved_bytes, aborted_moves;
+    uint64_t time_ns;       /**< spent moving */
+} tm_batch_t;
+typedef void tm_batch_call_t(const tm_batch_t *batch, void *context);
+
+/** From now on `call` is called after each batch of the mover's thread, and after each tm_compact and tm_compact_step
+ *  that has ended one, by that thread. There is one such function; NULL: none. It is called by one thread at a time,
+ *  without a lock of the heap held, and may call every function; moves that it asks for itself are told with the next
+ *  call. It must return, and soon: the mover's thread waits for it, a thread with all signals blocked. Moves that the
+ *  library makes because memory is short, or for tm_lock, are told with the next call, too.
+ *  @thread  any; not in signal handlers. When it returns, the function that was set before is not running any more,
+ *           unless it is the caller. A child of fork keeps the function. */
+void tm_mover_on_batch(tm_batch_call_t *call, void *context);
+
 /** The calling thread is about to wait, in an event loop for instance. Gives a part of what is empty and not needed
  *  back to the kernel: about 0.1 ms of work, and a few ns when there is nothing to do. A program with several threads
  *  need not call it, since a helper thread does the same there. Any thread. */
@@ -214,6 +258,8 @@ typedef struct tm_figures {
     uint64_t oldest_pin_ns;   /**< how long the mover has seen the oldest pin that is still held */
     uint64_t time_ns;         /**< spent compacting, so far */
     size_t revived_indices;   /**< count, so far: indices that were set aside and are used again, see tm_handle_t */
+    size_t mover_mode, mover_share, mover_target; /**< see tm_mover_set */
+    size_t mover_paused;      /**< count, now: tm_mover_pause without its resume */
 } tm_stats_t;
 void tm_stats(tm_stats_t *out);
 

@@ -1,6 +1,7 @@
 #include "compaction/compact.h"
 #include "base/probe.h"
 #include "os/meta.h"
+#include "os/options.h"
 #include "compaction/compact_impl.h"
 
 #include <string.h>
@@ -68,8 +69,7 @@ static void finish(batch_t *b)
     b->state = IDLE;
 }
 
-/* After the fence: entries in use are given up. */
-static void sort_out(batch_t *b)
+void tmi_batch_sort_out(batch_t *b)
 {
     size_t scanned = 0;
 #if TMI_TEST_HOOKS
@@ -97,7 +97,7 @@ static void sort_out(batch_t *b)
 static void go_on(batch_t *b)
 {
     TMI_STEP("fenced");
-    sort_out(b);
+    tmi_batch_sort_out(b);
     TMI_STEP("scanned");
     b->marked_ns = tmi_os_now_ns();
     enter(b, SCOPES);
@@ -235,9 +235,44 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
     return TMI_COMPACT_MORE;
 }
 
+/* What forbids it is changed under the lock. */
+bool tmi_compact_may_move(void)
+{
+    return !tmi_load_relaxed(&stopped) && tmi_compact_figure(paused) == 0 &&
+           tmi_option(compaction) != TMI_COMPACTION_OFF;
+}
+
+bool tmi_compact_pause(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    bool ok = tmi_compact_figures.paused < UINT32_MAX;
+    tmi_own_add(&tmi_compact_figures.paused, (size_t)ok);
+    tmi_compact_drop();
+    tmi_unlock(&tmi_compact_lock);
+    return ok;
+}
+
+bool tmi_compact_resume(void)
+{
+    tmi_lock(&tmi_compact_lock);
+    bool ok = tmi_compact_figures.paused > 0;
+    tmi_own_add(&tmi_compact_figures.paused, -(size_t)ok);
+    tmi_unlock(&tmi_compact_lock);
+    return ok;
+}
+
+void tmi_compact_set_mode(uint32_t mode)
+{
+    tmi_lock(&tmi_compact_lock);
+    tmi_store_relaxed(&tmi_options.compaction, mode); // relaxed: one value by itself
+    tmi_store_relaxed(&tmi_compact_figures.mode, mode);
+    tmi_compact_drop();
+    tmi_unlock(&tmi_compact_lock);
+}
+
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits)
 {
-    if (tmi_batch.entries == NULL || stopped)
+    if (tmi_batch.entries == NULL || !tmi_compact_may_move())
         return TMI_COMPACT_NOTHING;
     uint64_t before = tmi_os_now_ns();
     tmi_compact_result_t r = piece(&tmi_batch, limits);

@@ -57,6 +57,10 @@ void tmi_compact_rest(void);
 /* The next piece of work. Caller holds the lock. */
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits);
 
+/* Move an object to a slab that is set apart, since it is about to be locked: see compact_apart.c. `self` as in
+ * tmi_compact_fence. The caller holds no lock, and no pin of the object, or it stays. */
+void tmi_compact_set_apart(const tm_pins_t_ *self, tm_handle_t h);
+
 /* What could not be moved a moment ago is tried again. Caller holds the lock. */
 void tmi_compact_afresh(void);
 
@@ -72,6 +76,13 @@ void tmi_compact_fence(const tm_pins_t_ *self);
  * lock. */
 void tmi_compact_fenced(uint64_t batch, tmi_fence_t kind, int err);
 
+/* From the return of the first until as many calls of the second nothing moves. Both take the lock. False: so many
+ * pauses cannot be counted; there was none. */
+bool tmi_compact_pause(void);
+bool tmi_compact_resume(void);
+/* The mode from now on, TMI_COMPACTION_...; a batch that it forbids is dropped. Takes the lock. */
+void tmi_compact_set_mode(uint32_t mode);
+
 /* Take the marks away and forget the batch. Caller holds the lock. */
 void tmi_compact_drop(void);
 
@@ -82,6 +93,7 @@ typedef struct tmi_compact_figures {
     size_t moved_objects, moved_bytes, marked, by_touch, by_scan, by_free, by_lock /* of by_scan */, batches, dropped;
     size_t fences_global, fences_expedited, fences_none;
     uint64_t longest_batch_ns, time_ns;
+    size_t mode, paused; // now: TMI_COMPACTION_..., and pauses
 } tmi_compact_figures_t;
 
 /* One writer, under the lock; read by anybody. */

@@ -57,6 +57,15 @@ static inline bool tmi_over(const tmi_compact_limits_t *limits)
  * again. */
 bool tmi_batch_mark(batch_t *b, const tmi_compact_limits_t *limits);
 
+/* Mark the object in a slot, if there is one. */
+void tmi_batch_mark_slot(batch_t *b, source_t *s, uint32_t slot);
+
+/* After the fence: entries in use are given up. */
+void tmi_batch_sort_out(batch_t *b);
+
+/* Whether anything may be moved at all. */
+bool tmi_compact_may_move(void);
+
 /* COPY, PUBLISH, GIVE: a piece; true when the state is done. */
 bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits);
 bool tmi_batch_publish(batch_t *b, const tmi_compact_limits_t *limits);

@@ -91,7 +91,7 @@ static uint32_t next_taken(const tmi_movable_slab_t *slab, uint32_t i)
     return slots;
 }
 
-static void mark(batch_t *b, source_t *s, uint32_t slot)
+void tmi_batch_mark_slot(batch_t *b, source_t *s, uint32_t slot)
 {
     const char *at = s->slab->base + (size_t)slot * tmi_mclasses[s->slab->cls].size;
     uint32_t index = tmi_load_relaxed(&s->slab->refs[slot]); // relaxed: a hint, V4
@@ -120,7 +120,7 @@ static void mark_some(batch_t *b, source_t *s, const tmi_compact_limits_t *limit
         uint32_t ahead = next_taken(s->slab, i + 1);
         if (ahead < slots)
             __builtin_prefetch(tmi_word(tmi_load_relaxed(&s->slab->refs[ahead])));
-        mark(b, s, i++);
+        tmi_batch_mark_slot(b, s, i++);
         if (++looks % MARKS_PER_LOOK == 0 && tmi_over(limits))
             break;
     }

@@ -1,4 +1,5 @@
 #include "heap/account.h"
+#include "compaction/compact.h"
 #include "heap/object.h"
 #include "os/counters.h"
 #include "os/meta.h"
@@ -169,6 +170,10 @@ static TMI_COLD void enter_whole(tm_heap_stats_t *out)
     out->raw.regretted = less(out->regretted, out->spans.regretted);
     out->growth_paid = tmi_counter(growth_paid_bytes);
     out->failures = tmi_counter(failures);
+    out->moved = tmi_compact_figure(moved_bytes);
+    out->batches = tmi_compact_figure(batches);
+    out->mover_mode = tmi_compact_figure(mode);
+    out->mover_paused = tmi_compact_figure(paused);
     out->mapped = tmi_counter(mapped_bytes) + tmi_counter(guarded_bytes);
     out->metadata = tmi_meta_touched();
     out->table = tmi_handle_bytes();

@@ -3,6 +3,7 @@
 #include "heap/layout.h"
 #include "heap/object.h"
 #include "os/counters.h"
+#include "os/options.h"
 #include "os/meta.h"
 #include "slabs/medium.h"
 #include "slabs/mixed.h"
@@ -80,6 +81,14 @@ static void sum_classes(tm_stats_t *s)
     }
 }
 
+static void tell_mover(tm_stats_t *s)
+{
+    s->mover_mode = tmi_option(compaction);
+    s->mover_share = tmi_option(compact_cpu);
+    s->mover_target = tmi_option(compact_target);
+    s->mover_paused = tmi_compact_figure(paused);
+}
+
 void tmi_introspect_handles(tm_stats_t *out)
 {
     tmi_layout_keep();
@@ -112,6 +121,7 @@ void tmi_introspect_handles(tm_stats_t *out)
         .revived_indices = tmi_handle_revived(),
     };
     sum_classes(&s);
+    tell_mover(&s);
     s.rounding_bytes = (size_t)((double)s.live_bytes * tmi_object_rounding());
     s.waste_bytes = s.committed_bytes > s.live_bytes ? s.committed_bytes - s.live_bytes : 0;
     memcpy(out, &s, tmi_min(out->struct_size, sizeof s));

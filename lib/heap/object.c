@@ -25,6 +25,7 @@ static void make_tables(void)
     if (tmi_object_tables || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
         return;
     tmi_movable_init();
+    tmi_store_relaxed(&tmi_compact_figures.mode, tmi_option(compaction)); // a statistic
     bool fence = tmi_options.fence != TMI_FENCES_NONE && tmi_os_fence_register() == 0;
     tmi_pin_set_asymmetric(fence);
     tmi_store_release(&tmi_object_tables, 1); // pairs: tmi_object_ready
@@ -320,7 +321,7 @@ static size_t committed(void)
 
 size_t tmi_object_compact(void)
 {
-    if (!tmi_object_ready() || in_scope() || tmi_options.compaction == TMI_COMPACTION_OFF)
+    if (!tmi_object_ready() || in_scope() || tmi_option(compaction) == TMI_COMPACTION_OFF)
         return 0;
     size_t before = committed();
     tmi_thread_t *t = tmi_thread_with_handles();
@@ -328,14 +329,17 @@ size_t tmi_object_compact(void)
         (void)tmi_hcache_flush(&t->handles);
     tmi_compactor_all(t ? &t->pins : NULL);
     (void)tmi_pacer_purge_all();
+    tmi_compactor_tell();
     size_t after = committed();
     return before > after ? before - after : 0;
 }
 
 bool tmi_object_compact_step(unsigned budget_us)
 {
-    if (!tmi_object_ready() || in_scope() || tmi_options.compaction == TMI_COMPACTION_OFF)
+    if (!tmi_object_ready() || in_scope() || tmi_option(compaction) == TMI_COMPACTION_OFF)
         return false;
     tmi_thread_t *t = tmi_thread_with_handles();
-    return t != NULL && tmi_compactor_step(&t->pins, budget_us);
+    bool more = t != NULL && tmi_compactor_step(&t->pins, budget_us);
+    tmi_compactor_tell();
+    return more;
 }

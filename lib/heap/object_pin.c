@@ -1,5 +1,7 @@
 /* Pins, scopes and locks: what pin.h leaves to functions, and questions about handles. */
 #include "heap/object_impl.h"
+#include "compaction/compact.h"
+#include "os/options.h"
 #include "os/report.h"
 #include "threads/compactor.h"
 
@@ -104,10 +106,24 @@ void tmi_object_scope_reset(uint32_t mark)
         tmi_fatal("tm_scope_reset", NULL, "fewer scopes are open than at the mark");
 }
 
+/* Best effort: an object that a lock holds where it is, maybe for ever, would hold its neighbours' pages too. */
+static void set_apart(tm_handle_t h)
+{
+    uint64_t w;
+    tmi_thread_t *t = tmi_object_live(h, &w) && tmi_load_relaxed(&tmi_options.compaction) != TMI_COMPACTION_OFF
+                          ? tmi_thread_with_pins()
+                          : NULL;
+    unsigned code = t == NULL ? TMI_MCLASS_NONE : tmi_pagemap_movable(tmi_word_address(w));
+    if (code == TMI_MCLASS_NONE || code == TMI_MCLASS_LARGE || tmi_pin_held(&t->pins, h) || t->pins.scope & 0xffff)
+        return;
+    tmi_compact_set_apart(&t->pins, h);
+}
+
 void *tmi_object_lock(tm_handle_t h)
 {
     if (h == TM_NULL)
         return NULL;
+    set_apart(h);
     void *p = tmi_object_pin(h, "tm_lock");
     if (p == NULL) { // stale, and the option says that this is no reason to stop
         (void)tmi_pin_remove(&tmi_self()->pins, h);

@@ -73,6 +73,14 @@ extern uintptr_t tmi_lock_fork_owner;
 /* Whether the calling thread is that one. */
 bool tmi_lock_forking_here(void);
 
+/* Whether this code may lock in the middle of what its thread was doing, which may be anything when a signal handler
+ * asks: always, but for the books of check builds. See tmi_compact_set_apart for the rest of the argument. */
+#if TMI_CHECK
+bool tmi_lock_none_here(void);
+#else
+static inline bool tmi_lock_none_here(void) { return true; }
+#endif
+
 void tmi_lock_slow(tmi_lock_t *lock);
 void tmi_unlock_forking(tmi_lock_t *lock);
 void tmi_unlock_wake(tmi_lock_t *lock);

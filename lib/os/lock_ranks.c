@@ -79,6 +79,17 @@ bool tmi_lock_held_here(const tmi_lock_t *lock)
            (tmi_load_relaxed(&lock->word) != 0 && tmi_load_relaxed(&lock->owner) == (uintptr_t)pthread_self());
 }
 
+/* The list is not being changed here, and this thread has no lock in it. */
+bool tmi_lock_none_here(void)
+{
+    uint32_t expected = 0;
+    if (tmi_lock_forking_here() || !tmi_cas_acquire(&word, &expected, 1)) // pairs: end
+        return false;
+    bool none = innermost() == NULL;
+    end();
+    return none;
+}
+
 void tmi_lock_none_held(void)
 {
     held = NULL;

@@ -78,6 +78,12 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
     return got;
 }
 
+/* Where the slab's free slots are counted. */
+static size_t *nfree_at_home(tmi_movable_class_t *s, const tmi_movable_slab_t *slab)
+{
+    return slab->apart ? &s->nfree_apart : &s->nfree;
+}
+
 enum { NO_SLOT = -1 };
 
 /* The free slot from i on, and the last one before i. */
@@ -107,7 +113,7 @@ char *tmi_movable_take_near(unsigned cls, const char *at)
     char *slot = NULL;
     tmi_lock(&s->lock);
     tmi_movable_slab_t *slab = tmi_movable_slab_of(at);
-    if (slab->level < TMI_LEVELS) { // V2: it gives slots
+    if (slab->level < TMI_LEVELS && !slab->apart) { // V2: it gives slots
         int32_t here = (int32_t)tmi_mslot_index(slab, at), up = free_from(slab, (uint32_t)here),
                 down = free_before(slab, (uint32_t)here);
         size_t i = (size_t)(up == NO_SLOT || (down != NO_SLOT && here - down < up - here) ? down : up);
@@ -150,7 +156,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
         do
             put(slab, slots[k]);
         while (++k < n && (size_t)(slots[k] - slab->base) < bytes);
-        tmi_own_add(slab->emptying ? &s->nfree_emptying : &s->nfree, k - before);
+        tmi_own_add(slab->emptying ? &s->nfree_emptying : nfree_at_home(s, slab), k - before);
         if (slab->emptying) // V2
             continue;
         if (slab->nfree == tmi_mclasses[cls].slots) {
@@ -172,17 +178,20 @@ uint32_t tmi_movable_epoch;
 
 static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
 {
+    // relaxed: a look, without which the try would be in vain
+    if (slab->apart && tmi_load_relaxed(&slab->watched) >= tmi_mclasses[slab->cls].slots - slab->nfree)
+        return false;
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
 /* The emptiest slab that may be tried, and the free slots of the still emptier ones: objects must not be moved there,
  * or slabs would be emptied into each other without end. */
-static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
+static tmi_movable_slab_t *emptiest(const tmi_levels_t *of, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
     *passed_over = 0;
-    for (uint32_t levels = s->levels.nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
-        tmi_dlist_t *head = &s->levels.lists[tmi_log2(levels)];
+    for (uint32_t levels = of->nonempty; levels != 0; levels &= ~(1u << tmi_log2(levels))) {
+        const tmi_dlist_t *head = &of->lists[tmi_log2(levels)];
         for (tmi_dlist_t *n = head->next; n != head && looks < LOOKS; n = n->next, looks++) {
             tmi_movable_slab_t *slab = TMI_CONTAINER_OF(n, tmi_movable_slab_t, level_link);
             if (may_be_tried(slab, now))
@@ -191,6 +200,16 @@ static tmi_movable_slab_t *emptiest(tmi_movable_class_t *s, uint32_t now, size_t
         }
     }
     return NULL;
+}
+
+/* First of those that are set apart, which others' objects do not fill. */
+static tmi_movable_slab_t *choose_from(const tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
+{
+    tmi_movable_slab_t *slab = emptiest(&s->apart, now, passed_over);
+    if (slab == NULL)
+        return emptiest(&s->levels, now, passed_over);
+    *passed_over = 0; // what was passed over takes no objects from here
+    return slab;
 }
 
 /* From now on it gives no slots: `promised` of its `live` objects will have places elsewhere. */
@@ -202,7 +221,7 @@ static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uin
     tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
-    tmi_own_add(&s->nfree, -(size_t)slab->nfree); // no longer available
+    tmi_own_add(nfree_at_home(s, slab), -(size_t)slab->nfree); // no longer available
     tmi_own_add(&s->nfree_emptying, slab->nfree);
 }
 
@@ -213,9 +232,10 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
     size_t passed_over = 0;
     tmi_lock(&s->lock);
     if (s->nfree > s->promised)
-        slab = emptiest(s, now, &passed_over);
+        slab = choose_from(s, now, &passed_over);
     uint32_t live = slab == NULL ? 0 : tmi_mclasses[cls].slots - slab->nfree;
-    size_t others = slab == NULL ? 0 : s->nfree - slab->nfree, not_for_it = s->promised + passed_over;
+    size_t others = slab == NULL ? 0 : s->nfree - (slab->apart ? 0 : slab->nfree);
+    size_t not_for_it = s->promised + passed_over;
     size_t room = others > not_for_it ? others - not_for_it : 0;
     if (slab != NULL && room < live && s->promised > 0)
         slab = NULL; // first let the others be emptied
@@ -261,7 +281,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
 /* Its counters belong to the class again, as before it was chosen. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
-    tmi_own_add(&s->nfree, slab->nfree);
+    tmi_own_add(nfree_at_home(s, slab), slab->nfree);
     tmi_own_add(&s->nfree_emptying, -(size_t)slab->nfree);
     s->promised -= slab->promised;
     slab->promised = slab->keep = 0;
@@ -311,6 +331,63 @@ static size_t tidy_slab(tmi_movable_class_t *s, tmi_movable_slab_t *slab, size_t
     return n;
 }
 
+/* ---- objects that will be locked --------------------------------------------------------------------------------- */
+
+/* A slot of a slab that is set apart; the lock is held. */
+static char *take_apart(tmi_movable_class_t *s, unsigned cls)
+{
+    char *slot = NULL;
+    tmi_movable_slab_t *slab = NULL;
+    if (s->apart.nonempty != 0) {
+        slab = TMI_CONTAINER_OF(tmi_levels_fullest(&s->apart), tmi_movable_slab_t, level_link);
+    } else if ((slab = tmi_movable_slab_make(cls)) != NULL) {
+        tmi_movable_slab_leave_level(slab);
+        slab->apart = true;
+        tmi_own_add(&s->nfree, -(size_t)slab->nfree);
+        tmi_own_add(&s->nfree_apart, slab->nfree);
+        tmi_movable_slab_relevel(slab);
+    }
+    if (slab != NULL && take_from(slab, &slot, 1) == 1)
+        tmi_own_add(&s->nfree_apart, -(size_t)1);
+    return slot;
+}
+
+bool tmi_movable_begin_apart(unsigned cls, const char *at, tmi_movable_move_t *out)
+{
+    tmi_movable_class_t *s = &tmi_movable_classes[cls];
+    *out = (tmi_movable_move_t){NULL, NULL, false};
+    if (!tmi_trylock(&s->lock))
+        return false;
+    if (tmi_movable_class(at) == cls && s->nslabs > 1 && !tmi_movable_slab_of(at)->apart)
+        out->to = take_apart(s, cls);
+    if (out->to != NULL) {
+        out->slab = tmi_movable_slab_of(at);
+        out->begun = !out->slab->emptying;
+        if (out->begun)
+            start_emptying(s, out->slab, 0, 0);
+    }
+    tmi_unlock(&s->lock);
+    return out->to != NULL;
+}
+
+void tmi_movable_end_apart(const tmi_movable_move_t *move)
+{
+    tmi_movable_slab_t *slab = move->slab;
+    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
+    if (!move->begun)
+        return;
+    tmi_lock(&s->lock);
+    end_emptying(s, slab);
+    tmi_store_relaxed(&slab->emptying, false);
+    if (slab->nfree == tmi_mclasses[slab->cls].slots) {
+        tmi_movable_slab_give_span(tmi_movable_slab_release(slab), false);
+    } else {
+        tmi_dlist_push_back(&s->tidy, &slab->tidy_link);
+        tmi_movable_slab_relevel(slab);
+    }
+    tmi_unlock(&s->lock);
+}
+
 bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
@@ -342,7 +419,8 @@ size_t tmi_movable_gain(unsigned cls)
 size_t tmi_movable_unused(unsigned cls)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    return tmi_load_relaxed(&s->nfree) + tmi_load_relaxed(&s->nfree_emptying); // a statistic
+    return tmi_load_relaxed(&s->nfree) + tmi_load_relaxed(&s->nfree_emptying) +
+           tmi_load_relaxed(&s->nfree_apart); // a statistic
 }
 
 /* ---- attributes -------------------------------------------------------------------------------------------------- */

@@ -16,7 +16,8 @@
  *
  * V1  nfree is the number of bits set in `free`; bits past the last slot are clear; none is set below word `hint`.
  * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is
- *     released.
+ *     released. A slab that is set apart is in a list of its own: it gives its slots to objects that will be locked,
+ *     and to nobody else. Its objects are not moved as long as all of them are locked.
  *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
@@ -53,18 +54,18 @@ typedef struct tmi_movable_slab {
     uint32_t retry_at, retry_wait; // ms: objects in it could not be moved; before then it is not tried again...
     uint32_t retry_epoch;          // ...in this tmi_movable_epoch
     uint8_t cls, level;
-    bool emptying;         // V2
+    bool emptying, apart;  // V2
     uint64_t free[];
 } tmi_movable_slab_t;
 
 typedef struct tmi_movable_classes {
     tmi_lock_t lock;
-    size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied
-    size_t nfree_emptying; // of the others
+    size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied, nor set apart
+    size_t nfree_emptying, nfree_apart; // of the others
     size_t promised;       // to slabs that are being emptied
     size_t touched_bytes;  // of all slabs
     tmi_dlist_t tidy;      // V6
-    tmi_levels_t levels;
+    tmi_levels_t levels, apart; // V2
 } tmi_movable_class_t;
 
 extern tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
@@ -150,6 +151,17 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now);
 // only the mover changes it
 static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi_movable_classes[cls].promised) > 0; }
 
+/* An object that is about to be locked is moved to a slab that is set apart: `slab`, where it is, is the caller's as if
+ * it was being emptied, and `to` is its new place. The caller has the mover's lock. False: it stays where it is, being
+ * apart already, or alone in its class's only slab; or the lock of the class is not free. */
+typedef struct tmi_movable_move {
+    tmi_movable_slab_t *slab;
+    char *to;
+    bool begun;            // not by the batch that is under way
+} tmi_movable_move_t;
+bool tmi_movable_begin_apart(unsigned cls, const char *at, tmi_movable_move_t *out);
+void tmi_movable_end_apart(const tmi_movable_move_t *move);
+
 /* Take up to n of the free slots below `keep` of a slab that is being emptied. */
 size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
 
@@ -170,7 +182,7 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done);
  * fill. */
 size_t tmi_movable_gain(unsigned cls);
 
-/* Free slots of a class, those of slabs that are being emptied included: a look. */
+/* Free slots of a class, those of slabs that are being emptied or set apart included: a look. */
 size_t tmi_movable_unused(unsigned cls);
 
 /* By class: pages without a taken slot, and slabs whose last slot ends in another page. Walks all slabs, and takes the

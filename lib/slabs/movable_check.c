@@ -36,7 +36,7 @@ static void check_lists(const tmi_movable_slab_t *slab)
     const tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
     bool levelled = slab->nfree > 0 && !slab->emptying;
     tmi_audit((slab->level < TMI_LEVELS) == levelled, "V2 a slab has a level when it gives slots", slab->base);
-    tmi_audit(!levelled || tmi_levels_has(&s->levels, &slab->level_link, slab->level),
+    tmi_audit(!levelled || tmi_levels_has(slab->apart ? &s->apart : &s->levels, &slab->level_link, slab->level),
               "V2 a slab in the list of its level", slab->base);
     bool to_be_tidied = !tmi_dlist_empty(&slab->tidy_link);
     tmi_audit(!to_be_tidied || (!slab->emptying && tmi_dlist_contains(&s->tidy, &slab->tidy_link)),
@@ -57,11 +57,12 @@ static void check_attributes(const tmi_movable_slab_t *slab)
 void tmi_movable_check(unsigned cls)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    size_t nslabs = 0, nfree = 0, nfree_emptying = 0, touched = 0;
+    size_t nslabs = 0, nfree = 0, nfree_emptying = 0, nfree_apart = 0, touched = 0;
     uintptr_t end = TMI_PAGEMAP_SEGMENTS;
     if (s->tidy.next == NULL)
         return;
     tmi_levels_check(&s->levels, s);
+    tmi_levels_check(&s->apart, s);
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {
             char *p = (char *)(g << TMI_SEGMENT_SHIFT) + u * TMI_UNIT_SIZE;
@@ -73,10 +74,11 @@ void tmi_movable_check(unsigned cls)
             check_lists(slab);
             check_attributes(slab);
             nslabs++;
-            *(slab->emptying ? &nfree_emptying : &nfree) += slab->nfree;
+            *(slab->emptying ? &nfree_emptying : slab->apart ? &nfree_apart : &nfree) += slab->nfree;
             touched += (size_t)tmi_popcount(slab->touched) << tmi_os_page_shift;
         }
     tmi_audit(nslabs == s->nslabs && nfree == s->nfree, "V1 free slots of the class", s);
+    tmi_audit(nfree_apart == s->nfree_apart, "V1 free slots of slabs that are set apart", s);
     tmi_audit(nfree_emptying == s->nfree_emptying, "V1 free slots of slabs that are being emptied", s);
     tmi_audit(touched == s->touched_bytes, "V3 touched bytes of the class", s);
 }

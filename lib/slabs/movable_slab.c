@@ -22,6 +22,7 @@ static void ready_class(tmi_movable_class_t *s)
         return;
     tmi_dlist_init(&s->tidy);
     tmi_levels_init(&s->levels);
+    tmi_levels_init(&s->apart);
 }
 
 /* Its record and refs: inside the slab, or from meta.h. NULL: out of memory. */
@@ -121,9 +122,15 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
     return slab;
 }
 
+static tmi_levels_t *levels_of(const tmi_movable_slab_t *slab)
+{
+    tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
+    return slab->apart ? &s->apart : &s->levels;
+}
+
 void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab)
 {
-    tmi_levels_move(&tmi_movable_classes[slab->cls].levels, &slab->level_link, &slab->level, TMI_LEVELS);
+    tmi_levels_move(levels_of(slab), &slab->level_link, &slab->level, TMI_LEVELS);
 }
 
 static uint32_t *spare_attributes[TMI_MCLASS_COUNT]; // zeroed
@@ -195,7 +202,7 @@ tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(&s->nslabs, -1);
-    tmi_own_add(&s->nfree, -(size_t)c->slots);
+    tmi_own_add(slab->apart ? &s->nfree_apart : &s->nfree, -(size_t)c->slots);
     count_touched(cls, -bytes);
     keep_attributes(cls, slab->attributes);
     if (!is_inline(c))
@@ -220,7 +227,7 @@ void tmi_movable_slab_give_span(tmi_released_t r, bool purge)
 void tmi_movable_slab_relevel(tmi_movable_slab_t *slab)
 {
     unsigned level = slab->emptying ? TMI_LEVELS : tmi_level_for(slab->nfree, tmi_mclasses[slab->cls].slots);
-    tmi_levels_move(&tmi_movable_classes[slab->cls].levels, &slab->level_link, &slab->level, level);
+    tmi_levels_move(levels_of(slab), &slab->level_link, &slab->level, level);
 }
 
 uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab)

@@ -14,7 +14,7 @@ _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks 
 static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
 static uint32_t unlocks;      // objects whose locks have ended so far. Relaxed: see seen_t
 static void *work(void *unused);
-static tmi_helper_t mover = {.work = work};
+static tmi_helper_t mover = {.work = work, .name = "tinymem-mover"};
 
 enum { AWAKE, ASLEEP, CALLED, WATCHING };
 static uint32_t asleep;       // futex, not AWAKE while the thread sleeps; see wait_asleep
@@ -24,8 +24,8 @@ static uint64_t longest_step;
 static size_t class_live(unsigned c)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[c];
-    size_t taken = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots - tmi_load_relaxed(&s->nfree); // an estimate
-    return taken * tmi_mclasses[c].size;
+    size_t slots = tmi_load_relaxed(&s->nslabs) * tmi_mclasses[c].slots, unused = tmi_movable_unused(c); // an estimate
+    return slots > unused ? (slots - unused) * tmi_mclasses[c].size : 0;
 }
 
 static size_t live_bytes(void)
@@ -118,6 +118,7 @@ static bool background_batch(bool quiet)
         if (r == TMI_COMPACT_NOTHING)
             return false;
         if (idle) {
+            tmi_compactor_tell();
             tmi_pacer_background_pass(); // what was emptied just now a busy program may want for new slabs
             return true;
         }
@@ -301,6 +302,8 @@ static void claim_caches(void)
 static void settle(uint32_t seen)
 {
     claim_caches();
+    if (tmi_option(compaction) != TMI_COMPACTION_BACKGROUND)
+        return;
     while (tmi_load_relaxed(&polls) == seen && worth_it(tmi_option(compact_target)) && background_batch(true)) {
     }
     while (tmi_load_relaxed(&polls) == seen && background_batch(true)) { // tidying, when little is worth moving
@@ -334,7 +337,8 @@ static void *work(void *unused)
         tmi_helper_look_around();
         tmi_request_poll();
         uint64_t before = tmi_compact_figure(time_ns);
-        bool did = worth_it(tmi_option(compact_churn)) && background_batch(false);
+        bool did = tmi_option(compaction) == TMI_COMPACTION_BACKGROUND && worth_it(tmi_option(compact_churn)) &&
+                   background_batch(false);
         uint32_t now = tmi_os_now_ms(), p = tmi_load_relaxed(&polls);
         if (p != seen)
             quiet_since = now;
@@ -421,7 +425,7 @@ static TMI_COLD void start_mover(void)
 void tmi_compactor_poll(void)
 {
     tmi_request_poll();
-    if (tmi_options.compaction != TMI_COMPACTION_BACKGROUND)
+    if (tmi_option(compaction) != TMI_COMPACTION_BACKGROUND)
         return;
     uint32_t n = tmi_add_relaxed(&polls, 1);
     wake_if_asleep();
@@ -465,7 +469,7 @@ void tmi_compactor_all(const tm_pins_t_ *self)
 
 void tmi_compactor_try_all(const tm_pins_t_ *self)
 {
-    if (tmi_options.compaction == TMI_COMPACTION_OFF || !tmi_trylock(&tmi_compact_lock))
+    if (tmi_option(compaction) == TMI_COMPACTION_OFF || !tmi_trylock(&tmi_compact_lock))
         return;
     everything(self);
     tmi_unlock(&tmi_compact_lock);
@@ -515,6 +519,7 @@ void tmi_compactor_before_fork(void) { tmi_compact_drop(); } // [model: fork_for
 void tmi_compactor_after_fork(void)
 {
     tmi_helper_after_fork(&mover);
+    tmi_compactor_told_after_fork();
     tmi_store_relaxed(&stepping, false);
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_pin_forget_others(tmi_self_);

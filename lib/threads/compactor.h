@@ -34,6 +34,12 @@ void tmi_compactor_try_all(const tm_pins_t_ *self);
 bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us);
 uint64_t tmi_compactor_longest_step_ns(void);
 
+/* Tell the program of batches since the last time, if it wants to know. Called without locks. */
+void tmi_compactor_tell(void);
+/* Who is told from now on; waits while the one before is being told, unless that is the caller. */
+void tmi_compactor_tell_to(tm_batch_call_t *call, void *context);
+void tmi_compactor_told_after_fork(void);
+
 /* Before fork, with the mover's lock: no batch is pending. In the child: the thread is gone, and fences must be asked
  * for anew. */
 void tmi_compactor_before_fork(void);

@@ -15,8 +15,9 @@ static uint32_t ours; // threads of ours that run. Relaxed: each counts itself f
 static void *begin(void *helper)
 {
     (void)tmi_add_relaxed(&ours, 1);
-    tmi_os_be_ordinary("tinymem");
-    void *result = ((const tmi_helper_t *)helper)->work(NULL);
+    const tmi_helper_t *h = helper;
+    tmi_os_be_ordinary(h->name != NULL ? h->name : "tinymem");
+    void *result = h->work(NULL);
     (void)tmi_sub_relaxed(&ours, 1);
     return result;
 }

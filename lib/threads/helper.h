@@ -15,6 +15,7 @@
 #include "base/base.h"
 
 typedef struct tmi_helper {
+    const char *name;       // at most 15 characters; NULL: tinymem
     void *(*work)(void *);  // returns after tmi_helper_leave, if ever
     uint32_t runs;          // or is being started
     uint32_t next_try;      // ms | 1 after a failure, else 0

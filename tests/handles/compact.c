@@ -38,7 +38,7 @@ static int held_objects_stay(void)
         if (nth % 30 == 0)
             MUST((uintptr_t)tm_pin(heap.h[i]) == heap.at[i]);
         else if (nth % 30 == 1)
-            MUST((uintptr_t)tm_lock(heap.h[i]) == heap.at[i]);
+            heap.at[i] = (uintptr_t)tm_lock(heap.h[i]); // which may move it first
     (void)tm_compact();
     nth = 0;
     for (size_t i = 0; i < heap.n; i += 10, nth++)

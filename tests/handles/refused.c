@@ -46,7 +46,7 @@ static int threads_of_ours(void)
         (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
         FILE *f = fopen(path, "r");
         if (f != NULL) {
-            n += fgets(name, sizeof name, f) != NULL && strcmp(name, "tinymem\n") == 0;
+            n += fgets(name, sizeof name, f) != NULL && strncmp(name, "tinymem", 7) == 0;
             (void)fclose(f);
         }
     }
@@ -197,7 +197,7 @@ static char line_of_mover[400];
 static cpu_set_t cpus_of_mover;
 static int policy_of_mover, nice_of_mover;
 
-/* What the thread named tinymem is. */
+/* What the thread named tinymem-mover is. */
 static bool look_at_mover(void)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -208,7 +208,7 @@ static bool look_at_mover(void)
         FILE *f = fopen(path, "r");
         if (f == NULL)
             continue;
-        if (fgets(line_of_mover, sizeof line_of_mover, f) != NULL && strcmp(line_of_mover, "tinymem\n") == 0) {
+        if (fgets(line_of_mover, sizeof line_of_mover, f) != NULL && strcmp(line_of_mover, "tinymem-mover\n") == 0) {
             pid_t tid = atoi(e->d_name);
             found = true;
             (void)sched_getaffinity(tid, sizeof cpus_of_mover, &cpus_of_mover);

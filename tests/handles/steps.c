@@ -21,6 +21,8 @@ typedef struct shared {
 
 static shared_t *shared;
 static tm_handle_t common, common_large;
+enum { CROWD = 40, CROWD_SIZE = 2000 };
+static tm_handle_t crowd[CROWD]; // in several slabs; so a lock moves its object first
 static bool allocate_in_handler, trap_in_handler;
 
 static void use(tm_handle_t h, size_t size, uint64_t mark)
@@ -43,6 +45,7 @@ static void handler(int unused)
     shared->handled++;
     use(common, 40, 1);
     use(common_large, 100000, 2);
+    use(crowd[shared->handled % CROWD], CROWD_SIZE, 3);
     if (allocate_in_handler)
         for (int i = 0; i < 100; i++) {
             tm_handle_t h = tm_alloc(48);
@@ -60,6 +63,8 @@ static void *live(void *unused)
     shared->thread = (pid_t)syscall(SYS_gettid);
     (void)syscall(SYS_tgkill, getpid(), shared->thread, SIGSTOP);
     use(common, 40, 1);
+    use(crowd[0], CROWD_SIZE, 3);
+    tm_free(tm_alloc(CROWD_SIZE));
     for (size_t i = 0; i < 3; i++) {
         own[i] = tm_alloc(48);
         fill_object(own[i], 48, 10 + i);
@@ -88,9 +93,17 @@ static _Noreturn void child(void)
     fill_object(common, 40, 1);
     common_large = tm_alloc(100000);
     fill_object(common_large, 100000, 2);
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = tm_alloc(CROWD_SIZE);
+        fill_object(crowd[i], CROWD_SIZE, 3);
+    }
     if (pthread_create(&t, NULL, live, NULL) != 0 || pthread_join(t, NULL) != 0)
         _exit(2);
     use(common, 40, 1);
+    for (int i = 0; i < CROWD; i++) {
+        shared->wrong += !object_intact(crowd[i], CROWD_SIZE, 3);
+        tm_free(crowd[i]);
+    }
     tm_free(common); // aborts if a handler's lock is left
     tm_free(common_large);
     tm_handle_t after = tm_alloc(48);

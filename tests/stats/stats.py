@@ -174,9 +174,11 @@ def metric_of(name):
     """The end of the metric's name for a figure's."""
     if name in ("slabs", "live_blocks", "cached_blocks", "free_blocks"):
         return name
-    if name == "failures":
-        return "failures_total"
-    return name + ("_bytes_total" if name in ("purged", "regretted", "growth_paid") else "_bytes")
+    if name in ("failures", "batches"):
+        return name + "_total"
+    if name in ("mover_mode", "mover_paused"):
+        return name
+    return name + ("_bytes_total" if name in ("purged", "regretted", "growth_paid", "moved") else "_bytes")
 
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
