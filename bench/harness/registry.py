@@ -309,12 +309,12 @@ HANDLES = [
 KV = [
     Program("kv-cache", "kv", "kv", "the cache server: kv-malloc under each allocator, and kv-handles",
             ("{bin}/kv",), n=48, quick=4,
-            variants=("-handles",), seconds=60),
+            variants=("-handles",), seconds=100),
     Program("kv-still", "kv", "kv", "kv-handles without compaction", ("{bin}/kv",), n=48, quick=4,
             variants=("-handles",),
-            env=OFF, only="tinymem-handles", seconds=60),
+            env=OFF, only="tinymem-handles", seconds=100),
     Program("kv-redis", "kv", "kv", "redis-server with its own allocator", n=48, quick=4, server="redis-server",
-            only="glibc", needs=("redis-server",), seconds=60),
+            only="glibc", needs=("redis-server",), seconds=100),
 ]
 
 # More curves would hide each other.

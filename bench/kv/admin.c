@@ -236,6 +236,7 @@ static const struct setting {
 } settings[] = {
     {"maxmemory", NULL, NULL},
     {"maxmemory-policy", NULL, NULL},
+    {"maxmemory-clients", NULL, NULL},
     {"maxmemory-samples", NULL, &server.samples},
     {"timeout", NULL, &server.timeout},
     {"maxclients", NULL, &server.maxclients},
@@ -250,7 +251,9 @@ static const char *value_of(const struct setting *s, char text[32])
         return s->fixed;
     if (strcmp(s->name, "maxmemory-policy") == 0)
         return policies[server.policy];
-    snprintf(text, 32, "%llu", s->number != NULL ? (unsigned long long)*s->number : big(server.maxmemory));
+    bool clients = strcmp(s->name, "maxmemory-clients") == 0;
+    uint64_t bytes = clients ? server.maxmemory_clients : server.maxmemory;
+    snprintf(text, 32, "%llu", s->number != NULL ? (unsigned long long)*s->number : big(bytes));
     return text;
 }
 
@@ -294,6 +297,8 @@ bool server_configure(const char *name, const char *value)
 {
     if (strcasecmp(name, "maxmemory") == 0)
         return parse_bytes(value, &server.maxmemory);
+    if (strcasecmp(name, "maxmemory-clients") == 0)
+        return parse_bytes(value, &server.maxmemory_clients);
     for (unsigned p = 0; strcasecmp(name, "maxmemory-policy") == 0 && p < POLICIES; p++) {
         if (strcasecmp(value, policies[p]) == 0) {
             server.policy = p;

@@ -43,7 +43,7 @@ bool aggregate_free(size_t most)
         store_free(r);
         waiting--;
     }
-    return queue != STORE_NONE;
+    return true;
 }
 
 bool aggregate_open(const struct call *c, unsigned kind, place **p)

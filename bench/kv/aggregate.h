@@ -70,7 +70,7 @@ struct aggregate *aggregate_new(store_ref *r);
 /* The object takes the place of the entry's pack. */
 bool aggregate_own(struct table *db, place *p, store_ref r);
 
-/* Free up to `most` parts of what is in the queue. True when more is left. */
+/* Free up to `most` parts of what is in the queue. False: there is nothing, or a snapshot still reads it all. */
 bool aggregate_free(size_t most);
 
 /* How many objects are in the queue. */

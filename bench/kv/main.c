@@ -12,15 +12,17 @@
 #include <sys/resource.h>
 #include <time.h>
 
-struct server server = {.samples = 5, .maxclients = 10000, .stall = 60, .policy = NO_EVICTION};
+struct server server = {.maxmemory_clients = (uint64_t)1 << 30, .samples = 5, .maxclients = 10000, .stall = 60,
+                        .policy = NO_EVICTION};
 
 static int usage(void)
 {
-    fputs("usage: kv-" STORE_NAME " [--bind ADDRESS] [--port PORT] [--stall SECONDS] [--snapshot FILE]\n"
-          "                    [--SETTING VALUE]...\n"
+    fputs("usage: kv-" STORE_NAME " [--bind ADDRESS] [--port PORT] [--stall SECONDS]\n"
+          "                    [--snapshot FILE] [--SETTING VALUE]...\n"
           "  --snapshot FILE is loaded if it is there, and written by SAVE and BGSAVE.\n"
           "  --port 0 takes any free port; the line on stdout says which. Settings: maxmemory, maxmemory-policy,\n"
-          "  maxmemory-samples, timeout, maxclients. All but the last may be changed later by CONFIG SET.\n",
+          "  maxmemory-samples, maxmemory-clients, timeout, maxclients. All but the last may be\n"
+          "  changed later by CONFIG SET.\n",
           stderr);
     return 2;
 }

@@ -28,6 +28,8 @@ enum {
     AHEAD = 16,         /* requests parsed before the first of them runs */
     EXPECT_KEYS = 4096, /* keys of a database below which caches have them anyway */
     TICK_MS = 100,
+    RETURN_MS = 4, RETURN_FOR_MS = 5000, /* how often, and how long, memory is given back after much has been freed */
+    RETURN_BYTES = 1024 * 1024,
 };
 
 struct client {
@@ -42,6 +44,7 @@ struct client {
     size_t len, room;
 };
 
+static size_t unfinished; // bytes of requests that have not arrived whole, of all clients
 static struct client *all, *gone, *searching; // the last: a ring, of which this one had its turn last
 static int poller = -1, listener = -1, signals = -1;
 static char shared[SHARED];
@@ -111,6 +114,7 @@ static void drop(struct client *c)
     c->next = gone;
     gone = c;
     server.clients--;
+    unfinished -= c->len;
     free(c->bytes);
     resp_free(&c->resp);
     reply_free(&c->session.out);
@@ -290,9 +294,11 @@ static size_t execute(struct client *c, const char *bytes, size_t len)
     return done;
 }
 
-/* Keep len bytes in the client's own buffer. */
+/* Keep len bytes in the client's own buffer. False: no memory, or all clients together keep too much. */
 static bool keep(struct client *c, const char *bytes, size_t len)
 {
+    if (server.maxmemory_clients > 0 && unfinished + len > server.maxmemory_clients)
+        return false;
     if (c->len + len > c->room) {
         size_t room = c->room == 0 ? 512 : c->room;
         while (room < c->len + len)
@@ -305,6 +311,7 @@ static bool keep(struct client *c, const char *bytes, size_t len)
     }
     memcpy(c->bytes + c->len, bytes, len);
     c->len += len;
+    unfinished += len;
     return true;
 }
 
@@ -315,6 +322,7 @@ static void go_on(struct client *c)
         bool paused = !goes_on(&c->session); // then nothing is executed before it is sent
         size_t done = c->len == 0 ? 0 : execute(c, c->bytes, c->len);
         c->len -= done;
+        unfinished -= done;
         if (c->len == 0) {
             free(c->bytes);
             c->bytes = NULL;
@@ -409,6 +417,21 @@ static void handle(const struct epoll_event *e)
     }
 }
 
+/* Milliseconds to wait for clients while nothing else is to do: the store gives memory back a little at a time. */
+static int wait_ms(void)
+{
+    static uint64_t used_before;
+    static int64_t until, seen;
+    if (server.now - seen >= TICK_MS) {
+        uint64_t used = server_used();
+        if (used + RETURN_BYTES < used_before)
+            until = server.now + RETURN_FOR_MS;
+        used_before = used;
+        seen = server.now;
+    }
+    return server.now < until ? RETURN_MS : TICK_MS;
+}
+
 static bool measured(bool (*step)(void))
 {
     uint64_t before = work_done;
@@ -417,41 +440,51 @@ static bool measured(bool (*step)(void))
     return more;
 }
 
+/* What the server has to do besides serving: freeing, expiry, a snapshot, other handles. */
+static struct {
+    bool frees, renews;
+    int64_t ticked, renewed;
+} work;
+
+static void work_on(bool idle)
+{
+    if (server.now - work.ticked >= TICK_MS) {
+        work.ticked = server.now;
+        time_out();
+        work.frees = true;
+    }
+    search_on();
+    free_gone();
+    bool may_renew = idle || server.now != work.renewed; // beside requests a step a millisecond
+    if (!work.frees && !may_renew && !server.saving)
+        return;
+    store_begin();
+    if (may_renew)
+        work.renews = measured(renew_step);
+    if (work.frees)
+        work.frees = measured(evict_step);
+    if (server.saving)
+        work.frees |= measured(snapshot_step);
+    store_end();
+    work.renewed = server.now;
+}
+
 bool net_serve(void)
 {
     struct epoll_event events[EVENTS];
-    int64_t ticked = 0, renewed = 0;
-    bool more = false, renews = false, idle = false;
+    bool idle = false;
     if (!begin())
         return false;
     while (!server.stop) {
-        if (!more)
+        if (!work.frees)
             store_idle();
-        bool at_once = more || searching != NULL || (renews && idle);
-        int n = epoll_wait(poller, events, EVENTS, at_once ? 0 : renews || server.saving ? 1 : TICK_MS);
+        bool now = work.frees || searching != NULL || (work.renews && idle);
+        int n = epoll_wait(poller, events, EVENTS, now ? 0 : work.renews || server.saving ? 1 : wait_ms());
         idle = n <= 0;
         server.now = clock_ms();
         for (int i = 0; i < n && !server.stop; i++)
             handle(&events[i]);
-        if (server.now - ticked >= TICK_MS) {
-            ticked = server.now;
-            time_out();
-            more = true;
-        }
-        search_on();
-        free_gone();
-        bool may_renew = idle || server.now != renewed; // beside requests a step a millisecond
-        if (more || may_renew || server.saving) {
-            store_begin();
-            if (may_renew)
-                renews = measured(renew_step);
-            if (more)
-                more = measured(evict_step);
-            if (server.saving)
-                more |= measured(snapshot_step);
-            store_end();
-            renewed = server.now;
-        }
+        work_on(idle);
     }
     store_begin();
     snapshot_cancel();

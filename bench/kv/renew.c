@@ -11,7 +11,8 @@ enum {
     SLACK = 256 * 1024,      // bytes of words that nobody minds
     HELD_BYTES = 1 << 20,    // originals that are held, in bytes
     LARGE = 4096,            // bytes of an entry; beside a larger one its word does not matter
-    BACK_OFF = 20,           // periods after a walk that gained little
+    BACK_OFF = 10,           // periods after a walk that gained little, doubled with each
+    FUTILE_MOST = 7,
     PAGE_WORDS_MAX = 8192,   // 64 KiB
     MOST_PAGES = 1 << 22,
     STEP_NS = 200 * 1000,
@@ -40,6 +41,7 @@ static struct {
     unsigned nheld;
     size_t held_bytes;
     bool freeing;
+    unsigned futile; /* walks that gained little, one after the other */
     unsigned long long walks;
 } s;
 
@@ -76,7 +78,8 @@ static void finish(void)
     forget();
     s.walks++;
     bool gained = !worthwhile(&words) || words < s.before - s.before / 8;
-    s.next = server.now + (gained ? 1 : BACK_OFF) * PERIOD_MS;
+    s.futile = gained ? 0 : s.futile + (s.futile < FUTILE_MOST);
+    s.next = server.now + (s.futile == 0 ? 1 : BACK_OFF << s.futile) * PERIOD_MS;
 }
 
 /* Room for the page. False: no memory. */

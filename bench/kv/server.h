@@ -18,6 +18,7 @@ enum policy { NO_EVICTION, ALLKEYS_LRU, ALLKEYS_LFU, VOLATILE_TTL, POLICIES };
 struct server {
     struct table db[DATABASES];
     uint64_t maxmemory; /* bytes of data, 0: no limit */
+    uint64_t maxmemory_clients; /* bytes of requests that have not arrived whole, 0: no limit */
     enum policy policy;
     unsigned samples; /* maxmemory-samples */
     unsigned timeout; /* seconds until an idle client is closed, 0: never */

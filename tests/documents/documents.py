@@ -162,7 +162,7 @@ def options():
 def untold_options(guide, page):
     wrong = []
     for name, default, choices in options():
-        row = next((line for line in guide.split("\n") if re.match(r"\|.*`%s`.*\|.*\|.*\|" % name, line)), None)
+        row = next((line for line in guide.split("\n") if re.match(r"\|[^|]*`%s`[^|]*\|.*\|.*\|" % name, line)), None)
         if row is None:
             wrong.append("preload/README.md has no row for %s" % name)
             continue

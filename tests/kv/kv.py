@@ -170,8 +170,8 @@ def watched(reference):
             seed = random.randrange(1 << 30)
             ours, theirs = outcomes(server.port, seed, 1500), outcomes(reference.port, seed, 1500)
             odd = [(a, b[4]) for a, b in zip(ours, theirs) if a[4] != b[4]]
-            result(not odd, "%s: EXEC runs after WATCH when redis-server's does" % name, "seed %d: %s" % (seed,
-                                                                                                          odd[:3]))
+            result(not odd, "%s: EXEC runs after WATCH when redis-server's does" % name,
+                   "seed %d: %s" % (seed, odd[:3]))
             kinds = [sum(o[4][2] is None for o in ours), sum(o[4][2] is not None for o in ours)]
             result(min(kinds) > 100, "control: EXEC runs, and does not run", kinds)
             one = Wire(server.port)
@@ -439,6 +439,47 @@ def hostile():
             result(code == 0 and errors == "", "%s ends cleanly after that" % name, errors)
 
 
+def long_requests():
+    """One client sends 512 MiB while another is served; many together may not send more than a limit."""
+    most = 512 << 20
+    for name in SERVERS[:2]:
+        with Server(name) as server:
+            good, long, piece = Wire(server.port), Wire(server.port), b"x" * (1 << 20)
+            empty, served = figure(good, "used_memory_rss"), 0
+            long.send(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n" % most)
+            for _ in range(512):
+                long.send(piece)
+                served += good.call("PING") == Status("PONG")
+            long.send(b"\r\n")
+            result(long.read() == Status("OK") and good.call("STRLEN", "a") == most and served == 512,
+                   "%s takes a value of 512 MiB and serves others meanwhile" % name, served)
+            result(good.call("APPEND", "a", "x") ==
+                   Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)") and good.call("DEL", "a") == 1,
+                   "%s: and no larger one" % name)
+            for _ in range(600):
+                if figure(good, "used_memory_rss") < empty + (16 << 20):
+                    break
+                time.sleep(0.1)
+            result(figure(good, "used_memory_rss") < empty + (16 << 20), "%s: its memory goes back" % name)
+        with Server(name, "--maxmemory-clients", "8mb") as server:
+            good, many = Wire(server.port), [Wire(server.port) for _ in range(4)]
+            rss, cut = figure(good, "used_memory_rss"), 0
+            for w in many:
+                w.send(b"*2\r\n$4\r\nECHO\r\n$4000000\r\n")
+                try:
+                    w.send(b"y" * 3000000)
+                except ConnectionError:
+                    cut += 1
+            for _ in range(100):
+                if figure(good, "connected_clients") == 3:
+                    break
+                time.sleep(0.05)
+            result(figure(good, "connected_clients") == 3 and figure(good, "used_memory_rss") < rss + (24 << 20),
+                   "%s: long requests of many clients are bounded together" % name, figure(good, "connected_clients"))
+            many[0].send(b"y" * 1000000 + b"\r\n")
+            result(many[0].read() == b"y" * 4000000, "control: %s answers one within the bound" % name)
+
+
 def idle_clients():
     for name in SERVERS[:2]:
         with Server(name) as server:
@@ -518,6 +559,7 @@ def main():
     flush()
     words_follow()
     hostile()
+    long_requests()
     idle_clients()
     programs()
     in_steps()

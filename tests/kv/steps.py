@@ -13,9 +13,8 @@ COMMAND, STEP = 2000, 10000  # entries, buckets and blocks
 def fill(wire, prefix, n, more=b""):
     args = 3 if not more else 5
     for at in range(0, n, 5000):
-        wire.send(b"".join(b"*%d\r\n$3\r\nSET\r\n$%d\r\n%s%06d\r\n$1\r\nv\r\n%s"
-                           % (args, len(prefix) + 6, prefix, i, more)
-                           for i in range(at, at + 5000)))
+        wire.send(b"".join(b"*%d\r\n$3\r\nSET\r\n$%d\r\n%s%06d\r\n$1\r\nv\r\n%s" %
+                           (args, len(prefix) + 6, prefix, i, more) for i in range(at, at + 5000)))
         for _ in range(5000):
             wire.file.readline()
 
@@ -85,17 +84,16 @@ def run(server_class, tmp, names, result):
                 wire.call("CONFIG", "RESETSTAT")
                 act(wire)
                 f = figures(wire)
-                result(0 < max(f["work_most_command"], f["work_most_step"]) and f["work_most_command"] <= COMMAND
-                       and f["work_most_step"] <= STEP,
+                command, step = f["work_most_command"], f["work_most_step"]
+                result(0 < max(command, step) and command <= COMMAND and step <= STEP,
                        "%s: %s is done in steps" % (name, what),
-                       "%d in a command, %d in a step" % (f["work_most_command"], f["work_most_step"]))
+                       "%d in a command, %d in a step" % (command, step))
             wire.call("FLUSHALL")
             fill(wire, b"key", KEYS)
             wire.call("CONFIG", "RESETSTAT")
             wire.pipeline([["MULTI"], ["KEYS", "nothing"], ["EXEC"]])
             result(figures(wire)["work_most_command"] > KEYS,
-                   "control: %s, what a transaction does at once is noticed" %
-                   name)
+                   "control: %s, what a transaction does at once is noticed" % name)
             both = Wire(server.port)
             wire.pipeline([["FLUSHALL"]])
             fill(wire, b"key", KEYS)
