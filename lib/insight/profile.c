@@ -42,10 +42,12 @@ static void write_form(tmi_profile_t *p, uint32_t format)
 
 static bool blames(uint32_t format) { return format == TMI_PROFILE_PPROF || format == TMI_PROFILE_WORDS; }
 
-/* NULL: stderr. */
-static bool open_file(tmi_writer_t *out, const char *path)
+/* NULL: stderr. 0 or an errno. */
+static int open_file(tmi_writer_t *out, const char *path)
 {
-    return path != NULL ? tmi_writer_open(out, path) : tmi_writer_use(out, tmi_os_duplicate(2, 3));
+    if (path != NULL)
+        return tmi_writer_open(out, path);
+    return tmi_writer_use(out, tmi_os_duplicate(2, 3)) ? 0 : EBADF;
 }
 
 /* 0 or an errno. Not in a signal handler unless `wait` is false. */
@@ -61,7 +63,7 @@ static int write_to(const char *path, uint32_t format, bool wait)
         (void)tmi_maps_read(&p.maps);
         if (blame)
             (void)tmi_profile_charge(&p);
-        err = open_file(&out, path) ? 0 : ENOENT;
+        err = open_file(&out, path);
         if (err == 0) {
             write_form(&p, format);
             err = tmi_writer_close(&out) ? 0 : EIO;

@@ -14,9 +14,10 @@ bool tmi_writer_use(tmi_writer_t *w, int fd)
     return fd >= 0;
 }
 
-bool tmi_writer_open(tmi_writer_t *w, const char *path)
+int tmi_writer_open(tmi_writer_t *w, const char *path)
 {
-    return tmi_writer_use(w, tmi_os_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    int fd = tmi_os_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return tmi_writer_use(w, fd) ? 0 : -fd;
 }
 
 static void flush(tmi_writer_t *w)
