@@ -1,9 +1,9 @@
-/** pin.h - keep an object still while a thread uses it: the inlined paths. Included by tinymem.h; do not include it
- *  yourself.
+/** pin.h - keep an object still while a thread uses it: the inlined paths. tinymem.h includes it; programs do not.
  *
  *  Idea: the thread publishes a handle in a slot of its own, then reads the handle's word. The mover marks the word,
- *  then reads everybody's slots. With a fence on both sides at least one sees the other and backs off. The fence is
- *  asymmetric: the mover pays for both with membarrier(2), so a pin has no fence instruction and no read-modify-write.
+ *  then reads the slots of all threads. With a fence on both sides at least one sees the other and backs off. The fence
+ *  is asymmetric: the mover pays for both with membarrier(2), so a pin has no fence instruction and no
+ *  read-modify-write.
  *
  *    handle  index 63-32   | 0 (31-16) | generation 15-2 | 1    | 0
  *    word    address 47-0 in 63-16     | generation 15-2 | live | M: being moved
@@ -32,7 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is here is C in C++ programs, too: programs that warn of its casts are not to hear of ours. */
+/* These functions are written in C. A C++ program that warns about old-style casts gets no warnings from them. */
 #ifdef __cplusplus
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"
@@ -68,7 +68,7 @@ typedef struct tm_pins_ {
     uint32_t top, limit;    /* P4 */
     /* slot[1] is the first. slot[0] equals no handle, and neither does the top slot while more_ has pins. */
     tm_handle_t slot[TM_PIN_SLOTS_ + 1];
-    struct tm_more_pins_ *more_;         /* a second stack, made when the first is full */
+    struct tm_more_pins_ *more_; /* a second stack, made when the first is full */
 } tm_pins_t_;
 
 /* Set in the word of a live object, and in each of its handles. */
@@ -114,8 +114,8 @@ void *tm_deref_slow_(tm_handle_t h);
 void tm_scope_enter_slow_(void);
 void tm_scope_exit_slow_(void);
 
-/* The table comes with the first handle, and whoever has a handle has got it after that. But a thread may look up
- * TM_NULL meanwhile: it finds word 0, which reads 0, before and after. Pairs: tmi_handle_init. */
+/* The table is made with the first handle, so a thread that has a handle finds the table there. A thread that has none
+ * may look up TM_NULL meanwhile: word 0 reads 0 in the table, and before there is one. Pairs: tmi_handle_init. */
 TM_INLINE_ uint64_t *tm_word_of_index_(uint32_t i) { return __atomic_load_n(&tm_words_, TM_CONSUME_) + i; }
 
 TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_word_of_index_((uint32_t)(h >> 32)); }
@@ -136,13 +136,14 @@ TM_INLINE_ void *tm_pin(tm_handle_t h)
     uint32_t t = r->top;
     if (TM_RARELY_(t >= r->limit)) /* first use, stack full, or no membarrier */
         return tm_pin_slow_(h);
-    __atomic_store_n(&r->top, t + 1,
-                     __ATOMIC_RELAXED); /* [model: pin_top] own record; before slot: a handler's pins land above, P2 */
+    /* [model: pin_top] own record; before slot: a handler's pins land above, P2 */
+    __atomic_store_n(&r->top, t + 1, __ATOMIC_RELAXED);
     TM_COMPILER_FENCE_();
-    __atomic_store_n(&r->slot[t + 1], h, __ATOMIC_RELEASE); /* [model: pin_slot] P3; pairs: scan_slot in tmi_pin_scan */
-    TM_COMPILER_FENCE_();                                /* slot before word; pairs: the membarrier of mover_fence */
-    uint64_t w = __atomic_load_n(tm_word_of_(h),
-                                 TM_CONSUME_); /* [model: pin_read] the moved bytes are visible; pairs: mover_publish */
+    /* [model: pin_slot] P3; pairs: scan_slot in tmi_pin_scan */
+    __atomic_store_n(&r->slot[t + 1], h, __ATOMIC_RELEASE);
+    TM_COMPILER_FENCE_(); /* slot before word; pairs: the membarrier of mover_fence */
+    /* [model: pin_read] the moved bytes are visible; pairs: mover_publish */
+    uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_);
     if (TM_RARELY_(tm_word_differs_(w, h)))
         return tm_pin_marked_(h); /* being moved, or stale */
     return tm_word_address_(w);
@@ -171,7 +172,8 @@ TM_INLINE_ void *tm_try_pin(tm_handle_t h)
     return tm_word_address_(w);
 }
 
-/** End a pin of h that this thread holds; in any order.
+/** End a pin of h that this thread holds; in any order. The newest pin ends in constant time; another one is looked for
+ *  among this thread's pins, from the newest on. So what is to stay for long, or by the thousand, should be locked.
  *  @errors  no such pin: reported, then abort (TM_NULL without a pin: nothing happens). */
 TM_INLINE_ void tm_unpin(tm_handle_t h)
 {
@@ -201,7 +203,7 @@ TM_INLINE_ void tm_scope_enter(void)
         return;
     }
     __atomic_store_n(&r->scope, s + 1, __ATOMIC_RELEASE); /* [model: scope_enter] pairs: scan_scope */
-    TM_COMPILER_FENCE_();                                       /* scope before words; pairs: mover_fence */
+    TM_COMPILER_FENCE_();                                 /* scope before words; pairs: mover_fence */
 }
 
 /** Leave the innermost scope. @errors  outside any scope: reported, then abort. */
@@ -213,8 +215,8 @@ TM_INLINE_ void tm_scope_exit(void)
         tm_scope_exit_slow_();
         return;
     }
-    __atomic_store_n(&r->scope, (s & 0xffff) == 1 ? s + 0xffff : s - 1,
-                     __ATOMIC_RELEASE); /* [model: scope_exit] P3; pairs: scan_scope */
+    /* [model: scope_exit] P3; pairs: scan_scope */
+    __atomic_store_n(&r->scope, (s & 0xffff) == 1 ? s + 0xffff : s - 1, __ATOMIC_RELEASE);
 }
 
 /** The address of an object, inside a scope of the calling thread (in which it does not move any more).
