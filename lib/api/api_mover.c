@@ -10,8 +10,8 @@
 
 #include <errno.h>
 
-_Static_assert(TM_MOVER_BACKGROUND == TMI_COMPACTION_BACKGROUND && TM_MOVER_MANUAL == TMI_COMPACTION_MANUAL &&
-                   TM_MOVER_OFF == TMI_COMPACTION_OFF,
+_Static_assert((int)TM_MOVER_BACKGROUND == (int)TMI_COMPACTION_BACKGROUND &&
+                   (int)TM_MOVER_MANUAL == (int)TMI_COMPACTION_MANUAL && (int)TM_MOVER_OFF == (int)TMI_COMPACTION_OFF,
                "modes are the option's");
 
 static bool within(int value, int least, int most)

@@ -101,7 +101,7 @@ static bool on_page(uintptr_t *known, uintptr_t p)
 
 #if defined(__x86_64__)
 /* Bytes of `call r/m`, opcode ff /2, from its second byte on; 0 if it is another instruction. */
-static int indirect_call_bytes(const unsigned char *modrm)
+__attribute__((no_sanitize_address)) static int indirect_call_bytes(const unsigned char *modrm)
 {
     int mod = *modrm >> 6, rm = *modrm & 7;
     if ((*modrm & 0x38) != 0x10)
@@ -111,7 +111,8 @@ static int indirect_call_bytes(const unsigned char *modrm)
 }
 #endif
 
-static bool follows_call(pages_t *pages, uintptr_t p)
+/* Code is no object that the address sanitizer knows, and constants may lie beside it. */
+__attribute__((no_sanitize_address)) static bool follows_call(pages_t *pages, uintptr_t p)
 {
 #if defined(__x86_64__)
     enum { LONGEST = 7 }; // call with a SIB byte and 32 bits of displacement
