@@ -59,6 +59,7 @@ static size_t together(bool near, bool compacted)
 {
     static tm_handle_t parent[N], child[N];
     size_t pairs = 0, n = N / 4;
+    (void)tm_mover_pause(); // it would move them apart, or together
     make_room_everywhere(parent);
     for (size_t i = 0; i < n; i++) {
         tm_handle_t p = parent[i * 7919 % N];
@@ -70,7 +71,9 @@ static size_t together(bool near, bool compacted)
             tm_free(parent[i * 7919 % N]);
             parent[i * 7919 % N] = TM_NULL;
         }
+        (void)tm_mover_resume();
         (void)tm_compact();
+        (void)tm_mover_pause();
     }
     for (size_t i = 0; i < n; i++) {
         pairs += place_of(parent[i * 7919 % N]) / PAGE == place_of(child[i]) / PAGE;
@@ -80,6 +83,7 @@ static size_t together(bool near, bool compacted)
     }
     for (size_t i = 0; i < N; i++)
         tm_free(parent[i]);
+    (void)tm_mover_resume();
     return pairs * 100 / n;
 }
 
