@@ -476,8 +476,14 @@ def long_requests():
                 time.sleep(0.05)
             result(figure(good, "connected_clients") == 3 and figure(good, "used_memory_rss") < rss + (24 << 20),
                    "%s: long requests of many clients are bounded together" % name, figure(good, "connected_clients"))
-            many[0].send(b"y" * 1000000 + b"\r\n")
-            result(many[0].read() == b"y" * 4000000, "control: %s answers one within the bound" % name)
+            answered = 0
+            for w in many:  # which of them have been cut off depends on what came in first
+                try:
+                    w.send(b"y" * 1000000 + b"\r\n")
+                    answered += w.read() == b"y" * 4000000
+                except (ConnectionError, EOFError):
+                    pass
+            result(answered == 2, "control: %s answers those within the bound" % name, answered)
 
 
 def idle_clients():
