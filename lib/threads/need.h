@@ -26,13 +26,13 @@
  *   growth   g = L + E - T, of at least GROWTH_MIN
  *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel; nothing while T < SMALL_HEAP
  *   summit   T := max(T + g/8, L + E after the payment)
- *   misfit   K := max(0, K - 8 * payment)
+ *   misfit   K := max(0, K - 8 * what of the payment was not in free spans)
  *
  * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
  * the summit again. The eighth bounds that: all payments together are at most eight times the peak. A small heap has
  * little to save: it does not pay. A payment also shows that what was kept did not fit what the program took: so less
- * is kept. Otherwise a cache whose sizes drift would regret its payments, and its summit would climb by an eighth of
- * each until the empty pages of all sizes fit below it.
+ * is kept, but for free spans, of which S says more. Otherwise a cache whose sizes drift would regret its payments, and
+ * its summit would climb by an eighth of each until the empty pages of all sizes fit below it.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on
@@ -81,7 +81,7 @@ static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
 size_t tmi_need_floor(size_t live, unsigned keep_percent);
 size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent);
 
-/* So much went back for growth. */
+/* So much went back for growth, free spans aside. */
 void tmi_need_paid(tmi_need_t *n, size_t bytes);
 
 /* What goes back for growth, and the summit afterwards, when so much is live or empty. */

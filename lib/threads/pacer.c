@@ -382,9 +382,11 @@ static void pay(size_t empty, size_t payment)
 {
     if (refused() || !tmi_trylock(&tmi_pacer_lock))
         return;
+    size_t spans = tmi_counter(dirty_bytes);
     purge_or_wait(empty - payment, SLICE_NS);
     size_t left = empty_bytes(), paid = empty > left ? empty - left : 0;
-    tmi_need_paid(&need, paid);
+    spans -= tmi_min(spans, tmi_counter(dirty_bytes));
+    tmi_need_paid(&need, paid - tmi_min(paid, spans));
     tmi_unlock(&tmi_pacer_lock);
     tmi_count(growth_paid_bytes, paid);
 }
