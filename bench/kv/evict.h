@@ -3,9 +3,8 @@
  * An entry's clock of 24 bits is the second of its last use or, under allkeys-lfu, 16 bits of minutes and a
  * logarithmic counter of 8 that decays, as Redis counts. Eviction looks at `samples` random keys and removes the best
  * of them, until the data fits. Expiry goes round the tables a few buckets at a time, and flushed tables are freed in
- * pieces: evict_step takes at most a quarter of a millisecond and
- * looks at 8,192 entries and buckets or a piece more, and no command pays for more than EVICT_MOST evictions.
- */
+ * pieces: evict_step takes at most a quarter of a millisecond and looks at 8,192 entries and buckets or a piece more,
+ * and no command pays for more than EVICT_MOST evictions. */
 #ifndef KV_EVICT_H
 #define KV_EVICT_H
 

@@ -287,8 +287,8 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 
 /** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin
  *  ends however the block is left: at its end, by break or continue (both leave the block), return, goto, or a C++
- *  exception (in C with
- *  -fexceptions); not by longjmp (see tm_scope_mark). With TM_NULL the block runs with p == NULL. */
+ *  exception (in C with -fexceptions); not by longjmp (see tm_scope_mark). With TM_NULL the block runs with
+ *  p == NULL. */
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
 #define TM_PINNED_AS_(T, p, h, g)                                                                                    \
     for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once_; g.once_ = 0)     \

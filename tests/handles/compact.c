@@ -310,47 +310,35 @@ static int control_not_forbidden_it_goes_on(void) { return forbidden_later(false
 
 /* ---- which case with which options ------------------------------------------------------------------------------- */
 
-typedef struct trial {
-    const char *name;
-    int (*run)(void);
-    const char *options[8];
-} trial_t;
-
-#define CASE(f, ...) {#f, f, {__VA_ARGS__}}
 #define ALL_MODES                                                                                                 \
     "compaction:manual", "compaction:background", "compaction:manual,check:full", "compaction:manual,fence:none", \
         "compaction:manual,fence:global", "compaction:manual,fence:expedited"
 #define MANUAL "compaction:manual"
 
 static const trial_t trials[] = {
-    CASE(moves_and_keeps_contents, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none",
+    TRIAL(moves_and_keeps_contents, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none",
          "compaction:manual,fence:global", "compaction:manual,fence:expedited"),
-    CASE(held_objects_stay, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none",
+    TRIAL(held_objects_stay, MANUAL, "compaction:manual,check:full", "compaction:manual,fence:none",
          "compaction:manual,fence:global", "compaction:manual,fence:expedited"),
-    CASE(in_a_scope_it_returns_at_once, MANUAL, "compaction:manual,fence:none"),
-    CASE(scopes_of_others_are_respected, ALL_MODES),
-    CASE(a_loop_over_steps_ends, ALL_MODES),
-    CASE(a_loop_over_steps_ends_with_everything_pinned, MANUAL, "compaction:manual,fence:none"),
-    CASE(off_means_never, "compaction:off", "compaction:off,check:full"),
-    CASE(manual_means_by_request, MANUAL),
-    CASE(background_moves_by_itself, "compaction:background", "compaction:background,fence:none",
+    TRIAL(in_a_scope_it_returns_at_once, MANUAL, "compaction:manual,fence:none"),
+    TRIAL(scopes_of_others_are_respected, ALL_MODES),
+    TRIAL(a_loop_over_steps_ends, ALL_MODES),
+    TRIAL(a_loop_over_steps_ends_with_everything_pinned, MANUAL, "compaction:manual,fence:none"),
+    TRIAL(off_means_never, "compaction:off", "compaction:off,check:full"),
+    TRIAL(manual_means_by_request, MANUAL),
+    TRIAL(background_moves_by_itself, "compaction:background", "compaction:background,fence:none",
          "compaction:background,fence:expedited", "compaction:background,fence:global",
          "compaction:background,compact_cpu:100",
          "compaction:background,batch_objects:64,batch_kib:8,compact_cpu:100,fence:expedited"),
-    CASE(fence_where_there_is_none, "compaction:manual,fence:none"),
-    CASE(fence_by_request_is_expedited, MANUAL, "compaction:manual,fence:global"),
-    CASE(forbidden_from_the_start, MANUAL),
-    CASE(forbidden_only_later_it_goes_on_too, MANUAL, "compaction:background"),
-    CASE(control_not_forbidden_it_goes_on, MANUAL, "compaction:background"),
+    TRIAL(fence_where_there_is_none, "compaction:manual,fence:none"),
+    TRIAL(fence_by_request_is_expedited, MANUAL, "compaction:manual,fence:global"),
+    TRIAL(forbidden_from_the_start, MANUAL),
+    TRIAL(forbidden_only_later_it_goes_on_too, MANUAL, "compaction:background"),
+    TRIAL(control_not_forbidden_it_goes_on, MANUAL, "compaction:background"),
 };
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
-        if (argc > 1 && strcmp(argv[1], trials[i].name) == 0)
-            return trials[i].run();
-        else if (argc == 1)
-            for (const char *const *options = trials[i].options; *options != NULL; options++)
-                tap_case(trials[i].name, *options);
-    return argc > 1 ? 2 : tap_done();
+    int status = run_trials(trials, sizeof trials / sizeof *trials, argc > 1 ? argv[1] : NULL);
+    return argc > 1 ? status : tap_done();
 }

@@ -215,12 +215,6 @@ static int generations_of_children(void)
     return 0;
 }
 
-typedef struct trial {
-    const char *name;
-    int (*run)(void);
-    const char *options[4];
-} trial_t;
-
 static const trial_t trials[] = {
     {"forks_of_a_single_thread",
      forks_of_a_single_thread,
@@ -236,11 +230,6 @@ static const trial_t trials[] = {
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
-        if (argc > 1 && strcmp(argv[1], trials[i].name) == 0)
-            return trials[i].run();
-        else if (argc == 1)
-            for (const char *const *options = trials[i].options; *options != NULL; options++)
-                tap_case(trials[i].name, *options);
-    return argc > 1 ? 2 : tap_done();
+    int status = run_trials(trials, sizeof trials / sizeof *trials, argc > 1 ? argv[1] : NULL);
+    return argc > 1 ? status : tap_done();
 }

@@ -224,20 +224,15 @@ static int resume_without_a_pause(void)
 }
 
 #define MANUAL "compaction:manual"
-#define CASE(f, ...) {#f, f, {__VA_ARGS__}}
-static const struct trial {
-    const char *name;
-    int (*run)(void);
-    const char *options[3];
-} trials[] = {
-    CASE(modes_are_obeyed, "compaction:background", MANUAL),
-    CASE(odd_values_are_refused, "compaction:background"),
-    CASE(pauses_nest, MANUAL),
-    CASE(in_a_pause_addresses_hold, MANUAL, "compaction:background"),
-    CASE(batches_are_told, MANUAL),
-    CASE(the_background_tells_too, "compaction:background"),
-    CASE(the_thread_has_a_name, "compaction:background"),
-    CASE(figures_tell, MANUAL),
+static const trial_t trials[] = {
+    TRIAL(modes_are_obeyed, "compaction:background", MANUAL),
+    TRIAL(odd_values_are_refused, "compaction:background"),
+    TRIAL(pauses_nest, MANUAL),
+    TRIAL(in_a_pause_addresses_hold, MANUAL, "compaction:background"),
+    TRIAL(batches_are_told, MANUAL),
+    TRIAL(the_background_tells_too, "compaction:background"),
+    TRIAL(the_thread_has_a_name, "compaction:background"),
+    TRIAL(figures_tell, MANUAL),
 };
 
 int main(int argc, char **argv)
@@ -245,14 +240,9 @@ int main(int argc, char **argv)
     tap_child_t c;
     if (argc > 1 && strcmp(argv[1], "resume_without_a_pause") == 0)
         return resume_without_a_pause();
-    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
-        if (argc > 1 && strcmp(argv[1], trials[i].name) == 0)
-            return trials[i].run();
-        else if (argc == 1)
-            for (const char *const *options = trials[i].options; *options != NULL; options++)
-                tap_case(trials[i].name, *options);
+    int status = run_trials(trials, sizeof trials / sizeof *trials, argc > 1 ? argv[1] : NULL);
     if (argc > 1)
-        return 2;
+        return status;
     tap_self(&c, "resume_without_a_pause", NULL);
     tap(tap_aborted_saying(&c, "tinymem: tm_mover_resume(@): the mover is not paused"),
         "a resume without a pause is reported");

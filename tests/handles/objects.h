@@ -151,4 +151,25 @@ __attribute__((unused)) static void tap_case(const char *name, const char *optio
         printf("# it said: %s\n", c.err);
 }
 
+/* A case that is run once with each of its options. */
+typedef struct trial {
+    const char *name;
+    int (*run)(void);
+    const char *options[8]; // NULL at the end
+} trial_t;
+
+#define TRIAL(f, ...) {#f, f, {__VA_ARGS__}}
+
+/* Without a name all of them, each in a process of its own: 0. With one what it returns, or 2 if there is none. */
+__attribute__((unused)) static int run_trials(const trial_t *trials, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (name != NULL && strcmp(name, trials[i].name) == 0)
+            return trials[i].run();
+        else if (name == NULL)
+            for (const char *const *options = trials[i].options; *options != NULL; options++)
+                tap_case(trials[i].name, *options);
+    return name != NULL ? 2 : 0;
+}
+
 #endif

@@ -2,8 +2,7 @@
  * from then on for good.
  *
  * Each attempt is a child of its own, with a heap that was never used. What must hold then is the caller's: its attempt
- * exits with 0, with
- * SWEEP_NOT_FIRED when there were fewer calls than N, or says what is wrong by sweep_give_up. */
+ * exits with 0, with SWEEP_NOT_FIRED when there were fewer calls than N, or says what is wrong by sweep_give_up. */
 #ifndef TESTS_UNIT_SWEEP_H
 #define TESTS_UNIT_SWEEP_H
 
