@@ -95,14 +95,14 @@ static void unknown(const struct call *c)
                 arg_len(c, 0) < 128 ? (int)arg_len(c, 0) : 128, arg(c, 0), text);
 }
 
-/* As in Redis an EXEC that does not fit ends the transaction. */
+/* As in Redis an EXEC that does not fit discards the transaction, and without a transaction the watches. */
 static void unfit(const struct call *c, const struct command *command)
 {
     bool is_exec = command->run == cmd_exec;
     reply_error(c->out, "%s wrong number of arguments for '%s' command",
                 is_exec ? "EXECABORT Transaction discarded because of:" : "ERR", command->name);
     if (is_exec)
-        transaction_free(&c->session->transaction);
+        transaction_discard(c->session);
 }
 
 void command_run(struct session *s, const char *bytes, const struct slice *argv, uint32_t argc, const uint64_t *hash)

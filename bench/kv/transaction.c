@@ -13,6 +13,12 @@ void transaction_free(struct transaction *t)
     *t = (struct transaction){0};
 }
 
+void transaction_discard(struct session *s)
+{
+    transaction_free(&s->transaction);
+    watch_clear(s);
+}
+
 static bool make_room(struct transaction *t, size_t more)
 {
     size_t room = t->room == 0 ? 256 : t->room;
@@ -70,8 +76,7 @@ void cmd_discard(const struct call *c)
         reply_error(c->out, "ERR DISCARD without MULTI");
         return;
     }
-    transaction_free(&c->session->transaction);
-    watch_clear(c->session);
+    transaction_discard(c->session);
     reply_status(c->out, "OK");
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct call;
+struct session;
 
 struct transaction {
     char *bytes;
@@ -23,5 +24,8 @@ struct transaction {
 bool transaction_keeps(const struct call *c);
 
 void transaction_free(struct transaction *t);
+
+/* What DISCARD does: nothing is kept and nothing is watched any more. */
+void transaction_discard(struct session *s);
 
 #endif

@@ -181,6 +181,21 @@ def watched(reference):
             result(said[2] is None and said[6] == [Status("PONG")], "%s: a watched key that expires has changed" % name)
 
 
+def refused_exec(reference):
+    """An EXEC with an argument discards what is kept and what is watched, with MULTI and without."""
+    def replies(port, middle):
+        return Wire(port).pipeline([["WATCH", "refused"], *middle, ["SET", "refused", "2"], ["MULTI"], ["PING"],
+                                    ["EXEC"]])
+    for name in SERVERS[:3]:
+        with Server(name) as server:
+            for opening in [], [["MULTI"]], [["MULTI"], ["NONESUCH"]]:
+                middle = opening + [["SET", "refused", "1"], ["EXEC", "x"]]
+                ours, theirs = replies(server.port, middle), replies(reference.port, middle)
+                result(ours == theirs and ours[-1] == [Status("PONG")],
+                       "%s: EXEC x after %s ends as with redis-server" % (name, opening), (ours, theirs))
+            result(replies(server.port, [])[-1] is None, "control: without EXEC x the key is still watched")
+
+
 def large_aggregates(reference):
     """The same commands where aggregates have 20,000 parts; all that they took is given back."""
     n = commands.SPAN[0] = 20000
@@ -553,6 +568,7 @@ def main():
         differential(reference)
         odd_arguments(reference)
         watched(reference)
+        refused_exec(reference)
         large_aggregates(reference)
         freed_in_steps()
         protocol(reference)
