@@ -87,6 +87,7 @@ void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned 
     return ok ? run.addr : NULL;
 }
 
+/* A used span becomes free. Its bits of S6 are set. */
 static void put_back(char *addr, size_t nunits, size_t bytes)
 {
     tmi_pagemap_set_class(addr, nunits, TMI_CLASS_NONE);
@@ -96,13 +97,30 @@ static void put_back(char *addr, size_t nunits, size_t bytes)
     tmi_bins_put((tmi_run_t){addr, nunits, bytes, bytes > 0, 0});
 }
 
-void tmi_space_free(void *addr, size_t nunits, size_t bytes)
+static void free_span(void *addr, size_t nunits, size_t bytes)
 {
     tmi_lock(&tmi_space_lock);
     TMI_VERIFY(tmi_span_of(addr)->state == TMI_SPAN_USED && tmi_span_of(addr)->nunits == nunits,
                "S1 a used span is freed");
     put_back(addr, nunits, bytes);
     tmi_unlock(&tmi_space_lock);
+}
+
+void tmi_space_free(void *addr, size_t nunits, size_t bytes)
+{
+    tmi_resident_set_all(addr, nunits, bytes > 0);
+    free_span(addr, nunits, bytes);
+}
+
+void tmi_space_free_pages(void *addr, size_t nunits, uint64_t pages)
+{
+    tmi_resident_set(addr, nunits, pages);
+    free_span(addr, nunits, (size_t)tmi_popcount(pages) << tmi_os_page_shift);
+}
+
+void tmi_space_free_marked(void *addr, size_t nunits)
+{
+    free_span(addr, nunits, tmi_resident_count(addr, nunits) << tmi_os_page_shift);
 }
 
 bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, bool *dirty)
@@ -130,12 +148,14 @@ void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes)
 {
     tmi_lock(&tmi_space_lock);
     tmi_span_mark(addr, keep, TMI_SPAN_USED);
+    tmi_resident_set_all((char *)addr + keep * TMI_UNIT_SIZE, nunits - keep, bytes > 0);
     put_back((char *)addr + keep * TMI_UNIT_SIZE, nunits - keep, bytes);
     tmi_unlock(&tmi_space_lock);
 }
 
-/* Purge one span. It counts as used while the kernel works on it, so that the lock is not held for long. */
-static size_t purge_one(tmi_span_t *span, size_t most_units)
+/* Purge one span, or its first units. It counts as used while the kernel works on it, so that the lock is not held for
+ * long. Returns the kernel's error or 0. */
+static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
 {
     char *addr = span->owner;
     tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
@@ -151,13 +171,16 @@ static size_t purge_one(tmi_span_t *span, size_t most_units)
     tmi_count(purge_calls, 1);
     tmi_lock(&tmi_space_lock);
     size_t bytes = err ? 0 : run.bytes;
+    if (err == 0)
+        tmi_resident_set_all(addr, run.nunits, false);
     run.dirty = err != 0; // locked memory stays: it keeps its contents and its place in the queue's end
     run.bytes -= bytes;
     tmi_bins_put(run);
     tmi_count(purged_bytes, bytes);
     tmi_count(purged_span_bytes, bytes);
     tmi_debt_add(&debt, bytes);
-    return bytes;
+    *total += bytes;
+    return err;
 }
 
 size_t tmi_space_purge(size_t enough)
@@ -166,12 +189,8 @@ size_t tmi_space_purge(size_t enough)
     tmi_lock(&tmi_space_lock);
     while (total < enough) {
         tmi_span_t *oldest = tmi_bins_oldest();
-        if (oldest == NULL)
+        if (oldest == NULL || purge_one(oldest, (enough - total - 1) / TMI_UNIT_SIZE + 1, &total) != 0)
             break;
-        size_t n = purge_one(oldest, (enough - total - 1) / TMI_UNIT_SIZE + 1);
-        if (n == 0)
-            break;
-        total += n;
     }
     tmi_unlock(&tmi_space_lock);
     return total;

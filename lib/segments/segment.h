@@ -14,6 +14,8 @@
  * S3  A clean span reads as zero and no page of it is resident.
  * S4  A free span is in the bin of its length, and in the age list too when dirty; dirty_bytes sums those estimates.
  * S5  The kernel makes no huge page where something has been purged: see segment_huge.c.
+ * S6  In a free span, a page whose bit in `resident` is clear reads as zero and holds no memory. The bits of a used
+ *     span mean nothing until it is freed.
  *
  * Owner: the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to the holder
  * of the span.
@@ -41,8 +43,9 @@ typedef struct tmi_span {
 
 struct tmi_segment {
     tmi_span_t spans[TMI_SEGMENT_UNITS];
-    uint32_t dense; // S5, a bit a unit
-    bool small;     // S5
+    uint16_t resident[TMI_SEGMENT_UNITS]; // S6, a bit for each page of a unit
+    uint32_t dense;                       // S5, a bit a unit
+    bool small;                           // S5
 };
 
 extern tmi_lock_t tmi_space_lock; // for fork
@@ -55,8 +58,21 @@ int tmi_space_init_movable(void);
  * `cls` (the first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
 void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned tail, bool *dirty);
 
-/* Free a span; `bytes` estimates how much of it is resident. */
+/* Free a span; `bytes` estimates how much of it is resident. Unless that is 0 any page may be. */
 void tmi_space_free(void *addr, size_t nunits, size_t bytes);
+
+/* Free a span of at most 64 pages; only `pages` of them may be resident. */
+void tmi_space_free_pages(void *addr, size_t nunits, uint64_t pages);
+
+/* Free a span of any length: only pages may be resident that the caller has marked since it unmarked them all. */
+void tmi_space_unmark(void *addr, size_t nunits);
+void tmi_space_mark_resident(void *from, size_t size);
+void tmi_space_free_marked(void *addr, size_t nunits);
+
+/* Which pages of a span that the caller has just been given may be resident (S6), in a span of at most 64 pages; and
+ * whether one of these bytes' pages may be. */
+uint64_t tmi_space_resident(const void *addr, size_t nunits);
+bool tmi_space_may_be_resident(const void *from, size_t size);
 
 /* Lengthen a used span in place from nunits to wanted units. *dirty as above, for the new part. */
 bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, bool *dirty);
@@ -93,7 +109,7 @@ TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
 
 static inline char *tmi_unit_start(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
 
-/* Verify S1-S5 for the whole heap; the caller holds the space lock. */
+/* Verify S1-S6 for the whole heap; the caller holds the space lock. */
 void tmi_space_check(void);
 
 #endif

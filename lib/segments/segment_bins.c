@@ -39,12 +39,30 @@ void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state)
     first->state = last->state = (uint8_t)state;
 }
 
+/* Divide by the pages that may be resident. A part without such pages is clean. */
+static void split_by_pages(tmi_run_t *head, tmi_run_t *tail)
+{
+    size_t in_head = tmi_resident_count(head->addr, head->nunits);
+    size_t in_tail = tmi_resident_count(tail->addr, tail->nunits), bytes = head->bytes;
+    head->bytes = in_tail == 0 ? bytes : bytes / (in_head + in_tail) * in_head;
+    tail->bytes = bytes - head->bytes;
+    head->dirty = in_head > 0;
+    tail->dirty = in_tail > 0;
+}
+
 tmi_run_t tmi_run_split(tmi_run_t *run, size_t nunits)
 {
-    size_t head = run->bytes / run->nunits * nunits;
-    tmi_run_t tail = {run->addr + nunits * TMI_UNIT_SIZE, run->nunits - nunits, run->bytes - head, run->dirty, 0};
+    enum { LONG = TMI_SEGMENT_UNITS };
+    tmi_run_t tail = {run->addr + nunits * TMI_UNIT_SIZE, run->nunits - nunits, 0, run->dirty, 0};
+    size_t by_length = run->bytes / run->nunits * nunits;
+    bool is_long = run->nunits > LONG;
     run->nunits = nunits;
-    run->bytes = head;
+    if (run->dirty && !is_long) {
+        split_by_pages(run, &tail);
+    } else {
+        tail.bytes = run->bytes - by_length;
+        run->bytes = by_length;
+    }
     return tail;
 }
 
@@ -108,7 +126,16 @@ static void put(tmi_run_t run, bool as_oldest)
 void tmi_bins_put(tmi_run_t run) { put(run, false); }
 void tmi_bins_put_oldest(tmi_run_t run) { put(run, true); }
 
-/* In a bin of mixed lengths the shortest that fits, among the first few. */
+/* The shorter one; of two dirty spans that are equally long the one with more resident pages, which costs fewer page
+ * faults. */
+static bool fits_better(const tmi_span_t *a, const tmi_span_t *b)
+{
+    if (a->nunits != b->nunits)
+        return a->nunits < b->nunits;
+    return a->state == TMI_SPAN_DIRTY && a->bytes > b->bytes;
+}
+
+/* The span of a bin that fits best, among the first few. */
 static tmi_span_t *best_in_bin(bin_set_t *set, unsigned b, size_t nunits)
 {
     enum { LOOK_AT = 16 };
@@ -116,7 +143,7 @@ static tmi_span_t *best_in_bin(bin_set_t *set, unsigned b, size_t nunits)
     int looked = 0;
     for (tmi_dlist_t *n = set->heads[b].next; n != &set->heads[b] && looked < LOOK_AT; n = n->next, looked++) {
         tmi_span_t *s = TMI_CONTAINER_OF(n, tmi_span_t, bin);
-        if (s->nunits >= nunits && (best == NULL || s->nunits < best->nunits))
+        if (s->nunits >= nunits && (best == NULL || fits_better(s, best)))
             best = s;
     }
     return best;

@@ -1,4 +1,4 @@
-/* The audit of S1-S5: walks every unit that the page map knows. */
+/* The audit of S1-S6: walks every unit that the page map knows. */
 #include "os/counters.h"
 #include "os/report.h"
 #include "segments/sizeclass_movable.h"
@@ -37,6 +37,7 @@ static char *audit_span(char *addr, audit_t *a)
                   u);
         tmi_audit(!is_free || movable_at(u) == TMI_MCLASS_NONE, "M1 a free unit has a movable class", u);
         tmi_audit(!is_free || !is_dense(u), "S5 a free unit is dense", u);
+        tmi_audit(s->state != TMI_SPAN_CLEAN || tmi_resident_count(u, 1) == 0, "S6 a clean page may be resident", u);
     }
     a->mapped += (size_t)(end - addr);
     a->used += is_free ? 0 : (size_t)(end - addr);

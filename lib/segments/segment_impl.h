@@ -31,8 +31,15 @@ bool tmi_bins_join(size_t nunits, tmi_run_t *out);
 tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr);
 /* The dirty span that has been so for longest, or NULL. */
 tmi_span_t *tmi_bins_oldest(void);
-/* Split `run`: the head keeps nunits, the tail is returned. Estimates are divided by length. */
+/* Split `run`: the head keeps nunits, the tail is returned. The estimate is divided as the pages that may be resident
+ * are; in a long run, by length. */
 tmi_run_t tmi_run_split(tmi_run_t *run, size_t nunits);
+
+/* S6: all pages of the units, or none, or those of a span of at most 64 pages. */
+void tmi_resident_set_all(const char *addr, size_t nunits, bool resident);
+void tmi_resident_set(const char *addr, size_t nunits, uint64_t pages);
+/* How many pages of the units may be resident. */
+size_t tmi_resident_count(const char *addr, size_t nunits);
 
 /* Map segments for at least nunits and enter them as one clean run. 0 or an errno. Caller holds the space lock. */
 int tmi_supply_grow(size_t nunits);

@@ -107,7 +107,7 @@ static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units,
         tmi_space_filled(base, nunits);
         return base;
     }
-    tmi_space_free(base, nunits, *dirty ? nunits * TMI_UNIT_SIZE : 0);
+    tmi_space_free_marked(base, nunits);
     return NULL;
 }
 

@@ -79,11 +79,34 @@ static void ready_class(tmi_medium_class_t *s)
     tmi_dlist_init(&s->purge_queue);
 }
 
-/* Whether something may be left in what the slots leave of the slab: bytes that nobody will use. */
+/* What the slots leave of the slab: bytes that nobody will use. */
+static size_t rest_of(const tmi_medium_info_t *c) { return c->units * TMI_UNIT_SIZE - c->slots * (size_t)c->size; }
+
+/* Whether something may stay in it. */
 static bool clear_rest(char *base, const tmi_medium_info_t *c)
 {
-    size_t used = c->slots * (size_t)c->size, rest = c->units * TMI_UNIT_SIZE - used;
-    return rest > 0 && tmi_space_purge_pages(base + used, rest) != 0;
+    size_t rest = rest_of(c);
+    char *from = base + c->slots * (size_t)c->size;
+    return rest > 0 && tmi_space_may_be_resident(from, rest) && tmi_space_purge_pages(from, rest) != 0;
+}
+
+/* The slots of a new slab that have a page that may be resident. */
+static uint64_t resident_slots(const char *base, const tmi_medium_info_t *c)
+{
+    uint64_t slots = 0;
+    for (unsigned i = 0; i < c->slots; i++)
+        slots |= (uint64_t)tmi_space_may_be_resident(base + i * (size_t)c->size, c->size) << i;
+    return slots;
+}
+
+static void free_span(const tmi_medium_slab_t *slab, const tmi_medium_info_t *c)
+{
+    tmi_space_unmark(slab->base, c->units);
+    for (uint64_t left = slab->touched; left != 0; left &= left - 1)
+        tmi_space_mark_resident(slab->base + tmi_lowest_bit(left) * (size_t)c->size, c->size);
+    if (slab->dirty_rest)
+        tmi_space_mark_resident(slab->base + c->slots * (size_t)c->size, rest_of(c));
+    tmi_space_free_marked(slab->base, c->units);
 }
 
 static tmi_medium_slab_t *make_slab(unsigned cls)
@@ -101,7 +124,7 @@ static tmi_medium_slab_t *make_slab(unsigned cls)
     slab->base = base;
     slab->cls = (uint8_t)cls;
     slab->free = tmi_low_bits(c->slots);
-    slab->touched = dirty ? slab->free : 0;
+    slab->touched = dirty ? resident_slots(base, c) : 0;
     slab->dirty_rest = dirty && clear_rest(base, c);
     tmi_count(medium_empty_bytes, tmi_popcount(slab->touched) * c->size);
     tmi_own_add(&tmi_medium_classes[cls].nslabs, 1u);
@@ -123,7 +146,7 @@ void tmi_medium_drop(tmi_medium_slab_t *slab)
     tmi_discount(medium_empty_bytes, bytes);
     tmi_own_add(&tmi_medium_classes[slab->cls].nslabs, -1u);
     tmi_own_add(&tmi_medium_classes[slab->cls].nempty, -tmi_popcount(slab->touched));
-    tmi_space_free(slab->base, c->units, bytes + (slab->dirty_rest ? tmi_os_page_size : 0));
+    free_span(slab, c);
     tmi_meta_free(slab, sizeof *slab);
 }
 

@@ -178,7 +178,7 @@ void tmi_mixed_release(tmi_mixed_slab_t *slab)
     tmi_own_add(&tmi_mixed.empty_pages, -(size_t)tmi_popcount(slab->empty));
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, tmi_popcount(slab->empty) * tmi_os_page_size);
-    tmi_space_free(slab->base, 1, bytes);
+    tmi_space_free_pages(slab->base, 1, slab->touched);
     tmi_meta_free(slab, sizeof *slab);
 }
 

@@ -28,7 +28,8 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls);
  * knows. */
 typedef struct tmi_released {
     char *span;
-    size_t units, bytes; // of its pages, that may be there
+    size_t units;
+    uint64_t pages; // that may be resident
 } tmi_released_t;
 tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab);
 /* That span becomes free address space; with `purge` its pages go first, for which the lock must not be held. */

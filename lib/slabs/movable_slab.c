@@ -49,14 +49,15 @@ uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab)
     return is_inline(c) ? tmi_pages_of_bytes(0, refs_bytes(c) + record_bytes(c)) : 0;
 }
 
-static char *new_span(unsigned cls, bool *dirty)
+static char *new_span(unsigned cls)
 {
+    bool dirty;
     size_t units = tmi_mclasses[cls].units;
-    char *span = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, dirty);
+    char *span = tmi_space_alloc(units, 1, TMI_CLASS_NONE, TMI_CLASS_NONE, &dirty);
     if (span == NULL)
         return NULL;
     if (!tmi_pagemap_covers_movable(span)) {
-        tmi_space_free(span, units, *dirty ? units * TMI_UNIT_SIZE : 0);
+        tmi_space_free_marked(span, units);
         return NULL;
     }
     tmi_pagemap_set_movable(span, units, cls);
@@ -84,7 +85,7 @@ void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages)
     count_touched(slab->cls, tmi_pages_bytes(fresh));
 }
 
-static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span, bool dirty)
+static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span)
 {
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_dlist_init(&slab->level_link);
@@ -94,7 +95,7 @@ static void fill(tmi_movable_slab_t *slab, unsigned cls, char *span, bool dirty)
     slab->level = TMI_LEVELS;
     slab->nfree = c->slots;
     tmi_bitmap_fill(slab->free, c->slots);
-    slab->touched = dirty ? tmi_pages_of_units(c->units) : tmi_movable_slab_metadata_pages(slab);
+    slab->touched = tmi_space_resident(span, c->units) | tmi_movable_slab_metadata_pages(slab);
     for (unsigned u = 0; u < c->units; u++)
         tmi_span_of(span + u * TMI_UNIT_SIZE)->owner = slab;
 }
@@ -103,18 +104,17 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
-    bool dirty;
-    char *span = new_span(cls, &dirty);
+    char *span = new_span(cls);
     if (span == NULL)
         return NULL;
     tmi_movable_slab_t *slab = make_record(span, c);
     if (slab == NULL) {
         tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
-        tmi_space_free(span, c->units, dirty ? c->units * TMI_UNIT_SIZE : 0);
+        tmi_space_free_marked(span, c->units);
         return NULL;
     }
     ready_class(s);
-    fill(slab, cls, span, dirty);
+    fill(slab, cls, span);
     tmi_own_add(&s->nslabs, 1);
     tmi_own_add(&s->nfree, c->slots);
     count_touched(cls, tmi_pages_bytes(slab->touched));
@@ -198,29 +198,29 @@ tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
     const tmi_class_info_t *c = &tmi_mclasses[cls];
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
     char *span = tmi_movable_slab_span(slab);
-    size_t bytes = tmi_pages_bytes(slab->touched);
+    uint64_t pages = slab->touched;
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(&s->nslabs, -1);
     tmi_own_add(slab->apart ? &s->nfree_apart : &s->nfree, -(size_t)c->slots);
-    count_touched(cls, -bytes);
+    count_touched(cls, -tmi_pages_bytes(pages));
     keep_attributes(cls, slab->attributes);
     if (!is_inline(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
     // nobody looks for a record there any more, not under the lock either
     tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
-    return (tmi_released_t){span, c->units, bytes};
+    return (tmi_released_t){span, c->units, pages};
 }
 
 void tmi_movable_slab_give_span(tmi_released_t r, bool purge)
 {
-    if (purge && r.bytes > 0 && tmi_space_purge_pages(r.span, r.units * TMI_UNIT_SIZE) == 0) {
+    if (purge && r.pages != 0 && tmi_space_purge_pages(r.span, r.units * TMI_UNIT_SIZE) == 0) {
         tmi_count(purge_calls, 1);
-        tmi_count(purged_bytes, r.bytes);
-        tmi_count(purged_movable_bytes, r.bytes);
-        r.bytes = 0;
+        tmi_count(purged_bytes, tmi_pages_bytes(r.pages));
+        tmi_count(purged_movable_bytes, tmi_pages_bytes(r.pages));
+        r.pages = 0;
     }
-    tmi_space_free(r.span, r.units, r.bytes);
+    tmi_space_free_pages(r.span, r.units, r.pages);
 }
 
 /* A slab that is being emptied has no level (V2). */

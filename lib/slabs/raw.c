@@ -4,6 +4,7 @@
 #include "slabs/mixed.h"
 #include "slabs/raw_impl.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define LOOSE_MIN ((size_t)512 << 10)
@@ -77,20 +78,91 @@ static size_t take_bits(tmi_raw_slab_t *slab, unsigned w, uint64_t bits, void **
     return got;
 }
 
-/* Take up to n slots of one slab, lowest first, into out[-1], out[-2] ... */
-static size_t take_from(tmi_raw_slab_t *slab, void **out, size_t n)
+/* The slots [from, to) that lie in the lowest run of these pages as a whole. */
+typedef struct slot_range {
+    size_t from, to;
+} slot_range_t;
+static slot_range_t slots_in(const tmi_class_info_t *c, uint64_t run)
+{
+    size_t start = (size_t)tmi_lowest_bit(run) << tmi_os_page_shift;
+    size_t end = start + (tmi_popcount(run) << tmi_os_page_shift);
+    return (slot_range_t){tmi_slot_index(c, start + c->size - 1), tmi_min(tmi_slot_index(c, end), c->slots)};
+}
+
+/* Take up to n slots on touched pages only, lowest first, into out[-1], out[-2] ... */
+static size_t take_touched(tmi_raw_slab_t *slab, void **out, size_t n)
+{
+    size_t got = 0;
+    for (uint64_t left = slab->touched, run; left != 0 && got < n; left &= ~run) {
+        run = tmi_lowest_run(left);
+        slot_range_t r = slots_in(&tmi_classes[slab->cls], run);
+        for (size_t w = tmi_max(r.from / 64, slab->hint); w * 64 < r.to && got < n; w++)
+            got += take_bits(slab, (unsigned)w, slab->free[w] & tmi_bitmap_range(w, r.from, r.to - 1), out - got,
+                             n - got);
+    }
+    return got;
+}
+
+/* Slots of two pages and more: see take_cheapest. One word has the bits of all slots of a slab. */
+static bool has_large_slots(const tmi_raw_slab_t *slab) { return tmi_classes[slab->cls].size >= 2 * tmi_os_page_size; }
+
+/* The free slot with the fewest untouched pages, and how many these are; the lowest of those. */
+static uint64_t cheapest_slot(const tmi_raw_slab_t *slab, unsigned *fresh_pages)
+{
+    unsigned least = UINT_MAX;
+    uint64_t cheapest = 0;
+    for (uint64_t left = slab->free[0]; left != 0; left &= left - 1) {
+        unsigned fresh = tmi_popcount(tmi_slot_pages(&tmi_classes[slab->cls], tmi_lowest_bit(left)) & ~slab->touched);
+        if (fresh < least) {
+            least = fresh;
+            cheapest = left & -left;
+        }
+    }
+    *fresh_pages = least;
+    return cheapest;
+}
+
+/* Take up to n slots, those with the fewest untouched pages first. All but the first are for a magazine, and the
+ * program may never ask for them: fresh pages would count as touched for nothing. So only the first may have such
+ * pages. */
+static size_t take_cheapest(tmi_raw_slab_t *slab, void **out, size_t n)
+{
+    size_t got = 0;
+    for (; got < n; got++) {
+        unsigned fresh_pages;
+        uint64_t slot = cheapest_slot(slab, &fresh_pages);
+        if (got > 0 && fresh_pages > 0)
+            break;
+        (void)take_bits(slab, 0, slot, out - got, 1);
+    }
+    return got;
+}
+
+/* Pages were touched, or purged, in another order than from the first on. */
+static bool has_gaps(const tmi_raw_slab_t *slab) { return (slab->touched & (slab->touched + 1)) != 0; }
+
+/* Take up to n slots: those on touched pages first, then the lowest. */
+static size_t take_in_order(tmi_raw_slab_t *slab, void **out, size_t n)
 {
     unsigned w = slab->hint;
-    size_t left = tmi_min(n, slab->nfree), wanted = left;
-    for (;; w++) {
-        left -= take_bits(slab, w, slab->free[w], out - (wanted - left), left);
-        if (left == 0)
-            break;
+    size_t left = n;
+    if (has_gaps(slab))
+        left -= take_touched(slab, out, left);
+    for (; left > 0; w++) {
+        left -= take_bits(slab, w, slab->free[w], out - (n - left), left);
+        slab->hint = w;
     }
-    slab->hint = w;
+    return n;
+}
+
+/* Take up to n slots of one slab into out[-1], out[-2] ... */
+static size_t take_from(tmi_raw_slab_t *slab, void **out, size_t n)
+{
+    size_t most = tmi_min(n, slab->nfree);
+    size_t got = has_large_slots(slab) ? take_cheapest(slab, out, most) : take_in_order(slab, out, most);
     tmi_raw_slab_relevel(slab);
     note_full(slab);
-    return wanted;
+    return got;
 }
 
 /* Those of the free bits that make up whole cache lines: of 8 slots of 8 bytes, 4 of 16 or 48, 2 of 32. */
@@ -115,14 +187,16 @@ static size_t take_lines_from(tmi_raw_slab_t *slab, void **out, size_t n)
     return n - left;
 }
 
-/* How many free slots there are before the slab's first page that is not touched. */
-static size_t slots_before_fresh_page(const tmi_raw_slab_t *slab)
+/* How many free slots lie on touched pages. */
+static size_t slots_on_touched_pages(const tmi_raw_slab_t *slab)
 {
-    const tmi_class_info_t *c = &tmi_classes[slab->cls];
-    size_t end = slab->touched == ~(uint64_t)0 ? 64 : tmi_lowest_bit(~slab->touched), n = 0;
-    size_t bound = tmi_min((end << tmi_os_page_shift) / c->size, c->slots);
-    for (size_t w = slab->hint; w * 64 < bound; w++)
-        n += tmi_popcount(slab->free[w] & tmi_low_bits((unsigned)tmi_min(bound - w * 64, 64)));
+    size_t n = 0;
+    for (uint64_t left = slab->touched, run; left != 0; left &= ~run) {
+        run = tmi_lowest_run(left);
+        slot_range_t r = slots_in(&tmi_classes[slab->cls], run);
+        for (size_t w = tmi_max(r.from / 64, slab->hint); w * 64 < r.to; w++)
+            n += tmi_popcount(slab->free[w] & tmi_bitmap_range(w, r.from, r.to - 1));
+    }
     return n;
 }
 
@@ -133,7 +207,7 @@ static size_t take_before_fresh_pages(unsigned cls, void **out, size_t *most)
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
     if (TMI_LIKELY(!tmi_mixed_may_have(cls)))
         return 0;
-    size_t there = s->levels.nonempty != 0 ? slots_before_fresh_page(fullest_there(s)) : 0;
+    size_t there = s->levels.nonempty != 0 ? slots_on_touched_pages(fullest_there(s)) : 0;
     if (there > 0) {
         *most = tmi_min(*most, there);
         return 0;
@@ -155,6 +229,8 @@ size_t tmi_raw_take(unsigned cls, void **out, size_t n)
             break;
         if (slab != NULL)
             left -= take_from(slab, out + left, most);
+        if (slab != NULL && slab->nfree > 0 && has_large_slots(slab))
+            break; // what is left has fresh pages
     }
     tmi_own_add(&s->nfree, left + others - n);
     tmi_raw_judge(cls);
@@ -183,13 +259,13 @@ size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
     return rest + got;
 }
 
-/* First byte of slot i from which on only untouched pages follow. */
-static size_t untouched_from(const tmi_raw_slab_t *slab, const tmi_class_info_t *c, size_t i)
+/* First byte of slot i from which on there are none of these pages. */
+static size_t untouched_from(uint64_t touched, const tmi_class_info_t *c, size_t i)
 {
-    uint64_t touched = tmi_slot_pages(c, i) & slab->touched;
-    if (touched == 0)
+    uint64_t pages = tmi_slot_pages(c, i) & touched;
+    if (pages == 0)
         return 0;
-    size_t end = ((size_t)tmi_log2(touched) + 1) << tmi_os_page_shift;
+    size_t end = ((size_t)tmi_log2(pages) + 1) << tmi_os_page_shift;
     return tmi_min(end - i * c->size, c->size);
 }
 
@@ -201,11 +277,9 @@ void *tmi_raw_take_zeroed(unsigned cls, size_t *zero_from)
     tmi_lock(&s->lock);
     tmi_raw_slab_t *slab = fullest(cls);
     if (slab != NULL) {
-        unsigned w = slab->hint;
-        while (slab->free[w] == 0)
-            w++;
-        *zero_from = untouched_from(slab, c, w * 64 + tmi_lowest_bit(slab->free[w]));
+        uint64_t touched = slab->touched;
         tmi_own_add(&s->nfree, -take_from(slab, &p + 1, 1));
+        *zero_from = untouched_from(touched, c, tmi_slot_index(c, (size_t)((char *)p - slab->base)));
         tmi_raw_judge(cls);
     }
     tmi_unlock(&s->lock);

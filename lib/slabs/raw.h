@@ -26,7 +26,8 @@
  *     that slots are taken from. A rest takes 16 ms at first, and twice as long each time, up to 2 s. A class that is
  *     no longer sparse begins anew. See threads/homing.md.
  *
- * Refill takes from the fullest level, lowest address in the slab first, so that the emptiest slabs drain.
+ * Refill takes from the fullest level, so that the emptiest slabs drain; in the slab it takes slots on touched pages
+ * first, then the lowest.
  * Owner: everything the class's lock (rank slabs). Fails: take returns fewer than asked, when the kernel gives
  * nothing. */
 #ifndef TMI_SLABS_RAW_H
@@ -84,8 +85,9 @@ void tmi_raw_init(void);
  * slab is made. */
 extern bool tmi_raw_clean;
 
-/* Take up to n free slots of a class into out[0..]; the highest index holds the lowest address, so that popping from
- * the end goes up through memory. Returns how many; fewer than n only when out of memory. */
+/* Take up to n free slots of a class into out[0..]; the highest index holds the one that was chosen first, so that
+ * popping from the end goes up through memory. Returns how many, fewer than n only when out of memory; or at least one,
+ * in a class of two pages or more, when the others would touch fresh pages. */
 size_t tmi_raw_take(unsigned cls, void **out, size_t n);
 
 /* The same for a thread's first slots of a class: whole cache lines, if the emptiest slab has some, so that two threads

@@ -62,8 +62,8 @@ tmi_raw_slab_t *tmi_raw_slab_make(unsigned cls)
     slab->nfree = c->slots;
     tmi_bitmap_fill(slab->free, c->slots);
     if (dirty) {
-        slab->touched = tmi_pages_of_units(c->units);
-        tmi_count(slab_bytes, c->units * TMI_UNIT_SIZE);
+        slab->touched = tmi_raw_clean ? tmi_pages_of_units(c->units) : tmi_space_resident(slab->base, c->units);
+        tmi_count(slab_bytes, tmi_pages_bytes(slab->touched));
         count_used(&tmi_raw_classes[cls], c, slab->touched, 1);
         tmi_own_add(&tmi_raw_classes[cls].touched_pages, tmi_popcount(slab->touched));
         tmi_raw_slab_add_empty(slab, slab->touched);
@@ -91,11 +91,11 @@ void tmi_raw_slab_release(tmi_raw_slab_t *slab)
 {
     char *base = slab->base;
     unsigned units = tmi_classes[slab->cls].units;
-    size_t bytes = tmi_pages_bytes(slab->touched);
-    tmi_discount(slab_bytes, bytes);
+    uint64_t touched = slab->touched;
+    tmi_discount(slab_bytes, tmi_pages_bytes(touched));
     tmi_discount(slab_empty_bytes, tmi_pages_bytes(slab->empty));
     tmi_raw_slab_drop(slab);
-    tmi_space_free(base, units, bytes);
+    tmi_space_free_pages(base, units, touched);
 }
 
 void tmi_raw_slab_change_level(tmi_raw_slab_t *slab)

@@ -1,5 +1,5 @@
 /* The supply of address space against a reference model: spans are disjoint, aligned, coalesce, and clean ones are
- * zero; the audit S1-S5 runs after each step. */
+ * zero; the audit S1-S6 runs after each step. */
 #include "os/counters.h"
 #include "os/options.h"
 #include "os/os.h"
@@ -309,6 +309,18 @@ static int audit_after_losing_a_code(void *unused)
     return 0;
 }
 
+static int audit_after_marking_a_clean_page(void *unused)
+{
+    (void)unused;
+    bool dirty;
+    (void)tmi_space_purge(SIZE_MAX);
+    char *p = alloc_span(3, 1, &dirty);
+    tmi_space_free(p, 3, 0);
+    tmi_space_mark_resident(p, 1);
+    audit();
+    return 0;
+}
+
 static void control_the_audit_sees_planted_errors(void **state)
 {
     (void)state;
@@ -316,6 +328,8 @@ static void control_the_audit_sees_planted_errors(void **state)
     assert_true(aborted_saying(&o, "tinymem: check(*): S1 first and last record differ"));
     o = run_child(audit_after_losing_a_code, NULL, 20);
     assert_true(aborted_saying(&o, "tinymem: check(*): M1 code of a unit does not follow its span"));
+    o = run_child(audit_after_marking_a_clean_page, NULL, 20);
+    assert_true(aborted_saying(&o, "tinymem: check(*): S6 a clean page may be resident"));
 }
 
 int main(void)
