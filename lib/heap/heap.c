@@ -1,4 +1,4 @@
-#include "heap/heap.h"
+#include "heap/heap_impl.h"
 #include "heap/fork.h"
 #include "heap/guard.h"
 #include "heap/tally.h"
@@ -64,7 +64,7 @@ void tmi_heap_init(void)
     }
     tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
     ready_heap();
-    tmi_store_relaxed(&tmi_heap_tiny, TMI_TINY_MAX + 1); // relaxed: whoever sees it late takes the slow path
+    tmi_store_relaxed(&tmi_heap_tiny, TMI_HEAP_TINY); // relaxed: whoever sees it late takes the slow path
     tmi_store_release(&state, 2); // everything above before anybody uses it
 }
 
@@ -146,6 +146,7 @@ static void answer_summons(tmi_thread_t *t)
 {
     tmi_store_relaxed(&t->cache.summoned, 0); // before the flush, which a later summons must not lose
     tmi_thread_flush(t);
+    tmi_cache_ration(&t->cache, tmi_load_acquire(&tmi_sampling)); // pairs: tmi_samples_start
     tmi_cache_disarm(&t->cache);
 }
 
@@ -177,29 +178,50 @@ static inline void *from_record(tmi_thread_t *t, size_t size)
     if (size > TMI_MEDIUM_MAX || TMI_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
         return NULL;
     if (size <= TMI_SMALL_MAX)
-        return tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), tmi_class_of(size) * 2);
+        return tmi_cache_pop_at(&t->cache.magazines->top, tmi_class_of(size) * 2);
     return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
 }
 
-void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+/* Before the heap is ready, and while allocations are counted. */
+static inline bool is_watched(void) { return TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) < TMI_HEAP_TINY); }
+
+/* A slot of the thread's ration. NULL: take the rest of the slow path. */
+static inline void *from_ration(tmi_thread_t *t, size_t size, unsigned how, void *frame)
 {
-    if (TMI_LIKELY(!tmi_samples_allocated(sampler, key, size, frame)) || !tmi_options.profile_peak)
-        return;
-    tmi_request_leave(TMI_REQUEST_PROFILE);
-    tmi_request_poll();
+    bool hit = false;
+    unsigned cls = tmi_class_of(size);
+    void *p = tmi_cache_alloc_rationed(&t->cache, cls, &t->sampler, &hit);
+    if (p == NULL)
+        return NULL;
+    tmi_pacer_allocated();
+    if (TMI_UNLIKELY(hit) && tmi_samples_keep(&t->sampler, size, tmi_classes[cls].size))
+        tmi_heap_enter_sample(t, p, size, frame);
+    return how & ZEROED ? memset(p, 0, size) : p;
 }
 
-/* Where no allocation is a fast one: before the heap is ready, and while allocations are sampled. */
+/* Counts the block for the samples. */
 static TMI_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned how, void *frame)
 {
-    if (!tmi_early_is_over())
+    if (tmi_load_relaxed(&tmi_heap_tiny) == 0 && !tmi_early_is_over())
         return tmi_early_alloc(size, align);
-    void *p = how == PLAIN && align == 1 ? from_record(tmi_self(), size) : NULL;
+    tmi_thread_t *t = tmi_self();
+    void *p = NULL;
+    bool sampling = tmi_load_acquire(&tmi_sampling); // pairs: tmi_samples_start
+    if (TMI_LIKELY(t->cache.rationed) && align == 1 && size < TMI_HEAP_TINY_WATCHED) {
+        p = from_ration(t, size, how, frame);
+        if (TMI_LIKELY(p != NULL))
+            return p;
+    }
+    p = how == PLAIN && align == 1 ? from_record(t, size) : NULL;
     if (p == NULL)
         p = allocate_now(size, align, how);
-    tmi_thread_t *t = tmi_self();
-    if (p != NULL && tmi_load_acquire(&tmi_sampling) && t->ready) // pairs: tmi_samples_start
-        tmi_heap_sampled(&t->sampler, (uintptr_t)p, size, frame);
+    t = tmi_self();
+    if (!t->ready)
+        return p;
+    if (TMI_UNLIKELY(t->cache.rationed != sampling))
+        tmi_cache_ration(&t->cache, sampling);
+    if (p != NULL && sampling && tmi_samples_count(&t->sampler, size))
+        tmi_heap_enter_sample(t, p, size, frame);
     return p;
 }
 
@@ -211,23 +233,24 @@ static TMI_NOINLINE void *allocate_framed(size_t size, size_t align, unsigned ho
 
 static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
-        return allocate_framed(size, align, how);
-    return allocate_now(size, align, how);
+    return is_watched() ? allocate_framed(size, align, how) : allocate_now(size, align, how);
 }
 
 void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
+    void *p = align == 1 ? tmi_heap_pop(size) : NULL;
+    if (p != NULL)
+        return p;
+    if (is_watched())
         return allocate_watched(size, align, PLAIN, frame);
-    return align == 1 ? tmi_heap_malloc(size) : allocate_now(size, align, PLAIN);
+    return align == 1 ? tmi_heap_alloc(size) : allocate_now(size, align, PLAIN);
 }
 
 /* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
  * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
 static inline void *from_thread(size_t size)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) // in a resolver there may be no thread-local storage yet
+    if (is_watched()) // in a resolver there may be no thread-local storage yet
         return NULL;
     return from_record(tmi_self(), size);
 }
@@ -371,9 +394,9 @@ static TMI_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *functi
            free_slowly(p, cls, function);
 }
 
-static inline bool free_routed(void *p, const char *function)
+/* Of a class that the page map has said. */
+static inline bool free_routed(void *p, unsigned cls, const char *function)
 {
-    unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
     tmi_thread_t *t = tmi_self();
     bool served = t->cache.codes[TMI_TINY_MAX] != 0; // a record that is ready, and whose calls nobody observes
@@ -384,22 +407,33 @@ static inline bool free_routed(void *p, const char *function)
     return (TMI_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 
-/* While frees are diverted: a sampled block is forgotten before its place can be another's. */
+/* In a unit where a sampled block begins: that one is forgotten before its place can be another's. */
 static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
-    if (!tmi_early_is_over())
-        return true; // such blocks are not used again
-    tmi_samples_freed((uintptr_t)p);
+    tmi_heap_forget_sample(p);
+    unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0;
-    return (aligned && tmi_cache_push(&tmi_self()->cache, tmi_pagemap_code(p), p)) || free_routed(p, function);
+    return (TMI_LIKELY(aligned) && tmi_cache_push(&tmi_self()->cache, cls * 2, p)) || free_routed(p, cls, function);
+}
+
+/* Before there is a window all classes are NONE, and a block may be an early one: it is not used again. */
+static TMI_NOINLINE bool free_unusual(void *p, unsigned cls, const char *function)
+{
+    if (cls == TMI_CLASS_WATCHED)
+        return free_watched(p, function);
+    if (tmi_load_relaxed(&tmi_nwindows) == 0 && !tmi_early_is_over()) // relaxed: who has a block of ours sees 1
+        return true;
+    return free_routed(p, cls, function);
 }
 
 bool tmi_heap_free(void *p, const char *function)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
-        return free_watched(p, function);
-    return free_routed(p, function);
+    unsigned cls = tmi_pagemap_code(p) / 2;
+    if (TMI_UNLIKELY(cls - TMI_CLASS_FIRST > TMI_CLASS_MIXED - TMI_CLASS_FIRST))
+        return free_unusual(p, cls, function);
+    return free_routed(p, cls, function);
 }
+_Static_assert(TMI_CLASS_WATCHED == TMI_CLASS_MIXED + 1 && TMI_CLASS_NONE + 1 == TMI_CLASS_FIRST, "one comparison");
 
 /* Of a class on trial the thread's own magazine is looked through, too. */
 static void require_usable(const void *p, unsigned cls, const char *function)
@@ -450,7 +484,18 @@ static bool fits(unsigned cls, size_t usable, size_t size)
     return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
 }
 
-static inline void *resize(void *p, size_t size, const char *function)
+/* `frame`: of realloc while allocations are counted, else NULL. */
+static inline void *new_place(size_t size, unsigned how, void *frame)
+{
+    void *p = how == PLAIN ? tmi_heap_pop(size) : NULL;
+    if (p != NULL)
+        return p;
+    if (TMI_UNLIKELY(frame != NULL))
+        return allocate_watched(size, 1, how, frame);
+    return how == PLAIN ? tmi_heap_alloc(size) : allocate(size, 1, how);
+}
+
+static inline void *resize(void *p, size_t size, const char *function, void *frame)
 {
     int before = errno;
     unsigned cls = class_of_block(p, function);
@@ -467,7 +512,7 @@ static inline void *resize(void *p, size_t size, const char *function)
             return resized;
         }
     }
-    void *q = size > usable && size > TMI_SMALL_MAX ? allocate(size, 1, GROWING) : tmi_heap_malloc(size);
+    void *q = new_place(size, size > usable && size > TMI_SMALL_MAX ? GROWING : PLAIN, frame);
     if (q == NULL) {
         if (size > usable)
             return NULL;
@@ -484,34 +529,25 @@ static inline void *resize(void *p, size_t size, const char *function)
 static TMI_NOINLINE void *resize_watched(void *p, size_t size, const char *function)
 {
     tmi_sample_t was;
-    tmi_thread_t *t = tmi_thread_or_null();
-    if (t == NULL)
-        return resize(p, size, function);
-    bool had = tmi_samples_take((uintptr_t)p, &was);
-    t->sampler.quiet++;
-    void *q = resize(p, size, function);
-    t->sampler.quiet--;
-    if (q == NULL && had)
+    bool had = tmi_samples_may_have((uintptr_t)p) && tmi_samples_take((uintptr_t)p, &was);
+    if (TMI_UNLIKELY(had))
+        tmi_space_unwatch(p); // before another thread's block can be there
+    void *frame = __builtin_frame_address(0), *q = resize(p, size, function, frame);
+    tmi_thread_t *t = tmi_self();
+    if (TMI_UNLIKELY(q == NULL && had)) {
+        tmi_space_watch(p);
         tmi_samples_put_back(&was);
-    else if (q != NULL && tmi_load_acquire(&tmi_sampling)) // pairs: tmi_samples_start
-        tmi_heap_sampled(&t->sampler, (uintptr_t)q, size, __builtin_frame_address(0));
+    } else if (q == p && tmi_load_acquire(&tmi_sampling) && t->ready && tmi_samples_count(&t->sampler, size)) {
+        tmi_heap_enter_sample(t, q, size, frame); // pairs: tmi_samples_start
+    }
     return q;
 }
 
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sample_hints) != NULL)) // relaxed: who sees it late has no sampled block
         return resize_watched(p, size, function);
-    return resize(p, size, function);
-}
-
-void tmi_heap_watch(bool allocations, bool frees)
-{
-    tmi_heap_init();
-    tmi_lock(&tmi_space_lock);
-    tmi_pagemap_divert(frees);
-    tmi_unlock(&tmi_space_lock);
-    tmi_store_relaxed(&tmi_heap_tiny, allocations ? 0 : TMI_TINY_MAX + 1); // relaxed: as in tmi_heap_init
+    return resize(p, size, function, NULL);
 }
 
 bool tmi_heap_trim(size_t pad)

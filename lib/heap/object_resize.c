@@ -54,7 +54,7 @@ static bool resize(tm_handle_t h, char *from, size_t size)
 /* Counts as a free and an allocation. */
 static TMI_COLD void resample(tm_handle_t h, size_t size, void *frame)
 {
-    tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
+    (void)tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
     tmi_object_sampled(h, size, frame);
 }
 

@@ -107,13 +107,16 @@ static inline bool settle(tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint6
 
 enum { AHEAD = 16 };
 
+/* As tmi_pagemap_class says of a unit, but seldom. */
+static TMI_COLD TMI_NOINLINE bool is_watched(unsigned cls, const void *p) { return tmi_pagemap_class(p) == cls; }
+
 /* The record of the unit that holds p, or NULL if it is of no slab of the class. */
 static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
     const tmi_window_t *w = tmi_window_of(u);
-    if (TMI_UNLIKELY(w == NULL || tmi_load_relaxed(&w->codes[u - w->first]) != cls * 2)) // as in tmi_pagemap_class
-        return NULL;
+    if (TMI_UNLIKELY(w == NULL || (tmi_load_relaxed(&w->codes[u - w->first]) != cls * 2 && !is_watched(cls, p))))
+        return NULL; // relaxed: as in tmi_pagemap_class
     return &tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS])->spans[u % TMI_SEGMENT_UNITS];
 }
 

@@ -1,4 +1,4 @@
-#include "threads/magazine.h"
+#include "threads/magazine_impl.h"
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/report.h"
@@ -10,8 +10,6 @@
 enum { LIMIT_MAX = 255 };
 
 void *const tmi_no_slots[1];
-
-static void **no_slots(void) { return (void **)(uintptr_t)(tmi_no_slots + 1); } // nothing is ever stored there
 
 /* 2^k - 1 slots, at least 1. */
 static unsigned limit_max(unsigned cls)
@@ -26,21 +24,9 @@ static unsigned limit_first(unsigned cls)
     return size <= 8 ? 15 : size <= 256 ? 7 : size <= 2048 ? 3 : 1;
 }
 
-static size_t held(const tmi_cache_t *cache, unsigned cls)
-{
-    void **buffer = cache->books[cls].buffer;
-    return buffer ? (size_t)(cache->magazines[cls].top - (buffer + 1)) : 0;
-}
-
 static uint32_t tried[TMI_CLASS_COUNT]; // G6. Relaxed: a race makes the trial a little longer
 
 bool tmi_cache_on_trial(unsigned cls) { return tmi_load_relaxed(&tried[cls]) < TMI_TRIAL; }
-
-/* Of the owner; statistics of other threads read it. */
-static void set_top(tmi_cache_t *cache, unsigned cls, void **top)
-{
-    tmi_store_relaxed(&cache->magazines[cls].top, top);
-}
 
 static void set_limit(tmi_cache_t *cache, unsigned cls)
 {
@@ -58,12 +44,11 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
 {
     (void)tmi_add_relaxed(&caches_in_use, 1);
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
-        set_top(cache, c, no_slots());
+        tmi_cache_set_top(cache, c, tmi_cache_no_slots());
         tmi_store_relaxed(&cache->magazines[c].limit, NULL);
     }
-    for (size_t size = 0; size <= TMI_TINY_MAX; size++)
-        cache->codes[size] = observed ? 0 : (uint8_t)(tmi_class_of(size) * 2);
     cache->observed = observed;
+    tmi_cache_init_rations(cache);
     cache->armed = false;
     tmi_store_relaxed(&cache->summoned, 0);
     cache->bound = cache->budget = TMI_THREAD_CACHE_FIRST;
@@ -80,7 +65,7 @@ static size_t buffer_bytes(unsigned limit) { return tmi_round_up((limit + 1) * s
 static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
 {
     tmi_magazine_books_t *b = &cache->books[cls];
-    size_t n = held(cache, cls), old_limit = b->limit;
+    size_t n = tmi_cache_held(cache, cls), old_limit = b->limit;
     void **buffer = NULL;
     if (new_limit > 0) {
         buffer = tmi_meta_alloc(buffer_bytes(new_limit));
@@ -93,7 +78,7 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_limit)
         tmi_meta_free(b->buffer, buffer_bytes((unsigned)old_limit));
     tmi_store_relaxed(&b->buffer, buffer); // statistics read it
     b->limit = (uint16_t)new_limit;
-    set_top(cache, cls, buffer ? buffer + 1 + n : no_slots());
+    tmi_cache_set_top(cache, cls, buffer ? buffer + 1 + n : tmi_cache_no_slots());
     cache->budget += (old_limit - new_limit) * (size_t)tmi_classes[cls].size; // modulo 2^64
     set_limit(cache, cls);
     return true;
@@ -111,8 +96,7 @@ static size_t depot_capacity(unsigned cls)
     return (limit_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
 }
 
-/* Up to n slots from the depot. */
-static size_t depot_take(unsigned cls, void **out, size_t n)
+size_t tmi_depot_take(unsigned cls, void **out, size_t n)
 {
     tmi_depot_t *d = &tmi_depots[cls];
     if (tmi_load_relaxed(&d->count) == 0) // unlocked look: a miss costs a refill from slabs
@@ -170,7 +154,7 @@ static void trim_one(unsigned cls, bool all)
     size_t left = all ? (size_t)-1 : d->low, n;
     tmi_unlock(&d->lock);
     do {
-        n = depot_take(cls, batch, tmi_min(left, BATCH));
+        n = tmi_depot_take(cls, batch, tmi_min(left, BATCH));
         tmi_raw_return(cls, batch, n, "free");
         left -= n;
     } while (n == BATCH && left > 0);
@@ -220,9 +204,9 @@ static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot
         return;
     if (!to_depot || !depot_put(cls, bottom, n))
         tmi_raw_return(cls, bottom, n, function);
-    size_t rest = held(cache, cls) - n;
+    size_t rest = tmi_cache_held(cache, cls) - n;
     memmove(bottom, bottom + n, rest * sizeof *bottom);
-    set_top(cache, cls, bottom + rest);
+    tmi_cache_set_top(cache, cls, bottom + rest);
 }
 
 /* Return what is on its way home. */
@@ -245,7 +229,7 @@ static void settle(tmi_cache_t *cache, unsigned cls, const char *function)
     if (loose != b->homing)
         send_home(cache, cls, function);
     if (loose && !b->homing) {
-        flush_some(cache, cls, held(cache, cls), false, function);
+        flush_some(cache, cls, tmi_cache_held(cache, cls), false, function);
         trim_one(cls, true);
     }
     b->homing = loose;
@@ -293,8 +277,8 @@ static void take_budget(tmi_cache_t *cache, unsigned cls)
             continue;
         unsigned limit = b->limit / 2;
         send_home(cache, v, "free");
-        if (held(cache, v) > limit)
-            flush_some(cache, v, held(cache, v) - limit, false, "free");
+        if (tmi_cache_held(cache, v) > limit)
+            flush_some(cache, v, tmi_cache_held(cache, v) - limit, false, "free");
         (void)resize(cache, v, limit);
         return;
     }
@@ -316,8 +300,7 @@ static void grow(tmi_cache_t *cache, unsigned cls)
         (void)resize(cache, cls, wanted); // without memory the magazine stays as it is
 }
 
-/* While a cache is being rearranged a child of fork must leave it alone. */
-static void begin_exchange(tmi_cache_t *cache)
+void tmi_cache_begin_exchange(tmi_cache_t *cache)
 {
     tmi_store_relaxed(&cache->busy, true);
     // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
@@ -332,7 +315,7 @@ static void look_at_rests(tmi_cache_t *cache)
             settle(cache, c, "free");
 }
 
-static void end_exchange(tmi_cache_t *cache)
+void tmi_cache_end_exchange(tmi_cache_t *cache)
 {
     enum { EXCHANGES_PER_LOOK = 64 };
     if (TMI_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
@@ -354,12 +337,12 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
     b->refilled = true;
     size_t wanted = (b->limit + 1u) / 2, got = 0;
     if (!first && !b->homing)
-        got = depot_take(cls, b->buffer + 1, wanted);
+        got = tmi_depot_take(cls, b->buffer + 1, wanted);
     if (got == 0)
         got = first ? tmi_raw_take_lines(cls, b->buffer + 1, wanted) : tmi_raw_take(cls, b->buffer + 1, wanted);
     if (got == 0)
         return NULL;
-    set_top(cache, cls, b->buffer + got); // one less than it holds: that one is the caller's
+    tmi_cache_set_top(cache, cls, b->buffer + got); // one less than it holds: that one is the caller's
     return b->buffer[got];
 }
 
@@ -371,9 +354,9 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
         tmi_step_foldable(&m->top, -1);
         return p;
     }
-    begin_exchange(cache);
+    tmi_cache_begin_exchange(cache);
     p = refill(cache, cls);
-    end_exchange(cache);
+    tmi_cache_end_exchange(cache);
     return p;
 }
 
@@ -385,24 +368,16 @@ static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
     send_home(cache, cls, function);
     settle(cache, cls, function);
     grow(cache, cls);
-    if (before > 0 && held(cache, cls) == cache->books[cls].limit)
+    if (before > 0 && tmi_cache_held(cache, cls) == cache->books[cls].limit)
         flush_some(cache, cls, (before + 1) / 2, true, function);
     return before > 0;
-}
-
-static bool among(void *const *from, void *const *to, const void *p)
-{
-    for (; from < to; from++)
-        if (*from == p)
-            return true;
-    return false;
 }
 
 static bool in_depot(unsigned cls, const void *p)
 {
     tmi_depot_t *d = &tmi_depots[cls];
     tmi_lock(&d->lock);
-    bool found = among(d->slots, d->slots + d->count, p);
+    bool found = tmi_cache_among(d->slots, d->slots + d->count, p);
     tmi_unlock(&d->lock);
     return found;
 }
@@ -410,10 +385,11 @@ static bool in_depot(unsigned cls, const void *p)
 const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const void *p)
 {
     const tmi_magazine_books_t *b = &cache->books[cls];
-    if (in_depot(cls, p))
+    if (in_depot(cls, p) || tmi_cache_in_ration(cache, cls, p))
         return "double free";
     if (b->buffer != NULL &&
-        (among(b->buffer + 1, cache->magazines[cls].top, p) || among(tmi_cache_home(b), b->buffer + 1 + b->limit, p)))
+        (tmi_cache_among(b->buffer + 1, cache->magazines[cls].top, p) ||
+         tmi_cache_among(tmi_cache_home(b), b->buffer + 1 + b->limit, p)))
         return "double free";
     return tmi_raw_complaint(cls, p);
 }
@@ -432,7 +408,8 @@ static bool freed_lately(const tmi_cache_t *cache, unsigned cls, const void *p)
 {
     void *const *top = cache->magazines[cls].top;
     const tmi_magazine_books_t *b = &cache->books[cls];
-    return top[-1] == p || (held(cache, cls) > 1 && top[-2] == p) || (b->nhome > 0 && *tmi_cache_home(b) == p);
+    return top[-1] == p || (tmi_cache_held(cache, cls) > 1 && top[-2] == p) ||
+           (b->nhome > 0 && *tmi_cache_home(b) == p);
 }
 
 void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *function)
@@ -441,12 +418,12 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
         try_free(cache, cls, p, function);
     tmi_magazine_t *m = &cache->magazines[cls];
     tmi_magazine_books_t *b = &cache->books[cls];
-    if (held(cache, cls) + b->nhome == b->limit) {
-        begin_exchange(cache);
+    if (tmi_cache_held(cache, cls) + b->nhome == b->limit) {
+        tmi_cache_begin_exchange(cache);
         bool room = make_room(cache, cls, function);
         if (!room)
             tmi_raw_return(cls, &p, 1, function);
-        end_exchange(cache);
+        tmi_cache_end_exchange(cache);
         if (!room)
             return;
     }
@@ -486,17 +463,19 @@ void tmi_cache_disarm(tmi_cache_t *cache)
 
 void tmi_cache_flush(tmi_cache_t *cache)
 {
-    begin_exchange(cache);
+    tmi_cache_begin_exchange(cache);
+    tmi_cache_flush_rations(cache, false);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         send_home(cache, c, "free");
-        flush_some(cache, c, held(cache, c), false, "free");
+        flush_some(cache, c, tmi_cache_held(cache, c), false, "free");
     }
-    end_exchange(cache);
+    tmi_cache_end_exchange(cache);
 }
 
 void tmi_cache_destroy(tmi_cache_t *cache)
 {
-    begin_exchange(cache);
+    tmi_cache_begin_exchange(cache);
+    tmi_cache_flush_rations(cache, true);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         if (cache->books[c].buffer == NULL)
             continue;
@@ -504,13 +483,13 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         cache->nresting -= cache->books[c].resting;
         cache->books[c].homing = cache->books[c].resting = false;
         // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
-        size_t n = held(cache, c), half = limit_max(c) / 2 + 1;
+        size_t n = tmi_cache_held(cache, c), half = limit_max(c) / 2 + 1;
         flush_some(cache, c, tmi_min(n, half), true, "free");
-        flush_some(cache, c, held(cache, c), true, "free");
+        flush_some(cache, c, tmi_cache_held(cache, c), true, "free");
         (void)resize(cache, c, 0);
         cache->books[c].refilled = false;
     }
-    end_exchange(cache);
+    tmi_cache_end_exchange(cache);
     (void)tmi_sub_relaxed(&caches_in_use, 1);
 }
 
@@ -518,6 +497,7 @@ size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)
 {
     void **buffer = tmi_load_relaxed(&cache->books[cls].buffer); // a statistic: the owner may be at work
     void **top = tmi_load_relaxed(&cache->magazines[cls].top);
-    size_t nhome = tmi_load_relaxed(&cache->books[cls].nhome);
-    return buffer != NULL && top > buffer && top <= buffer + 1 + LIMIT_MAX ? (size_t)(top - (buffer + 1)) + nhome : 0;
+    size_t nhome = tmi_load_relaxed(&cache->books[cls].nhome), n = tmi_cache_count_ration(cache, cls);
+    return buffer != NULL && top > buffer && top <= buffer + 1 + LIMIT_MAX ? (size_t)(top - (buffer + 1)) + nhome + n
+                                                                            : n;
 }

@@ -13,8 +13,8 @@
  *     (G6) or has no magazine.
  * G3  The sum of books.limit * size over the classes is bound - budget, bound at most TMI_THREAD_CACHE_MAX: what an
  *     idle thread can hold is limited.
- * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is
- *     always empty.
+ * G4  codes[size] leads malloc to the magazine or the ration of a tiny size: see tmi_cache_pop. 0 when
+ *     allocations must take the slow path: ration 0 is always empty.
  * G5  While a class is homing, since its slabs are loose (R7), freed slots are not handed out again: they lie in [home,
  *     limit), nhome of them, until they return to the slabs, and malloc is served from the fullest of these. Else nhome
  *     is 0. top <= home.
@@ -22,6 +22,12 @@
  * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are looked at closely: is
  *     it the start of a slot, is the slot free, is it in the magazine or in the depot already. That finds the
  *     mistakes of short programs and of tests where they are made; others are found when slots go home.
+ *
+ * G7  While allocations are sampled, malloc's fast path does not pop from the magazines, where free pushes, but from
+ *     `rations`: slots that were moved there from the magazine, as many at a time as come before the next sample, and
+ *     few. So it takes the slow path once a ration, and the samples are counted there; see magazine_ration.c. The
+ *     codes[] say which it is. rations[c] points behind its last slot, as a magazine's top does, to
+ *     tmi_no_slots + 1 where there are none.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the
  * expense of one that had no exchange since the search last came by (second chance), so that busy classes do not take
@@ -33,6 +39,7 @@
 #define TMI_THREADS_MAGAZINE_H
 
 #include "os/lock.h"
+#include "sampling/samples.h"
 #include "segments/pagemap.h"
 
 typedef struct tmi_magazine {
@@ -50,7 +57,17 @@ typedef struct tmi_magazine_books {
     bool active;       // had an exchange since the search for a victim last came by
 } tmi_magazine_books_t;
 
+/* G7. Of tiny sizes only. */
+typedef struct tmi_ration_books {
+    void **buffer; // tmi_ration_max + 1 pointers of metadata, or NULL
+    uint64_t left; // slots from the end of the ration to the next sample, that one included; 0: to be drawn
+    uint32_t next; // slots of the next ration
+} tmi_ration_books_t;
+
+enum { TMI_RATION_CLASSES = 50 }; // class of TMI_TINY_MAX, and one
+
 typedef struct tmi_cache {
+    void **rations[TMI_RATION_CLASSES]; // G7
     tmi_magazine_t magazines[TMI_CLASS_COUNT];
     uint8_t codes[TMI_TINY_MAX + 1];
     bool observed;             // every call takes the slow path
@@ -65,13 +82,21 @@ typedef struct tmi_cache {
     uint32_t exchanges_then;   // ...there were so many exchanges
     size_t bound, budget;      // G3
     uint32_t summoned;         // 1, by another thread (malloc_trim): give everything back at the next free
+    bool rationed;             // G7
     tmi_magazine_books_t books[TMI_CLASS_COUNT];
+    tmi_ration_books_t ration_books[TMI_RATION_CLASSES];
 } tmi_cache_t;
+
+/* What codes[] say, in steps of 8 bytes from the start of the cache. */
+enum { TMI_RATION_CODE = 1, TMI_POP_CODE = 2, TMI_POP_FIRST = TMI_RATION_CLASSES };
+_Static_assert(offsetof(tmi_cache_t, magazines) == TMI_POP_FIRST * 8, "codes count from the rations");
+_Static_assert(TMI_POP_FIRST + TMI_POP_CODE * (TMI_RATION_CLASSES - 1) <= 255, "a code is a byte");
 
 /* The magazine of a class that has none: tmi_no_slots + 1 is its top (G1). */
 extern void *const tmi_no_slots[1];
 
-/* What malloc's fast path tries. NULL: take the slow path. The cache is at base + offset: base is what the caller has
+/* What malloc's fast path tries. NULL: take the slow path. `code` is one of codes[] and the cache at base + offset, or
+ * a class times two, with the magazines at base + offset. Base is what the caller has
  * in a register, and as if found anew for each access, as the code is, so that addresses take no instructions. */
 static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
 {
@@ -81,6 +106,15 @@ static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
         m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
         tmi_step_foldable(&((tmi_magazine_t *)(void *)m)->top, -1);
     }
+    return p;
+}
+
+/* The same for who has the first place of a top at hand, and tells which it is in steps of 8 bytes. */
+TMI_INLINE void *tmi_cache_pop_at(void ***first, size_t code)
+{
+    void *p = tmi_load_relaxed(first + code)[-1]; // own; statistics read it too
+    if (TMI_LIKELY(p != NULL))
+        tmi_step_foldable(first + tmi_anew(code), -1);
     return p;
 }
 
@@ -136,6 +170,13 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed);
 
 /* A slot, refilled from depot or slabs. NULL: out of memory. */
 void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls);
+
+/* The same for a cache that is rationed; a ration that is used up is renewed. *hit, when set: the sample is in this
+ * slot. */
+void *tmi_cache_alloc_rationed(tmi_cache_t *cache, unsigned cls, tmi_sampler_t *sampler, bool *hit);
+
+/* Of the owner: ration what is taken from the cache, or no longer (G7). Not if it is observed. */
+void tmi_cache_ration(tmi_cache_t *cache, bool on);
 
 enum { TMI_TRIAL = 128 };
 /* Whether frees of the class are still looked at closely, G6. */

@@ -1,0 +1,20 @@
+/* heap_impl.h - what heap.c needs of heap_watched.c. */
+#ifndef TMI_HEAP_HEAP_IMPL_H
+#define TMI_HEAP_HEAP_IMPL_H
+
+#include "heap/heap.h"
+#include "sampling/samples.h"
+
+/* p is a sample, and about to be handed out. */
+void tmi_heap_enter_sample(tmi_thread_t *t, void *p, size_t size, void *frame) TMI_COLD;
+/* p is no sample any more. */
+void tmi_heap_end_sample(void *p) TMI_COLD;
+
+/* p is about to be freed, and its place may be another block's. */
+static inline void tmi_heap_forget_sample(void *p)
+{
+    if (tmi_samples_may_have((uintptr_t)p))
+        tmi_heap_end_sample(p);
+}
+
+#endif
