@@ -8,6 +8,7 @@
 #include "os/report.h"
 #include "sampling/samples.h"
 #include "sampling/stack.h"
+#include "segments/segment.h"
 #include "slabs/large.h"
 #include "slabs/medium.h"
 #include "slabs/mixed.h"
@@ -246,18 +247,29 @@ void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
     return align == 1 ? tmi_heap_alloc(size) : allocate_now(size, align, PLAIN);
 }
 
+/* The same as from_thread for who is counted, if the block is no sample. */
+static TMI_NOINLINE void *from_thread_counted(size_t size)
+{
+    if (tmi_load_relaxed(&tmi_heap_tiny) == 0) // in a resolver there may be no thread-local storage yet
+        return NULL;
+    tmi_thread_t *t = tmi_self();
+    void *p = t->sampler.left > (int64_t)size ? from_record(t, size) : NULL;
+    t->sampler.left -= p != NULL ? (int64_t)size : 0;
+    return p;
+}
+
 /* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
  * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
 static inline void *from_thread(size_t size)
 {
-    if (is_watched()) // in a resolver there may be no thread-local storage yet
-        return NULL;
+    if (is_watched())
+        return from_thread_counted(size);
     return from_record(tmi_self(), size);
 }
 
 void *tmi_heap_alloc(size_t size)
 {
-    void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
+    void *p = size >= TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
     return TMI_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
 
@@ -411,26 +423,24 @@ static inline bool free_routed(void *p, unsigned cls, const char *function)
 static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
     tmi_heap_forget_sample(p);
-    unsigned cls = tmi_pagemap_class(p);
+    unsigned cls = tmi_load_acquire(&tmi_span_of(p)->watched); // as tmi_pagemap_watched_class
     bool aligned = (uintptr_t)p % 8 == 0;
     return (TMI_LIKELY(aligned) && tmi_cache_push(&tmi_self()->cache, cls * 2, p)) || free_routed(p, cls, function);
 }
 
 /* Before there is a window all classes are NONE, and a block may be an early one: it is not used again. */
-static TMI_NOINLINE bool free_unusual(void *p, unsigned cls, const char *function)
+static TMI_NOINLINE bool free_unowned(void *p, const char *function)
 {
-    if (cls == TMI_CLASS_WATCHED)
-        return free_watched(p, function);
     if (tmi_load_relaxed(&tmi_nwindows) == 0 && !tmi_early_is_over()) // relaxed: who has a block of ours sees 1
         return true;
-    return free_routed(p, cls, function);
+    return free_routed(p, TMI_CLASS_NONE, function);
 }
 
 bool tmi_heap_free(void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_code(p) / 2;
     if (TMI_UNLIKELY(cls - TMI_CLASS_FIRST > TMI_CLASS_MIXED - TMI_CLASS_FIRST))
-        return free_unusual(p, cls, function);
+        return cls != TMI_CLASS_NONE ? free_watched(p, function) : free_unowned(p, function);
     return free_routed(p, cls, function);
 }
 _Static_assert(TMI_CLASS_WATCHED == TMI_CLASS_MIXED + 1 && TMI_CLASS_NONE + 1 == TMI_CLASS_FIRST, "one comparison");

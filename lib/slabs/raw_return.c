@@ -107,17 +107,18 @@ static inline bool settle(tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint6
 
 enum { AHEAD = 16 };
 
-/* As tmi_pagemap_class says of a unit, but seldom. */
-static TMI_COLD TMI_NOINLINE bool is_watched(unsigned cls, const void *p) { return tmi_pagemap_class(p) == cls; }
-
 /* The record of the unit that holds p, or NULL if it is of no slab of the class. */
 static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
     const tmi_window_t *w = tmi_window_of(u);
-    if (TMI_UNLIKELY(w == NULL || (tmi_load_relaxed(&w->codes[u - w->first]) != cls * 2 && !is_watched(cls, p))))
-        return NULL; // relaxed: as in tmi_pagemap_class
-    return &tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS])->spans[u % TMI_SEGMENT_UNITS];
+    if (TMI_UNLIKELY(w == NULL))
+        return NULL;
+    unsigned code = tmi_load_relaxed(&w->codes[u - w->first]); // relaxed: as in tmi_pagemap_class
+    if (TMI_UNLIKELY(code != cls * 2 && code != TMI_CLASS_WATCHED * 2))
+        return NULL;
+    tmi_span_t *span = &tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS])->spans[u % TMI_SEGMENT_UNITS];
+    return TMI_LIKELY(code == cls * 2) || tmi_load_relaxed(&span->watched) == cls ? span : NULL;
 }
 
 static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }

@@ -4,15 +4,15 @@
  * So it gets a number of slots that is known, and is asked again when they are used up. What is freed meanwhile goes to
  * the magazine: otherwise a loop of malloc and free would never come to an end of its slots. A program then goes round
  * among as many slots as a ration has, and for that these are few: they start with FIRST, and double as long as they
- * are used up, to 64 slots or 4 KiB. */
+ * are used up, to 128 slots, or 8 KiB and at least 16 slots. */
 #include "os/meta.h"
 #include "slabs/raw.h"
 #include "threads/magazine_impl.h"
 
 #include <string.h>
 
-#define RATION_BYTES ((size_t)4 << 10)
-enum { FIRST = 4, LEAST = 8, MOST = 64 };
+#define RATION_BYTES ((size_t)8 << 10)
+enum { FIRST = 8, LEAST = 16, MOST = 128 };
 
 static size_t ration_max(unsigned cls)
 {
@@ -79,8 +79,8 @@ void tmi_cache_ration(tmi_cache_t *cache, bool on)
     tmi_cache_end_exchange(cache);
 }
 
-/* The magazine's last slots; if it has not as many, more from the depot or the slabs lie below these. A class that is
- * homing gets no more than it needs. */
+/* The magazine's last slots; if it has not half as many, more from the depot or the slabs lie below these. A class that
+ * is homing gets no more than it needs. */
 static void renew(tmi_cache_t *cache, unsigned cls)
 {
     tmi_ration_books_t *r = &cache->ration_books[cls];
@@ -93,7 +93,7 @@ static void renew(tmi_cache_t *cache, unsigned cls)
         return; // the next allocation comes here again
     size_t mine = tmi_min(n, tmi_cache_held(cache, cls));
     void **top = cache->magazines[cls].top - mine, **bottom = r->buffer + 1;
-    if (mine < n && !cache->books[cls].homing) {
+    if (mine < n / 2 && !cache->books[cls].homing) {
         more = tmi_depot_take(cls, bottom, n - mine);
         more = more > 0 ? more : tmi_raw_take(cls, bottom, n - mine);
     }
