@@ -34,11 +34,18 @@ int tm_profile_dump(const char *path);
 
 /** Whether moving a block could let a page go: for programs that move their data themselves, by
  *  @code if (tm_should_move(p)) { q = malloc(n); memcpy(q, p, n); free(p); } @endcode
- *  over all of it. True if p is a small block of malloc, many pages of its size class are nearly empty, and there are
- *  fuller ones to which malloc would take it. Handles need no such query.
+ *  over all of it. True if p is a small block of malloc, many pages of its size class are nearly empty, or half of the
+ *  slab that it shares with blocks of other sizes, and there are fuller ones to which malloc would take it.
+ *  Handles need no such query.
  *  @param p  a block of malloc, or NULL. For any other pointer the answer is false.
  *  @thread   any; not in a signal handler. */
 bool tm_should_move(const void *p);
+
+/** The same under the name, and with the type, by which Redis and its relatives ask a jemalloc that has their patch
+ *  (JEMALLOC_FRAG_HINT). See tm_profile(3) for what a build with active defragmentation needs. libtinymem only.
+ *  @param p  as for tm_should_move
+ *  @return   1 or 0. */
+int je_get_defrag_hint(void *p);
 
 #ifdef __cplusplus
 }

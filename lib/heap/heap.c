@@ -24,15 +24,6 @@ static uint32_t state; // 0, 1 while it is made ready, 2
 static uint32_t readying; // the thread that does so
 static bool full_check;
 
-/* Somebody outside wants the memory back. Caches go at the next free of their threads. */
-static void trim_by_request(void)
-{
-    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        tmi_cache_summon(&t->cache);
-    (void)tmi_pacer_purge_all();
-    (void)tmi_space_release();
-}
-
 static TMI_COLD void ready_heap(void)
 {
     if (!tmi_os_init()) {
@@ -48,7 +39,7 @@ static TMI_COLD void ready_heap(void)
     tmi_medium_init();
     tmi_depot_init();
     tmi_pagemap_init();
-    tmi_request_handle(TMI_REQUEST_TRIM, trim_by_request);
+    tmi_request_handle(TMI_REQUEST_TRIM, tmi_heap_trim_by_request);
 }
 
 void tmi_heap_init(void)
@@ -423,27 +414,44 @@ static inline bool free_routed(void *p, unsigned cls, const char *function)
 static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
     tmi_heap_forget_sample(p);
-    unsigned cls = tmi_load_acquire(&tmi_span_of(p)->watched); // as tmi_pagemap_watched_class
+    unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0;
-    return (TMI_LIKELY(aligned) && tmi_cache_push(&tmi_self()->cache, cls * 2, p)) || free_routed(p, cls, function);
+    return (aligned && tmi_cache_push(&tmi_self()->cache, cls * 2, p)) || free_routed(p, cls, function);
 }
 
-/* Before there is a window all classes are NONE, and a block may be an early one: it is not used again. */
-static TMI_NOINLINE bool free_unowned(void *p, const char *function)
+/* The same for another block of the first window. False: use that. */
+static inline bool free_beside_sample(void *p, uintptr_t spot)
 {
+    if (tmi_samples_may_have((uintptr_t)p))
+        return false;
+    enum { SHIFT = TMI_SPOTS_SHIFT };
+    const tmi_segment_t *segment = tmi_load_relaxed(&tmi_windows[0].segments[(spot >> SHIFT) / TMI_SEGMENT_UNITS]);
+    unsigned cls = tmi_load_acquire(&segment->spans[(spot >> SHIFT) % TMI_SEGMENT_UNITS].watched); // as above
+    return tmi_cache_push(&tmi_self()->cache, cls * 2, p);
+}
+
+/* Not in the first window, or misaligned. Before there is a window a block may be an early one, and is not used again.
+ */
+static TMI_NOINLINE bool free_elsewhere(void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_code(p) / 2;
+    if (cls == TMI_CLASS_WATCHED)
+        return free_watched(p, function);
     if (tmi_load_relaxed(&tmi_nwindows) == 0 && !tmi_early_is_over()) // relaxed: who has a block of ours sees 1
         return true;
-    return free_routed(p, TMI_CLASS_NONE, function);
+    return free_routed(p, cls, function);
 }
 
 bool tmi_heap_free(void *p, const char *function)
 {
-    unsigned cls = tmi_pagemap_code(p) / 2;
-    if (TMI_UNLIKELY(cls - TMI_CLASS_FIRST > TMI_CLASS_MIXED - TMI_CLASS_FIRST))
-        return cls != TMI_CLASS_NONE ? free_watched(p, function) : free_unowned(p, function);
+    uintptr_t spot = tmi_pagemap_spot(p);
+    if (TMI_UNLIKELY(spot >= tmi_pagemap.limit)) // as in tmi_heap_free_fast
+        return free_elsewhere(p, function);
+    unsigned cls = tmi_load_relaxed(&tmi_pagemap.codes[spot >> TMI_SPOTS_SHIFT]) / 2; // relaxed: see pagemap.h
+    if (TMI_UNLIKELY(cls == TMI_CLASS_WATCHED))
+        return free_beside_sample(p, spot) || free_watched(p, function);
     return free_routed(p, cls, function);
 }
-_Static_assert(TMI_CLASS_WATCHED == TMI_CLASS_MIXED + 1 && TMI_CLASS_NONE + 1 == TMI_CLASS_FIRST, "one comparison");
 
 /* Of a class on trial the thread's own magazine is looked through, too. */
 static void require_usable(const void *p, unsigned cls, const char *function)
@@ -497,12 +505,12 @@ static bool fits(unsigned cls, size_t usable, size_t size)
 /* `frame`: of realloc while allocations are counted, else NULL. */
 static inline void *new_place(size_t size, unsigned how, void *frame)
 {
-    void *p = how == PLAIN ? tmi_heap_pop(size) : NULL;
+    void *p = how == PLAIN ? size < TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size) : NULL;
     if (p != NULL)
         return p;
     if (TMI_UNLIKELY(frame != NULL))
         return allocate_watched(size, 1, how, frame);
-    return how == PLAIN ? tmi_heap_alloc(size) : allocate(size, 1, how);
+    return allocate(size, 1, how);
 }
 
 static inline void *resize(void *p, size_t size, const char *function, void *frame)
@@ -535,22 +543,40 @@ static inline void *resize(void *p, size_t size, const char *function, void *fra
     return q;
 }
 
+/* A block that stays counts as a new one. */
+static TMI_NOINLINE void *count_in_place(void *p, size_t size, void *frame)
+{
+    tmi_thread_t *t = tmi_self();
+    // acquire: pairs with tmi_samples_start
+    if (tmi_load_acquire(&tmi_sampling) && t->ready && tmi_samples_count(&t->sampler, size))
+        tmi_heap_enter_sample(t, p, size, frame);
+    return p;
+}
+
+static TMI_NOINLINE void *resize_sample(void *p, size_t size, const char *function, void *frame)
+{
+    tmi_sample_t was;
+    bool had = tmi_samples_take((uintptr_t)p, &was);
+    if (had)
+        tmi_space_unwatch(p); // before another thread's block can be there
+    void *q = resize(p, size, function, frame);
+    if (q == NULL && had) {
+        tmi_space_watch(p);
+        tmi_samples_put_back(&was);
+    }
+    return q == p ? count_in_place(q, size, frame) : q;
+}
+
 /* Counts as a free and an allocation by the caller of realloc, wherever the block stays. */
 static TMI_NOINLINE void *resize_watched(void *p, size_t size, const char *function)
 {
-    tmi_sample_t was;
-    bool had = tmi_samples_may_have((uintptr_t)p) && tmi_samples_take((uintptr_t)p, &was);
-    if (TMI_UNLIKELY(had))
-        tmi_space_unwatch(p); // before another thread's block can be there
-    void *frame = __builtin_frame_address(0), *q = resize(p, size, function, frame);
-    tmi_thread_t *t = tmi_self();
-    if (TMI_UNLIKELY(q == NULL && had)) {
-        tmi_space_watch(p);
-        tmi_samples_put_back(&was);
-    } else if (q == p && tmi_load_acquire(&tmi_sampling) && t->ready && tmi_samples_count(&t->sampler, size)) {
-        tmi_heap_enter_sample(t, q, size, frame); // pairs: tmi_samples_start
-    }
-    return q;
+    void *frame = __builtin_frame_address(0);
+    if (tmi_samples_may_have((uintptr_t)p))
+        return (void *)tmi_stack_kept((size_t)resize_sample(p, size, function, frame));
+    void *q = resize(p, size, function, frame);
+    if (TMI_LIKELY(q != p))
+        return q;
+    return (void *)tmi_stack_kept((size_t)count_in_place(q, size, frame));
 }
 
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
@@ -558,18 +584,4 @@ void *tmi_heap_realloc(void *p, size_t size, const char *function)
     if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sample_hints) != NULL)) // relaxed: who sees it late has no sampled block
         return resize_watched(p, size, function);
     return resize(p, size, function, NULL);
-}
-
-bool tmi_heap_trim(size_t pad)
-{
-    tmi_heap_init();
-    tmi_thread_t *self = tmi_thread_or_null();
-    if (self != NULL)
-        tmi_thread_flush(self);
-    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        if (t != self)
-            tmi_cache_summon(&t->cache);
-    (void)pad; // nothing is kept for later: what is needed again costs one fault a page
-    bool any = tmi_pacer_purge_all() > 0;
-    return tmi_space_release() > 0 || any;
 }

@@ -1,9 +1,12 @@
-/* heap_impl.h - what heap.c needs of heap_watched.c. */
+/* heap_impl.h - what heap.c needs of heap_watched.c and heap_trim.c. */
 #ifndef TMI_HEAP_HEAP_IMPL_H
 #define TMI_HEAP_HEAP_IMPL_H
 
 #include "heap/heap.h"
 #include "sampling/samples.h"
+
+/* When a tool asks for it. */
+void tmi_heap_trim_by_request(void);
 
 /* p is a sample, and about to be handed out. */
 void tmi_heap_enter_sample(tmi_thread_t *t, void *p, size_t size, void *frame) TMI_COLD;

@@ -55,7 +55,7 @@ static int write_to(const char *path, bool wait)
         (void)tmi_maps_read(&p.maps);
         if (wait && blames())
             (void)tmi_profile_charge(&p);
-        err = tmi_writer_open(&out, path) ? 0 : ENOENT;
+        err = tmi_writer_open(&out, path);
         if (err == 0) {
             write_form(&p);
             err = tmi_writer_close(&out) ? 0 : EIO;

@@ -6,12 +6,12 @@
 #include <stdarg.h>
 #include <string.h>
 
-bool tmi_writer_open(tmi_writer_t *w, const char *path)
+int tmi_writer_open(tmi_writer_t *w, const char *path)
 {
     w->fd = tmi_os_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     w->failed = false;
     w->n = 0;
-    return w->fd >= 0;
+    return w->fd >= 0 ? 0 : -w->fd;
 }
 
 static void flush(tmi_writer_t *w)

@@ -14,8 +14,8 @@ typedef struct tmi_writer {
     char buffer[2048];
 } tmi_writer_t;
 
-/* Create or replace the file. False: it cannot be opened. */
-bool tmi_writer_open(tmi_writer_t *w, const char *path);
+/* Create or replace the file. 0, or the errno for which it cannot be opened. */
+int tmi_writer_open(tmi_writer_t *w, const char *path);
 void tmi_writer_bytes(tmi_writer_t *w, const void *bytes, size_t nbytes);
 /* Formatted as by tmi_format, at most 480 bytes. */
 void tmi_writer_text(tmi_writer_t *w, const char *format, ...) TMI_PRINTF(2, 3);

@@ -341,6 +341,19 @@ size_t tmi_mixed_hostage(const void *p)
     return bytes;
 }
 
+unsigned tmi_mixed_room_around(const void *p, size_t *free, size_t *all)
+{
+    tmi_lock(&tmi_mixed.lock);
+    unsigned cls = tmi_mixed_class_at(p);
+    if (cls != TMI_CLASS_NONE) {
+        const tmi_mixed_slab_t *slab = tmi_mixed_slab_of(p);
+        *free = slab->nfree;
+        *all = tmi_popcount(slab->touched) * tmi_granules_of_page();
+    }
+    tmi_unlock(&tmi_mixed.lock);
+    return cls;
+}
+
 tmi_mixed_figures_t tmi_mixed_figures(void)
 {
     size_t empty = tmi_load_relaxed(&tmi_mixed.empty_pages), touched = tmi_load_relaxed(&tmi_mixed.touched_pages);

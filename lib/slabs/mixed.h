@@ -98,6 +98,10 @@ const char *tmi_mixed_complaint(const void *p);
 /* Bytes of p's pages that no block has, its share of them, as tmi_raw_hostage; 0 if p is no block. Takes the lock. */
 size_t tmi_mixed_hostage(const void *p) TMI_COLD;
 
+/* Class of the block at p, or TMI_CLASS_NONE, and how many granules of its slab's touched pages are free. Takes the
+ * lock. */
+unsigned tmi_mixed_room_around(const void *p, size_t *free, size_t *all);
+
 /* A slab of one unit that is to become mixed, as its class sees it. The caller holds the lock of the class and drops
  * its own record afterwards. */
 typedef struct tmi_mixed_gift {

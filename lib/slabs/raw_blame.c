@@ -62,12 +62,29 @@ static bool is_emptier(const tmi_raw_slab_t *slab, const tmi_raw_slab_t *than)
     return slab != than && slab->level >= than->level && (slab->level > than->level || slab->nfree >= than->nfree);
 }
 
+/* A mixed slab was nearly empty once, and what has come since may have gone. The block had better be in a slab of its
+ * class, where that is fuller. */
+static bool should_leave_mixed(const void *p)
+{
+    size_t free = 0, all = 0;
+    unsigned cls = tmi_mixed_room_around(p, &free, &all);
+    if (cls == TMI_CLASS_NONE || free * 2 < all)
+        return false;
+    tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    tmi_lock(&s->lock);
+    bool fuller = s->nonempty != 0 && next_to_fill(cls)->nfree * all < free * tmi_classes[cls].slots;
+    tmi_unlock(&s->lock);
+    return fuller;
+}
+
 /* Only of a sparse class freed slots go home and new ones come from the fullest slab; else the block would find itself
  * in the slot that it has left. */
 bool tmi_raw_should_move(const void *p)
 {
     unsigned cls = tmi_pagemap_class(p);
     size_t slot;
+    if (cls == TMI_CLASS_MIXED)
+        return should_leave_mixed(p);
     if (!is_small(cls) || !tmi_raw_loose(cls))
         return false;
     tmi_lock(&tmi_raw_classes[cls].lock);

@@ -117,7 +117,8 @@ static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
     unsigned code = tmi_load_relaxed(&w->codes[u - w->first]); // relaxed: as in tmi_pagemap_class
     if (TMI_UNLIKELY(code != cls * 2 && code != TMI_CLASS_WATCHED * 2))
         return NULL;
-    tmi_span_t *span = &tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS])->spans[u % TMI_SEGMENT_UNITS];
+    tmi_segment_t *segment = tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS]);
+    tmi_span_t *span = &segment->spans[u % TMI_SEGMENT_UNITS];
     return TMI_LIKELY(code == cls * 2) || tmi_load_relaxed(&span->watched) == cls ? span : NULL;
 }
 

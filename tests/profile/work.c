@@ -1,6 +1,7 @@
 /* work MODE - allocates at known sites. Each is a function of its own, named site_*. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -199,7 +200,8 @@ static int calls(const char *path)
     printf("again %d other %d\n", tm_profile_start(1), tm_profile_dump(other));
     tm_profile_stop();
     printf("interval %s\n", tm_profile_start(1000) != 0 ? "refused" : "taken");
-    printf("nowhere %s\n", tm_profile_dump("/nonexistent/x") != 0 ? "refused" : "written");
+    printf("nowhere %d %d %d\n", tm_profile_dump("/nonexistent/x") == ENOENT, tm_profile_dump("/") == EISDIR,
+           tm_profile_dump("/dev/null/x") == ENOTDIR);
     printf("full %s\n", tm_profile_dump("/dev/full") != 0 ? "refused" : "written");
     return 0;
 }
@@ -211,7 +213,7 @@ static size_t move_all(size_t n)
 {
     size_t moved = 0;
     for (size_t i = 0; i < n; i++) {
-        if (kept[i] == NULL || !tm_should_move(kept[i]))
+        if (kept[i] == NULL || !(i % 2 == 0 ? tm_should_move(kept[i]) : je_get_defrag_hint(kept[i])))
             continue;
         void *p = malloc(200);
         if (p == NULL)
@@ -240,7 +242,8 @@ static int sparse(const char *path)
     printf("moved %s %s\n", first > 1500 ? "most" : "few", second < 100 ? "once" : "again");
     (void)malloc_trim(0);
     (void)tm_profile_dump(other);
-    printf("others %d %d %d\n", tm_should_move(NULL), tm_should_move(&first), tm_should_move((void *)kept));
+    printf("others %d %d %d %d\n", tm_should_move(NULL), tm_should_move(&first), tm_should_move((void *)kept),
+           je_get_defrag_hint(NULL));
     return 0;
 }
 

@@ -293,6 +293,41 @@ static void slabs_are_mixed_under_their_owners(void **state)
     assert_int_equal(tmi_mixed.nslabs, 0);
 }
 
+/* A dense slab of the class is there to move to. */
+static void blocks_had_better_leave_mixed_slabs(void **state)
+{
+    (void)state;
+    unsigned cls = tmi_class_of(64);
+    size_t n = tmi_classes[cls].slots + tmi_classes[cls].slots * 3 / 4, mixed = 0, leave = 0;
+    void **dense = calloc(n, sizeof *dense);
+    assert_int_equal(tmi_raw_take(cls, dense, n), n);
+    thinned_t t = thin(64, 9);
+    assert_true(mix_all() > 0);
+    for (size_t i = 0; i < t.nkept; i++)
+        if (tmi_pagemap_class(t.kept[i]) == TMI_CLASS_MIXED) {
+            mixed++;
+            leave += tmi_raw_should_move(t.kept[i]);
+            assert_false(tmi_raw_should_move((char *)t.kept[i] + 16)); // no block
+        }
+    assert_true(mixed > 0 && leave == mixed);
+    for (size_t i = 0; i < n; i++)
+        assert_false(tmi_raw_should_move(dense[i]));
+    static void *p[65536]; // the control: mixed slabs that are full
+    void **end = p + TMI_COUNT_OF(p);
+    size_t got = 0, more;
+    while ((more = tmi_mixed_take(cls, end - got, TMI_COUNT_OF(p) - got)) > 0)
+        got += more;
+    for (size_t i = 0; i < t.nkept; i++)
+        if (tmi_pagemap_class(t.kept[i]) == TMI_CLASS_MIXED)
+            leave -= tmi_raw_should_move(t.kept[i]);
+    assert_true(got > 1000 && leave > mixed / 2);
+    tmi_raw_return(cls, end - got, got, "free");
+    tmi_raw_return(cls, dense, n, "free");
+    free(dense);
+    free_thinned(&t);
+    nothing_is_mixed_any_more();
+}
+
 /* ---- misuse ------------------------------------------------------------------------------------------------------ */
 
 typedef enum misuse { TWICE, INTERIOR, OFF_GRANULE, OTHER_SIZE, FREED } misuse_t;
@@ -383,6 +418,7 @@ int main(void)
         cmocka_unit_test(room_serves_other_sizes_without_a_page_more),
         cmocka_unit_test(random_blocks_keep_their_contents),
         cmocka_unit_test(empty_pages_are_purged),
+        cmocka_unit_test(blocks_had_better_leave_mixed_slabs),
 #if TMI_TEST_HOOKS
         cmocka_unit_test(pages_that_cannot_go_stay),
 #endif

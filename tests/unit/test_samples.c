@@ -195,7 +195,7 @@ static size_t written(void (*form)(tmi_profile_t *))
     tmi_profile_t p = {.out = &out};
     p.samples = (tmi_snapshot_t){.sites = sites, .frames = frames, .nsites = 3, .interval = 512};
     int fd = mkstemp(path);
-    assert_true(fd >= 0 && tmi_writer_open(&out, path));
+    assert_true(fd >= 0 && tmi_writer_open(&out, path) == 0);
     form(&p);
     assert_true(tmi_writer_close(&out));
     ssize_t n = read(fd, text, sizeof text - 1);
@@ -242,7 +242,7 @@ static void json_is_escaped(void **state)
     char path[] = "/tmp/tinymem-test.XXXXXX";
     tmi_writer_t out;
     int fd = mkstemp(path);
-    assert_true(fd >= 0 && tmi_writer_open(&out, path));
+    assert_true(fd >= 0 && tmi_writer_open(&out, path) == 0);
     tmi_writer_json(&out, "a\"b\\c\n\x01\xff");
     assert_true(tmi_writer_close(&out));
     ssize_t n = read(fd, text, sizeof text - 1);
@@ -250,8 +250,8 @@ static void json_is_escaped(void **state)
     (void)unlink(path);
     text[n > 0 ? n : 0] = '\0';
     assert_string_equal(text, "\"a\\\"b\\\\c\\u000a\\u0001\\u00ff\"");
-    assert_false(tmi_writer_open(&out, "/nonexistent/x"));
-    assert_true(tmi_writer_open(&out, "/dev/full"));
+    assert_int_equal(tmi_writer_open(&out, "/nonexistent/x"), ENOENT);
+    assert_int_equal(tmi_writer_open(&out, "/dev/full"), 0);
     tmi_writer_text(&out, "%u", 1);
     assert_false(tmi_writer_close(&out));
 }
