@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import termios
 import time
 
-from kit import SCRATCH, SLEEPER, TOOL, Work, on_tinymem, skip, stat_of, tap, tool
+from kit import SCRATCH, SLEEPER, TOOL, Work, differences, on_tinymem, skip, stat_of, tap, tool
 from figures import check_busy, check_map, check_mixed, check_moving, check_pinned, check_quiet, map_faults
 from processes import check_files, check_garbage, check_namespaces, check_no_trace, check_places, check_real
 
@@ -171,6 +172,62 @@ def check_top():
     tap(tool("top", "--interval", "0", "1")[0] == 2, "top: no interval is wrong usage")
 
 
+def objects_per_second(text):
+    return [int(n) for n in re.findall(r"compaction moved (\d+) objects/s", text)]
+
+
+def check_top_mover():
+    """Compaction at work, and who does it."""
+    with Work("moving") as w:
+        text = tool("top", "--count", 12, "--interval", 0.1, w.pid)[1]
+        rates = objects_per_second(text)
+        tap(
+            len(rates) == 12 and rates[0] == 0 and max(rates) > 0 and "mover: a thread of its own; so far" in text,
+            f"top shows compaction at work: up to {max(rates, default=0)} objects/s, and who moves them",
+            rates,
+        )
+        sofar = [int(n) for n in re.findall(r"so far (\d+) objects?, ", text)]
+        tap(sofar == sorted(sofar) and len(sofar) == 12, "top: what has been moved so far only grows", sofar)
+    with Work("moving", options="compaction:off") as w:
+        text = tool("top", "--count", 3, "--interval", 0.05, w.pid)[1]
+        tap(
+            objects_per_second(text) == [0, 0, 0] and text.count("mover: never; so far 0 objects, 0 B, in 0 batches") == 3,
+            "control: without compaction nothing moves, and top says so",
+            text,
+        )
+
+
+def check_top_classes():
+    """The columns of a class are the figures of statistics."""
+    with Work("work", options="compaction:off") as w:
+        w.ask("work")
+        for _ in range(20):
+            before, text, after = stat_of(w.pid), tool("top", "--count", 1, w.pid)[1], stat_of(w.pid)
+            if not differences(before["classes"], after["classes"]):
+                break
+        rows = {(c["heap"], str(c["size"]) if c["kind"] != "large" else "large"): c for c in before["classes"]}
+        wrong, compared = [], 0
+        for line in text.split("\n  class ", 1)[-1].splitlines()[1:]:
+            found = re.match(
+                r"  (raw|movable) +(\S+) +(\d+) +(\S+) +" + r"(\S+ [KMG]?i?B) +" * 5 + r"\d+ %$", line
+            )
+            if found is None:
+                continue
+            compared += 1
+            row = rows[found[1], found[2]]
+            for figure, shown in zip(("live", "cached", "stranded", "empty", "resident"), found.groups()[4:]):
+                if not same_size(shown, row[figure]):
+                    wrong.append((line, figure, shown, row[figure]))
+        tap(wrong == [] and compared == 10, f"top: live, cached, stranded, empty of {compared} classes", text, *wrong)
+        tap(not same_size("100 KiB", 120000) and not same_size("4096 B", 4097), "control: another figure is noticed")
+
+
+def same_size(shown, nbytes):
+    number, unit = shown.split()
+    scale = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
+    return abs(float(number) * scale - nbytes) <= (0 if unit == "B" else 0.5 if "." not in number else 0.05) * scale
+
+
 def check_refusals():
     def refused(name, status_wanted, text, *words, command=()):
         status, out, err = tool(*words, command=command)
@@ -267,6 +324,8 @@ def main():
     check_requests()
     check_doctor()
     check_top()
+    check_top_mover()
+    check_top_classes()
     check_no_trace()
     check_real()
     check_moving()
