@@ -67,6 +67,9 @@ static inline void tmi_request_poll(void)
         tmi_request_serve();
 }
 
+/* How often it has been served so far, modulo 2^32: for who does a part of the work in a thread of its own. */
+uint32_t tmi_request_times(tmi_request_t which);
+
 /* In a child of fork: what was left for the parent is not the child's. */
 void tmi_request_after_fork(void);
 

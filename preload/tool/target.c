@@ -15,7 +15,7 @@
 
 /* ---- files of /proc ------------------------------------------------------------------------------------------ */
 
-static char *read_all(int fd)
+char *tool_read_all(int fd)
 {
     size_t size = 4096, n = 0;
     char *text = tool_alloc(size);
@@ -43,7 +43,7 @@ char *target_file(pid_t pid, const char *name)
     int fd = open_proc(pid, name);
     if (fd < 0)
         return tool_alloc(1);
-    char *text = read_all(fd);
+    char *text = tool_read_all(fd);
     close(fd);
     return text;
 }
@@ -304,7 +304,7 @@ static modules_t find_modules(const target_t *t)
     if (fd < 0)
         refuse(t);
     errno = 0;
-    char *text = read_all(fd);
+    char *text = tool_read_all(fd);
     close(fd);
     snprintf(link, sizeof link, "/proc/%d/exe", (int)t->pid);
     if (readlink(link, program, sizeof program - 1) < 0 && errno == EACCES)

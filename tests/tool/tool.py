@@ -16,6 +16,7 @@ import time
 
 from kit import SCRATCH, SLEEPER, TOOL, Work, differences, on_tinymem, skip, stat_of, tap, tool
 from figures import check_busy, check_map, check_mixed, check_moving, check_pinned, check_quiet, map_faults
+from compare import check_compare
 from processes import check_files, check_garbage, check_namespaces, check_no_trace, check_places, check_real
 
 
@@ -251,6 +252,14 @@ def check_refusals():
         refused("a thread of the kernel", 1, "a thread of the kernel", "stat", 2)
     refused("a count of none", 2, "--count takes 1 or more", "top", "--count", "0", os.getpid())
     refused("two texts for one output", 2, "both want the output", "map", "--json", "--html", "-", os.getpid())
+    refused("one file to compare", 2, "the second is missing", "map", "--compare", "a")
+    refused("no files to compare", 2, "--compare takes two files", "map", "--compare")
+    refused("three files to compare", 2, "one word too many: c", "map", "--compare", "a", "b", "c")
+    refused("the input twice", 2, "only one of the two files", "map", "--compare", "-", "-")
+    refused("files to compact", 2, "--compact needs a process", "map", "--compare", "--compact", "a", "b")
+    refused("a time to wait for nothing", 2, "--wait goes with --compact", "map", "--wait", "5", os.getpid())
+    refused("a time that is none", 2, "is not a number of milliseconds", "map", "--compact", "--wait", "x", os.getpid())
+    refused("a file that is not there", 1, "/no/such cannot be read", "map", "--compare", "/no/such", "/no/such")
     refused("a colour that is none", 2, "--color takes", "map", "--color", "red", os.getpid())
     with Work("stripped") as w:
         refused("a stripped static program", 1, "does not run on tinymem", "stat", w.pid)
@@ -321,6 +330,7 @@ def main():
     check_map("static", "a static program")
     check_mixed()
     check_pinned()
+    check_compare()
     check_requests()
     check_doctor()
     check_top()
