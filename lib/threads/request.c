@@ -19,6 +19,11 @@ void tmi_request_handle(tmi_request_t which, void (*handler)(void))
     tmi_store_release(&tmi_request_clients[which].handler, handler); // what it needs before it; pairs: serve
 }
 
+void tmi_request_show(tmi_request_t which, const void *records)
+{
+    tmi_store_release(&tmi_request_clients[which].records, records); // what is there before it; pairs: tools outside
+}
+
 void tmi_request_leave(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
 
 void tmi_request_every(tmi_request_t which, uint32_t ms)

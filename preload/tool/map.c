@@ -23,13 +23,17 @@ static void put_row(const map_row_t *r, bool first, FILE *to)
             r->cached_blocks, r->pinned, r->bytes, r->live, r->cached, r->stranded, r->slack);
     fprintf(to, "\"books\":%zu,\"empty\":%zu,\"purged\":%zu,\"huge\":", r->books, r->empty, r->purged);
     if (r->huge == MAP_UNKNOWN)
-        fputs("null}", to);
+        fputs("null", to);
     else
-        fprintf(to, "%zu}", r->huge);
+        fprintf(to, "%zu", r->huge);
+    if (r->holder == 0)
+        fputs(",\"holder\":null}", to);
+    else
+        fprintf(to, ",\"holder\":{\"site\":%u,\"bytes\":%zu,\"samples\":%zu}}", r->holder - 1, r->held,
+                r->held_samples);
 }
 
-/* A text without quotes, backslashes and what is below a blank. */
-static void put_text(const char *text, FILE *to)
+void map_put_plain(const char *text, FILE *to)
 {
     for (; *text != '\0'; text++)
         fputc((unsigned char)*text < ' ' || strchr("\"\\<>&", *text) != NULL ? '?' : *text, to);
@@ -49,10 +53,11 @@ static void put_statistics(const map_t *m, FILE *to)
 void map_put_json(const map_t *m, FILE *to)
 {
     fprintf(to, "{\"tinymem\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":\"", m->t->facts.version, (int)m->t->pid);
-    put_text(m->t->name, to);
+    map_put_plain(m->t->name, to);
     fprintf(to, "\",\"page_size\":%zu,\"look\":{\"steady\":%s,\"looks\":%u,\"read_again\":%zu,\"left_out\":%zu},",
             m->t->page_size, m->look.steady ? "true" : "false", m->look.looks, m->look.retries, m->look.left_out);
     put_statistics(m, to);
+    holders_put_json(&m->holders, to);
     fprintf(to, "\"scopes\":%zu,\"rows\":[", m->scopes);
     for (size_t i = 0; i < m->nrows; i++)
         put_row(&m->rows[i], i == 0, to);
@@ -86,7 +91,25 @@ void map_class_name(const map_row_t *r, char *to, size_t size)
         snprintf(to, size, "%s %zu", map_heap(r), r->size);
 }
 
-static void put_group(const map_row_t *const *rows, size_t n)
+/* Who keeps most of what is stranded in them, as far as blocks were sampled there. */
+static void put_group_holder(const map_t *m, const map_row_t *const *rows, size_t n)
+{
+    size_t *held = tool_alloc((m->holders.n + 1) * sizeof *held), best = 0;
+    char stack[400];
+    for (size_t i = 0; i < n; i++)
+        if (rows[i]->holder > 0)
+            held[rows[i]->holder] += rows[i]->held;
+    for (size_t i = 1; i <= m->holders.n; i++)
+        if (held[i] > held[best])
+            best = i;
+    free(held);
+    if (best == 0)
+        return;
+    holders_stack(&m->holders.list[best - 1], 3, stack, sizeof stack);
+    printf("  what is stranded is kept for the most part by %s\n", stack);
+}
+
+static void put_group(const map_t *m, const map_row_t *const *rows, size_t n)
 {
     size_t blocks = 0, live = 0, resident = 0;
     for (size_t i = 0; i < n; i++) {
@@ -100,6 +123,7 @@ static void put_group(const map_row_t *const *rows, size_t n)
     printf(": %zu row%s, %s live block%s, %s of %s live (%.0f %%)\n", n, n == 1 ? "" : "s", tool_count(blocks),
            blocks == 1 ? "" : "s", tool_size(live), tool_size(resident),
            resident > 0 ? 100.0 * (double)live / (double)resident : 0);
+    put_group_holder(m, rows, n);
 }
 
 static void set_color(int wanted)
@@ -135,7 +159,7 @@ void map_put_cell(char cell, map_style_t style)
 
 void map_end_cells(void) { set_color(0); }
 
-static void put_line(const map_row_t *r, map_style_t style)
+static void put_line(const map_t *m, const map_row_t *r, map_style_t style)
 {
     printf("  %12lx %9s ", r->part->address, tool_size(r->bytes));
     if (r->slots > 1)
@@ -157,6 +181,11 @@ static void put_line(const map_row_t *r, map_style_t style)
         printf(" purged %s", tool_size(r->purged));
     if (r->huge > 0 && r->huge != MAP_UNKNOWN)
         printf(" huge %s", tool_size(r->huge));
+    if (r->holder > 0) {
+        char stack[400];
+        holders_stack(&m->holders.list[r->holder - 1], 2, stack, sizeof stack);
+        printf(" kept %s by %s", tool_size(r->held), stack);
+    }
     putchar('\n');
 }
 
@@ -174,10 +203,11 @@ void map_put_text(const map_t *m, map_style_t style)
     for (size_t i = 0, n; i < m->nrows; i += n) {
         for (n = 1; i + n < m->nrows && map_same_class(sorted[i], sorted[i + n]); n++)
             continue;
-        put_group(sorted + i, n);
+        put_group(m, sorted + i, n);
         for (size_t k = 0; k < n; k++)
-            put_line(sorted[i + k], style);
+            put_line(m, sorted[i + k], style);
     }
+    holders_put_text(&m->holders, stdout);
     if (m->scopes > 0)
         printf("\n%zu thread%s in a scope: what they look up stays in place too\n", m->scopes,
                m->scopes == 1 ? " is" : "s are");

@@ -9,6 +9,7 @@
 #ifndef TMI_TOOL_MAP_H
 #define TMI_TOOL_MAP_H
 
+#include "holders.h"
 #include "replica.h"
 
 #include <stdio.h>
@@ -24,6 +25,8 @@ typedef struct map_row {
     size_t size, slots, taken, cached_blocks, pinned; // size of a slot (mixed: 0, and blocks of several); counts
     size_t bytes, live, cached, stranded, slack, books, empty, purged;
     size_t huge;               // bytes in huge pages, or MAP_UNKNOWN
+    uint32_t holder;           // who keeps most of `stranded`: 1 + its place among the holders, or 0
+    size_t held, held_samples; // bytes of that, and the sampled blocks from which it is known
     char cells[MAP_CELLS + 1]; // pages of a slab, ended by 0
 } map_row_t;
 
@@ -34,6 +37,7 @@ typedef struct map {
     size_t nrows;
     tmi_sheet_t *sheet; // what tmi_account says of the same look
     size_t scopes; // threads that are in one: whatever they look up stays in place
+    holders_t holders;
     replica_t look;
 } map_t;
 
@@ -79,12 +83,15 @@ void map_put_json(const map_t *m, FILE *to);
 void map_put_text(const map_t *m, map_style_t style);
 void map_put_html(const map_t *m, FILE *to);
 
+/* A text without quotes, backslashes and what is below a blank. */
+void map_put_plain(const char *text, FILE *to);
+
 /* Pieces of these. A cell is one of CELL_... or eighths; after the last one the colour is reset. */
 void map_put_cell(char cell, map_style_t style);
 void map_end_cells(void);
 void map_put_html_head(const char *title, FILE *to);
 void map_put_html_key(FILE *to);
-void map_put_bar(const map_row_t *r, size_t x, size_t y, FILE *to);
+void map_put_bar(const map_t *m, const map_row_t *r, size_t x, size_t y, FILE *to);
 void map_put_escaped(const char *text, FILE *to);
 /* Of the layout of bars: from column to column and from bar to bar, and how many stand below each other. */
 enum { MAP_PITCH_X = 320, MAP_PITCH_Y = 9, MAP_PER_COLUMN = 120 };

@@ -74,7 +74,7 @@ static size_t put_side(const map_pair_t *p, unsigned side, FILE *to)
         uintptr_t there = k < other->nrows ? other->rows[k].part->address : UINTPTR_MAX;
         size_t column = place / MAP_PER_COLUMN * MAP_SIDES + side;
         if (here <= there && to != NULL)
-            map_put_bar(&mine->rows[i], column * MAP_PITCH_X, (place % MAP_PER_COLUMN + 2) * MAP_PITCH_Y, to);
+            map_put_bar(mine, &mine->rows[i], column * MAP_PITCH_X, (place % MAP_PER_COLUMN + 2) * MAP_PITCH_Y, to);
         i += here <= there;
         k += there <= here;
     }

@@ -58,7 +58,7 @@ static size_t share_of(const map_row_t *r, size_t i)
     return *(const size_t *)(const void *)((const char *)r + shares[i].offset);
 }
 
-static void put_title(const map_row_t *r, FILE *to)
+static void put_title(const map_t *m, const map_row_t *r, FILE *to)
 {
     fprintf(to, "<title>0x%lx %s %s", r->part->address, map_heap(r), map_kind(r));
     if (r->slots > 1)
@@ -70,14 +70,20 @@ static void put_title(const map_row_t *r, FILE *to)
         fprintf(to, ", %zu pinned", r->pinned);
     if (r->huge > 0 && r->huge != MAP_UNKNOWN)
         fprintf(to, ", huge pages %s", tool_size(r->huge));
+    if (r->holder > 0) {
+        char stack[1600];
+        holders_stack(&m->holders.list[r->holder - 1], 6, stack, sizeof stack);
+        fprintf(to, ", %s of it kept by ", tool_size(r->held));
+        map_put_escaped(stack, to);
+    }
     fputs("</title>", to);
 }
 
-void map_put_bar(const map_row_t *r, size_t x, size_t y, FILE *to)
+void map_put_bar(const map_t *m, const map_row_t *r, size_t x, size_t y, FILE *to)
 {
     double at = 0;
     fprintf(to, "<g class=\"row %s %s\" transform=\"translate(%zu %zu)\">", map_heap(r), map_kind(r), x, y);
-    put_title(r, to);
+    put_title(m, r, to);
     for (size_t i = 0; i < TMI_COUNT_OF(shares); i++) {
         double width = (double)share_of(r, i) * BAR / (double)r->bytes;
         if (share_of(r, i) == 0)
@@ -144,6 +150,7 @@ void map_put_html(const map_t *m, FILE *to)
         fprintf(to, "<p>The program was at work: this is no snapshot; %zu records were read again, %zu left out.</p>\n",
                 m->look.retries, m->look.left_out);
     put_totals(m, to);
+    holders_put_html(&m->holders, to);
     if (m->scopes > 0)
         fprintf(to, "<p>%zu thread%s in a scope: what they look up stays in place too.</p>\n", m->scopes,
                 m->scopes == 1 ? " is" : "s are");
@@ -151,7 +158,7 @@ void map_put_html(const map_t *m, FILE *to)
     fprintf(to, "<svg id=\"map\" width=\"%zu\" height=\"%zu\" xmlns=\"http://www.w3.org/2000/svg\">\n",
             columns * MAP_PITCH_X, height);
     for (size_t i = 0; i < m->nrows; i++)
-        map_put_bar(&m->rows[i], i / MAP_PER_COLUMN * MAP_PITCH_X, i % MAP_PER_COLUMN * MAP_PITCH_Y, to);
+        map_put_bar(m, &m->rows[i], i / MAP_PER_COLUMN * MAP_PITCH_X, i % MAP_PER_COLUMN * MAP_PITCH_Y, to);
     fputs("</svg>\n<script type=\"application/json\" id=\"data\">", to);
     map_put_json(m, to);
     fputs("</script></body></html>\n", to);

@@ -36,8 +36,18 @@ static part_kind_t kind_of(json_t row)
                                     : PART_UNKNOWN;
 }
 
+static void read_holder(json_t from, size_t nholders, map_row_t *row)
+{
+    size_t site = SIZE_MAX;
+    if (!json_size(json_member(from, "site"), &site) || site >= nholders)
+        return;
+    row->holder = (uint32_t)site + 1;
+    (void)json_size(json_member(from, "bytes"), &row->held);
+    (void)json_size(json_member(from, "samples"), &row->held_samples);
+}
+
 /* False: it is no row, or its bytes are more than it has. */
-static bool read_row(json_t from, map_row_t *row, part_t *part)
+static bool read_row(json_t from, size_t nholders, map_row_t *row, part_t *part)
 {
     char address[24];
     size_t live_blocks = 0;
@@ -49,6 +59,7 @@ static bool read_row(json_t from, map_row_t *row, part_t *part)
         !json_size(json_member(from, "live_blocks"), &live_blocks))
         return false;
     (void)json_size(json_member(from, "huge"), &row->huge);
+    read_holder(json_member(from, "holder"), nholders, row);
     row->taken = live_blocks + row->cached_blocks;
     *part = (part_t){.nunits = row->bytes / TMI_UNIT_SIZE, .kind = kind_of(from)};
     part->address = strtoull(address, NULL, 16);
@@ -75,7 +86,7 @@ static bool read_rows(map_t *m, json_t rows)
     m->rows = tool_alloc(n * sizeof *m->rows);
     m->parts = tool_alloc(n * sizeof *m->parts);
     for (json_t r = json_first(rows); r != NULL; r = json_next(r), m->nrows++)
-        if (!read_row(r, &m->rows[m->nrows], &m->parts[m->nrows]))
+        if (!read_row(r, m->holders.n, &m->rows[m->nrows], &m->parts[m->nrows]))
             return false;
     if (n > 0)
         qsort(m->rows, n, sizeof *m->rows, by_address);
@@ -171,6 +182,7 @@ void map_read(map_t *m, const char *path)
     (void)json_text(json_member(root, "program"), t->name, sizeof t->name);
     t->pid = (pid_t)pid;
     read_look(m, json_member(root, "look"));
+    holders_read(&m->holders, json_member(root, "holders"));
     if (!read_rows(m, rows) || !read_statistics(m, json_member(root, "statistics")))
         tool_fail("%s is a map with rows or statistics that make no sense", path);
     m->sheet->version = t->facts.version;

@@ -265,6 +265,7 @@ static void make_rows(void *context)
     map_count_pinned(m);
     for (size_t i = 0; i < m->nrows; i++)
         finish_row(&m->rows[i]);
+    holders_find(m);
 }
 
 void map_take(map_t *m, const target_t *t)
@@ -275,6 +276,7 @@ void map_take(map_t *m, const target_t *t)
     m->sheet = tool_alloc(sizeof *m->sheet);
     replica_sheet(&m->look, m->sheet);
     find_huge(m);
+    holders_name(m);
     for (size_t i = 0; i < m->nrows; i++) { // they go with the next look
         m->parts[i].record = NULL;
         m->parts[i].span = NULL;

@@ -67,7 +67,8 @@ def check_files(before, after):
     status, out, err = tool("map", "--compare", "--json", *paths)
     pair = json.loads(out) if status == 0 else {}
     wrong = pair_faults(pair, before, after) if pair else [err]
-    tap(wrong == [], f"two maps of {len(before['rows'])} and {len(after['rows'])} rows: changes are differences", *wrong)
+    count = f"{len(before['rows'])} and {len(after['rows'])}"
+    tap(wrong == [], f"two maps of {count} rows: changes are differences", *wrong)
     same = pair and [r for r in pair["before"]["rows"]] == before["rows"]
     tap(same and pair["after"] == after, "a map that was read is written again as it was", err)
     changed = json.loads(json.dumps(after))
