@@ -89,7 +89,8 @@ bool json_text(json_t value, char *to, size_t size)
     if (end == NULL)
         return false;
     size_t n = tmi_min((size_t)(end - 1 - (value + 1)), size - 1);
-    n = tmi_min(n, strcspn(value + 1, "\\"));
+    const char *escape = memchr(value + 1, '\\', n);
+    n = escape != NULL ? (size_t)(escape - (value + 1)) : n;
     memcpy(to, value + 1, n);
     to[n] = '\0';
     return true;

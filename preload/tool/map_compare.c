@@ -271,8 +271,8 @@ void map_compact(const target_t *t, unsigned long wait_ms, const map_output_t *o
     if (!target_serves(t, TMI_REQUEST_TRIM)) {
         p.note = "the process has not allocated yet: there is nothing to give back";
     } else if (!target_leave(t, TMI_REQUEST_TRIM, wait_ms)) {
-        snprintf(note, sizeof note, "the request was not served within %lu ms: it will be when the process allocates",
-                 wait_ms);
+        snprintf(note, sizeof note, "the request was not served within %lu ms: %s", wait_ms,
+                 target_stopped(t) ? "the process is stopped" : "it will be when the process allocates or frees");
         p.note = note;
     } else {
         wait_for_mover(t, wait_ms);

@@ -52,8 +52,8 @@ bool target_leave(const target_t *t, tmi_request_t which, unsigned long wait_ms)
 
 static void say_left(const target_t *t, unsigned long wait_ms)
 {
-    printf("left, and not served within %lu ms: process %d (%s) serves it when it next allocates or frees\n", wait_ms,
-           (int)t->pid, t->name);
+    printf("left, and not served within %lu ms: process %d (%s) %s\n", wait_ms, (int)t->pid, t->name,
+           target_stopped(t) ? "is stopped" : "serves it when it next allocates or frees");
 }
 
 static size_t resident(const target_t *t)

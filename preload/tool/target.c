@@ -66,14 +66,19 @@ bool target_field(const char *text, const char *name, size_t *value)
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
-bool target_alive(const target_t *t)
+/* The letter of /proc/PID/stat, or X. */
+static char state_of(const target_t *t)
 {
     char *stat = target_file(t->pid, "stat");
-    const char *state = strrchr(stat, ')');
-    bool alive = state != NULL && state[1] == ' ' && strchr("ZXx", state[2]) == NULL;
+    const char *name_end = strrchr(stat, ')');
+    char state = name_end != NULL && name_end[1] == ' ' ? name_end[2] : 'X';
     free(stat);
-    return alive;
+    return state;
 }
+
+bool target_alive(const target_t *t) { return strchr("ZXx", state_of(t)) == NULL; }
+
+bool target_stopped(const target_t *t) { return strchr("Tt", state_of(t)) != NULL; }
 
 static void require_alive(const target_t *t)
 {

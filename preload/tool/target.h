@@ -46,6 +46,8 @@ bool target_write(const target_t *t, uintptr_t to, const void *from, size_t nbyt
 
 /* Whether the process is there still. */
 bool target_alive(const target_t *t);
+/* Whether it is stopped, by a signal or a debugger: then it serves nothing. */
+bool target_stopped(const target_t *t);
 
 /* A file below /proc/PID as text, "" if it cannot be read; the caller frees it. */
 char *target_file(pid_t pid, const char *name);

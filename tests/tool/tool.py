@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -48,6 +49,18 @@ def check_requests():
             out,
             err,
         )
+    with Work("work", "churn") as w:
+        w.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        out = tool("trim", "--wait", "20", w.pid)[1] + tool("map", "--compact", "--wait", "20", w.pid)[1]
+        tap(
+            out.count("is stopped") == 2 and tool("map", w.pid)[0] == 0,
+            "of a process that is stopped it is said that it serves nothing",
+            out[:500],
+        )
+        w.process.send_signal(signal.SIGCONT)
+        out = tool("trim", "--wait", 60000, w.pid)[1]
+        tap(out.startswith("served: "), "control: and once it goes on it does", out)
     with Work("handles") as w:
         out = tool("trim", "--wait", "0", w.pid)[1]
         tap(out.startswith(("left", "nothing to give back")), "a heap that is not used has nothing to give back", out)
