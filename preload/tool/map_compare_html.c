@@ -111,9 +111,9 @@ void map_pair_put_html(const map_pair_t *p, FILE *to)
     if (p->note != NULL)
         fprintf(to, "<p>%s</p>\n", p->note);
     put_figures(p, to);
-    put_classes(p, to);
     map_put_html_key(to);
     put_picture(p, to);
+    put_classes(p, to);
     fputs("<script type=\"application/json\" id=\"data\">", to);
     map_pair_put_json(p, to);
     fputs("</script></body></html>\n", to);

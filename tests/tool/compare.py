@@ -7,7 +7,7 @@ import sys
 import time
 
 from kit import ADDENDS, FULL, SCRATCH, SLEEPER, TOOL, Work, on_tinymem, stat_of, tap, tool
-from figures import html_counts
+from figures import check_chromium, html_counts
 
 
 def written(name, text):
@@ -132,6 +132,7 @@ def check_html(paths, pair):
     apart = [a for a in both if places[0][a][1] != places[1][a][1] or places[0][a][0] == places[1][a][0]]
     tap(both and apart == [], f"{len(both)} addresses that both have stand side by side", *apart)
     tap(not any(mark in text for mark in ("src=", "href=", "@import", "url(")), "the HTML of two needs no other file")
+    check_chromium("two maps", path, lambda dom: pair_html_faults(dom, pair) if "after</text>" in dom else ["nothing"])
 
 
 def check_broken_files(seen):
