@@ -7,6 +7,7 @@
  * helper as well (pacer.h): passes of the pacer go on while it sleeps, until the program has stopped and nearly all
  * that is empty has gone back; from then on it has no clock. While pins or scopes keep it from what there is to gain it
  * looks at them now and then, so that a heap does not stay as it is because of a pin that outlived the last free.
+ * After a request to give memory back (TMI_REQUEST_TRIM) it moves all that there is to gain, for a second at most.
  *
  * Q1  The thread holds the mover's lock for one piece of a batch at a time, and not while membarrier(GLOBAL) waits.
  * Q2  A batch that another thread finds pending it may carry on.
