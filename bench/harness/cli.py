@@ -11,11 +11,11 @@ from . import allocators, kvpicture, paths, picture, publish, registry, report, 
 
 ROUNDS = {
     "quick": {"programs": 1, "startup": 1, "frag": 1, "need": 1, "replay": 1, "micro": 1,
-              "handles": 1, "kv": 1, "picture": 1},
+              "handles": 1, "kv": 1, "profile": 1, "picture": 1},
     "default": {"programs": 3, "startup": 3, "frag": 1, "need": 3, "replay": 1, "micro": 3,
-              "handles": 5, "kv": 1, "picture": 1},
+              "handles": 5, "kv": 1, "profile": 3, "picture": 1},
     "full": {"programs": 7, "startup": 7, "frag": 3, "need": 7, "replay": 1, "micro": 7,
-              "handles": 11, "kv": 3, "picture": 1},
+              "handles": 11, "kv": 3, "profile": 5, "picture": 1},
 }
 
 

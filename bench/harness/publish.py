@@ -15,6 +15,7 @@ import textwrap
 from . import figures, paths, picture, registry, report, tables
 from .handlestable import handles_tables
 from .kvtable import kv_tables
+from .profilerun import profile_tables
 from .replayrun import replay_tables
 
 FILE = os.path.join(paths.BENCH, "RESULTS.md")
@@ -22,7 +23,7 @@ README = os.path.join(paths.ROOT, "README.md")
 TITLES = {
     "picture": "Picture", "programs": "Programs", "startup": "Start-up", "need": "Memory by need",
     "frag": "Fragmentation", "handles": "Handles", "kv": "Cache server", "micro": "Micro benchmarks",
-    "replay": "Policies on traces",
+    "replay": "Policies on traces", "profile": "Profiles and guards",
 }
 OTHERS = "-others"
 ORDER = [s + ending for s in TITLES for ending in ("", OTHERS)]
@@ -31,7 +32,7 @@ ONLY = {"programs": ("geometric means", "time, ratio to glibc", "peak rss, ratio
         "micro": ("geometric means", "ratio to glibc"), "handles": ("figures",)}
 MAKERS = {"picture": picture.picture_tables, "programs": report.program_tables, "startup": report.startup_tables,
           "need": report.need_tables, "frag": report.frag_tables, "handles": handles_tables, "kv": kv_tables,
-          "micro": report.micro_tables, "replay": replay_tables}
+          "micro": report.micro_tables, "replay": replay_tables, "profile": profile_tables}
 MARK = re.compile(r"<!-- suite: ([\w-]+); date: ([^;]*); tinymem: ([^;]*); digest: (\w+) -->\n"
                   r"(.*?)\n<!-- end: \1 -->", re.S)
 

@@ -9,7 +9,7 @@ import fnmatch
 import os
 from dataclasses import dataclass, replace
 
-SUITES = ("programs", "startup", "frag", "need", "replay", "micro", "handles", "kv", "picture")
+SUITES = ("programs", "startup", "frag", "need", "replay", "micro", "handles", "kv", "profile", "picture")
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,11 @@ PICTURE = [
             n=100, quick=10, variants=("-handles",), among=PICTURED, seconds=12),
 ]
 
-PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + KV + PICTURE
+PROFILE = [replace(p, name="profile-" + p.name, suite="profile", kind="profile", only="tinymem", seconds=60.0,
+                   needs=(*p.needs, "valgrind"))
+           for p in REAL + SYNTHETIC if p.name in ("lua", "perl", "python-objects", "cfrac", "alloc-test")]
+
+PROGRAMS = REAL + SYNTHETIC + STARTUP + FRAG + NEED + REPLAY + MICRO + HANDLES + KV + PROFILE + PICTURE
 
 
 def other_server(path):

@@ -9,6 +9,7 @@ from . import tables
 from .handlestable import handles_tables
 from .kvtable import kv_tables
 from .picture import picture_tables
+from .profilerun import profile_tables
 from .replayrun import replay_tables
 from .tables import Results, geomean_cell, loss_mark, markdown, ratio_cell, value_cell
 
@@ -182,7 +183,7 @@ def render(result):
     lines = header(result) + trouble(result)
     for suite, part in (("programs", program_tables), ("startup", startup_tables), ("frag", frag_tables),
                         ("need", need_tables), ("replay", replay_tables), ("micro", micro_tables),
-                        ("handles", handles_tables), ("kv", kv_tables),
+                        ("handles", handles_tables), ("kv", kv_tables), ("profile", profile_tables),
                         ("picture", picture_tables)):
         lines += part(results, names_in(results, names, suite))
     return "\n".join(lines).rstrip() + "\n"

@@ -15,10 +15,11 @@ import shutil
 import sys
 import time
 
-from . import fragrun, handlesrun, inputs, kvrun, microrun, needrun, replayrun, runner, servers
+from . import fragrun, handlesrun, inputs, kvrun, microrun, needrun, profilerun, replayrun, runner, servers
 
 RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": handlesrun.run_handles,
-           "need": needrun.run_need, "kv": kvrun.run_kv, "replay": replayrun.run_replay, "picture": fragrun.run_frag}
+           "need": needrun.run_need, "kv": kvrun.run_kv, "replay": replayrun.run_replay, "picture": fragrun.run_frag,
+           "profile": profilerun.run_profile}
 
 
 @contextlib.contextmanager

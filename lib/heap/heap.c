@@ -421,8 +421,11 @@ static inline bool free_beside_sample(void *p, uintptr_t spot)
     if (tmi_samples_may_have((uintptr_t)p))
         return false;
     enum { SHIFT = TMI_SPOTS_SHIFT };
+    if (tmi_load_acquire(&tmi_pagemap.codes[spot >> SHIFT]) != TMI_CLASS_WATCHED * 2) // pairs: tmi_space_watch
+        return false;
+    // acquire, below: pairs with tmi_space_set_class
     const tmi_segment_t *segment = tmi_load_relaxed(&tmi_windows[0].segments[(spot >> SHIFT) / TMI_SEGMENT_UNITS]);
-    unsigned cls = tmi_load_acquire(&segment->spans[(spot >> SHIFT) % TMI_SEGMENT_UNITS].watched); // as above
+    unsigned cls = tmi_load_acquire(&segment->spans[(spot >> SHIFT) % TMI_SEGMENT_UNITS].watched);
     return tmi_cache_push(&tmi_self()->cache, cls * 2, p);
 }
 

@@ -76,7 +76,17 @@ static int write_to(const char *path, uint32_t format, bool wait)
     return err;
 }
 
-static void make_name(char *out, const char *suffix) { tmi_dump_name(out, tmi_options.profile_file, suffix); }
+/* A child of fork leaves its parent's file alone, whatever that is called; but /dev/stderr has no such neighbours. */
+static void make_name(char *out, const char *suffix)
+{
+    const char *file = tmi_options.profile_file;
+    char own[32];
+    if (tmi_samples_inherited() && strstr(file, "%p") == NULL && strncmp(file, "/dev/", 5) != 0) {
+        (void)tmi_format(own, sizeof own, ".%u%s", tmi_os_getpid(), suffix);
+        suffix = own;
+    }
+    tmi_dump_name(out, file, suffix);
+}
 
 static int write_unasked(const char *suffix, bool wait)
 {

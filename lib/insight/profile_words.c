@@ -80,6 +80,8 @@ static void summary(tmi_profile_t *p, uint64_t bytes, size_t nsites, const char 
 void tmi_profile_words(tmi_profile_t *p)
 {
     size_t nsites;
+    if (p->samples.inherited)
+        tmi_writer_text(p->out, "A child of fork: blocks of its own, and those of its parent that live on.\n");
     tm_heap_stats_t stats = {.struct_size = sizeof stats};
     tmi_account_read(&stats);
     uint64_t live = sum(p, in_use, &nsites);

@@ -336,6 +336,7 @@ static int copy(tmi_snapshot_t *out, bool entries)
     out->frames = all.frames;
     out->interval = all.interval;
     out->dropped = all.dropped;
+    out->inherited = all.inherited;
     return 0;
 }
 
@@ -367,6 +368,10 @@ bool tmi_samples_new_peak(void)
 /* The child has the parent's blocks, and has allocated nothing yet. */
 void tmi_samples_after_fork(void)
 {
+    all.inherited = all.sites != NULL;
     for (size_t i = 0; i < all.nsites; i++)
         all.sites[i].total = all.sites[i].live;
 }
+
+/* Without the lock: it changes only while a child of fork has one thread. */
+bool tmi_samples_inherited(void) { return all.inherited; }

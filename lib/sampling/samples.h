@@ -66,7 +66,7 @@ typedef struct tmi_sample_view {
     tmi_sample_t *entries; // `capacity` of them, a power of two, at most half of them used
     size_t nentries, capacity;
     uint64_t dropped, live_bytes, peak_bytes;
-    bool peak_due;
+    bool peak_due, inherited;
 } tmi_sample_view_t;
 
 /* Where it is: for tools. */
@@ -154,6 +154,7 @@ typedef struct tmi_snapshot {
     const uintptr_t *frames;
     size_t nsites, nentries, nbytes;
     uint64_t interval, dropped;
+    bool inherited; // of a child of fork, which began with its parent's live samples
 } tmi_snapshot_t;
 
 /* 0, ENOMEM, or EAGAIN: the lock is held and `wait` is false (for signal handlers). */
@@ -163,6 +164,9 @@ void tmi_samples_release(tmi_snapshot_t *snapshot);
 /* True once whenever bytes in use, estimated, have exceeded the last peak by 1/16 and a MiB. */
 bool tmi_samples_new_peak(void);
 
+/* In the child. */
 void tmi_samples_after_fork(void);
+/* Whether this process is a child of one that had samples. */
+bool tmi_samples_inherited(void);
 
 #endif

@@ -1,9 +1,14 @@
-/* S7: units in which sampled blocks begin. */
+/* S7: units in which sampled blocks begin. Why the marks race with nothing: sampling/samples.md. */
 #include "segments/segment.h"
 
 unsigned tmi_pagemap_watched_class(const void *p)
 {
-    return tmi_load_acquire(&tmi_span_of(p)->watched); // never taken back; pairs: tmi_space_set_class
+    uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
+    const tmi_window_t *w = tmi_window_of(u);
+    unsigned cls = tmi_load_acquire(&w->codes[u - w->first]) / 2; // the mark after `watched`; pairs: tmi_space_watch
+    if (cls != TMI_CLASS_WATCHED)
+        return cls;
+    return tmi_load_acquire(&tmi_span_of(p)->watched); // pairs: tmi_space_set_class
 }
 
 static bool is_watched(const void *p) { return tmi_pagemap_code(p) / 2 == TMI_CLASS_WATCHED; }

@@ -114,7 +114,7 @@ static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
     const tmi_window_t *w = tmi_window_of(u);
     if (TMI_UNLIKELY(w == NULL))
         return NULL;
-    unsigned code = tmi_load_relaxed(&w->codes[u - w->first]); // relaxed: as in tmi_pagemap_class
+    unsigned code = tmi_load_acquire(&w->codes[u - w->first]); // `watched` after it; pairs: tmi_space_watch
     if (TMI_UNLIKELY(code != cls * 2 && code != TMI_CLASS_WATCHED * 2))
         return NULL;
     tmi_segment_t *segment = tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS]);

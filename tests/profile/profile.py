@@ -382,6 +382,26 @@ def test_fork():
     tap(good, "a child of fork writes its own file: what it has, and what it allocated", status, *got)
 
 
+def test_fork_keeps_the_parents_file():
+    for f in profiles(r"child\.words.*"):
+        os.remove(path_of(f))
+    options = f"profile:on,profile_format:words,profile_file:{path_of('child.words')},profile_interval:1"
+    status = run(options, "fork")
+    names = profiles(r"child\.words.*")
+    texts = [read_text(path_of(f)) for f in names]
+    good = (
+        status[0] == 0
+        and len(names) == 2
+        and names[0] == "child.words"
+        and re.fullmatch(r"child\.words\.\d+", names[1])
+        and "site_child" not in texts[0]
+        and "child of fork" not in texts[0]
+        and "site_child" in texts[1]
+        and texts[1].startswith("A child of fork")
+    )
+    tap(good, "a child of fork leaves a file without %p to its parent, and says what it is", status, names, *texts)
+
+
 def test_threads():
     path = path_of("threads.pb")
     status = run(f"profile:on,profile_format:pprof,profile_file:{path},profile_interval:1", "threads")
@@ -502,6 +522,7 @@ def main():
         test_calls,
         test_blame,
         test_fork,
+        test_fork_keeps_the_parents_file,
         test_threads,
         test_module,
         test_signals,

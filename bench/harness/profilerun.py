@@ -1,0 +1,59 @@
+"""What looking costs: programs without an option, and with each that samples or guards their blocks.
+
+L1  Times are of runs one after the other, without an option first, in the same round.
+L2  Instructions are those that callgrind counts of twice the quick amount of work, less those of the quick amount: what
+    a process does once, such as to open libunwind, is not in them."""
+
+import dataclasses
+
+from . import handlesrun, runner, tables
+
+OPTIONS = ("profile:on", "guard:5000", "leaks:on")
+OFF = "off"
+
+
+def with_options(program, options):
+    return dataclasses.replace(program, env=(*program.env, ("TINYMEM", "" if options == OFF else options)))
+
+
+def counted(program, allocator, ctx, options):
+    """Instructions, or a sample that says why there are none."""
+    counts = []
+    for n in (program.quick, 2 * program.quick):
+        argv = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *program.argv)
+        of = dataclasses.replace(with_options(program, options), n=n, output="discard")
+        sample = handlesrun.run_once(of, argv, allocator, dataclasses.replace(ctx, quick=False),
+                                     handlesrun.read_collected)
+        if sample["reason"]:
+            raise RuntimeError("%s, under callgrind: %s" % (options, sample["reason"]))
+        counts.append(sample["metrics"]["instructions"])
+    return counts[1] - counts[0]
+
+
+def run_profile(program, allocator, ctx):
+    """A sample: seconds without an option, and ratios to that run."""
+    samples = {o: runner.run_batch(with_options(program, o), allocator, ctx) for o in (OFF, *OPTIONS)}
+    for options, sample in samples.items():
+        if sample["reason"]:
+            return dict(sample, reason="%s: %s" % (options, sample["reason"]))
+    if len({s.get("output") for s in samples.values()}) > 1:
+        return dict(samples[OFF], reason="the output is another with an option")
+    seconds = {o: s["metrics"]["cpu"] for o, s in samples.items()}
+    instructions = {o: counted(program, allocator, ctx, o) for o in samples}
+    metrics = {"off, s": seconds[OFF]}
+    for o in OPTIONS:
+        metrics[o + ", time"] = seconds[o] / seconds[OFF] if seconds[OFF] > 0 else 1.0
+        metrics[o + ", instructions"] = instructions[o] / instructions[OFF]
+    return dict(samples[OFF], metrics=metrics)
+
+
+def profile_tables(results, _):
+    programs = list(dict.fromkeys(s["program"] for s in results.raw["samples"] if s["suite"] == "profile"))
+    if not programs:
+        return []
+    metrics = ["off, s"] + ["%s, %s" % (o, what) for o in OPTIONS for what in ("time", "instructions")]
+    rows = [[p] + [tables.value_cell(results, p, m, "tinymem", "%.3f") for m in metrics] for p in programs]
+    return ["## Profiles and guards", "",
+            "tinymem without an option, and the ratio with each: user and system time (median, and spread where "
+            "there are several rounds), and instructions by callgrind.", ""] + tables.markdown(
+        ["program", *metrics], rows)
