@@ -18,7 +18,7 @@ static uint32_t writer; // see tmi_dump_begin
 
 void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size_t size)
 {
-    tmi_map_t *m = tmi_maps_find(&p->maps, address - 1); // in the call, whose end is the address
+    tmi_map_t *m = tmi_maps_find(&p->maps, address - 1); // inside the call instruction; the address is the one after it
     if (m != NULL && tmi_maps_name(m, address - 1, out, size))
         return;
     const char *slash = m != NULL ? strrchr(m->path, '/') : NULL;
@@ -50,7 +50,7 @@ static int open_file(tmi_writer_t *out, const char *path)
     return tmi_writer_use(out, tmi_os_duplicate(2, 3)) ? 0 : EBADF;
 }
 
-/* 0 or an errno. Not in a signal handler unless `wait` is false. */
+/* Returns 0 or an errno. A signal handler passes false for `wait`. */
 static int write_to(const char *path, uint32_t format, bool wait)
 {
     tmi_writer_t out;
@@ -117,7 +117,7 @@ static void on_signal(void)
 
 int tmi_profile_start(size_t interval)
 {
-    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: who starts at the same time does the same
+    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: a thread that starts profiling at the same time does the same
         return 0;
     tmi_heap_init();
     (void)tmi_thread_or_null();
@@ -125,14 +125,14 @@ int tmi_profile_start(size_t interval)
     tmi_names_begin();
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
-    tmi_heap_watch(false, true); // frees first: who frees a sampled block has got it afterwards
+    tmi_heap_watch(false, true); // frees first, before any block is sampled
     int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);
     if (err == 0)
         tmi_heap_watch(true, true);
     return err;
 }
 
-/* Frees are looked at as before, since samples are live. */
+/* Frees are watched as before, since sampled blocks are still live. */
 void tmi_profile_stop(void)
 {
     if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start

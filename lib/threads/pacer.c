@@ -13,11 +13,11 @@
 
 #define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
 #define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
-#define QUIET_KEEP ((size_t)128 << 10) // what a quiet program's mover leaves
+#define QUIET_KEEP ((size_t)128 << 10) // what the mover keeps in a quiet program
 #define SPANS_AT_ONCE ((size_t)1 << 20)
 #define PAGES_AT_ONCE ((size_t)64 << 10)
 #define SLICE_NS UINT64_C(100000)
-enum { MIX_FROM = 4 }; // of a heap: a part that serves nothing
+enum { MIX_FROM = 4 }; // mix slabs if a quarter of the heap is free room in slabs
 enum { LOOK_MS = 50, GAP_MS = 100, REFUSED_MS = 1000, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
@@ -36,7 +36,7 @@ static size_t live_bytes(void)
 static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_option(purge_keep)); }
 static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_option(purge_keep)); }
 
-/* From here on it is worth while. */
+/* Purging is worth a call when more than this is empty. */
 static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
 /* ---- purging ----------------------------------------------------------------------------------------------------- */
@@ -56,8 +56,8 @@ static size_t purge_table(size_t bytes)
     return pages > 0 ? tmi_handle_purge(0, tmi_min(pages, bytes / tmi_os_page_size + 1)) : 0;
 }
 
-/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs,
- * before those of the handle table. */
+/* Purge a part of `bytes`: free spans first, since they cost the kernel least; then slots of whole pages, then pages of
+ * slabs, then pages of the handle table. */
 static size_t purge_some(size_t bytes)
 {
     size_t n = tmi_space_purge(tmi_min(bytes, SPANS_AT_ONCE));
@@ -70,8 +70,8 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was
- * something to do, and the kernel took nothing. */
+/* Purge until at most `kept` bytes are empty, or `ns` have passed. Caller holds the pacer lock. False: pages were left
+ * to purge, and the kernel took none. */
 static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
@@ -84,7 +84,8 @@ static bool purge_down(size_t kept, uint64_t ns)
     return true;
 }
 
-/* The kernel takes no locked memory. A program that has locked all of its own is not to pay for a try at every free. */
+/* The kernel does not take locked memory. A program that has locked all of its memory should not pay for an attempt at
+ * every free. */
 static uint32_t refused_until; // ms | 1, or 0. Relaxed: it paces
 
 static bool refused(void)
@@ -100,7 +101,7 @@ static void purge_or_wait(size_t kept, uint64_t ns)
     tmi_store_relaxed(&refused_until, any ? 0 : (tmi_os_now_ms() + REFUSED_MS) | 1);
 }
 
-/* What a thread of the program does. */
+/* A slice, by a thread of the program. */
 static void slice(size_t kept, uint64_t ns)
 {
     if (refused() || !tmi_trylock(&tmi_pacer_lock))
@@ -109,7 +110,7 @@ static void slice(size_t kept, uint64_t ns)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* For who has time: fork need not wait for more than a slice. */
+/* Many slices, by a thread that has time. fork need not wait for more than one of them. */
 static void purge_patiently(size_t kept)
 {
     size_t before;
@@ -150,13 +151,13 @@ size_t tmi_pacer_purge_all(void)
 /* ---- the helper thread ------------------------------------------------------------------------------------------- */
 
 enum { WATCH_MS = 200, STOPPED_MS = 1500 };
-enum { LINGER_MS = 1000 }; // also how long a process may outlive its last thread
+enum { LINGER_MS = 1000 }; // also how long the helper may keep a process alive that has no other thread
 
 static void *help(void *unused);
 static tmi_helper_t helper = {.work = help};
 static uint32_t asleep; // futex: 1 while the helper waits for something to do
 
-/* When main has left the helper looks around more often. */
+/* After the main thread has ended, the helper checks more often whether other threads are left. */
 static uint32_t patience(uint32_t ms)
 {
     return tmi_load_relaxed(&tmi_thread_main_left) ? (uint32_t)tmi_min(ms, TMI_HELPER_LOOK_MS) : ms;
@@ -164,17 +165,17 @@ static uint32_t patience(uint32_t ms)
 
 static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()) && !refused(); }
 
-/* What threads have exchanged lies there, and may keep pages. */
+/* Free slots in depots keep their pages. */
 static void empty_depots(void)
 {
-    if (!tmi_trylock(&tmi_pacer_lock)) // fork must not lose the slots under way
+    if (!tmi_trylock(&tmi_pacer_lock)) // fork must not lose slots that are between depot and slab
         return;
     tmi_depot_trim(true);
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the
- * other way round. With a full fence on both sides one of them sees the other. */
+/* False: there has been no work for a while. A thread that frees stores its counts and then reads `asleep`; the helper
+ * stores `asleep` and then reads the counts. With a full fence on both sides one of them sees the other. */
 static bool wait_for_work(void)
 {
     tmi_store_relaxed(&asleep, 1);
@@ -190,7 +191,7 @@ static bool wait_for_work(void)
     return anything_to_do();
 }
 
-/* Whether the program has stopped: no allocation has come here for a while. Bursts may be that far apart. */
+/* The program has stopped if no allocation has taken a slow path for STOPPED_MS. Bursts may be as far apart. */
 static uint32_t still; // 0 since the last allocation. Relaxed: a hint
 
 static bool has_stopped(uint32_t now)
@@ -224,7 +225,7 @@ static uint32_t until_next_pass(void)
     return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS;
 }
 
-/* What is kept for bursts is watched until it has been let go. */
+/* The helper stays until what was kept for bursts has been purged. */
 static void *help(void *unused)
 {
     do {
@@ -259,8 +260,9 @@ uint32_t tmi_pacer_serve(uint32_t idle_ms)
 
 /* ---- calling it -------------------------------------------------------------------------------------------------- */
 
-/* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it.
- * It is alone until more caches are in use than right after the fork; 0 in other processes. */
+/* A child of fork has one thread, however many its parent had. Other libraries' wrappers of pthread_create may not work
+ * in it. So it counts as alone until more caches are in use than right after the fork. The number is 0 in other
+ * processes. */
 static uint32_t caches_of_child;
 
 static bool alone(void)
@@ -276,7 +278,7 @@ static bool may_have_helper(void)
     return tmi_option(background) == TMI_BACKGROUND_ON || (tmi_option(background) == TMI_BACKGROUND_AUTO && !alone());
 }
 
-/* False: there is none. */
+/* False: there is no helper. */
 static bool wake_helper(void)
 {
     if (!may_have_helper())
@@ -303,7 +305,7 @@ static void disarm(tmi_cache_t *cache)
         tmi_cache_disarm(cache);
 }
 
-/* After a slice: go on at the next frees, or no longer. */
+/* After a slice: arm the cache if its frees should purge more, or else disarm it. */
 static void settle_arms(tmi_cache_t *cache, size_t kept)
 {
     if (cache == NULL)
@@ -314,7 +316,7 @@ static void settle_arms(tmi_cache_t *cache, size_t kept)
         tmi_cache_arm(cache);
 }
 
-/* Now and then, while something is empty; and before more is purged than has been regretted already. */
+/* Update the need every LOOK_MS while something is empty, and whenever more bytes have been regretted. */
 static void look_now_and_then(void)
 {
     uint32_t now = tmi_os_now_ms();
