@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 int __libc_mallopt(int parameter, int value);
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // mallinfo is part of the contract all the same
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // mallinfo is part of the contract nevertheless
 struct mallinfo __libc_mallinfo(void);
 
 TMI_EXPORT int malloc_trim(size_t pad) { return tmi_heap_trim(pad); }

@@ -46,7 +46,7 @@ void tmi_pin_end_asymmetric(void);
 /* How many threads use handles now. */
 size_t tmi_pin_registered(void);
 
-/* Slow path of a pin. False: either h is stale, which is pinned all the same, and *address is NULL; or there is no
+/* Slow path of a pin. False: either h is stale, which is pinned nevertheless, and *address is NULL; or there is no
  * memory for one more pin, and *address is not NULL. */
 bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address);
 /* For a word that is marked or stale: take the mark off. False: h is stale. */

@@ -44,7 +44,7 @@ size_t tmi_early_usable(const void *p) { return *(const size_t *)(const void *)(
 
 void tmi_early_copy(void *to, const void *from, size_t nbytes)
 {
-    volatile char *t = to; // lest the compiler make a call of it
+    volatile char *t = to; // so that the compiler makes no call of it
     for (size_t i = 0; i < nbytes; i++)
         t[i] = ((const char *)from)[i];
 }

@@ -14,8 +14,8 @@
  * U1  Of a slot that is handed out canary and seal are as above. A slot in the queue is all poison; a free one is
  *     poison and zeroes (of a new slab, and of pages that went back to the kernel).
  *
- * Lock: one, before all others of the raw heap; it is held from taking a slot until it is sealed, so that who looks
- * at a neighbour finds U1. */
+ * Lock: one, before all others of the raw heap; it is held from taking a slot until it is sealed, so that a check of a
+ * neighbour finds U1. */
 #ifndef TMI_HEAP_GUARD_H
 #define TMI_HEAP_GUARD_H
 

@@ -36,7 +36,7 @@ void tmi_figures_read(tmi_figures_t *out);
 void tmi_introspect_handles(tm_stats_t *out);
 
 /* Verify every numbered invariant of segments and slabs; a breach is reported with its number, then abort. Takes all
- * locks; the caller sees to it that no other thread is inside a purge. */
+ * locks; the caller makes sure that no other thread is inside a purge. */
 void tmi_check_all(void);
 
 #endif

@@ -111,7 +111,7 @@ static TMI_COLD void make_room(tmi_thread_t *t)
 {
     if (t != NULL)
         (void)tmi_hcache_flush(&t->handles);
-    if (!in_scope()) // each batch would wait for the scope's end, in vain
+    if (!in_scope()) // each batch would wait for the scope's end
         tmi_compactor_try_all(t ? &t->pins : NULL);
     (void)tmi_heap_trim(0);
 }

@@ -4,8 +4,8 @@
  * purpose, since Prometheus wants them figure by figure. The text goes to the caller's buffer, as far as it fits, and
  * all of it is counted.
  *
- * Locks: none; any thread at any instant, signal handlers too: errno is left alone. Fails: 0 when no pages are to be
- * had. */
+ * Locks: none; any thread at any instant, signal handlers too: errno is left alone. Fails: 0 when the kernel gives no
+ * pages. */
 #ifndef TMI_HEAP_STATS_H
 #define TMI_HEAP_STATS_H
 

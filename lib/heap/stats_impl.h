@@ -44,7 +44,7 @@ typedef struct tmi_sheet {
 /* Fill a sheet and write it into buf; returns the length, or 0. */
 size_t tmi_stats_write(char *buf, size_t size, void (*write)(tmi_text_t *to, const tmi_sheet_t *from)) TMI_COLD;
 
-/* A sheet as one line of JSON, whoever has filled it. */
+/* A sheet as one line of JSON. */
 void tmi_stats_json_put(tmi_text_t *to, const tmi_sheet_t *from) TMI_COLD;
 
 /* For tmi_account, whose result is sheet->all and whose context is the sheet: keep a row. */

@@ -23,7 +23,7 @@ TMI_POOL_SHARED bool tmi_pool_relieve(pool_t *p, tm_pool_error_t error)
     return true;
 }
 
-/* Some handle is neither in use nor a name, or a name can be had: P7. */
+/* Some handle is neither in use nor a name, or a name is available: P7. */
 TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
 {
     ix_t e = p->unused;

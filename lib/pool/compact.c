@@ -98,7 +98,7 @@ static outcome_t slide(pool_t *p, unsigned w, ix_t e, size_t bytes)
         return corrupt(p);
     tmi_pool_slide(p, e);
     advance(p, w, e);
-    p->low = (tm_pool_index_t)low; /* this pass comes by the gap made now */
+    p->low = (tm_pool_index_t)low; /* this pass visits the gap made now */
     moved(p, bytes);
     return GO_ON;
 }

@@ -1,6 +1,6 @@
 /* Which pages of free spans may be resident (S6). A slab that is made in a dirty span learns from it which of its pages
- * will cost no page fault, and counts only those as memory that it holds. The bits of a unit belong to whom the unit
- * belongs: to the holder of a used span, and to the space lock when it is free. */
+ * will cost no page fault, and counts only those as memory that it holds. The bits of a unit belong to the unit's
+ * owner: to the holder of a used span, and to the space lock when it is free. */
 #include "os/os.h"
 #include "segments/segment_impl.h"
 

@@ -8,7 +8,8 @@
  *   class 33..128   16 to a doubling up to 32 KiB: at most 1/17 is lost to rounding, 1/49 on average
  *   class 129..160  32 to a doubling up to 64 KiB: at most 1/33 and 1/97
  *   LARGE           an extent
- *   WATCHED + c     what the page map says of a slab of class c that has attributes (locks, asked alignments), so that
+ *   WATCHED + c     what the page map says about a slab of class c that has attributes (locks, asked alignments), so
+ *   that
  *                   frees in it take the slow path
  *
  * C4  size(c) is the least class size >= every request that is mapped to c, and a multiple of 16.

@@ -97,7 +97,7 @@ static inline bool tmi_handle_readable(uint32_t index)
 static inline uint64_t *tmi_word(uint32_t index) { return tm_word_of_index_(index); }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
-/* The address as it stands in a word. */
+/* The address in the form that a word has. */
 static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
 /* Whether h has the form of a handle: the tag is set, and the unused bits are 0. */
@@ -125,9 +125,9 @@ static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
     return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
 }
 
-/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if it may end so: live,
- * not marked, and not in its last life. With the two lowest of its 16 bits turned to the top these words are one
- * range. A number that equals such a word there, and has 0 above, has the form of a handle. */
+/* The same by one subtraction from a live word (and from a handle, except for TMI_WORD_LIVE), if it may end so: live,
+ * not marked, and not in its last life. With the two lowest of its 16 bits turned to the top these words are one range.
+ * A number that equals such a word there, and has 0 above, has the form of a handle. */
 #define TMI_GENERATION_STEP UINT64_C(4)
 static inline bool tmi_word_may_end(uint64_t w)
 {

@@ -17,7 +17,7 @@ enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a
 static size_t pages_of(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
 static size_t units_of(size_t bytes) { return tmi_round_up(bytes, TMI_UNIT_SIZE) >> TMI_UNIT_SHIFT; }
 
-/* What malloc's part of the page map says of the first unit, and of the others. */
+/* What malloc's part of the page map says about the first unit, and of the others. */
 static unsigned class_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE : TMI_CLASS_NONE; }
 static unsigned tail_of(tmi_extent_kind_t kind)
 {

@@ -6,7 +6,7 @@
  * heads of many large objects do not fall into the same cache sets. One that realloc has moved to grow gets twice as
  * much address space again, up to 16 MiB, to grow into. Bytes that a former object has left behind a movable one are
  * purged. So are those that a zeroed object of 32 MiB or more would have to clear. Both heaps have extents; their
- * *kind* says what the page map tells of them and which counters they are in.
+ * *kind* says what the page map has for them and which counters count them.
  *
  * E1  The first record of the extent's span holds the object's address (`owner`) and its OS pages (`bytes`, = usable
  *     size).

@@ -178,7 +178,7 @@ uint32_t tmi_movable_epoch;
 
 static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
 {
-    // relaxed: a look, without which the try would be in vain
+    // relaxed: a hint that saves useless attempts
     if (slab->apart && tmi_load_relaxed(&slab->watched) >= tmi_mclasses[slab->cls].slots - slab->nfree)
         return false;
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
@@ -392,7 +392,7 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
     *done = 0;
-    if (tmi_load_relaxed(&s->nslabs) == 0) // a look: most classes are never used
+    if (tmi_load_relaxed(&s->nslabs) == 0) // a hint: most classes are never used
         return false;
     tmi_lock(&s->lock);
     unsigned looks_max = pages < 64 ? 1 : 4; // a step has little time

@@ -168,10 +168,10 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
 /* Slabs that were in use a moment ago are tried again when this is raised, as tm_compact does. The mover's. */
 extern uint32_t tmi_movable_epoch;
 
-/* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again,
- * or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab that is all free
- * becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge. `moved_all`: it was worth
- * it, and nothing kept an object in it. */
+/* The mover has finished with the slab: at most `pages` of its empty pages go to the kernel, then its slots to the
+ * lists again, or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab
+ * that is all free becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge.
+ * `moved_all`: it was worth it, and nothing kept an object in it. */
 bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, uint32_t now);
 
 /* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many.
@@ -182,7 +182,7 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done);
  * fill. */
 size_t tmi_movable_gain(unsigned cls);
 
-/* Free slots of a class, those of slabs that are being emptied or set apart included: a look. */
+/* Free slots of a class, those of slabs that are being emptied or set apart included: a hint. */
 size_t tmi_movable_unused(unsigned cls);
 
 /* By class: pages without a taken slot, and slabs whose last slot ends in another page. Walks all slabs, and takes the

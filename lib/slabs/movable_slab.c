@@ -180,7 +180,7 @@ void tmi_movable_watch(const void *slot)
     }
 }
 
-/* Two threads may meet here; whoever says last that the slab is ordinary looks at the count again. */
+/* Two threads may meet here. The last one that says that the slab is ordinary looks at the count again. */
 void tmi_movable_unwatch(const void *slot)
 {
     tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);

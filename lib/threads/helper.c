@@ -46,7 +46,7 @@ void tmi_helper_look_around(void)
         return;
     tmi_store_relaxed(&looked, now);
     if (only_ours_are_left())
-        exit(0); // what POSIX says of the last thread's end
+        exit(0); // what POSIX says about the last thread's end
 }
 
 static bool create(tmi_helper_t *h, size_t stack_bytes)
@@ -87,7 +87,7 @@ bool tmi_helper_run(tmi_helper_t *h)
 bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void))
 {
     tmi_store_relaxed(&h->runs, 0);
-    tmi_fence_full(); // before the look: who has found it running before has stored its work before
+    tmi_fence_full(); // before the look: a thread that found it running before has stored its work before
     return !work() || tmi_exchange_relaxed(&h->runs, 1) != 0;
 }
 

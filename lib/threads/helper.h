@@ -7,8 +7,8 @@
  * A process ends when the last of its threads does, if main has ended by pthread_exit. Threads of ours must not keep
  * it: they look at intervals then whether they are the last, and end it as libc would have done.
  *
- * Lost in a child of fork, and started again there by whoever needs it. Locks: none may be held, since libc allocates
- * for a thread. */
+ * Lost in a child of fork, and started again there when it is needed. Locks: none may be held, since libc allocates for
+ * a thread. */
 #ifndef TMI_THREADS_HELPER_H
 #define TMI_THREADS_HELPER_H
 
@@ -27,8 +27,8 @@ bool tmi_helper_run(tmi_helper_t *h);
 /* Whether it has been started. */
 bool tmi_helper_runs(const tmi_helper_t *h);
 
-/* Called by the thread when it has nothing to do, before it returns: whoever finds work from now on starts another.
- * False: stay, for `work` has come up meanwhile. */
+/* Called by the thread when it has nothing to do, before it returns: a thread that finds work from now on starts
+ * another. False: stay, for `work` has come up meanwhile. */
 bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void));
 
 /* Called by the thread again and again, at least every TMI_HELPER_LOOK_MS when main has left: does not return if only

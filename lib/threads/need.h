@@ -31,8 +31,8 @@
  * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
  * the summit again. The eighth bounds that: all payments together are at most eight times the peak. A small heap has
  * little to save: it does not pay. A payment also shows that what was kept did not fit what the program took: so less
- * is kept, but for free spans, of which S says more. Otherwise a cache whose sizes drift would regret its payments, and
- * its summit would climb by an eighth of each until the empty pages of all sizes fit below it.
+ * is kept, except of free spans, which S covers. Otherwise a cache whose sizes drift would regret its payments, and its
+ * summit would climb by an eighth of each until the empty pages of all sizes fit below it.
  *
  * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
  * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on

@@ -35,7 +35,7 @@ static void put_text(const char *text, FILE *to)
         fputc((unsigned char)*text < ' ' || strchr("\"\\<>&", *text) != NULL ? '?' : *text, to);
 }
 
-/* What tmi_account says of the same look. */
+/* What tmi_account says about the same copy. */
 static void put_statistics(const map_t *m, FILE *to)
 {
     static tmi_sheet_t sheet;

@@ -54,7 +54,7 @@ void map_count_pinned(map_t *m);
 /* The row that has an address, or NULL. */
 map_row_t *map_row_at(map_t *m, uintptr_t address);
 
-/* With what tm_stats_json would say of the same look. */
+/* With what tm_stats_json would say about the same copy. */
 void map_put_json(const map_t *m, FILE *to);
 void map_put_text(const map_t *m, bool color, bool plain);
 void map_put_html(const map_t *m, FILE *to);

@@ -1,4 +1,4 @@
-/* What is left as a request is served by the next slow path, once, whoever left it. */
+/* What is left as a request is served by the next slow path, once, for every kind of sender. */
 #include "heapcalls.h"
 #include "os/counters.h"
 #include "os/options.h"
