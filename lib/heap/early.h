@@ -4,9 +4,10 @@
  * may not be relocated itself then, and thread-local storage has no contents: no pointer variable, no function of
  * another library, and no heap can be used. So such blocks are cut from a static array, and never used again.
  *
- * `tmi_heap_tiny` is a variable for this only: malloc's fast path compares the size with it, and it is 0 until the
- * heap is ready. Nothing here may need a relocation. Thread safety: any thread. Fails: NULL when the array is used
- * up, errno left alone. */
+ * `tmi_heap_tiny` is a variable for this: malloc's fast path compares the size with it, and it is 0 until the heap is
+ * ready. Then it is TMI_HEAP_TINY, or TMI_HEAP_TINY_WATCHED while allocations are counted for the samples.
+ * Nothing here may need a relocation. Thread safety: any thread. Fails: NULL when the array is used up, errno left
+ * alone. */
 #ifndef TMI_HEAP_EARLY_H
 #define TMI_HEAP_EARLY_H
 
@@ -14,6 +15,8 @@
 
 /* Sizes that malloc's fast path serves: less than that. */
 extern size_t tmi_heap_tiny;
+#define TMI_HEAP_TINY (TMI_TINY_MAX + 1)
+#define TMI_HEAP_TINY_WATCHED TMI_TINY_MAX // another value, which costs the fast path one size
 
 /* Whether everything is relocated, and thread-local storage is ready. */
 bool tmi_early_is_over(void);

@@ -1,5 +1,4 @@
-#include "heap/heap.h"
-#include "heap/fork.h"
+#include "heap/heap_impl.h"
 #include "heap/guard.h"
 #include "heap/tally.h"
 #include "os/counters.h"
@@ -9,77 +8,15 @@
 #include "sampling/samples.h"
 #include "sampling/sentry.h"
 #include "sampling/stack.h"
+#include "segments/segment.h"
 #include "slabs/large.h"
 #include "slabs/medium.h"
 #include "slabs/mixed.h"
 #include "slabs/raw.h"
 #include "threads/pacer.h"
-#include "threads/request.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-static uint32_t state; // 0, 1 while it is made ready, 2
-static uint32_t readying; // the thread that does so
-static bool full_check;
-static uint32_t counting; // 1: allocations take slow paths only to be counted for guarded blocks
-
-/* Somebody outside wants the memory back. Caches go at the next free of their threads. */
-static void trim_by_request(void)
-{
-    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        tmi_cache_summon(&t->cache);
-    (void)tmi_pacer_purge_all();
-    (void)tmi_space_release();
-}
-
-static TMI_COLD void ready_heap(void)
-{
-    if (!tmi_os_init()) {
-        tmi_report("OS pages of this size are not supported");
-        abort();
-    }
-    tmi_options_init();
-    tmi_thread_init(tmi_options.stats == TMI_STATS_ON || tmi_options.check == TMI_CHECK_FULL);
-    full_check = tmi_raw_clean = tmi_options.check == TMI_CHECK_FULL;
-    tmi_sizeclass_init();
-    tmi_space_init();
-    tmi_raw_init();
-    tmi_medium_init();
-    tmi_depot_init();
-    tmi_pagemap_init();
-    tmi_request_handle(TMI_REQUEST_TRIM, trim_by_request);
-}
-
-void tmi_heap_init(void)
-{
-    uint32_t expected = 0;
-    if (TMI_LIKELY(tmi_load_acquire(&state) == 2)) // pairs: the release below
-        return;
-    if (!tmi_cas_acquire(&state, &expected, 1)) {
-        if (tmi_load_relaxed(&readying) == tmi_os_gettid())
-            return; // a signal handler on the thread that does it: nothing can be allocated, and it may not wait
-        while (tmi_load_acquire(&state) != 2)
-            tmi_cpu_relax();
-        return;
-    }
-    tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
-    ready_heap();
-    tmi_store_relaxed(&tmi_heap_tiny, TMI_TINY_MAX + 1); // relaxed: a thread that sees it late takes the slow path
-    tmi_store_release(&state, 2); // everything above before anybody uses it
-}
-
-/* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run
- * last before fork and first after it, so that handlers of others, which may allocate or wait for a thread that
- * allocates, find the heap unlocked. Not at the first malloc: that may come from within pthread_atfork, whose lock is
- * held there. */
-__attribute__((constructor(101))) static void begin(void)
-{
-    tmi_thread_make_key();
-    tmi_os_note_cpus();
-    tmi_fork_init();
-}
 
 static void *from_medium(tmi_thread_t *t, size_t size, size_t align, bool zero)
 {
@@ -118,7 +55,7 @@ static void *zeroed_slot(tmi_thread_t *t, unsigned cls, size_t size)
 
 static void *from_stores(tmi_thread_t *t, size_t size, size_t align, unsigned how)
 {
-    if (TMI_UNLIKELY(full_check))
+    if (TMI_UNLIKELY(tmi_heap_full_check))
         return tmi_guard_alloc(size, align, how & ZEROED);
     if (size > TMI_SMALL_MAX || align > TMI_SMALL_MAX)
         return from_medium_or_large(t, size, align, how);
@@ -149,6 +86,7 @@ static void answer_summons(tmi_thread_t *t)
 {
     tmi_store_relaxed(&t->cache.summoned, 0); // before the flush, which a later summons must not lose
     tmi_thread_flush(t);
+    tmi_cache_ration(&t->cache, tmi_load_acquire(&tmi_sampling)); // pairs: tmi_samples_start
     tmi_cache_disarm(&t->cache);
 }
 
@@ -180,16 +118,25 @@ static inline void *from_record(tmi_thread_t *t, size_t size)
     if (size > TMI_MEDIUM_MAX || TMI_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
         return NULL;
     if (size <= TMI_SMALL_MAX)
-        return tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), tmi_class_of(size) * 2);
+        return tmi_cache_pop_at(&t->cache.magazines->top, tmi_class_of(size) * 2);
     return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
 }
 
-void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+/* Before the heap is ready, and while allocations are counted. */
+static inline bool is_watched(void) { return TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) < TMI_HEAP_TINY); }
+
+/* A slot of the thread's ration. NULL: take the rest of the slow path. */
+static inline void *from_ration(tmi_thread_t *t, size_t size, unsigned how, void *frame)
 {
-    if (TMI_LIKELY(!tmi_samples_allocated(sampler, key, size, frame)) || !tmi_options.profile_peak)
-        return;
-    tmi_request_leave(TMI_REQUEST_PROFILE);
-    tmi_request_poll();
+    bool hit = false;
+    unsigned cls = tmi_class_of(size);
+    void *p = tmi_cache_alloc_rationed(&t->cache, cls, &t->sampler, &hit);
+    if (p == NULL)
+        return NULL;
+    tmi_pacer_allocated();
+    if (TMI_UNLIKELY(hit) && tmi_samples_keep(&t->sampler, size, tmi_classes[cls].size))
+        tmi_heap_enter_sample(t, p, size, frame);
+    return how & ZEROED ? memset(p, 0, size) : p;
 }
 
 /* A guarded block, if this allocation is to be one. */
@@ -204,19 +151,30 @@ static TMI_NOINLINE void *allocate_guarded(size_t size, size_t align, void *fram
     return p;
 }
 
-/* Where no allocation is a fast one: before the heap is ready, and while allocations are sampled or guarded. */
+/* Before the heap is ready, and while allocations are counted for samples or guarded blocks. */
 static TMI_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned how, void *frame)
 {
-    if (!tmi_early_is_over())
+    if (tmi_load_relaxed(&tmi_heap_tiny) == 0 && !tmi_early_is_over())
         return tmi_early_alloc(size, align);
+    tmi_thread_t *t = tmi_self();
+    bool sampling = tmi_load_acquire(&tmi_sampling); // pairs: tmi_samples_start
     void *p = tmi_sentry_on() ? allocate_guarded(size, align, frame) : NULL;
+    if (p == NULL && TMI_LIKELY(t->cache.rationed) && align == 1 && size < TMI_HEAP_TINY_WATCHED) {
+        p = from_ration(t, size, how, frame);
+        if (TMI_LIKELY(p != NULL))
+            return p;
+    }
     if (p == NULL && how == PLAIN && align == 1)
-        p = from_record(tmi_self(), size);
+        p = from_record(t, size);
     if (p == NULL)
         p = allocate_now(size, align, how);
-    tmi_thread_t *t = tmi_self();
-    if (p != NULL && tmi_load_acquire(&tmi_sampling) && t->ready) // pairs: tmi_samples_start
-        tmi_heap_sampled(&t->sampler, (uintptr_t)p, size, frame);
+    t = tmi_self();
+    if (!t->ready)
+        return p;
+    if (TMI_UNLIKELY(t->cache.rationed != sampling))
+        tmi_cache_ration(&t->cache, sampling);
+    if (p != NULL && sampling && tmi_samples_count(&t->sampler, size))
+        tmi_heap_enter_sample(t, p, size, frame);
     return p;
 }
 
@@ -224,13 +182,6 @@ static TMI_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned h
 static TMI_NOINLINE void *allocate_framed(size_t size, size_t align, unsigned how)
 {
     return (void *)tmi_stack_kept((size_t)allocate_watched(size, align, how, __builtin_frame_address(0)));
-}
-
-static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
-{
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0))
-        return allocate_framed(size, align, how);
-    return allocate_now(size, align, how);
 }
 
 /* While allocations are counted for guarded blocks: what the fast path would have found. NULL: it is empty, or this one
@@ -249,42 +200,59 @@ static inline void *count_and_take(size_t size)
     return p;
 }
 
-static TMI_NOINLINE void *alloc_counted_larger(size_t size)
-{
-    void *p = size > TMI_TINY_MAX ? count_and_take(size) : NULL;
-    return p != NULL ? p : allocate(size, 1, PLAIN);
-}
+/* Relaxed: a thread that sees it late counts late. */
+static inline bool is_counting(void) { return tmi_load_relaxed(&tmi_heap_counting); }
 
-/* Every call of malloc comes here then: no frame. */
+/* Every call of malloc for a tiny size comes here while allocations are counted for guarded blocks: no frame. */
 static TMI_NOINLINE void *alloc_counted(size_t size)
 {
     void *p = size <= TMI_TINY_MAX ? count_and_take(size) : NULL;
-    return TMI_LIKELY(p != NULL) ? p : alloc_counted_larger(size);
+    return TMI_LIKELY(p != NULL) ? p : allocate_framed(size, 1, PLAIN);
+}
+
+static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
+{
+    return is_watched() ? allocate_framed(size, align, how) : allocate_now(size, align, how);
 }
 
 void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) {
-        void *p = tmi_load_relaxed(&counting) && align == 1 ? count_and_take(size) : NULL; // relaxed: as the other
-        return p != NULL ? p : allocate_watched(size, align, PLAIN, frame);
-    }
-    return align == 1 ? tmi_heap_malloc(size) : allocate_now(size, align, PLAIN);
+    void *p = align == 1 ? tmi_heap_pop(size) : NULL;
+    if (p == NULL && align == 1 && TMI_UNLIKELY(is_counting()))
+        p = count_and_take(size);
+    if (p != NULL)
+        return p;
+    if (is_watched())
+        return allocate_watched(size, align, PLAIN, frame);
+    return align == 1 ? tmi_heap_alloc(size) : allocate_now(size, align, PLAIN);
+}
+
+/* The same as from_thread while allocations are counted, if the block is no sample and is not guarded. */
+static TMI_NOINLINE void *from_thread_counted(size_t size)
+{
+    if (tmi_load_relaxed(&tmi_heap_tiny) == 0) // in a resolver there may be no thread-local storage yet
+        return is_counting() ? count_and_take(size) : NULL;
+    tmi_thread_t *t = tmi_self();
+    void *p = t->sampler.left > (int64_t)size ? from_record(t, size) : NULL;
+    if (p != NULL) // else it may be the record that threads share
+        t->sampler.left -= (int64_t)size;
+    return p;
 }
 
 /* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
  * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
 static inline void *from_thread(size_t size)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) == 0)) // in a resolver there may be no thread-local storage yet
-        return NULL;
+    if (is_watched())
+        return from_thread_counted(size);
     return from_record(tmi_self(), size);
 }
 
 void *tmi_heap_alloc(size_t size)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&counting))) // relaxed: seen late, it counts late
+    if (size <= TMI_TINY_MAX && TMI_UNLIKELY(is_counting()))
         return alloc_counted(size);
-    void *p = size > TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
+    void *p = size >= TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
     return TMI_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
 
@@ -293,7 +261,7 @@ void *tmi_heap_alloc_aligned(size_t align, size_t size) { return allocate(size, 
 void *tmi_heap_alloc_zeroed(size_t size)
 {
     void *p = size <= TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size);
-    if (TMI_UNLIKELY(p == NULL) && tmi_load_relaxed(&counting)) // relaxed: seen late, it counts late
+    if (TMI_UNLIKELY(p == NULL) && size <= TMI_TINY_MAX && is_counting())
         p = count_and_take(size);
     return p != NULL ? memset(p, 0, size) : allocate(size, 1, ZEROED);
 }
@@ -378,6 +346,8 @@ static bool free_outside(const void *p, const char *function)
 {
     if (tmi_pagemap_segment(p) != NULL)
         tmi_fatal(function, p, "double free, or a block that was never allocated");
+    if (TMI_UNLIKELY(tmi_sentry_on())) // a guarded block may be a sample
+        tmi_heap_forget_sample(p);
     return p == NULL;
 }
 
@@ -396,7 +366,7 @@ static TMI_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function
     }
     if (TMI_UNLIKELY(t != NULL && tmi_load_relaxed(&t->cache.summoned)))
         answer_summons(t);
-    if (TMI_UNLIKELY(full_check)) {
+    if (TMI_UNLIKELY(tmi_heap_full_check)) {
         require_block(p, cls, function);
         tmi_guard_free(p, cls, function);
         tmi_pacer_freed(t ? &t->cache : NULL, 0);
@@ -423,9 +393,9 @@ static TMI_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *functi
            free_slowly(p, cls, function);
 }
 
-static inline bool free_routed(void *p, const char *function)
+/* Of a class that the page map has said. */
+static inline bool free_routed(void *p, unsigned cls, const char *function)
 {
-    unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
     tmi_thread_t *t = tmi_self();
     bool served = t->cache.codes[TMI_TINY_MAX] != 0; // a record that is ready, and whose calls nobody observes
@@ -436,24 +406,47 @@ static inline bool free_routed(void *p, const char *function)
     return (TMI_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 
-/* While frees are diverted: a sampled block is forgotten before its place can be another's. */
+/* In a unit where a sampled block begins: that one is forgotten before its place can be another's. */
 static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
-    if (!tmi_early_is_over())
-        return true; // such blocks are not used again
-    tmi_sampler_t *sampler = &tmi_self()->sampler;
-    sampler->quiet += tmi_self()->ready; // what finds the stack of the free may allocate
-    tmi_samples_freed((uintptr_t)p);
-    sampler->quiet -= tmi_self()->ready;
+    tmi_heap_forget_sample(p);
+    unsigned cls = tmi_pagemap_class(p);
     bool aligned = (uintptr_t)p % 8 == 0;
-    return (aligned && tmi_cache_push(&tmi_self()->cache, tmi_pagemap_code(p), p)) || free_routed(p, function);
+    return (aligned && tmi_cache_push(&tmi_self()->cache, cls * 2, p)) || free_routed(p, cls, function);
+}
+
+/* The same for another block of the first window. False: use that. */
+static inline bool free_beside_sample(void *p, uintptr_t spot)
+{
+    if (tmi_samples_may_have((uintptr_t)p))
+        return false;
+    enum { SHIFT = TMI_SPOTS_SHIFT };
+    const tmi_segment_t *segment = tmi_load_relaxed(&tmi_windows[0].segments[(spot >> SHIFT) / TMI_SEGMENT_UNITS]);
+    unsigned cls = tmi_load_acquire(&segment->spans[(spot >> SHIFT) % TMI_SEGMENT_UNITS].watched); // as above
+    return tmi_cache_push(&tmi_self()->cache, cls * 2, p);
+}
+
+/* Not in the first window, or misaligned. Before there is a window a block may be an early one, and is not used again.
+ */
+static TMI_NOINLINE bool free_elsewhere(void *p, const char *function)
+{
+    unsigned cls = tmi_pagemap_code(p) / 2;
+    if (cls == TMI_CLASS_WATCHED)
+        return free_watched(p, function);
+    if (tmi_load_relaxed(&tmi_nwindows) == 0 && !tmi_early_is_over()) // relaxed: who has a block of ours sees 1
+        return true;
+    return free_routed(p, cls, function);
 }
 
 bool tmi_heap_free(void *p, const char *function)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
-        return free_watched(p, function);
-    return free_routed(p, function);
+    uintptr_t spot = tmi_pagemap_spot(p);
+    if (TMI_UNLIKELY(spot >= tmi_pagemap.limit)) // as in tmi_heap_free_fast
+        return free_elsewhere(p, function);
+    unsigned cls = tmi_load_relaxed(&tmi_pagemap.codes[spot >> TMI_SPOTS_SHIFT]) / 2; // relaxed: see pagemap.h
+    if (TMI_UNLIKELY(cls == TMI_CLASS_WATCHED))
+        return free_beside_sample(p, spot) || free_watched(p, function);
+    return free_routed(p, cls, function);
 }
 
 /* Of a class on trial the thread's own magazine is looked through, too. */
@@ -467,7 +460,7 @@ static void require_usable(const void *p, unsigned cls, const char *function)
 size_t tmi_heap_usable(const void *p, const char *function)
 {
     unsigned cls = class_of_block(p, function);
-    if (TMI_UNLIKELY(full_check)) {
+    if (TMI_UNLIKELY(tmi_heap_full_check)) {
         require_block(p, cls, function);
         return tmi_guard_size(p, cls, function);
     }
@@ -505,16 +498,27 @@ static bool fits(unsigned cls, size_t usable, size_t size)
     return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
 }
 
-static inline void *resize(void *p, size_t size, const char *function)
+/* `frame`: of realloc while allocations are counted, else NULL. */
+static inline void *new_place(size_t size, unsigned how, void *frame)
+{
+    void *p = how == PLAIN ? size < TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size) : NULL;
+    if (p != NULL)
+        return p;
+    if (TMI_UNLIKELY(frame != NULL))
+        return allocate_watched(size, 1, how, frame);
+    return allocate(size, 1, how);
+}
+
+static inline void *resize(void *p, size_t size, const char *function, void *frame)
 {
     int before = errno;
     unsigned cls = class_of_block(p, function);
     size_t usable = tmi_heap_usable(p, function);
     if (cls <= TMI_CLASS_LAST && TMI_UNLIKELY(!tmi_raw_is_slot(cls, p)))
         tmi_fatal(function, p, "not the start of a block");
-    if (!full_check && fits(cls, usable, size))
+    if (!tmi_heap_full_check && fits(cls, usable, size))
         return p;
-    if (!full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
+    if (!tmi_heap_full_check && cls == TMI_CLASS_LARGE && size > TMI_SMALL_MAX && size <= PTRDIFF_MAX) {
         void *resized = tmi_large_resize(p, size);
         if (resized != NULL) {
             if (TMI_UNLIKELY(tmi_options.stats == TMI_STATS_ON))
@@ -522,7 +526,7 @@ static inline void *resize(void *p, size_t size, const char *function)
             return resized;
         }
     }
-    void *q = size > usable && size > TMI_SMALL_MAX ? allocate(size, 1, GROWING) : tmi_heap_malloc(size);
+    void *q = new_place(size, size > usable && size > TMI_SMALL_MAX ? GROWING : PLAIN, frame);
     if (q == NULL) {
         if (size > usable)
             return NULL;
@@ -535,66 +539,45 @@ static inline void *resize(void *p, size_t size, const char *function)
     return q;
 }
 
+/* A block that stays counts as a new one. */
+static TMI_NOINLINE void *count_in_place(void *p, size_t size, void *frame)
+{
+    tmi_thread_t *t = tmi_self();
+    // acquire: pairs with tmi_samples_start
+    if (tmi_load_acquire(&tmi_sampling) && t->ready && tmi_samples_count(&t->sampler, size))
+        tmi_heap_enter_sample(t, p, size, frame);
+    return p;
+}
+
+static TMI_NOINLINE void *resize_sample(void *p, size_t size, const char *function, void *frame)
+{
+    tmi_sample_t was;
+    bool had = tmi_samples_take((uintptr_t)p, &was);
+    if (had)
+        tmi_space_unwatch(p); // before another thread's block can be there
+    void *q = resize(p, size, function, frame);
+    if (q == NULL && had) {
+        tmi_space_watch(p);
+        tmi_samples_put_back(&was);
+    }
+    return q == p ? count_in_place(q, size, frame) : q;
+}
+
 /* Counts as a free and an allocation by the caller of realloc, wherever the block stays. */
 static TMI_NOINLINE void *resize_watched(void *p, size_t size, const char *function)
 {
-    tmi_sample_t was;
-    tmi_thread_t *t = tmi_thread_or_null();
-    if (t == NULL)
-        return resize(p, size, function);
-    bool had = tmi_samples_take((uintptr_t)p, &was);
-    t->sampler.quiet++;
-    void *q = resize(p, size, function);
-    t->sampler.quiet--;
-    if (q == NULL && had)
-        tmi_samples_put_back(&was);
-    else if (q != NULL && tmi_load_acquire(&tmi_sampling)) // pairs: tmi_samples_start
-        tmi_heap_sampled(&t->sampler, (uintptr_t)q, size, __builtin_frame_address(0));
-    return q;
+    void *frame = __builtin_frame_address(0);
+    if (tmi_samples_may_have((uintptr_t)p))
+        return (void *)tmi_stack_kept((size_t)resize_sample(p, size, function, frame));
+    void *q = resize(p, size, function, frame);
+    if (TMI_LIKELY(q != p))
+        return q;
+    return (void *)tmi_stack_kept((size_t)count_in_place(q, size, frame));
 }
 
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_pagemap.limit) == 0)) // relaxed: see tmi_pagemap_divert
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sample_hints) != NULL)) // relaxed: who sees it late has no sampled block
         return resize_watched(p, size, function);
-    return resize(p, size, function);
-}
-
-static void watch_allocations(bool sampled)
-{
-    bool guards = tmi_sentry_on();
-    tmi_store_relaxed(&counting, guards && !sampled);                           // relaxed: a short cut
-    tmi_store_relaxed(&tmi_heap_tiny, sampled || guards ? 0 : TMI_TINY_MAX + 1); // relaxed: as in tmi_heap_init
-}
-
-void tmi_heap_watch(bool allocations, bool frees)
-{
-    tmi_heap_init();
-    tmi_lock(&tmi_space_lock);
-    tmi_pagemap_divert(frees);
-    tmi_unlock(&tmi_space_lock);
-    watch_allocations(allocations);
-}
-
-int tmi_heap_guard(uint32_t interval)
-{
-    tmi_heap_init();
-    int err = tmi_sentry_start(interval);
-    if (err == 0)
-        watch_allocations(tmi_load_relaxed(&tmi_sampling)); // relaxed: called at start
-    return err;
-}
-
-bool tmi_heap_trim(size_t pad)
-{
-    tmi_heap_init();
-    tmi_thread_t *self = tmi_thread_or_null();
-    if (self != NULL)
-        tmi_thread_flush(self);
-    for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
-        if (t != self)
-            tmi_cache_summon(&t->cache);
-    (void)pad; // nothing is kept for later: what is needed again costs one fault a page
-    bool any = tmi_pacer_purge_all() > 0;
-    return tmi_space_release() > 0 || any;
+    return resize(p, size, function, NULL);
 }

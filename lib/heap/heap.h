@@ -30,11 +30,11 @@ void *tmi_heap_alloc_aligned(size_t align, size_t size);
 /* malloc of a function that does not end with the call: `frame` is its __builtin_frame_address(0). `align` 1: any. */
 void *tmi_heap_alloc_for(size_t size, size_t align, void *frame) TMI_NOINLINE;
 
-/* Count a block that is about to be handed out among the samples; at a new peak a profile may be written. */
+/* Enter a block that is about to be handed out among the samples; at a new peak a profile may be written. */
 void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame);
 
-/* Every allocation, every free takes the slow path, where sampled blocks are entered and forgotten; or no longer. */
-void tmi_heap_watch(bool allocations, bool frees) TMI_COLD;
+/* Allocations are counted for the samples, or no longer: see heap_watched.c. */
+void tmi_heap_watch(bool on) TMI_COLD;
 
 /* From now on one in `interval` allocations is guarded, see sentry.h: 0 or ENOMEM. Their frees and resizes are not the
  * heap's: tmi_heap_free says so. */
@@ -60,7 +60,7 @@ size_t tmi_heap_usable(const void *p, const char *function);
 bool tmi_heap_trim(size_t pad);
 
 /* The fast path of malloc. NULL: take the slow path. */
-static inline void *tmi_heap_pop(size_t size)
+TMI_INLINE void *tmi_heap_pop(size_t size)
 {
     if (TMI_UNLIKELY(size >= tmi_load_foldable(&tmi_heap_tiny)))
         return NULL;
@@ -69,14 +69,14 @@ static inline void *tmi_heap_pop(size_t size)
     return tmi_cache_pop(self, cache, *(const uint8_t *)(self + cache + offsetof(tmi_cache_t, codes) + size));
 }
 
-static inline void *tmi_heap_malloc(size_t size)
+TMI_INLINE void *tmi_heap_malloc(size_t size)
 {
     void *p = tmi_heap_pop(size);
     return TMI_LIKELY(p != NULL) ? p : tmi_heap_alloc(size);
 }
 
 /* False: call tmi_heap_free. */
-static inline bool tmi_heap_free_fast(void *p)
+TMI_INLINE bool tmi_heap_free_fast(void *p)
 {
     uintptr_t spot = tmi_pagemap_spot(p);
     if (TMI_UNLIKELY(spot >= tmi_pagemap.limit)) // foreign, misaligned, in another window, or before the first malloc

@@ -197,7 +197,7 @@ tm_handle_t tmi_object_bound(size_t size, size_t align) { return bound(size, ali
 void tmi_object_sampled(tm_handle_t h, size_t size, void *frame)
 {
     tmi_thread_t *t = tmi_thread_with_pins();
-    if (t != NULL)
+    if (t != NULL && tmi_samples_count(&t->sampler, size))
         tmi_heap_sampled(&t->sampler, tmi_samples_key_of_index(tmi_handle_index(h)), size, frame);
 }
 
@@ -267,7 +267,7 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
     unsigned cls = tmi_pagemap_movable(p);
     uint32_t index = tmi_handle_index(next);
     size_t extent = 0;
-    tmi_samples_freed(tmi_samples_key_of_index(index));
+    (void)tmi_samples_freed(tmi_samples_key_of_index(index));
     if (cls == TMI_MCLASS_LARGE) {
         extent = tmi_object_usable(p);
         require_loose_at_put(&tmi_span_of(p)->attributes, next);

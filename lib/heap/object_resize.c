@@ -81,7 +81,7 @@ static bool resize_in_magazines(tmi_thread_t *t, tm_handle_t h, size_t size)
 /* Sampling counts a resize as a free and an allocation. */
 static TMI_COLD void resample(tm_handle_t h, size_t size, void *frame)
 {
-    tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
+    (void)tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
     tmi_object_sampled(h, size, frame);
 }
 

@@ -52,7 +52,9 @@ static void cut_lines(tmi_maps_t *maps)
     }
 }
 
-bool tmi_maps_read(tmi_maps_t *maps)
+bool tmi_maps_read(tmi_maps_t *maps) { return tmi_maps_read_from(maps, "/proc/self/maps"); }
+
+bool tmi_maps_read_from(tmi_maps_t *maps, const char *path)
 {
     void *p;
     long got = 0;
@@ -61,7 +63,7 @@ bool tmi_maps_read(tmi_maps_t *maps)
         return false;
     maps->rows = p;
     maps->text = (char *)p + ROWS_MAX * sizeof(tmi_map_t);
-    int fd = tmi_os_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+    int fd = tmi_os_open(path, O_RDONLY | O_CLOEXEC, 0);
     while (fd >= 0 && maps->ntext < TEXT_MAX - 1 &&
            (got = tmi_os_read(fd, maps->text + maps->ntext, TEXT_MAX - 1 - maps->ntext)) > 0)
         maps->ntext += (size_t)got;
@@ -121,7 +123,8 @@ static const Elf64_Ehdr *header(tmi_map_t *m)
     if (!m->looked) {
         void *p = NULL;
         m->looked = true;
-        if (m->path[0] == '/' && tmi_os_map_file(m->path, &p, &m->file_bytes) == 0)
+        const char *from = m->read_from != NULL ? m->read_from : m->path;
+        if (m->path[0] == '/' && tmi_os_map_file(from, &p, &m->file_bytes) == 0)
             m->file = p;
     }
     const Elf64_Ehdr *e = m->file != NULL ? part(m, 0, sizeof *e) : NULL;

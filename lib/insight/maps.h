@@ -13,6 +13,7 @@
 typedef struct tmi_map {
     uintptr_t start, end, offset; // of executable pages
     const char *path;             // "" for anonymous memory
+    const char *read_from;        // where the file is read if not at `path`, or NULL
     const unsigned char *file;    // contents; NULL: not read yet, or not readable
     size_t file_bytes;
     bool looked;
@@ -27,6 +28,9 @@ typedef struct tmi_maps {
 
 /* False: no memory, or no /proc; then there are no rows. */
 bool tmi_maps_read(tmi_maps_t *maps);
+/* The same of another process, from its /proc/PID/maps. Who asks for names sets `read_from` first, since the paths are
+ * those that the process sees. */
+bool tmi_maps_read_from(tmi_maps_t *maps, const char *path);
 void tmi_maps_release(tmi_maps_t *maps);
 /* A mapping of any kind. */
 typedef struct tmi_mapping {

@@ -125,20 +125,19 @@ int tmi_profile_start(size_t interval)
     tmi_names_begin();
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
-    tmi_heap_watch(false, true); // frees first, before any block is sampled
     int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);
     if (err == 0)
-        tmi_heap_watch(true, true);
+        tmi_heap_watch(true);
     return err;
 }
 
-/* Frees are watched as before, since sampled blocks are still live. */
+/* Frees of sampled blocks are noticed as before, since these are still live. */
 void tmi_profile_stop(void)
 {
     if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start
         return;
     tmi_samples_stop();
-    tmi_heap_watch(false, true);
+    tmi_heap_watch(false);
 }
 
 void tmi_profile_begin(void)

@@ -236,7 +236,7 @@ static void tell_tracers(uint64_t key, size_t size)
     TMI_PROBE3(otel_memory, alloc, key, size, bytes);
 }
 
-static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+bool tmi_samples_enter(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
 {
     uintptr_t frames[TMI_STACK_MAX];
     int before = errno;
@@ -249,27 +249,39 @@ static TMI_NOINLINE bool sample(tmi_sampler_t *sampler, uint64_t key, size_t siz
     return peak;
 }
 
-bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame)
+/* Relaxed: set before tmi_sampling, which the caller has read. */
+static uint64_t interval_now(void) { return tmi_load_relaxed(&all.interval); }
+
+bool tmi_samples_due(tmi_sampler_t *sampler, size_t size)
 {
-    uint64_t interval = tmi_load_relaxed(&all.interval); // relaxed: set before tmi_sampling, which the caller has read
+    if (sampler->random == 0) {
+        sampler->left = tmi_samples_distance(&sampler->random, interval_now()) - (int64_t)size;
+        if (sampler->left > 0)
+            return false;
+    }
+    sampler->left = tmi_samples_distance(&sampler->random, interval_now());
+    return sampler->quiet == 0;
+}
+
+uint64_t tmi_samples_distance_in(tmi_sampler_t *sampler, size_t slot)
+{
+    uint64_t bytes = (uint64_t)tmi_samples_distance(&sampler->random, interval_now());
+    return bytes <= slot ? 1 : (bytes + slot - 1) / slot;
+}
+
+bool tmi_samples_keep(tmi_sampler_t *sampler, size_t size, size_t slot)
+{
+    uint64_t interval = interval_now();
     if (sampler->quiet > 0)
         return false;
-    if (TMI_UNLIKELY(sampler->random == 0))
-        sampler->left = tmi_samples_distance(&sampler->random, interval);
-    int64_t left = sampler->left - (int64_t)tmi_min(size, PTRDIFF_MAX / 4);
-    if (left > 0) {
-        sampler->left = left;
-        return false;
-    }
-    sampler->left = tmi_samples_distance(&sampler->random, interval);
-    return sample(sampler, key, size, frame);
+    double chance = tmi_samples_chance(size, interval) / tmi_samples_chance(slot, interval);
+    return tmi_samples_uniform(&sampler->random) <= chance;
 }
 
 bool tmi_samples_take(uint64_t key, tmi_sample_t *out)
 {
     bool found = false;
-    uint32_t *hints = tmi_load_acquire(&tmi_sample_hints); // pairs: tmi_samples_start
-    if (hints == NULL || tmi_load_relaxed(&hints[tmi_samples_bucket(key)]) == 0) // relaxed: I1
+    if (!tmi_samples_may_have(key))
         return false;
     tmi_lock(&tmi_samples_lock);
     tmi_sample_t *e = find_entry(all.entries, all.capacity, key);

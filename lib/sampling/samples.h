@@ -5,6 +5,11 @@
  * before it. A sampled block stands for the inverse of that many blocks, so that sums are unbiased. With an interval
  * of 1 every block is sampled and sums are exact.
  *
+ * Small blocks are not counted one by one: each class has a process of its own, of slots (tmi_samples_distance_in),
+ * and the thread is given as many of these as come before the next sample, see magazine_ration.c. Processes of equal
+ * rates add up to one. A block of s bytes that is hit in a slot of S is kept with the probability p(s) / p(S)
+ * (tmi_samples_keep), so that all sizes are sampled as above.
+ *
  * A sampled block has an entry (key, size, site) until it is freed; a site is a stack, stored once. A key is an
  * address, or for a handle its index, which no move changes (tmi_samples_key_of_index).
  *
@@ -17,7 +22,8 @@
  * I2  A site's frames never change once its index is known. site 0 is for what has no room.
  * I3  live <= total, for each amount of each site; live is the sum over the site's entries.
  *
- * While samples are taken malloc, free, tm_alloc and tm_free take slow paths; nothing of it costs anything otherwise.
+ * Nothing of it costs anything while no samples are taken. Otherwise malloc takes a slow path once a ration, and free
+ * where a sampled block begins in the same unit (S7); tm_alloc and tm_free always do.
  *
  * Lock: one, the innermost rank. Stacks are captured before it is taken. Fails: without memory a sample is dropped and
  * counted. Owner of a tmi_sampler_t: its thread. */
@@ -60,9 +66,23 @@ extern tmi_lock_t tmi_samples_lock; // for fork
 int tmi_samples_start(uint64_t interval) TMI_COLD;
 void tmi_samples_stop(void) TMI_COLD;
 
-/* Count a block of `size` bytes that is about to be handed out. `frame`: see tmi_stack_capture. True: there is a new
- * peak, see tmi_samples_new_peak. */
-bool tmi_samples_allocated(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame) TMI_NOINLINE;
+/* For tmi_samples_count. */
+bool tmi_samples_due(tmi_sampler_t *sampler, size_t size) TMI_NOINLINE;
+
+/* Count a block of `size` bytes that is about to be handed out. True: it is a sample. */
+static inline bool tmi_samples_count(tmi_sampler_t *sampler, size_t size)
+{
+    sampler->left -= (int64_t)size; // at most PTRDIFF_MAX, which is more than there is memory
+    return TMI_UNLIKELY(sampler->left <= 0) && tmi_samples_due(sampler, size);
+}
+
+/* How many slots of `slot` bytes come before the next sample, that one included; at least 1. */
+uint64_t tmi_samples_distance_in(tmi_sampler_t *sampler, size_t slot) TMI_NOINLINE;
+/* Whether a block of `size` bytes whose slot has been hit is a sample. */
+bool tmi_samples_keep(tmi_sampler_t *sampler, size_t size, size_t slot) TMI_NOINLINE;
+
+/* Enter a sample. `frame`: see tmi_stack_capture. True: there is a new peak, see tmi_samples_new_peak. */
+bool tmi_samples_enter(tmi_sampler_t *sampler, uint64_t key, size_t size, void *frame) TMI_NOINLINE;
 
 /* Forget the block if it is sampled, and tell what it was. */
 bool tmi_samples_take(uint64_t key, tmi_sample_t *out) TMI_NOINLINE;
@@ -88,17 +108,26 @@ static inline uint32_t tmi_samples_bucket(uint64_t key)
 }
 _Static_assert(TMI_SAMPLES_BUCKETS == 1 << 16, "16 bits of the product are a bucket");
 
-/* The block with this key is about to be freed. */
-static inline void tmi_samples_freed(uint64_t key)
+/* False: no block with this key is sampled. */
+static inline bool tmi_samples_may_have(uint64_t key)
+{
+    uint32_t *hints = tmi_load_acquire(&tmi_sample_hints); // pairs: tmi_samples_start
+    return TMI_UNLIKELY(hints != NULL) && tmi_load_relaxed(&hints[tmi_samples_bucket(key)]) != 0; // relaxed: I1
+}
+
+/* The block with this key is about to be freed. True: it was sampled. */
+static inline bool tmi_samples_freed(uint64_t key)
 {
     tmi_sample_t gone;
-    uint32_t *hints = tmi_load_acquire(&tmi_sample_hints); // pairs: tmi_samples_start
-    if (hints != NULL && tmi_load_relaxed(&hints[tmi_samples_bucket(key)]) != 0) // relaxed: I1
-        (void)tmi_samples_take(key, &gone);
+    return tmi_samples_may_have(key) && tmi_samples_take(key, &gone);
 }
 
 /* What a sampled block of `size` bytes stands for: blocks in 1/65536, and bytes. */
 void tmi_samples_weigh(uint64_t size, uint64_t interval, uint64_t *blocks, uint64_t *bytes);
+/* With which probability it is sampled. */
+double tmi_samples_chance(uint64_t size, uint64_t interval);
+/* Above 0, at most 1. */
+double tmi_samples_uniform(uint64_t *random);
 /* Bytes to the next sample. */
 int64_t tmi_samples_distance(uint64_t *random, uint64_t interval);
 

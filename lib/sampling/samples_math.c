@@ -58,20 +58,30 @@ static uint64_t seed(const void *where)
     return (x ^ x >> 31) | 1;
 }
 
-int64_t tmi_samples_distance(uint64_t *random, uint64_t interval)
+double tmi_samples_uniform(uint64_t *random)
 {
     if (*random == 0)
         *random = seed(random);
+    return (double)((next_random(random) >> 11) + 1) * 0x1p-53;
+}
+
+int64_t tmi_samples_distance(uint64_t *random, uint64_t interval)
+{
+    double u = tmi_samples_uniform(random);
     if (interval <= 1)
         return 0;
-    double u = (double)((next_random(random) >> 11) + 1) * 0x1p-53; // above 0, at most 1
     return (int64_t)(-logarithm(u) * (double)interval) + 1; // rounded up: as far as the byte that is hit
+}
+
+double tmi_samples_chance(uint64_t size, uint64_t interval)
+{
+    double s = size > 0 ? (double)size : 1;
+    return interval <= 1 ? 1 : one_less_exp(s / (double)interval);
 }
 
 void tmi_samples_weigh(uint64_t size, uint64_t interval, uint64_t *blocks, uint64_t *bytes)
 {
-    double s = size > 0 ? (double)size : 1;
-    double weight = interval <= 1 ? 1 : 1 / one_less_exp(s / (double)interval);
+    double weight = 1 / tmi_samples_chance(size, interval);
     *blocks = (uint64_t)(weight * TMI_SAMPLES_BLOCK + 0.5);
     *bytes = (uint64_t)(weight * (double)size + 0.5);
 }

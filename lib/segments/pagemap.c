@@ -16,7 +16,6 @@ uint32_t tmi_nwindows;
 _Static_assert(LARGEST_WINDOW / GRANULE <= 32, "a window's granules have a bit each");
 
 static uintptr_t window_units = LARGEST_WINDOW;
-static bool diverted;
 
 /* codes, and behind it segments. */
 static size_t window_bytes(uintptr_t nunits) { return nunits + nunits / TMI_SEGMENT_UNITS * sizeof(tmi_segment_t *); }
@@ -55,18 +54,10 @@ static void enter_window(const tmi_window_t *w)
         // a thread that frees a block got it after this
         tmi_store_relaxed(&tmi_pagemap.start, w->first << TMI_UNIT_SHIFT);
         tmi_store_relaxed(&tmi_pagemap.codes, w->codes);
-        if (!diverted)
-            // last, for those who free what is not ours
-            tmi_store_release(&tmi_pagemap.limit, w->nunits << TMI_SPOTS_SHIFT);
+        // last, for those who free what is not ours
+        tmi_store_release(&tmi_pagemap.limit, w->nunits << TMI_SPOTS_SHIFT);
     }
     tmi_store_release(&tmi_nwindows, tmi_nwindows + 1); // pairs: tmi_window_of
-}
-
-void tmi_pagemap_divert(bool on)
-{
-    diverted = on;
-    if (tmi_nwindows > 0) // relaxed: a free that is late finds nothing to do
-        tmi_store_relaxed(&tmi_pagemap.limit, on ? 0 : tmi_windows[0].nunits << TMI_SPOTS_SHIFT);
 }
 
 static int make_window(uintptr_t u)

@@ -37,7 +37,7 @@ typedef struct tmi_window {
 /* What the fast paths read, of the first window; all 0 before there is one, so that every address is foreign then. */
 typedef struct tmi_pagemap {
     uintptr_t start;          // its first address
-    uintptr_t limit;          // its bytes divided by 8: see tmi_pagemap_spot; 0 while frees are diverted, too
+    uintptr_t limit;          // its bytes divided by 8: see tmi_pagemap_spot
     uint8_t *codes;
     uint16_t *movable;        // by unit number: class in the movable arena times two; NULL until its first object
     uintptr_t movable_first, movable_units; // covered
@@ -59,10 +59,6 @@ int tmi_pagemap_init_movable(void);
 /* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many
  * windows, or the kernel refuses. */
 int tmi_pagemap_prepare(uintptr_t addr, size_t size);
-
-/* Every free takes the slow path, as in a further window, or no longer: `limit` is 0. The caller holds the space
- * lock. */
-void tmi_pagemap_divert(bool on);
 
 /* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there,
  * whether it is aligned to 8 bytes, since its lowest bits end up highest, and whether there is a window at all. */
@@ -92,7 +88,14 @@ static inline unsigned tmi_pagemap_code(const void *p)
     return w != NULL ? tmi_load_relaxed(&w->codes[u - w->first]) : 0;
 }
 
-static inline unsigned tmi_pagemap_class(const void *p) { return tmi_pagemap_code(p) / 2; }
+/* The class of a unit whose code is WATCHED, or was a moment ago. In segment_watch.c: the unit's record says it. */
+unsigned tmi_pagemap_watched_class(const void *p) TMI_NOINLINE;
+
+static inline unsigned tmi_pagemap_class(const void *p)
+{
+    unsigned cls = tmi_pagemap_code(p) / 2;
+    return TMI_LIKELY(cls != TMI_CLASS_WATCHED) ? cls : tmi_pagemap_watched_class(p);
+}
 
 /* The same for a caller that reads the owner's record next, of a unit that may have become mixed under a live block: a
  * slab that became mixed. p is in a window. */
@@ -100,7 +103,8 @@ static inline unsigned tmi_pagemap_class_of_owner(const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
     const tmi_window_t *w = tmi_window_of(u);
-    return tmi_load_acquire(&w->codes[u - w->first]) / 2; // pairs: tmi_pagemap_set_class
+    unsigned cls = tmi_load_acquire(&w->codes[u - w->first]) / 2; // pairs: tmi_pagemap_set_class
+    return TMI_LIKELY(cls != TMI_CLASS_WATCHED) ? cls : tmi_pagemap_watched_class(p);
 }
 
 TMI_INLINE tmi_segment_t *tmi_pagemap_segment(const void *p)

@@ -16,6 +16,8 @@
  * S5  The kernel makes no huge page where something has been purged: see segment_huge.c.
  * S6  In a free span, a page whose bit in `resident` is clear reads as zero and holds no memory. The bits of a used
  *     span mean nothing until it is freed.
+ * S7  The code of a unit is WATCHED while `nsampled` > 0 sampled raw blocks begin there; `watched` is the class that
+ *     the unit has. A free unit is not watched. See segment_watch.c.
  *
  * Owner: the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to the holder
  * of the span.
@@ -35,10 +37,14 @@ typedef struct tmi_span {
     void *owner;       // slab: its record; extent: the object's address; free: the first unit
     size_t bytes;      // used by an extent: its OS pages; dirty: how much may be resident
     uint32_t nunits;   // S1
-    uint32_t index;  // used by a movable extent: its handle's
+    union {
+        uint32_t index;    // used by a movable extent: its handle's
+        uint32_t nsampled; // S7, of this unit
+    };
     uint32_t attributes; // used by a movable extent: see movable.h
     uint16_t slack;      // used by an extent: OS pages around the object that may be resident
     uint8_t state;       // S1
+    uint8_t watched;     // S7, of this unit
 } tmi_span_t;
 
 struct tmi_segment {
@@ -109,7 +115,14 @@ TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
 
 static inline char *tmi_unit_start(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
 
-/* Verify S1-S6 for the whole heap; the caller holds the space lock. */
+/* A sampled block of the raw heap begins at p, or no longer (S7). Takes the lock. The thread that frees the block has
+ * got it after this. */
+void tmi_space_watch(const void *p) TMI_COLD;
+void tmi_space_unwatch(const void *p) TMI_COLD;
+/* The unit at p, which has live blocks, is of another class from now on. Takes the lock. */
+void tmi_space_set_class(const void *p, unsigned cls);
+
+/* Verify S1-S7 for the whole heap; the caller holds the space lock. */
 void tmi_space_check(void);
 
 #endif

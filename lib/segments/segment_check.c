@@ -1,4 +1,4 @@
-/* The audit of S1-S6: walks every unit that the page map knows. */
+/* The audit of S1-S7: walks every unit that the page map knows. */
 #include "os/counters.h"
 #include "os/report.h"
 #include "segments/sizeclass_movable.h"
@@ -35,6 +35,9 @@ static char *audit_span(char *addr, audit_t *a)
     for (char *u = addr; u < end; u += TMI_UNIT_SIZE) {
         tmi_audit((tmi_pagemap_code(u) == 0) == (is_free || is_movable), "M1 code of a unit does not follow its span",
                   u);
+        bool is_watched = tmi_pagemap_code(u) / 2 == TMI_CLASS_WATCHED;
+        tmi_audit(!is_watched || (tmi_span_of(u)->nsampled > 0 && tmi_pagemap_class(u) != TMI_CLASS_NONE),
+                  "S7 a unit is watched for nothing", u);
         tmi_audit(!is_free || movable_at(u) == TMI_MCLASS_NONE, "M1 a free unit has a movable class", u);
         tmi_audit(!is_free || !is_dense(u), "S5 a free unit is dense", u);
         tmi_audit(s->state != TMI_SPAN_CLEAN || tmi_resident_count(u, 1) == 0, "S6 a clean page may be resident", u);

@@ -8,6 +8,8 @@
  *   LARGE          first unit of an extent;  LARGE_TAIL: its other units
  *   MEDIUM         a unit of a slab of medium objects, see medium.h
  *   MIXED          a unit of a slab of slots of several classes, see mixed.h
+ *   WATCHED        what the page map says about a unit in which a sampled block begins, so that frees there take the
+ *                  slow path: see segment.h
  *
  * C1  size(c) is the least class size >= every request that is mapped to c.
  * C2  size(c) is a multiple of 16 for c > 1, and the classes hold every power of two from 8 to 32 KiB, so that a slot
@@ -27,7 +29,8 @@ enum {
     TMI_CLASS_LARGE_TAIL = 115,
     TMI_CLASS_MEDIUM = 116,
     TMI_CLASS_MIXED = 117,
-    TMI_CLASS_COUNT = 118,
+    TMI_CLASS_WATCHED = 118,
+    TMI_CLASS_COUNT = 119,
 };
 
 typedef struct tmi_class_info {

@@ -159,9 +159,7 @@ bool tmi_mixed_adopt(const tmi_mixed_gift_t *gift)
     tmi_dlist_push_front(&tmi_mixed.ring, &slab->link);
     tmi_store_relaxed(&tmi_mixed.epoch, tmi_mixed.epoch + 1);
     tmi_store_relaxed(&tmi_span_of(slab->base)->owner, (void *)slab); // before the class: see class_at
-    tmi_lock(&tmi_space_lock); // for the page map
-    tmi_pagemap_set_class(slab->base, 1, TMI_CLASS_MIXED);
-    tmi_unlock(&tmi_space_lock);
+    tmi_space_set_class(slab->base, TMI_CLASS_MIXED);
     tmi_unlock(&tmi_mixed.lock);
     return true;
 }

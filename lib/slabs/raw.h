@@ -121,7 +121,8 @@ tmi_raw_figures_t tmi_raw_figures(unsigned cls) TMI_COLD;
 /* Bytes of p's pages that no taken slot has, divided among the taken slots that keep these pages from being empty: p's
  * share. 0 if p is no small block. Any thread; takes the class's lock. */
 size_t tmi_raw_hostage(const void *p) TMI_COLD;
-/* Whether p lies in a slab of a sparse class, and others of the class are fuller. */
+/* Whether p lies in a slab of a sparse class or in a mixed slab, half of which is free, and others of the class are
+ * fuller. Any thread; takes the lock of the class, or of mixed slabs. */
 bool tmi_raw_should_move(const void *p);
 
 /* Purge empty pages, class by class, in each class the slab first that has had an empty page for longest, until

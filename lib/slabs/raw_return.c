@@ -112,9 +112,14 @@ static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
     const tmi_window_t *w = tmi_window_of(u);
-    if (TMI_UNLIKELY(w == NULL || tmi_load_relaxed(&w->codes[u - w->first]) != cls * 2)) // as in tmi_pagemap_class
+    if (TMI_UNLIKELY(w == NULL))
         return NULL;
-    return &tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS])->spans[u % TMI_SEGMENT_UNITS];
+    unsigned code = tmi_load_relaxed(&w->codes[u - w->first]); // relaxed: as in tmi_pagemap_class
+    if (TMI_UNLIKELY(code != cls * 2 && code != TMI_CLASS_WATCHED * 2))
+        return NULL;
+    tmi_segment_t *segment = tmi_load_relaxed(&w->segments[(u - w->first) / TMI_SEGMENT_UNITS]);
+    tmi_span_t *span = &segment->spans[u % TMI_SEGMENT_UNITS];
+    return TMI_LIKELY(code == cls * 2) || tmi_load_relaxed(&span->watched) == cls ? span : NULL;
 }
 
 static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }

@@ -320,6 +320,26 @@ static void main_leaves(void)
     tmi_os_futex_wake_one(&asleep);
 }
 
+/* The requests to give memory back that the thread has seen. After each the thread gains all that moving can, however
+ * busy the program is. Relaxed: one start too many does no harm. */
+static uint32_t trims_seen;
+static bool trim_wanted(void) { return tmi_request_times(TMI_REQUEST_TRIM) != tmi_load_relaxed(&trims_seen); }
+
+/* Gain all that moving can, for a bounded time, since the program may go on freeing. */
+static void gain_all(void)
+{
+    enum { AT_MOST_MS = 1000 };
+    uint32_t begun = tmi_os_now_ms();
+    tmi_store_relaxed(&trims_seen, tmi_request_times(TMI_REQUEST_TRIM));
+    claim_caches();
+    if (tmi_option(compaction) != TMI_COMPACTION_BACKGROUND)
+        return;
+    try_afresh();
+    while (tmi_os_now_ms() - begun < AT_MOST_MS && background_batch(true)) {
+    }
+    (void)tmi_pacer_purge_all();
+}
+
 /* Called between two checks of the thread's own work. */
 static void serve_pacer_when_due(void)
 {
@@ -339,6 +359,8 @@ static void *work(void *unused)
     for (;;) {
         tmi_helper_look_around();
         tmi_request_poll();
+        if (trim_wanted())
+            gain_all();
         uint64_t before = tmi_compact_figure(time_ns);
         bool did = tmi_option(compaction) == TMI_COMPACTION_BACKGROUND && worth_it(tmi_option(compact_churn)) &&
                    background_batch(false);
@@ -434,7 +456,7 @@ void tmi_compactor_poll(void)
     wake_if_asleep();
     if (TMI_LIKELY(tmi_helper_runs(&mover)))
         return;
-    if (look(n))
+    if (look(n) || trim_wanted())
         start_mover();
     if (tmi_load_relaxed(&stepping))
         step_instead();

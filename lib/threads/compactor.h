@@ -7,7 +7,8 @@
  * a slow path of the program wakes it. The thread is the pacer's helper, too (pacer.h): it continues the pacer's passes
  * while it sleeps, until the program has stopped and nearly all empty pages are purged. From then on it sleeps without
  * a time limit. While pins or scopes prevent moves, the thread checks them at intervals. Otherwise a pin that outlived
- * the program's last free would leave the heap uncompacted.
+ * the program's last free would leave the heap uncompacted. After a request to give memory back (TMI_REQUEST_TRIM) the
+ * thread moves all that there is to gain, for at most a second.
  *
  * Q1  The thread holds the mover's lock for one piece of a batch at a time. It does not hold the lock while
  *     membarrier(GLOBAL) waits.

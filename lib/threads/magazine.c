@@ -1,4 +1,4 @@
-#include "threads/magazine.h"
+#include "threads/magazine_impl.h"
 #include "base/probe.h"
 #include "os/counters.h"
 #include "os/meta.h"
@@ -11,8 +11,6 @@
 enum { CAPACITY_MAX = 255 };
 
 void *const tmi_no_slots[1];
-
-static void **no_slots(void) { return (void **)(uintptr_t)(tmi_no_slots + 1); } // nothing is ever stored there
 
 /* 2^k - 1 slots, at least 1. */
 static unsigned capacity_max(unsigned cls)
@@ -27,21 +25,9 @@ static unsigned capacity_first(unsigned cls)
     return size <= 8 ? 15 : size <= 256 ? 7 : size <= 2048 ? 3 : 1;
 }
 
-static size_t held(const tmi_cache_t *cache, unsigned cls)
-{
-    void **buffer = cache->info[cls].buffer;
-    return buffer ? (size_t)(cache->magazines[cls].top - (buffer + 1)) : 0;
-}
-
 static uint32_t tried[TMI_CLASS_COUNT]; // G6. Relaxed: a race makes the trial a little longer
 
 bool tmi_cache_on_trial(unsigned cls) { return tmi_load_relaxed(&tried[cls]) < TMI_TRIAL; }
-
-/* Of the owner; statistics of other threads read it. */
-static void set_top(tmi_cache_t *cache, unsigned cls, void **top)
-{
-    tmi_store_relaxed(&cache->magazines[cls].top, top);
-}
 
 unsigned tmi_cache_diverts(const tmi_cache_t *cache, unsigned cls)
 {
@@ -68,12 +54,11 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed)
 {
     (void)tmi_add_relaxed(&caches_in_use, 1);
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
-        set_top(cache, c, no_slots());
+        tmi_cache_set_top(cache, c, tmi_cache_no_slots());
         tmi_store_relaxed(&cache->magazines[c].limit, TMI_LIMIT_DIVERTS);
     }
-    for (size_t size = 0; size <= TMI_TINY_MAX; size++)
-        cache->codes[size] = observed ? 0 : (uint8_t)(tmi_class_of(size) * 2);
     cache->observed = observed;
+    tmi_cache_init_rations(cache);
     cache->armed = false;
     tmi_store_relaxed(&cache->summoned, 0);
     cache->bound = cache->budget = TMI_THREAD_CACHE_FIRST;
@@ -90,7 +75,7 @@ static size_t buffer_bytes(unsigned capacity) { return tmi_round_up((capacity + 
 static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_capacity)
 {
     tmi_magazine_info_t *info = &cache->info[cls];
-    size_t n = held(cache, cls), old_capacity = info->capacity;
+    size_t n = tmi_cache_held(cache, cls), old_capacity = info->capacity;
     void **buffer = NULL;
     if (new_capacity > 0) {
         buffer = tmi_meta_alloc(buffer_bytes(new_capacity));
@@ -103,7 +88,7 @@ static bool resize(tmi_cache_t *cache, unsigned cls, unsigned new_capacity)
         tmi_meta_free(info->buffer, buffer_bytes((unsigned)old_capacity));
     tmi_store_relaxed(&info->buffer, buffer); // statistics read it
     info->capacity = (uint16_t)new_capacity;
-    set_top(cache, cls, buffer ? buffer + 1 + n : no_slots());
+    tmi_cache_set_top(cache, cls, buffer ? buffer + 1 + n : tmi_cache_no_slots());
     cache->budget += (old_capacity - new_capacity) * (size_t)tmi_classes[cls].size; // modulo 2^64
     set_limit(cache, cls);
     return true;
@@ -127,9 +112,9 @@ static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot
         return;
     if (!to_depot || !tmi_depot_put(cls, bottom, n, depot_capacity(cls)))
         tmi_raw_return(cls, bottom, n, function);
-    size_t rest = held(cache, cls) - n;
+    size_t rest = tmi_cache_held(cache, cls) - n;
     memmove(bottom, bottom + n, rest * sizeof *bottom);
-    set_top(cache, cls, bottom + rest);
+    tmi_cache_set_top(cache, cls, bottom + rest);
 }
 
 /* Return to the slabs what waits for that. */
@@ -152,7 +137,7 @@ static void follow_class(tmi_cache_t *cache, unsigned cls, const char *function)
     if (loose != info->homing)
         flush_returning(cache, cls, function);
     if (loose && !info->homing) {
-        flush_some(cache, cls, held(cache, cls), false, function);
+        flush_some(cache, cls, tmi_cache_held(cache, cls), false, function);
         tmi_depot_trim_class(cls, true);
     }
     info->homing = loose;
@@ -200,8 +185,8 @@ static void take_budget(tmi_cache_t *cache, unsigned cls)
             continue;
         unsigned capacity = info->capacity / 2;
         flush_returning(cache, v, "free");
-        if (held(cache, v) > capacity)
-            flush_some(cache, v, held(cache, v) - capacity, false, "free");
+        if (tmi_cache_held(cache, v) > capacity)
+            flush_some(cache, v, tmi_cache_held(cache, v) - capacity, false, "free");
         (void)resize(cache, v, capacity);
         return;
     }
@@ -223,8 +208,7 @@ static void grow(tmi_cache_t *cache, unsigned cls)
         (void)resize(cache, cls, wanted); // without memory the magazine stays as it is
 }
 
-/* While a cache is being rearranged a child of fork must leave it alone. */
-static void begin_exchange(tmi_cache_t *cache)
+void tmi_cache_begin_exchange(tmi_cache_t *cache)
 {
     tmi_store_relaxed(&cache->busy, true);
     // fork copies memory as this thread's stores have reached it; on arm64 a stray child leaks the cache
@@ -239,7 +223,7 @@ static void look_at_rests(tmi_cache_t *cache)
             follow_class(cache, c, "free");
 }
 
-static void end_exchange(tmi_cache_t *cache)
+void tmi_cache_end_exchange(tmi_cache_t *cache)
 {
     enum { EXCHANGES_PER_LOOK = 64 };
     if (TMI_UNLIKELY(cache->nresting > 0) && cache->exchanges % EXCHANGES_PER_LOOK == 0)
@@ -267,7 +251,7 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
     if (got == 0)
         return NULL;
     TMI_PROBE2(tinymem, refill, tmi_classes[cls].size, got);
-    set_top(cache, cls, info->buffer + got); // one less than it holds: that one is the caller's
+    tmi_cache_set_top(cache, cls, info->buffer + got); // one less than it holds: that one is the caller's
     return info->buffer[got];
 }
 
@@ -279,9 +263,9 @@ void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls)
         tmi_step_foldable(&m->top, -1);
         return p;
     }
-    begin_exchange(cache);
+    tmi_cache_begin_exchange(cache);
     p = refill(cache, cls);
-    end_exchange(cache);
+    tmi_cache_end_exchange(cache);
     return p;
 }
 
@@ -293,26 +277,18 @@ static bool make_room(tmi_cache_t *cache, unsigned cls, const char *function)
     flush_returning(cache, cls, function);
     follow_class(cache, cls, function);
     grow(cache, cls);
-    if (before > 0 && held(cache, cls) == cache->info[cls].capacity)
+    if (before > 0 && tmi_cache_held(cache, cls) == cache->info[cls].capacity)
         flush_some(cache, cls, (before + 1) / 2, true, function);
     return before > 0;
-}
-
-static bool among(void *const *from, void *const *to, const void *p)
-{
-    for (; from < to; from++)
-        if (*from == p)
-            return true;
-    return false;
 }
 
 const char *tmi_cache_complaint(const tmi_cache_t *cache, unsigned cls, const void *p)
 {
     const tmi_magazine_info_t *info = &cache->info[cls];
-    if (tmi_depot_holds(cls, p))
+    if (tmi_depot_holds(cls, p) || tmi_cache_in_ration(cache, cls, p))
         return "double free";
-    if (info->buffer != NULL && (among(info->buffer + 1, cache->magazines[cls].top, p) ||
-                                 among(tmi_cache_returning(info), info->buffer + 1 + info->capacity, p)))
+    if (info->buffer != NULL && (tmi_cache_among(info->buffer + 1, cache->magazines[cls].top, p) ||
+                                 tmi_cache_among(tmi_cache_returning(info), info->buffer + 1 + info->capacity, p)))
         return "double free";
     return tmi_raw_complaint(cls, p);
 }
@@ -331,7 +307,7 @@ static bool freed_lately(const tmi_cache_t *cache, unsigned cls, const void *p)
 {
     void *const *top = cache->magazines[cls].top;
     const tmi_magazine_info_t *info = &cache->info[cls];
-    return top[-1] == p || (held(cache, cls) > 1 && top[-2] == p) ||
+    return top[-1] == p || (tmi_cache_held(cache, cls) > 1 && top[-2] == p) ||
            (info->nreturning > 0 && *tmi_cache_returning(info) == p);
 }
 
@@ -341,12 +317,12 @@ void tmi_cache_free(tmi_cache_t *cache, unsigned cls, void *p, const char *funct
         try_free(cache, cls, p, function);
     tmi_magazine_t *m = &cache->magazines[cls];
     tmi_magazine_info_t *info = &cache->info[cls];
-    if (held(cache, cls) + info->nreturning == info->capacity) {
-        begin_exchange(cache);
+    if (tmi_cache_held(cache, cls) + info->nreturning == info->capacity) {
+        tmi_cache_begin_exchange(cache);
         bool room = make_room(cache, cls, function);
         if (!room)
             tmi_raw_return(cls, &p, 1, function);
-        end_exchange(cache);
+        tmi_cache_end_exchange(cache);
         if (!room)
             return;
     }
@@ -386,17 +362,19 @@ void tmi_cache_disarm(tmi_cache_t *cache)
 
 void tmi_cache_flush(tmi_cache_t *cache)
 {
-    begin_exchange(cache);
+    tmi_cache_begin_exchange(cache);
+    tmi_cache_flush_rations(cache, false);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         flush_returning(cache, c, "free");
-        flush_some(cache, c, held(cache, c), false, "free");
+        flush_some(cache, c, tmi_cache_held(cache, c), false, "free");
     }
-    end_exchange(cache);
+    tmi_cache_end_exchange(cache);
 }
 
 void tmi_cache_destroy(tmi_cache_t *cache)
 {
-    begin_exchange(cache);
+    tmi_cache_begin_exchange(cache);
+    tmi_cache_flush_rations(cache, true);
     for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
         if (cache->info[c].buffer == NULL)
             continue;
@@ -404,13 +382,13 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         cache->nresting -= cache->info[c].resting;
         cache->info[c].homing = cache->info[c].resting = false;
         // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
-        size_t n = held(cache, c), half = capacity_max(c) / 2 + 1;
+        size_t n = tmi_cache_held(cache, c), half = capacity_max(c) / 2 + 1;
         flush_some(cache, c, tmi_min(n, half), true, "free");
-        flush_some(cache, c, held(cache, c), true, "free");
+        flush_some(cache, c, tmi_cache_held(cache, c), true, "free");
         (void)resize(cache, c, 0);
         cache->info[c].refilled = false;
     }
-    end_exchange(cache);
+    tmi_cache_end_exchange(cache);
     (void)tmi_sub_relaxed(&caches_in_use, 1);
 }
 
@@ -418,8 +396,7 @@ size_t tmi_cache_count(const tmi_cache_t *cache, unsigned cls)
 {
     void **buffer = tmi_load_relaxed(&cache->info[cls].buffer); // a statistic: the owner may be at work
     void **top = tmi_load_relaxed(&cache->magazines[cls].top);
-    size_t nreturning = tmi_load_relaxed(&cache->info[cls].nreturning);
-    return buffer != NULL && top > buffer && top <= buffer + 1 + CAPACITY_MAX
-               ? (size_t)(top - (buffer + 1)) + nreturning
-               : 0;
+    size_t nreturning = tmi_load_relaxed(&cache->info[cls].nreturning), n = tmi_cache_count_ration(cache, cls);
+    bool usable = buffer != NULL && top > buffer && top <= buffer + 1 + CAPACITY_MAX;
+    return usable ? (size_t)(top - (buffer + 1)) + nreturning + n : n;
 }

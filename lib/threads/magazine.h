@@ -12,14 +12,19 @@
  *     path fails, as long as there is a reason to divert frees (tmi_divert_t).
  * G3  The sum of capacity * size over the classes is bound - budget, and bound is at most TMI_THREAD_CACHE_MAX: what an
  *     idle thread can hold is limited.
- * G4  codes[size] is the class of a tiny size times two, or 0 when allocations must take the slow path: magazine 0 is
- *     always empty.
+ * G4  codes[size] leads malloc to the magazine or the ration of a tiny size: see tmi_cache_pop. It is 0 when
+ *     allocations must take the slow path: ration 0 is always empty.
  * G5  A magazine is homing while its class is loose (R7). Freed slots are then not reused: nreturning of them lie in
  *     [returning, bottom + capacity) until they return to their slabs, and malloc is served from the fullest slab. Else
  *     nreturning is 0. top <= returning.
  * G6  The first frees of each class in a process, TMI_TRIAL of them, take the slow path and are verified: is it the
  *     start of a slot, is the slot free, is it in the magazine or in the depot already. That finds the mistakes of
  *     short programs and of tests where they are made. Later mistakes are found when slots return to their slabs.
+ * G7  While allocations are sampled, malloc's fast path does not pop from the magazines, where free pushes, but from
+ *     `rations`: slots that were moved there from the magazine, as many at a time as come before the next sample, and
+ *     few. So malloc takes the slow path once a ration, and samples are counted there; see magazine_ration.c. The
+ *     codes say which of the two it is. rations[c] points behind its last slot, as a magazine's top does, or to
+ *     tmi_no_slots + 1 where there is none.
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the
  * expense of one that had no exchange since the last search for a victim (second chance), so that busy classes do not
@@ -31,6 +36,7 @@
 #ifndef TMI_THREADS_MAGAZINE_H
 #define TMI_THREADS_MAGAZINE_H
 
+#include "sampling/samples.h"
 #include "segments/pagemap.h"
 #include "threads/depot.h"
 
@@ -50,7 +56,17 @@ typedef struct tmi_magazine_info {
     bool active;         // had an exchange since the last search for a victim
 } tmi_magazine_info_t;
 
+/* G7. Of tiny sizes only. */
+typedef struct tmi_ration_info {
+    void **buffer; // as many pointers as the ration may have and one, metadata, or NULL
+    uint64_t left; // slots from the end of the ration to the next sample, that one included; 0: to be drawn
+    uint32_t next; // slots of the next ration
+} tmi_ration_info_t;
+
+enum { TMI_RATION_CLASSES = 50 }; // class of TMI_TINY_MAX, and one
+
 typedef struct tmi_cache {
+    void **rations[TMI_RATION_CLASSES]; // G7
     tmi_magazine_t magazines[TMI_CLASS_COUNT];
     uint8_t codes[TMI_TINY_MAX + 1];
     bool observed;             // every call takes the slow path
@@ -65,8 +81,15 @@ typedef struct tmi_cache {
     uint32_t exchanges_then;   // ...there were so many exchanges
     size_t bound, budget;      // G3
     uint32_t summoned;         // 1, by another thread (malloc_trim): flush everything at the next free
+    bool rationed;             // G7
     tmi_magazine_info_t info[TMI_CLASS_COUNT];
+    tmi_ration_info_t ration_info[TMI_RATION_CLASSES];
 } tmi_cache_t;
+
+/* What codes[] say, in steps of 8 bytes from the start of the cache. */
+enum { TMI_RATION_CODE = 1, TMI_POP_CODE = 2, TMI_POP_FIRST = TMI_RATION_CLASSES };
+_Static_assert(offsetof(tmi_cache_t, magazines) == TMI_POP_FIRST * 8, "codes count from the rations");
+_Static_assert(TMI_POP_FIRST + TMI_POP_CODE * (TMI_RATION_CLASSES - 1) <= 255, "a code is a byte");
 
 /* Why frees of a class are diverted to the slow path, G2. */
 typedef enum tmi_divert {
@@ -87,8 +110,9 @@ unsigned tmi_cache_diverts(const tmi_cache_t *cache, unsigned cls);
 /* The magazine of a class that has none: tmi_no_slots + 1 is its top (G1). */
 extern void *const tmi_no_slots[1];
 
-/* What malloc's fast path tries. NULL: take the slow path. The cache is at base + offset: base is what the caller has
- * in a register, and as if found anew for each access, as the code is, so that addresses take no instructions. */
+/* What malloc's fast path tries. NULL: take the slow path. `code` is one of codes[] and the cache is at base + offset;
+ * or it is a class times two, and the magazines are there. Base is what the caller has in a register, and as if found
+ * anew for each access, as the code is, so that addresses take no instructions. */
 static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
 {
     char *m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
@@ -97,6 +121,15 @@ static inline void *tmi_cache_pop(char *base, ptrdiff_t offset, size_t code)
         m = (char *)tmi_anew((size_t)base) + offset + tmi_anew(code) * 8;
         tmi_step_foldable(&((tmi_magazine_t *)(void *)m)->top, -1);
     }
+    return p;
+}
+
+/* The same for a caller that has the place of the first top at hand; `code` counts from there in steps of 8 bytes. */
+TMI_INLINE void *tmi_cache_pop_at(void ***first, size_t code)
+{
+    void *p = tmi_load_relaxed(first + code)[-1]; // own; statistics read it too
+    if (TMI_LIKELY(p != NULL))
+        tmi_step_foldable(first + tmi_anew(code), -1);
     return p;
 }
 
@@ -155,6 +188,13 @@ void tmi_cache_init(tmi_cache_t *cache, bool observed);
 
 /* A slot, refilled from depot or slabs. NULL: out of memory. */
 void *tmi_cache_alloc(tmi_cache_t *cache, unsigned cls);
+
+/* The same for a cache that is rationed; a ration that is used up is renewed. *hit is set if the sample is in this
+ * slot. */
+void *tmi_cache_alloc_rationed(tmi_cache_t *cache, unsigned cls, tmi_sampler_t *sampler, bool *hit);
+
+/* Of the owner: ration what is taken from the cache, or no longer (G7). Not if it is observed. */
+void tmi_cache_ration(tmi_cache_t *cache, bool on);
 
 enum { TMI_TRIAL = 128 };
 /* Whether frees of the class are still looked at closely, G6. */

@@ -9,6 +9,7 @@ extern uint32_t tm_requests_ __attribute__((alias("tmi_requests"), visibility("d
 
 tmi_request_client_t tmi_request_clients[TMI_REQUESTS];
 uint32_t tmi_request_serving;
+static uint32_t times[TMI_REQUESTS]; // served so far
 
 /* One of the four bytes: low address first, as a tool outside sees them. */
 static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + which; }
@@ -16,6 +17,11 @@ static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + whic
 void tmi_request_handle(tmi_request_t which, void (*handler)(void))
 {
     tmi_store_release(&tmi_request_clients[which].handler, handler); // what it needs before it; pairs: serve
+}
+
+void tmi_request_show(tmi_request_t which, const void *records)
+{
+    tmi_store_release(&tmi_request_clients[which].records, records); // what is there before it; pairs: tools outside
 }
 
 void tmi_request_leave(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
@@ -88,7 +94,10 @@ static void serve(unsigned which)
     void (*handler)(void) = tmi_load_acquire(&tmi_request_clients[which].handler);
     if (handler != NULL)
         handler();
+    (void)tmi_add_relaxed(&times[which], 1); // relaxed: who looks wants to know that there was one, not what it did
 }
+
+uint32_t tmi_request_times(tmi_request_t which) { return tmi_load_relaxed(&times[which]); } // relaxed: see serve
 
 /* Between the handlers of fork the forking thread holds every lock, and what it allocates there must not start
  * anything. */

@@ -38,6 +38,7 @@ typedef struct tmi_request_client {
     uint32_t every, due; // ms; every is 0 without a clock
     int signal;          // 0: none
     void (*at_once)(void);
+    const void *records; // that a tool may read instead of leaving a request, or NULL: of PROFILE a tmi_sample_view_t
 } tmi_request_client_t;
 
 /* Private to this module; layout.h tells tools where they lie. */
@@ -46,6 +47,9 @@ extern uint32_t tmi_request_serving; // 1 while a thread serves
 
 /* What serves the request from now on. Before other threads use the heap, or once. */
 void tmi_request_handle(tmi_request_t which, void (*handler)(void));
+
+/* The records; they stay where they are. */
+void tmi_request_show(tmi_request_t which, const void *records);
 
 /* Leave a request. Async-signal-safe, any thread; waits for nothing and wakes nobody. */
 void tmi_request_leave(tmi_request_t which);
@@ -66,6 +70,10 @@ static inline void tmi_request_poll(void)
     if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_requests) != 0)) // relaxed: seen late, it is served late
         tmi_request_serve();
 }
+
+/* How often it has been served so far, modulo 2^32: for a thread that does a part of the work in a thread of its
+ * own. */
+uint32_t tmi_request_times(tmi_request_t which);
 
 /* In a child of fork: what was left for the parent is not the child's. */
 void tmi_request_after_fork(void);

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 tmi_thread_t tmi_nobody = {
-    .cache.magazines[0].top = (void **)(uintptr_t)(tmi_no_slots + 1),
+    .cache.rations[0] = (void **)(uintptr_t)(tmi_no_slots + 1),
     .handles.current = &tmi_hcache_none,
     .pins.slot[0] = TM_PIN_GUARD_,
 };
@@ -35,7 +35,7 @@ enum { KEYS_WITHOUT_MEMORY = 32 };
  * has written itself. */
 static void make_inert(tmi_thread_t *t)
 {
-    tmi_store_relaxed(&t->cache.magazines[0].top, tmi_nobody.cache.magazines[0].top);
+    tmi_store_relaxed(&t->cache.rations[0], tmi_nobody.cache.rations[0]);
     tmi_store_relaxed(&t->handles.current, tmi_nobody.handles.current);
     tmi_store_relaxed(&t->pins.slot[0], TM_PIN_GUARD_);
 }

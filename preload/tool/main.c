@@ -30,10 +30,15 @@ static const command_t commands[] = {
      "  --interval S     seconds between looks (1); fractions are allowed\n"
      "  --count N        end after so many looks; without a terminal they follow each other\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
-    {"map", tool_map, "[--json] [--html FILE] [--ascii] [--color WHEN] [--library TEXT] PID",
+    {"map", tool_map,
+     "[--json] [--html FILE] [--ascii] [--color WHEN] [--library TEXT] [--compact [--wait MS]] PID\n"
+     "       tinymem map [--json] [--html FILE] [--ascii] [--color WHEN] --compare BEFORE AFTER",
      "every slab of a process, page by page",
      "Shows all slabs, large objects and free spans: how full each page is, what is pinned, cached, purged and\n"
-     "in huge pages.\n\n"
+     "in huge pages. Or two maps, and what has changed between them.\n\n"
+     "  --compact        a map, a request as `tinymem trim` leaves it, and a second map when that is done\n"
+     "  --wait MS        wait so long for it, and for the mover (2000)\n"
+     "  --compare        two files that --json has written (- for the input)\n"
      "  --json           a row for each, with its bytes divided as tm_heap_stats(3) does\n"
      "  --html FILE      as a picture in a file that needs nothing else (- for the output)\n"
      "  --ascii          without block characters\n"
@@ -41,7 +46,8 @@ static const command_t commands[] = {
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"trim", tool_trim, "[--wait MS] [--library TEXT] PID", "ask a process to give memory back",
      "Leaves a request that the process serves when it next takes a slow path of malloc or of handles, or by its\n"
-     "helper thread, as malloc_trim(0). Threads give back what they cache at their next free.\n\n"
+     "helper thread, as malloc_trim(0). Threads give back what they cache at their next free, and the mover moves\n"
+     "all that there is to gain.\n\n"
      "  --wait MS        wait so long for it to be served (1000)\n"
      "  --library TEXT   of several tinymem libraries in the process the one whose path has TEXT in it\n"},
     {"profile", tool_profile, "[--wait MS] [--library TEXT] PID", "ask a process to write its heap profile",

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR = 256, PITCH_X = 320, PITCH_Y = 9, HEIGHT = 7, PER_COLUMN = 120 };
+enum { BAR = 256, HEIGHT = 7 };
 
 static const char style[] =
     "body{font:14px/1.4 system-ui,sans-serif;margin:1.5em;color:#222;background:#fff}"
@@ -21,7 +21,7 @@ static const char style[] =
     "#555}"
     ".huge{stroke:#eee}text{fill:#aaa}}";
 
-static void put_escaped(const char *text, FILE *to)
+void map_put_escaped(const char *text, FILE *to)
 {
     for (; *text != '\0'; text++) {
         if (*text == '<' || *text == '>' || *text == '&' || *text == '"')
@@ -29,6 +29,15 @@ static void put_escaped(const char *text, FILE *to)
         else
             fputc(*text, to);
     }
+}
+
+void map_put_html_head(const char *title, FILE *to)
+{
+    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>tinymem map: ", to);
+    map_put_escaped(title, to);
+    fprintf(to, "</title><style>%s</style></head><body>\n<h1>", style);
+    map_put_escaped(title, to);
+    fputs("</h1>\n", to);
 }
 
 /* Of the bytes of a row, in the order of the bar. */
@@ -49,7 +58,7 @@ static size_t share_of(const map_row_t *r, size_t i)
     return *(const size_t *)(const void *)((const char *)r + shares[i].offset);
 }
 
-static void put_title(const map_row_t *r, FILE *to)
+static void put_title(const map_t *m, const map_row_t *r, FILE *to)
 {
     fprintf(to, "<title>0x%lx %s %s", r->part->address, map_heap(r), map_kind(r));
     if (r->slots > 1)
@@ -61,15 +70,20 @@ static void put_title(const map_row_t *r, FILE *to)
         fprintf(to, ", %zu pinned", r->pinned);
     if (r->huge > 0 && r->huge != MAP_UNKNOWN)
         fprintf(to, ", huge pages %s", tool_size(r->huge));
+    if (r->holder > 0) {
+        char stack[1600];
+        holders_stack(&m->holders.list[r->holder - 1], 6, stack, sizeof stack);
+        fprintf(to, ", %s of it kept by ", tool_size(r->held));
+        map_put_escaped(stack, to);
+    }
     fputs("</title>", to);
 }
 
-static void put_bar(const map_row_t *r, size_t number, FILE *to)
+void map_put_bar(const map_t *m, const map_row_t *r, size_t x, size_t y, FILE *to)
 {
-    double x = (double)(number / PER_COLUMN * PITCH_X), at = 0;
-    size_t y = number % PER_COLUMN * PITCH_Y;
-    fprintf(to, "<g class=\"row %s %s\" transform=\"translate(%.0f %zu)\">", map_heap(r), map_kind(r), x, y);
-    put_title(r, to);
+    double at = 0;
+    fprintf(to, "<g class=\"row %s %s\" transform=\"translate(%zu %zu)\">", map_heap(r), map_kind(r), x, y);
+    put_title(m, r, to);
     for (size_t i = 0; i < TMI_COUNT_OF(shares); i++) {
         double width = (double)share_of(r, i) * BAR / (double)r->bytes;
         if (share_of(r, i) == 0)
@@ -111,7 +125,7 @@ static void put_totals(const map_t *m, FILE *to)
     fputs("</table>\n", to);
 }
 
-static void put_key(FILE *to)
+void map_put_html_key(FILE *to)
 {
     fputs("<p>Each bar is a slab, a large object or a free span, in the order of addresses:", to);
     for (size_t i = 0; i < TMI_COUNT_OF(shares); i++)
@@ -127,25 +141,24 @@ static void put_key(FILE *to)
 
 void map_put_html(const map_t *m, FILE *to)
 {
-    size_t columns = (m->nrows + PER_COLUMN - 1) / PER_COLUMN;
-    size_t height = tmi_min(m->nrows, PER_COLUMN) * PITCH_Y;
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>tinymem map: ", to);
-    put_escaped(m->t->name, to);
-    fprintf(to, " (%d)</title><style>%s</style></head><body>\n<h1>", (int)m->t->pid, style);
-    put_escaped(m->t->name, to);
-    fprintf(to, ", process %d</h1>\n", (int)m->t->pid);
+    size_t columns = (m->nrows + MAP_PER_COLUMN - 1) / MAP_PER_COLUMN;
+    size_t height = tmi_min(m->nrows, MAP_PER_COLUMN) * MAP_PITCH_Y;
+    char title[96];
+    snprintf(title, sizeof title, "%s, process %d", m->t->name, (int)m->t->pid);
+    map_put_html_head(title, to);
     if (!m->look.steady)
         fprintf(to, "<p>The program was at work: this is no snapshot; %zu records were read again, %zu left out.</p>\n",
                 m->look.retries, m->look.left_out);
     put_totals(m, to);
+    holders_put_html(&m->holders, to);
     if (m->scopes > 0)
         fprintf(to, "<p>%zu thread%s in a scope: what they look up stays in place too.</p>\n", m->scopes,
                 m->scopes == 1 ? " is" : "s are");
-    put_key(to);
+    map_put_html_key(to);
     fprintf(to, "<svg id=\"map\" width=\"%zu\" height=\"%zu\" xmlns=\"http://www.w3.org/2000/svg\">\n",
-            columns * PITCH_X, height);
+            columns * MAP_PITCH_X, height);
     for (size_t i = 0; i < m->nrows; i++)
-        put_bar(&m->rows[i], i, to);
+        map_put_bar(m, &m->rows[i], i / MAP_PER_COLUMN * MAP_PITCH_X, i % MAP_PER_COLUMN * MAP_PITCH_Y, to);
     fputs("</svg>\n<script type=\"application/json\" id=\"data\">", to);
     map_put_json(m, to);
     fputs("</script></body></html>\n", to);

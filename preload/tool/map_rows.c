@@ -170,7 +170,7 @@ static void divide_row(map_row_t *r)
 /* What is left of pages in use is stranded. */
 static void finish_row(map_row_t *r)
 {
-    bool large = r->part->kind == PART_LARGE || r->part->kind == PART_MOVABLE_LARGE;
+    bool large = map_is_large(r);
     size_t used = r->stranded;
     r->cached_blocks = tmi_min(r->cached_blocks, r->taken);
     if (r->part->kind == PART_MIXED) {
@@ -249,11 +249,15 @@ static void make_rows(void *context)
 {
     map_t *m = context;
     free(m->rows);
+    free(m->parts);
     m->rows = tool_alloc(m->look.nparts * sizeof *m->rows);
+    m->parts = tool_alloc(m->look.nparts * sizeof *m->parts);
     m->nrows = m->look.nparts;
+    if (m->nrows > 0)
+        memcpy(m->parts, m->look.parts, m->nrows * sizeof *m->parts);
     for (size_t i = 0; i < m->nrows; i++) {
         map_row_t *r = &m->rows[i];
-        r->part = &m->look.parts[i];
+        r->part = &m->parts[i];
         r->bytes = r->part->nunits * TMI_UNIT_SIZE;
         divide_row(r);
     }
@@ -261,6 +265,7 @@ static void make_rows(void *context)
     map_count_pinned(m);
     for (size_t i = 0; i < m->nrows; i++)
         finish_row(&m->rows[i]);
+    holders_find(m);
 }
 
 void map_take(map_t *m, const target_t *t)
@@ -268,5 +273,12 @@ void map_take(map_t *m, const target_t *t)
     enum { LOOKS = 4 };
     *m = (map_t){.t = t};
     replica_take_all(&m->look, t, LOOKS, make_rows, m);
+    m->sheet = tool_alloc(sizeof *m->sheet);
+    replica_sheet(&m->look, m->sheet);
     find_huge(m);
+    holders_name(m);
+    for (size_t i = 0; i < m->nrows; i++) { // they go with the next look
+        m->parts[i].record = NULL;
+        m->parts[i].span = NULL;
+    }
 }

@@ -163,7 +163,8 @@ static bool try_again(const target_t *t, part_t *p, void **record)
 static void set_record(part_t *p, void *record)
 {
     p->record = record;
-    for (size_t i = 0; i < p->nunits && i < 4 && p->kind == PART_MOVABLE; i++) { // for the survey
+    bool followed = p->kind == PART_MOVABLE || p->kind == PART_RAW || p->kind == PART_MIXED; // survey, tmi_raw_hostage
+    for (size_t i = 0; i < p->nunits && i < 4 && followed; i++) {
         const char *unit = (const char *)p->address + i * TMI_UNIT_SIZE;
         if (tmi_pagemap_segment(unit) != NULL)
             tmi_span_of(unit)->owner = record;

@@ -2,7 +2,6 @@
 #include "os/counters.h"
 #include "os/options.h"
 #include "target.h"
-#include "threads/request.h"
 #include "tool.h"
 
 #include <stdlib.h>
@@ -12,15 +11,14 @@
 
 enum { WAIT_MS = 1000, WAIT_MAX_MS = 3600 * 1000 };
 
-static unsigned long now_ms(void)
+unsigned long tool_now_ms(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (unsigned long)t.tv_sec * 1000 + (unsigned long)t.tv_nsec / 1000000;
 }
 
-/* Whether the process has somebody who serves it. */
-static bool has_handler(const target_t *t, tmi_request_t which)
+bool target_serves(const target_t *t, tmi_request_t which)
 {
     tmi_request_client_t client;
     uintptr_t at = t->place[TMI_PLACE_tmi_request_clients] + which * sizeof client;
@@ -36,18 +34,17 @@ static bool pending(const target_t *t, tmi_request_t which)
            !target_read(t, t->place[TMI_PLACE_tmi_request_serving], &serving, sizeof serving) || serving != 0;
 }
 
-/* Leave it and wait. Returns whether it was served. */
-static bool leave(const target_t *t, tmi_request_t which, unsigned long wait_ms)
+bool target_leave(const target_t *t, tmi_request_t which, unsigned long wait_ms)
 {
     const uint8_t one = 1;
-    unsigned long start = now_ms();
+    unsigned long start = tool_now_ms();
     if (!target_write(t, t->place[TMI_PLACE_tmi_requests] + which, &one, 1))
         tool_fail("process %d: the request cannot be written: no right to, or the process has ended", (int)t->pid);
     for (;;) {
         const struct timespec pause = {0, 1000000};
         if (!pending(t, which))
             return true;
-        if (now_ms() - start >= wait_ms)
+        if (tool_now_ms() - start >= wait_ms)
             return false;
         (void)nanosleep(&pause, NULL);
     }
@@ -55,8 +52,8 @@ static bool leave(const target_t *t, tmi_request_t which, unsigned long wait_ms)
 
 static void say_left(const target_t *t, unsigned long wait_ms)
 {
-    printf("left, and not served within %lu ms: process %d (%s) serves it when it next allocates or frees\n", wait_ms,
-           (int)t->pid, t->name);
+    printf("left, and not served within %lu ms: process %d (%s) %s\n", wait_ms, (int)t->pid, t->name,
+           target_stopped(t) ? "is stopped" : "serves it when it next allocates or frees");
 }
 
 static size_t resident(const target_t *t)
@@ -91,12 +88,12 @@ int tool_trim(char **words)
 {
     target_t t;
     unsigned long wait_ms = open_words(&t, "trim", words);
-    if (!has_handler(&t, TMI_REQUEST_TRIM)) {
+    if (!target_serves(&t, TMI_REQUEST_TRIM)) {
         printf("nothing to give back: process %d (%s) has not allocated yet\n", (int)t.pid, t.name);
         return 0;
     }
     size_t rss = resident(&t), before = purged(&t);
-    if (leave(&t, TMI_REQUEST_TRIM, wait_ms))
+    if (target_leave(&t, TMI_REQUEST_TRIM, wait_ms))
         printf("served: process %d (%s) gave %s back; resident set %s before, %s now\n", (int)t.pid, t.name,
                tool_size(purged(&t) - before), tool_size(rss), tool_size(resident(&t)));
     else
@@ -137,11 +134,11 @@ int tool_profile(char **words)
 {
     target_t t;
     unsigned long wait_ms = open_words(&t, "profile", words);
-    if (!has_handler(&t, TMI_REQUEST_PROFILE))
+    if (!target_serves(&t, TMI_REQUEST_PROFILE))
         tool_fail("process %d (%s) keeps no profile: it must be started with one, see `tinymem options`, and with a "
                   "library that can",
                   (int)t.pid, t.name);
-    if (leave(&t, TMI_REQUEST_PROFILE, wait_ms))
+    if (target_leave(&t, TMI_REQUEST_PROFILE, wait_ms))
         say_profile(&t);
     else
         say_left(&t, wait_ms);

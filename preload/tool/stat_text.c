@@ -42,9 +42,9 @@ static void put_class(FILE *to, const tm_heap_class_t *c)
         snprintf(name, sizeof name, "%s large", tmi_stats_heap(c->heap));
     else
         snprintf(name, sizeof name, "%s %zu", tmi_stats_heap(c->heap), c->size);
-    fprintf(to, "  %-16s %9zu %10s %10s %10s %10s %10s %5.0f %%\n", name, c->slabs, tool_count(c->live_blocks),
-            tool_size(c->live), tool_size(c->cached), tool_size(c->stranded), tool_size(c->resident),
-            c->resident > 0 ? 100.0 * (double)c->live / (double)c->resident : 100.0);
+    fprintf(to, "  %-13s %6zu %7s %8s %8s %8s %8s %8s %3.0f %%\n", name, c->slabs, tool_count(c->live_blocks),
+            tool_size(c->live), tool_size(c->cached), tool_size(c->stranded), tool_size(c->empty),
+            tool_size(c->resident), c->resident > 0 ? 100.0 * (double)c->live / (double)c->resident : 100.0);
 }
 
 void stat_put_classes(FILE *to, tmi_sheet_t *s, size_t most)
@@ -53,8 +53,8 @@ void stat_put_classes(FILE *to, tmi_sheet_t *s, size_t most)
     if (n == 0)
         return;
     qsort(s->rows, n, sizeof s->rows[0], by_resident);
-    fprintf(to, "\n  %-16s %9s %10s %10s %10s %10s %10s %7s\n", "class", "slabs", "blocks", "live", "cached",
-            "stranded", "resident", "live");
+    fprintf(to, "\n  %-13s %6s %7s %8s %8s %8s %8s %8s %5s\n", "class", "slabs", "blocks", "live", "cached", "stranded",
+            "empty", "resident", "live");
     for (size_t i = 0; i < shown; i++)
         put_class(to, &s->rows[i]);
     if (shown < n)

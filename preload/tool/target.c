@@ -15,7 +15,7 @@
 
 /* ---- files of /proc ------------------------------------------------------------------------------------------ */
 
-static char *read_all(int fd)
+char *tool_read_all(int fd)
 {
     size_t size = 4096, n = 0;
     char *text = tool_alloc(size);
@@ -43,7 +43,7 @@ char *target_file(pid_t pid, const char *name)
     int fd = open_proc(pid, name);
     if (fd < 0)
         return tool_alloc(1);
-    char *text = read_all(fd);
+    char *text = tool_read_all(fd);
     close(fd);
     return text;
 }
@@ -66,14 +66,19 @@ bool target_field(const char *text, const char *name, size_t *value)
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
-bool target_alive(const target_t *t)
+/* The letter of /proc/PID/stat, or X. */
+static char state_of(const target_t *t)
 {
     char *stat = target_file(t->pid, "stat");
-    const char *state = strrchr(stat, ')');
-    bool alive = state != NULL && state[1] == ' ' && strchr("ZXx", state[2]) == NULL;
+    const char *name_end = strrchr(stat, ')');
+    char state = name_end != NULL && name_end[1] == ' ' ? name_end[2] : 'X';
     free(stat);
-    return alive;
+    return state;
 }
+
+bool target_alive(const target_t *t) { return strchr("ZXx", state_of(t)) == NULL; }
+
+bool target_stopped(const target_t *t) { return strchr("Tt", state_of(t)) != NULL; }
 
 static void require_alive(const target_t *t)
 {
@@ -304,7 +309,7 @@ static modules_t find_modules(const target_t *t)
     if (fd < 0)
         refuse(t);
     errno = 0;
-    char *text = read_all(fd);
+    char *text = tool_read_all(fd);
     close(fd);
     snprintf(link, sizeof link, "/proc/%d/exe", (int)t->pid);
     if (readlink(link, program, sizeof program - 1) < 0 && errno == EACCES)

@@ -13,6 +13,7 @@
 #define TMI_TOOL_TARGET_H
 
 #include "heap/layout.h"
+#include "threads/request.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -45,11 +46,22 @@ bool target_write(const target_t *t, uintptr_t to, const void *from, size_t nbyt
 
 /* Whether the process is there still. */
 bool target_alive(const target_t *t);
+/* Whether it is stopped, by a signal or a debugger: then it serves nothing. */
+bool target_stopped(const target_t *t);
 
 /* A file below /proc/PID as text, "" if it cannot be read; the caller frees it. */
 char *target_file(pid_t pid, const char *name);
 /* The number behind "NAME:" in such a text, times 1024 if it is in kB. False: there is none. */
 bool target_field(const char *text, const char *name, size_t *value);
+
+/* ---- requests, in request.c ---------------------------------------------------------------------------------- */
+
+/* Whether the process has somebody who serves it. */
+bool target_serves(const target_t *t, tmi_request_t which);
+/* Leave it and wait. Returns whether it was served. */
+bool target_leave(const target_t *t, tmi_request_t which, unsigned long wait_ms);
+/* Of a clock that only goes forward. */
+unsigned long tool_now_ms(void);
 
 /* ---- symbols ------------------------------------------------------------------------------------------------- */
 

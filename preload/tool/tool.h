@@ -51,6 +51,9 @@ bool tool_in_path(const char *name, char *to, size_t size);
 /* Memory or the end. */
 void *tool_alloc(size_t nbytes);
 
+/* A file from where it stands to its end, ended by 0; the caller frees it. An error cuts it, and is in errno. */
+char *tool_read_all(int fd);
+
 /* "12.3 MiB": of at most 15 characters, in a buffer that is good for the next eight calls. */
 const char *tool_size(size_t nbytes);
 /* The same for counts: 12.3 M. */

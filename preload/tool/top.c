@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOKS = 2, CLASSES_WITHOUT_TERMINAL = 10, LINES_OF_OTHERS = 21 };
+enum { LOOKS = 2, CLASSES_WITHOUT_TERMINAL = 10, LINES_OF_OTHERS = 22 };
 
 /* ---- the terminal -------------------------------------------------------------------------------------------- */
 
@@ -95,7 +95,7 @@ static bool pause_for(double seconds)
 
 typedef struct moment {
     double at; // seconds
-    size_t live, resident, purged, regretted, moved, batches, time_ns;
+    size_t live, resident, purged, regretted, objects, moved, batches, time_ns;
 } moment_t;
 
 static moment_t now(const tmi_sheet_t *s)
@@ -108,6 +108,7 @@ static moment_t now(const tmi_sheet_t *s)
         .resident = s->all.resident,
         .purged = s->all.purged,
         .regretted = s->all.regretted,
+        .objects = tmi_compact_figure(moved_objects),
         .moved = tmi_compact_figure(moved_bytes),
         .batches = tmi_compact_figure(batches),
         .time_ns = tmi_compact_figure(time_ns),
@@ -127,9 +128,23 @@ static void put_rates(FILE *to, const moment_t *a, const moment_t *b)
     put_change(to, "resident", a->resident, b->resident, seconds);
     put_change(to, "given back", a->purged, b->purged, seconds);
     put_change(to, "of it regretted", a->regretted, b->regretted, seconds);
-    fprintf(to, "\n  compaction moved %s/s in %.1f batches/s, %.1f %% of a processor\n",
+    fprintf(to, "\n  compaction moved %s objects/s, %s/s, in %.1f batches/s, %.1f %% of a processor\n",
+            tool_count((size_t)((double)(b->objects - a->objects) / seconds)),
             tool_size((size_t)((double)(b->moved - a->moved) / seconds)), (double)(b->batches - a->batches) / seconds,
             (double)(b->time_ns - a->time_ns) / seconds / 1e7);
+}
+
+/* Who moves, and what has been moved so far. */
+static void put_mover(FILE *to, const tmi_sheet_t *s)
+{
+    static const char *const modes[] = {"a thread of its own", "only by request", "never"};
+    size_t mode = tmi_min(s->all.mover_mode, TMI_COUNT_OF(modes) - 1), moved = tmi_compact_figure(moved_objects);
+    fprintf(to, "  mover: %s%s; so far %s object%s, %s, in %s batches", modes[mode],
+            s->all.mover_paused > 0 ? ", paused" : "", tool_count(moved), moved == 1 ? "" : "s",
+            tool_size(s->all.moved), tool_count(s->all.batches));
+    if (s->all.batches > 0)
+        fprintf(to, ", the longest %.1f ms", (double)tmi_compact_figure(longest_batch_ns) / 1e6);
+    fputc('\n', to);
 }
 
 /* Of the memory that may be resident: live, cached, stranded, the rest of slabs, empty. */
@@ -177,6 +192,7 @@ static void look(const target_t *t, moment_t *last, bool first)
     size_t most = on_terminal && w.ws_row > LINES_OF_OTHERS ? w.ws_row - LINES_OF_OTHERS : CLASSES_WITHOUT_TERMINAL;
     stat_put_head(to, t, &sheet);
     put_rates(to, first ? &this : last, &this);
+    put_mover(to, &sheet);
     put_bar(to, &sheet, 40);
     stat_put_heaps(to, &sheet);
     stat_put_classes(to, &sheet, most);

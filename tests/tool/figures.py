@@ -211,29 +211,18 @@ def check_html(w, name):
         f"control: {name}: a bar less is noticed",
     )
     tap(not any(mark in text for mark in ("src=", "href=", "@import", "url(")), f"{name}: the HTML needs no other file")
+    check_chromium(name, path, lambda text: html_faults(text, data["rows"]))
+
+
+def check_chromium(name, path, faults_of):
+    """What the browser makes of the file has no faults either."""
     chromium = shutil.which("chromium")
     if not chromium:
         skip(f"{name}: so does Chromium count", "chromium is not installed")
         return
-    done = subprocess.run(
-        [
-            chromium,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--user-data-dir=" + SCRATCH + "/chromium",
-            "--dump-dom",
-            "file://" + path,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    tap(
-        html_faults(done.stdout, data["rows"]) == [],
-        f"{name}: so does Chromium count",
-        *html_faults(done.stdout, data["rows"]),
-    )
+    words = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + SCRATCH + "/chromium"]
+    done = subprocess.run([*words, "--dump-dom", "file://" + path], capture_output=True, text=True, timeout=120)
+    tap(faults_of(done.stdout) == [], f"{name}: so does Chromium count", *faults_of(done.stdout))
 
 
 def check_pinned():

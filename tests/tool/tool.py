@@ -6,15 +6,19 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
 
-from kit import SCRATCH, SLEEPER, TOOL, Work, on_tinymem, skip, stat_of, tap, tool
+from kit import SCRATCH, SLEEPER, TOOL, Work, differences, on_tinymem, skip, stat_of, tap, tool
 from figures import check_busy, check_map, check_mixed, check_moving, check_pinned, check_quiet, map_faults
+from compare import check_compare
+from holders import check_holders
 from processes import check_files, check_garbage, check_namespaces, check_no_trace, check_places, check_real
 
 
@@ -45,6 +49,18 @@ def check_requests():
             out,
             err,
         )
+    with Work("work", "churn") as w:
+        w.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        out = tool("trim", "--wait", "20", w.pid)[1] + tool("map", "--compact", "--wait", "20", w.pid)[1]
+        tap(
+            out.count("is stopped") == 2 and tool("map", w.pid)[0] == 0,
+            "of a process that is stopped it is said that it serves nothing",
+            out[:500],
+        )
+        w.process.send_signal(signal.SIGCONT)
+        out = tool("trim", "--wait", 60000, w.pid)[1]
+        tap(out.startswith("served: "), "control: and once it goes on it does", out)
     with Work("handles") as w:
         out = tool("trim", "--wait", "0", w.pid)[1]
         tap(out.startswith(("left", "nothing to give back")), "a heap that is not used has nothing to give back", out)
@@ -171,6 +187,62 @@ def check_top():
     tap(tool("top", "--interval", "0", "1")[0] == 2, "top: no interval is wrong usage")
 
 
+def objects_per_second(text):
+    return [int(n) for n in re.findall(r"compaction moved (\d+) objects/s", text)]
+
+
+def check_top_mover():
+    """Compaction at work, and who does it."""
+    with Work("moving") as w:
+        text = tool("top", "--count", 12, "--interval", 0.1, w.pid)[1]
+        rates = objects_per_second(text)
+        tap(
+            len(rates) == 12 and rates[0] == 0 and max(rates) > 0 and "mover: a thread of its own; so far" in text,
+            f"top shows compaction at work: up to {max(rates, default=0)} objects/s, and who moves them",
+            rates,
+        )
+        sofar = [int(n) for n in re.findall(r"so far (\d+) objects?, ", text)]
+        tap(sofar == sorted(sofar) and len(sofar) == 12, "top: what has been moved so far only grows", sofar)
+    with Work("moving", options="compaction:off") as w:
+        text = tool("top", "--count", 3, "--interval", 0.05, w.pid)[1]
+        tap(
+            objects_per_second(text) == [0, 0, 0] and text.count("mover: never; so far 0 objects, 0 B, in 0 batc") == 3,
+            "control: without compaction nothing moves, and top says so",
+            text,
+        )
+
+
+def check_top_classes():
+    """The columns of a class are the figures of statistics."""
+    with Work("work", options="compaction:off") as w:
+        w.ask("work")
+        for _ in range(20):
+            before, text, after = stat_of(w.pid), tool("top", "--count", 1, w.pid)[1], stat_of(w.pid)
+            if not differences(before["classes"], after["classes"]):
+                break
+        rows = {(c["heap"], str(c["size"]) if c["kind"] != "large" else "large"): c for c in before["classes"]}
+        wrong, compared = [], 0
+        for line in text.split("\n  class ", 1)[-1].splitlines()[1:]:
+            found = re.match(
+                r"  (raw|movable) +(\S+) +(\d+) +(\S+) +" + r"(\S+ [KMG]?i?B) +" * 5 + r"\d+ %$", line
+            )
+            if found is None:
+                continue
+            compared += 1
+            row = rows[found[1], found[2]]
+            for figure, shown in zip(("live", "cached", "stranded", "empty", "resident"), found.groups()[4:]):
+                if not same_size(shown, row[figure]):
+                    wrong.append((line, figure, shown, row[figure]))
+        tap(wrong == [] and compared == 10, f"top: live, cached, stranded, empty of {compared} classes", text, *wrong)
+        tap(not same_size("100 KiB", 120000) and not same_size("4096 B", 4097), "control: another figure is noticed")
+
+
+def same_size(shown, nbytes):
+    number, unit = shown.split()
+    scale = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
+    return abs(float(number) * scale - nbytes) <= (0 if unit == "B" else 0.5 if "." not in number else 0.05) * scale
+
+
 def check_refusals():
     def refused(name, status_wanted, text, *words, command=()):
         status, out, err = tool(*words, command=command)
@@ -194,6 +266,14 @@ def check_refusals():
         refused("a thread of the kernel", 1, "a thread of the kernel", "stat", 2)
     refused("a count of none", 2, "--count takes 1 or more", "top", "--count", "0", os.getpid())
     refused("two texts for one output", 2, "both want the output", "map", "--json", "--html", "-", os.getpid())
+    refused("one file to compare", 2, "the second is missing", "map", "--compare", "a")
+    refused("no files to compare", 2, "--compare takes two files", "map", "--compare")
+    refused("three files to compare", 2, "one word too many: c", "map", "--compare", "a", "b", "c")
+    refused("the input twice", 2, "only one of the two files", "map", "--compare", "-", "-")
+    refused("files to compact", 2, "--compact needs a process", "map", "--compare", "--compact", "a", "b")
+    refused("a time to wait for nothing", 2, "--wait goes with --compact", "map", "--wait", "5", os.getpid())
+    refused("a time that is none", 2, "is not a number of milliseconds", "map", "--compact", "--wait", "x", os.getpid())
+    refused("a file that is not there", 1, "/no/such cannot be read", "map", "--compare", "/no/such", "/no/such")
     refused("a colour that is none", 2, "--color takes", "map", "--color", "red", os.getpid())
     with Work("stripped") as w:
         refused("a stripped static program", 1, "does not run on tinymem", "stat", w.pid)
@@ -264,9 +344,13 @@ def main():
     check_map("static", "a static program")
     check_mixed()
     check_pinned()
+    check_compare()
+    check_holders()
     check_requests()
     check_doctor()
     check_top()
+    check_top_mover()
+    check_top_classes()
     check_no_trace()
     check_real()
     check_moving()

@@ -12,7 +12,7 @@ static tmi_cache_t cache;
 
 static void *take(unsigned cls)
 {
-    void *p = tmi_cache_pop((char *)&cache, 0, cls * 2);
+    void *p = tmi_cache_pop((char *)&cache.magazines, 0, cls * 2);
     return p != NULL ? p : tmi_cache_alloc(&cache, cls);
 }
 
@@ -70,7 +70,7 @@ static void codes_lead_to_the_class(void **state)
     (void)state;
     fresh_cache(false);
     for (size_t size = 0; size <= TMI_TINY_MAX; size++)
-        assert_int_equal(cache.codes[size], tmi_class_of(size) * 2);
+        assert_int_equal(cache.codes[size], TMI_POP_FIRST + tmi_class_of(size) * TMI_POP_CODE);
     drop_cache();
 }
 

@@ -44,13 +44,16 @@ static void a_slow_path_serves_a_request_once(void **state)
 {
     (void)state;
     size_t before = served();
+    uint32_t times = tmi_request_times(TMI_REQUEST_STATS);
     take_a_slow_path();
     assert_int_equal(served(), before); // control: nothing was left
+    assert_int_equal(tmi_request_times(TMI_REQUEST_STATS), times);
     tmi_request_leave(TMI_REQUEST_STATS);
     assert_int_equal(served(), before);
     take_a_slow_path();
     take_a_slow_path();
     assert_int_equal(served(), before + 1);
+    assert_int_equal(tmi_request_times(TMI_REQUEST_STATS), times + 1);
     assert_int_equal(tmi_requests, 0);
 }
 

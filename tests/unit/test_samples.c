@@ -87,7 +87,8 @@ enum { KEYS = 5000, STEPS = 200000 };
 
 static TMI_NOINLINE void allocate(tmi_sampler_t *s, uint64_t key, size_t size)
 {
-    (void)tmi_samples_allocated(s, key, size, __builtin_frame_address(0));
+    if (tmi_samples_count(s, size))
+        (void)tmi_samples_enter(s, key, size, __builtin_frame_address(0));
 }
 
 static uint64_t key_of(size_t i)
