@@ -20,7 +20,7 @@ static void begin_guard(void)
 {
     if (tmi_options.guard == 0)
         return;
-    tmi_names_begin();
+    tmi_names_start();
     if (tmi_heap_guard(tmi_options.guard) != 0)
         tmi_report("option guard:%u is not used: no address space for it", tmi_options.guard);
 }
@@ -33,8 +33,8 @@ __attribute__((constructor)) static void start(void)
         return;
     tmi_heap_init();
     (void)tmi_thread_or_null();
-    tmi_dump_start();
-    tmi_profile_begin();
+    tmi_dump_at_start();
+    tmi_profile_at_start();
     begin_guard();
     if (!tmi_options.verbose)
         return;
@@ -49,8 +49,8 @@ __attribute__((constructor)) static void start(void)
 __attribute__((destructor)) static void finish(void)
 {
     if (tmi_options.check == TMI_CHECK_FULL)
-        tmi_guard_look("exit");
-    tmi_profile_end();
+        tmi_guard_check("exit");
+    tmi_profile_at_exit();
     if (tmi_options.stats > TMI_STATS_ON)
         tmi_dump_now();
     if (tmi_options.stats != TMI_STATS_ON)

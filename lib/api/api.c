@@ -183,7 +183,7 @@ tm_ref_t tm_alloc_ref(size_t size)
 
 void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }
 
-unsigned tm_pin_mark(void) { return tmi_pin_mark(tmi_self_); }
+unsigned tm_pin_mark(void) { return tmi_pin_depth(tmi_self_); }
 void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
 unsigned tm_scope_mark(void) { return (uint16_t)tmi_self_->scope; }
 void tm_scope_reset(unsigned mark) { tmi_object_scope_reset(mark); }

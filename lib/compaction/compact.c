@@ -33,13 +33,13 @@ bool tmi_compact_ready(void)
     return true;
 }
 
-void tmi_compact_rest(void)
+void tmi_compact_purge_records(void)
 {
     if (tmi_batch.entries != NULL && tmi_batch.state == IDLE && tmi_batch.nsources == 0)
-        tmi_meta_rest(tmi_batch.entries, ENTRIES_BYTES + SOURCES_BYTES);
+        tmi_meta_purge(tmi_batch.entries, ENTRIES_BYTES + SOURCES_BYTES);
 }
 
-static void start(batch_t *b)
+static void begin_batch(batch_t *b)
 {
     source_t *last = b->nsources > 0 ? &b->sources[b->nsources - 1] : NULL;
     bool carried = last != NULL && !last->exhausted;
@@ -205,7 +205,7 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
 {
     switch (b->state) {
     case IDLE:
-        start(b);
+        begin_batch(b);
         // fall through
     case MARK: {
         tmi_compact_result_t r = mark_piece(b, limits);

@@ -52,7 +52,7 @@ typedef enum tmi_compact_result {
 bool tmi_compact_ready(void);
 
 /* Purge the memory of the records, since no batch is expected for some time. Caller holds the lock. */
-void tmi_compact_rest(void);
+void tmi_compact_purge_records(void);
 
 /* Do the next piece of work. Caller holds the lock. */
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits);

@@ -32,7 +32,7 @@ NO_TSAN static inline void store(pair_t *to, pair_t v, bool stream)
 }
 
 /* Neither a release nor a locked instruction orders streamed stores. sfence does. */
-void tmi_copy_settle(void) { _mm_sfence(); }
+void tmi_copy_fence(void) { _mm_sfence(); }
 #else
 enum { STREAM_MIN = INT_MAX };
 
@@ -42,7 +42,7 @@ NO_TSAN static inline void store(pair_t *to, pair_t v, bool stream)
     *(volatile pair_t *)to = v;
 }
 
-void tmi_copy_settle(void) {}
+void tmi_copy_fence(void) {}
 #endif
 
 /* volatile makes single accesses. ThreadSanitizer does not instrument them here, while it does instrument atomic ones.

@@ -81,7 +81,7 @@ void tmi_entry_give_up(batch_t *b, entry_t *e);
 void tmi_copy_racing(char *to, const char *from, size_t nbytes);
 /* Order the copied bytes before all later accesses. Must be called before the lock is released, and before words are
  * published. */
-void tmi_copy_settle(void);
+void tmi_copy_fence(void);
 
 #if TMI_TEST_HOOKS
 #define TMI_STEP(name) (tmi_compact_hook ? tmi_compact_hook(name) : (void)0)

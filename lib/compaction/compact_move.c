@@ -108,7 +108,7 @@ static bool copy_some(batch_t *b, const tmi_compact_limits_t *limits)
 bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits)
 {
     bool done = copy_some(b, limits);
-    tmi_copy_settle();
+    tmi_copy_fence();
     return done;
 }
 

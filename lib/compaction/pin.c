@@ -8,7 +8,7 @@ void tmi_pin_set_asymmetric(bool on) { tmi_store_relaxed(&asymmetric, on); } // 
 bool tmi_pin_asymmetric(void) { return tmi_load_relaxed(&asymmetric); }
 size_t tmi_pin_registered(void) { return tmi_load_relaxed(&registered); }
 
-void tmi_pin_list(tm_pins_t_ *r)
+void tmi_pin_add_record(tm_pins_t_ *r)
 {
     tm_pins_t_ *head = tmi_load_relaxed(&records); // relaxed: the compare-and-swap decides
     do
@@ -31,7 +31,7 @@ void tmi_pin_end_asymmetric(void)
 {
     tmi_store_relaxed(&asymmetric, false);
     tmi_fence_full(); // the flag before the limits; pairs: allow_quick_pins
-    // pairs: tmi_pin_list; a record that enters the list later sees the flag cleared
+    // pairs: tmi_pin_add_record; a record that enters the list later sees the flag cleared
     for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_)
         tmi_store_relaxed(&r->limit, 0);
 }
@@ -195,7 +195,7 @@ bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
     return true;
 }
 
-uint32_t tmi_pin_mark(const tm_pins_t_ *r) { return (uint32_t)pins_of(r); }
+uint32_t tmi_pin_depth(const tm_pins_t_ *r) { return (uint32_t)pins_of(r); }
 
 bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark)
 {

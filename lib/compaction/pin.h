@@ -30,7 +30,7 @@
 #include "slabs/handle.h"
 
 /* Enter a new record into the list that the mover walks. Once for each record. */
-void tmi_pin_list(tm_pins_t_ *r);
+void tmi_pin_add_record(tm_pins_t_ *r);
 /* Make a record ready for its thread, which calls this before each slow path. */
 void tmi_pin_enter(tm_pins_t_ *r);
 /* The thread ends: drop its pins and open scopes. Returns how many there were. */
@@ -54,7 +54,7 @@ bool tmi_pin_touch(tm_handle_t h, void **address);
 /* End the newest pin of h. False: there is none. */
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h);
 /* How many pins the thread holds. */
-uint32_t tmi_pin_mark(const tm_pins_t_ *r);
+uint32_t tmi_pin_depth(const tm_pins_t_ *r);
 /* End all pins but the first `mark` ones. False: the thread holds fewer. */
 bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark);
 /* Slot i (> 0) of the second stack. NULL: the slot does not exist; with `make`, there is no memory for it. */

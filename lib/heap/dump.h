@@ -16,7 +16,7 @@
 #include "os/options.h"
 
 /* Once, at the start of a process with options. Keeps stderr, which many programs close before they end. */
-void tmi_dump_start(void) TMI_COLD;
+void tmi_dump_at_start(void) TMI_COLD;
 
 /* Write the figures now. Async-signal-safe. */
 void tmi_dump_now(void) TMI_COLD;

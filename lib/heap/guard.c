@@ -163,7 +163,7 @@ void tmi_guard_free(void *p, unsigned cls, const char *function)
     tmi_unlock(&tmi_guard_lock);
 }
 
-void tmi_guard_look(const char *function)
+void tmi_guard_check(const char *function)
 {
     tmi_lock(&tmi_guard_lock);
     for (unsigned i = 0; i < nwaiting; i++) {

@@ -33,7 +33,7 @@ void tmi_guard_free(void *p, unsigned cls, const char *function);
 /* The size that was asked for. */
 size_t tmi_guard_size(const void *p, unsigned cls, const char *function);
 
-/* Look at all that is in the queue. */
-void tmi_guard_look(const char *function);
+/* Check all blocks in the queue. */
+void tmi_guard_check(const char *function);
 
 #endif

@@ -169,7 +169,7 @@ double tmi_object_rounding(void)
     return g > a ? (g - a) / g : 0;
 }
 
-static tm_handle_t bound(size_t size, size_t align, bool zero)
+static tm_handle_t bind_new(size_t size, size_t align, bool zero)
 {
     tmi_thread_t *t = NULL;
     tm_handle_t h = TM_NULL;
@@ -192,7 +192,7 @@ static tm_handle_t bound(size_t size, size_t align, bool zero)
     return h;
 }
 
-tm_handle_t tmi_object_bound(size_t size, size_t align) { return bound(size, align, false); }
+tm_handle_t tmi_object_bind(size_t size, size_t align) { return bind_new(size, align, false); }
 
 void tmi_object_sampled(tm_handle_t h, size_t size, void *frame)
 {
@@ -212,7 +212,7 @@ void tmi_object_watch(bool on)
 
 tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame)
 {
-    tm_handle_t h = bound(size, align, zero);
+    tm_handle_t h = bind_new(size, align, zero);
     if (h == TM_NULL)
         return TM_NULL;
     uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours

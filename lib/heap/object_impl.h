@@ -58,6 +58,6 @@ size_t tmi_object_align(const void *p);
 void tmi_object_require_unpinned(tm_handle_t h, const char *function);
 
 /* A handle that is bound to a slot and not live yet. The requested alignment is noted. TM_NULL: errno is set. */
-tm_handle_t tmi_object_bound(size_t size, size_t align);
+tm_handle_t tmi_object_bind(size_t size, size_t align);
 
 #endif

@@ -45,7 +45,7 @@ static bool resize(tm_handle_t h, char *from, size_t size)
         return true;
     if (is_large && to_large && tmi_movable_large_resize(from, size, align, publish_extent, &h))
         return true;
-    tm_handle_t g = tmi_object_bound(size, align);
+    tm_handle_t g = tmi_object_bind(size, align);
     if (g == TM_NULL)
         return false;
     change_places(h, from, g, tmi_min(size, usable));

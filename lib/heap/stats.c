@@ -44,7 +44,7 @@ const char *tmi_stats_kind(size_t kind)
     return kind < TMI_COUNT_OF(names) ? names[kind] : "unknown";
 }
 
-void tmi_text_put(tmi_text_t *t, const char *format, ...)
+void tmi_text_add(tmi_text_t *t, const char *format, ...)
 {
     char piece[200];
     va_list args;

@@ -73,7 +73,7 @@ bool tmi_maps_read_from(tmi_maps_t *maps, const char *path)
     return maps->nrows > 0;
 }
 
-void tmi_maps_release(tmi_maps_t *maps)
+void tmi_maps_close(tmi_maps_t *maps)
 {
     for (size_t i = 0; i < maps->nrows; i++)
         if (maps->rows[i].file != NULL)

@@ -31,7 +31,7 @@ bool tmi_maps_read(tmi_maps_t *maps);
 /* The same of another process, from its /proc/PID/maps. Who asks for names sets `read_from` first, since the paths are
  * those that the process sees. */
 bool tmi_maps_read_from(tmi_maps_t *maps, const char *path);
-void tmi_maps_release(tmi_maps_t *maps);
+void tmi_maps_close(tmi_maps_t *maps);
 /* A mapping of any kind. */
 typedef struct tmi_mapping {
     uintptr_t start, end;

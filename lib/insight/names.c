@@ -32,4 +32,4 @@ static bool name(uintptr_t address, char *out, size_t size)
     return known;
 }
 
-void tmi_names_begin(void) { tmi_trace_namer = name; }
+void tmi_names_start(void) { tmi_trace_namer = name; }

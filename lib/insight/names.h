@@ -8,6 +8,6 @@
 #include "insight/maps.h"
 
 /* Make reports print names from now on. */
-void tmi_names_begin(void) TMI_COLD;
+void tmi_names_start(void) TMI_COLD;
 
 #endif

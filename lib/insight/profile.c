@@ -69,7 +69,7 @@ static int write_to(const char *path, uint32_t format, bool wait)
             err = tmi_writer_close(&out) ? 0 : EIO;
         }
         tmi_profile_uncharge(&p);
-        tmi_maps_release(&p.maps);
+        tmi_maps_close(&p.maps);
         tmi_samples_release(&p.samples);
     }
     tmi_dump_end(&writer);
@@ -104,13 +104,13 @@ static void on_request(void)
         return;
     bool peak = tmi_samples_new_peak() && tmi_options.profile_peak;
     if (write_unasked(peak ? ".peak" : "", true) == EAGAIN)
-        tmi_request_leave(TMI_REQUEST_PROFILE);
+        tmi_request_post(TMI_REQUEST_PROFILE);
 }
 
 static void on_signal(void)
 {
     if (write_unasked("", false) == EAGAIN)
-        tmi_request_leave(TMI_REQUEST_PROFILE);
+        tmi_request_post(TMI_REQUEST_PROFILE);
 }
 
 /* ---- from start to end ------------------------------------------------------------------------------------------- */
@@ -122,7 +122,7 @@ int tmi_profile_start(size_t interval)
     tmi_heap_init();
     (void)tmi_thread_or_null();
     tmi_stack_init();
-    tmi_names_begin();
+    tmi_names_start();
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
     int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);
@@ -140,7 +140,7 @@ void tmi_profile_stop(void)
     tmi_heap_watch(false);
 }
 
-void tmi_profile_begin(void)
+void tmi_profile_at_start(void)
 {
     if (!tmi_options.profile && !tmi_options.leaks)
         return;
@@ -157,7 +157,7 @@ void tmi_profile_begin(void)
                    err == EBUSY ? "the signal is ignored, or has a handler" : "no handler can be set for it");
 }
 
-void tmi_profile_end(void)
+void tmi_profile_at_exit(void)
 {
     if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
         return;

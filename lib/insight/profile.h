@@ -23,8 +23,8 @@ void tmi_profile_stop(void);
 int tmi_profile_dump(const char *path);
 
 /* Called at the start of a process that has options, and at its end. */
-void tmi_profile_begin(void) TMI_COLD;
-void tmi_profile_end(void) TMI_COLD;
+void tmi_profile_at_start(void) TMI_COLD;
+void tmi_profile_at_exit(void) TMI_COLD;
 
 /* What the functions below write, each in its form. */
 typedef struct tmi_profile {
@@ -65,7 +65,7 @@ typedef struct tmi_frame_table {
 
 /* False: no memory. */
 bool tmi_frames_open(tmi_frame_table_t *t, const tmi_snapshot_t *samples);
-void tmi_frames_restart(tmi_frame_table_t *t);
+void tmi_frames_rewind(tmi_frame_table_t *t);
 void tmi_frames_close(tmi_frame_table_t *t);
 /* The number of an address. *fresh: the number is new. */
 uint32_t tmi_frame_number(tmi_frame_table_t *t, uintptr_t address, bool *fresh);

@@ -22,7 +22,7 @@ static void frame_table(tmi_profile_t *p, tmi_frame_table_t *t)
 {
     bool fresh;
     char name[300], line[360];
-    tmi_frames_restart(t);
+    tmi_frames_rewind(t);
     tmi_writer_json(p->out, "[root]");
     for (size_t i = 0; i < p->samples.nsites; i++) {
         const tmi_site_t *s = &p->samples.sites[i];

@@ -109,7 +109,7 @@ static void write_location(tmi_profile_t *p, uint32_t number, uintptr_t address)
 static void write_locations(tmi_profile_t *p, tmi_frame_table_t *t)
 {
     bool fresh;
-    tmi_frames_restart(t);
+    tmi_frames_rewind(t);
     for (size_t i = 0; i < p->samples.nsites; i++) {
         const tmi_site_t *s = &p->samples.sites[i];
         for (uint32_t k = 0; s->total.samples > 0 && k < s->depth; k++) {

@@ -102,7 +102,7 @@ void *tmi_meta_pages(size_t nbytes)
     return p;
 }
 
-void tmi_meta_rest(void *pages, size_t nbytes)
+void tmi_meta_purge(void *pages, size_t nbytes)
 {
     if (nbytes > 0)
         (void)tmi_os_purge(pages, tmi_round_up(nbytes, tmi_os_page_size));

@@ -18,7 +18,7 @@ void tmi_meta_free(void *p, size_t nbytes);
 /* Zeroed OS pages for nbytes, of any size, which are never freed; or NULL. */
 void *tmi_meta_pages(size_t nbytes);
 /* Purge these whole pages. Their contents are lost: they read as zero, or as before if the program has locked them. */
-void tmi_meta_rest(void *pages, size_t nbytes);
+void tmi_meta_purge(void *pages, size_t nbytes);
 /* Zeroed memory of nbytes (> 0, at most 64 KiB), aligned to a cache line, or NULL. It cannot be freed. Takes no lock,
  * so a signal handler may call it, whatever code the handler has interrupted. */
 void *tmi_meta_permanent(size_t nbytes);

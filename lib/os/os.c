@@ -202,7 +202,7 @@ int tmi_os_reserve_at(void *addr, size_t size)
 }
 
 /* A refusal does no harm, so tests need not make this call fail. */
-void tmi_os_leave_out_of_dumps(void *addr, size_t size)
+void tmi_os_exclude_from_dumps(void *addr, size_t size)
 {
     (void)tmi_call(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTDUMP);
 }

@@ -30,7 +30,7 @@ int tmi_os_reserve(size_t size, void **out);
 /* The same at a given address. EEXIST: something else is mapped there. */
 int tmi_os_reserve_at(void *addr, size_t size);
 /* Leave a reservation out of core dumps until it is committed. */
-void tmi_os_leave_out_of_dumps(void *addr, size_t size);
+void tmi_os_exclude_from_dumps(void *addr, size_t size);
 /* Address space where every access is a fault. */
 int tmi_os_map_closed(size_t size, void **out);
 /* Make some of its pages accessible. */

@@ -99,7 +99,7 @@ static int commit_granule(tmi_window_t *w, uintptr_t g)
     return err;
 }
 
-int tmi_pagemap_prepare(uintptr_t addr, size_t size)
+int tmi_pagemap_commit(uintptr_t addr, size_t size)
 {
     uintptr_t first = addr >> TMI_UNIT_SHIFT, last = (addr + size - 1) >> TMI_UNIT_SHIFT;
     if (last < first || last >= ALL_UNITS)

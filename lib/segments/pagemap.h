@@ -58,7 +58,7 @@ int tmi_pagemap_init_movable(void);
 
 /* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many
  * windows, or the kernel refuses. */
-int tmi_pagemap_prepare(uintptr_t addr, size_t size);
+int tmi_pagemap_commit(uintptr_t addr, size_t size);
 
 /* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there,
  * whether it is aligned to 8 bytes, since its lowest bits end up highest, and whether there is a window at all. */

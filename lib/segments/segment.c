@@ -36,12 +36,12 @@ static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
     if (skip > 0) {
         tmi_run_t head = *run;
         *run = tmi_run_split(&head, skip);
-        tmi_span_mark(run->addr, run->nunits, TMI_SPAN_USED); // not a neighbour to merge with
+        tmi_span_set_state(run->addr, run->nunits, TMI_SPAN_USED); // not a neighbour to merge with
         tmi_bins_put(head);
     }
     if (run->nunits > nunits) {
         tmi_run_t tail = tmi_run_split(run, nunits);
-        tmi_span_mark(run->addr, run->nunits, TMI_SPAN_USED);
+        tmi_span_set_state(run->addr, run->nunits, TMI_SPAN_USED);
         tmi_bins_put(tail);
     }
 }
@@ -78,7 +78,7 @@ void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned 
     tmi_lock(&tmi_space_lock);
     bool ok = take(nunits, align_units, &run);
     if (ok) {
-        tmi_span_mark(run.addr, nunits, TMI_SPAN_USED);
+        tmi_span_set_state(run.addr, nunits, TMI_SPAN_USED);
         enter(run.addr, nunits, cls, tail);
         *dirty = run.dirty;
         tmi_count(regretted_spans, tmi_debt_pay(&debt, run.dirty ? run.joined : nunits * TMI_UNIT_SIZE));
@@ -118,7 +118,7 @@ void tmi_space_free_pages(void *addr, size_t nunits, uint64_t pages)
     free_span(addr, nunits, (size_t)tmi_popcount(pages) << tmi_os_page_shift);
 }
 
-void tmi_space_free_marked(void *addr, size_t nunits)
+void tmi_space_free_noted(void *addr, size_t nunits)
 {
     free_span(addr, nunits, tmi_resident_count(addr, nunits) << tmi_os_page_shift);
 }
@@ -136,7 +136,7 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
         *dirty = run.dirty;
         if (!run.dirty)
             tmi_count(regretted_spans, tmi_debt_pay(&debt, (wanted - nunits) * TMI_UNIT_SIZE));
-        tmi_span_mark(addr, wanted, TMI_SPAN_USED);
+        tmi_span_set_state(addr, wanted, TMI_SPAN_USED);
         tmi_pagemap_set_class(end, wanted - nunits, tail);
         tmi_count(span_bytes, (wanted - nunits) * TMI_UNIT_SIZE);
     }
@@ -147,7 +147,7 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
 void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes)
 {
     tmi_lock(&tmi_space_lock);
-    tmi_span_mark(addr, keep, TMI_SPAN_USED);
+    tmi_span_set_state(addr, keep, TMI_SPAN_USED);
     tmi_resident_set_all((char *)addr + keep * TMI_UNIT_SIZE, nunits - keep, bytes > 0);
     put_back((char *)addr + keep * TMI_UNIT_SIZE, nunits - keep, bytes);
     tmi_unlock(&tmi_space_lock);
@@ -161,7 +161,7 @@ static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
     tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
     if (run.nunits > most_units)
         tail = tmi_run_split(&run, most_units);
-    tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // without owner, and no neighbour to merge with
+    tmi_span_set_state(addr, run.nunits, TMI_SPAN_USED); // without owner, and no neighbour to merge with
     if (tail.nunits > 0)
         tmi_bins_put_oldest(tail);
     if (TMI_UNLIKELY(tmi_huge_applies))

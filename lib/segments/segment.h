@@ -70,10 +70,11 @@ void tmi_space_free(void *addr, size_t nunits, size_t bytes);
 /* Free a span of at most 64 pages; only `pages` of them may be resident. */
 void tmi_space_free_pages(void *addr, size_t nunits, uint64_t pages);
 
-/* Free a span of any length: only pages may be resident that the caller has marked since it unmarked them all. */
-void tmi_space_unmark(void *addr, size_t nunits);
-void tmi_space_mark_resident(void *from, size_t size);
-void tmi_space_free_marked(void *addr, size_t nunits);
+/* Free a span of any length, in three steps: note all of its pages as clean, note those that may be resident, and free
+ * it. */
+void tmi_space_note_clean(void *addr, size_t nunits);
+void tmi_space_note_resident(void *from, size_t size);
+void tmi_space_free_noted(void *addr, size_t nunits);
 
 /* Which pages of a span that the caller has just been given may be resident (S6), in a span of at most 64 pages; and
  * whether one of these bytes' pages may be. */
@@ -105,7 +106,7 @@ static inline void tmi_space_filled(void *addr, size_t nunits)
 }
 
 /* Unmap segments that are wholly clean. Returns the bytes. */
-size_t tmi_space_release(void);
+size_t tmi_space_unmap(void);
 
 /* The record of the unit that holds p, which is in a mapped segment. */
 TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
@@ -113,7 +114,7 @@ TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
     return &tmi_pagemap_segment(p)->spans[((uintptr_t)p >> TMI_UNIT_SHIFT) % TMI_SEGMENT_UNITS];
 }
 
-static inline char *tmi_unit_start(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
+static inline char *tmi_unit_of(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
 
 /* A sampled block of the raw heap begins at p, or no longer (S7). Takes the lock. The thread that frees the block has
  * got it after this. */

@@ -32,7 +32,7 @@ static unsigned bin_of(size_t nunits)
 
 tmi_span_t *tmi_span_at(const void *unit) { return tmi_pagemap_segment(unit) ? tmi_span_of(unit) : NULL; }
 
-void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state)
+void tmi_span_set_state(char *addr, size_t nunits, tmi_span_state_t state)
 {
     tmi_span_t *first = tmi_span_of(addr), *last = tmi_span_of(addr + (nunits - 1) * TMI_UNIT_SIZE);
     first->nunits = last->nunits = (uint32_t)nunits;
@@ -105,7 +105,7 @@ static void absorb_neighbours(tmi_run_t *run)
 static void put(tmi_run_t run, bool as_oldest)
 {
     absorb_neighbours(&run);
-    tmi_span_mark(run.addr, run.nunits, run.dirty ? TMI_SPAN_DIRTY : TMI_SPAN_CLEAN);
+    tmi_span_set_state(run.addr, run.nunits, run.dirty ? TMI_SPAN_DIRTY : TMI_SPAN_CLEAN);
     tmi_span_t *first = tmi_span_of(run.addr);
     unsigned b = bin_of(run.nunits);
     tmi_dlist_push_front(&sets[run.dirty].heads[b], &first->bin);
@@ -175,7 +175,7 @@ static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
     size_t needed = nunits - out->nunits;
     out->nunits = nunits;
     out->joined = needed * TMI_UNIT_SIZE;
-    tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
+    tmi_span_set_state(out->addr, nunits, TMI_SPAN_USED);
     if (clean.nunits > needed)
         tmi_bins_put(tmi_run_split(&clean, needed));
 }
@@ -190,7 +190,7 @@ static void join_before(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
     out->addr -= needed * TMI_UNIT_SIZE;
     out->nunits = nunits;
     out->joined = needed * TMI_UNIT_SIZE;
-    tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
+    tmi_span_set_state(out->addr, nunits, TMI_SPAN_USED);
     clean.nunits -= needed;
     if (clean.nunits > 0)
         tmi_bins_put(clean);

@@ -38,7 +38,7 @@ static void tell(char *segment, size_t size, bool huge)
 
 static bool little(void) { return !tmi_options.huge && tmi_counter(mapped_bytes) <= LITTLE; }
 
-void tmi_huge_enter(char *segments, size_t size)
+void tmi_huge_add(char *segments, size_t size)
 {
     if (tmi_options.huge)
         (void)tmi_os_huge(segments, size, true);

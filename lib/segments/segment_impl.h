@@ -16,7 +16,7 @@ typedef struct tmi_run {
 /* Neighbouring record of a unit, or NULL when there is no segment of ours. */
 tmi_span_t *tmi_span_at(const void *unit);
 
-void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state);
+void tmi_span_set_state(char *addr, size_t nunits, tmi_span_state_t state);
 
 void tmi_bins_init(void);
 /* Enter a free run, merged with free neighbours of the same state (S2). A dirty run is purged last, or with put_oldest
@@ -43,13 +43,13 @@ size_t tmi_resident_count(const char *addr, size_t nunits);
 
 /* Map segments for at least nunits and enter them as one clean run. 0 or an errno. Caller holds the space lock. */
 int tmi_supply_grow(size_t nunits);
-/* tmi_space_release under the lock. */
-size_t tmi_supply_release(void);
+/* tmi_space_unmap under the lock. */
+size_t tmi_supply_unmap(void);
 
 /* S5, under the space lock: once; of new segments; and, where huge pages apply, of units that have become free, of a
  * run about to be purged that is in no bin, and of units taken from a run that was free. */
 void tmi_huge_init(void);
-void tmi_huge_enter(char *segments, size_t size);
+void tmi_huge_add(char *segments, size_t size);
 void tmi_huge_forget(char *addr, size_t nunits);
 void tmi_huge_purged(char *addr, size_t nunits);
 void tmi_huge_taken(const tmi_run_t *run, const char *addr, size_t nunits);

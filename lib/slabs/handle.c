@@ -66,7 +66,7 @@ static int reserve_tagged(void)
         return err;
     (void)tmi_os_unmap(words + ends, from - ends);
     (void)tmi_os_unmap(words + to, all - ends - to);
-    tmi_os_leave_out_of_dumps(words + from, to - from);
+    tmi_os_exclude_from_dumps(words + from, to - from);
     tmi_store_release(&tmi_words, (uint64_t *)(void *)words); // as tm_words_ below
     tmi_handle_first = TAGGED;
     max_groups = (uint32_t)(EXTENSION >> group_shift);
@@ -86,7 +86,7 @@ static int reserve_few(size_t bytes)
     if (err != 0)
         return err;
     n *= 2; // what succeeded
-    tmi_os_leave_out_of_dumps(words, n * sizeof(uint64_t));
+    tmi_os_exclude_from_dumps(words, n * sizeof(uint64_t));
     tmi_store_release(&tmi_words, (uint64_t *)words); // as tm_words_ below
     max_groups = all_groups = (uint32_t)(n >> group_shift);
     return 0;
@@ -127,7 +127,7 @@ static bool extend(void)
     char *at = (char *)tmi_word(index_of(max_groups, 0));
     if (more == 0 || tmi_os_reserve_at(at, more * group_bytes()) != 0)
         return false;
-    tmi_os_leave_out_of_dumps(at, more * group_bytes());
+    tmi_os_exclude_from_dumps(at, more * group_bytes());
     max_groups += more;
     // relaxed: a thread that has an index from there got it after this
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift);

@@ -72,7 +72,7 @@ static size_t next_shift(size_t slack)
     return tmi_add_relaxed(&turn, 1) % steps * tmi_os_page_size; // relaxed: any value will do
 }
 
-static void *settle(tmi_extent_kind_t kind, char *base, size_t shift, size_t bytes)
+static void *make_extent(tmi_extent_kind_t kind, char *base, size_t shift, size_t bytes)
 {
     tmi_span_t *span = tmi_span_of(base);
     span->slack = 0;
@@ -94,7 +94,7 @@ static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
     if (kind == TMI_EXTENT_MOVABLE)
         tmi_pagemap_set_movable(p, 1, TMI_MCLASS_NONE);
     tmi_store_relaxed(&span->owner, NULL);
-    tmi_space_free(tmi_unit_start(p), span->nunits, resident);
+    tmi_space_free(tmi_unit_of(p), span->nunits, resident);
 }
 
 /* NULL too when movable objects may not lie there. */
@@ -107,7 +107,7 @@ static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units,
         tmi_space_filled(base, nunits);
         return base;
     }
-    tmi_space_free_marked(base, nunits);
+    tmi_space_free_noted(base, nunits);
     return NULL;
 }
 
@@ -129,7 +129,7 @@ void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool z
     size_t slack = nunits * TMI_UNIT_SIZE - bytes;
     bool cut = kind == TMI_EXTENT_MOVABLE && dirty && slack >= TAIL_MIN; // a small extent, whose slack would count
     size_t shift = align > tmi_os_page_size || cut ? 0 : next_shift(slack);
-    char *p = settle(kind, base, shift, bytes);
+    char *p = make_extent(kind, base, shift, bytes);
     if (dirty && (!cut || tmi_space_purge_pages(p + bytes, slack) != 0)) // refused, it stays
         set_slack(kind, tmi_span_of(p), slack);
     if (zero && dirty)
@@ -141,7 +141,7 @@ void tmi_extent_free(tmi_extent_kind_t kind, void *p) { give_back(kind, p, tmi_s
 
 static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t bytes)
 {
-    char *base = tmi_unit_start(p);
+    char *base = tmi_unit_of(p);
     size_t before = (size_t)((char *)p - base), keep = units_of(before + bytes), less = span->bytes - bytes;
     size_t rest = keep * TMI_UNIT_SIZE - before - bytes, left = tmi_min(less, rest); // behind it; what it leaves there
     set_bytes(kind, span, bytes); // first: E2
@@ -162,7 +162,7 @@ bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
         shrink(kind, p, span, bytes);
         return true;
     }
-    char *base = tmi_unit_start(p);
+    char *base = tmi_unit_of(p);
     size_t wanted = units_of((size_t)((char *)p - base) + bytes);
     bool longer = wanted > span->nunits, dirty;
     if (longer && !tmi_space_extend(base, span->nunits, wanted, tail_of(kind), &dirty))
@@ -200,7 +200,7 @@ void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
     if (!worth_moving(tmi_span_of(p)->bytes))
         return NULL;
     char *base = span_with_headroom(kind, bytes);
-    return base == NULL ? NULL : settle(kind, base, 0, bytes);
+    return base == NULL ? NULL : make_extent(kind, base, 0, bytes);
 }
 
 bool tmi_extent_move(tmi_extent_kind_t kind, void *p, void *room)
@@ -214,7 +214,7 @@ bool tmi_extent_move(tmi_extent_kind_t kind, void *p, void *room)
 }
 
 /* Clean if the object filled it: the slack may hold pages of an object before it. */
-void tmi_extent_leave(tmi_extent_kind_t kind, void *p)
+void tmi_extent_free_moved(tmi_extent_kind_t kind, void *p)
 {
     const tmi_span_t *span = tmi_span_of(p);
     bool filled = span->nunits * TMI_UNIT_SIZE == span->bytes;
@@ -240,6 +240,6 @@ void *tmi_large_resize(void *p, size_t size)
     void *room = tmi_extent_room(TMI_EXTENT_RAW, p, size);
     if (room == NULL || !tmi_extent_move(TMI_EXTENT_RAW, p, room))
         return NULL;
-    tmi_extent_leave(TMI_EXTENT_RAW, p);
+    tmi_extent_free_moved(TMI_EXTENT_RAW, p);
     return room;
 }

@@ -45,10 +45,11 @@ void tmi_extent_free(tmi_extent_kind_t kind, void *p);
 /* Grow or shrink in place. False: it cannot be done; the object is as it was. */
 bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size);
 
-/* Moving by pages, in three steps: room for `size` bytes (NULL: it takes a copy, or there is no memory), the pages, and
- * the old place that is empty then. If the pages cannot be moved the room goes back, and the object is as it was. */
+/* Moving by pages, in three steps: find room for `size` bytes (NULL: it takes a copy, or there is no memory), move the
+ * pages, free the old place, which is empty then. If the pages cannot be moved, the second step frees the room, and the
+ * object is unchanged. */
 void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size);
 bool tmi_extent_move(tmi_extent_kind_t kind, void *p, void *room);
-void tmi_extent_leave(tmi_extent_kind_t kind, void *p);
+void tmi_extent_free_moved(tmi_extent_kind_t kind, void *p);
 
 #endif

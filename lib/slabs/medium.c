@@ -101,12 +101,12 @@ static uint64_t resident_slots(const char *base, const tmi_medium_info_t *c)
 
 static void free_span(const tmi_medium_slab_t *slab, const tmi_medium_info_t *c)
 {
-    tmi_space_unmark(slab->base, c->units);
+    tmi_space_note_clean(slab->base, c->units);
     for (uint64_t left = slab->touched; left != 0; left &= left - 1)
-        tmi_space_mark_resident(slab->base + tmi_lowest_bit(left) * (size_t)c->size, c->size);
+        tmi_space_note_resident(slab->base + tmi_lowest_bit(left) * (size_t)c->size, c->size);
     if (slab->dirty_rest)
-        tmi_space_mark_resident(slab->base + c->slots * (size_t)c->size, rest_of(c));
-    tmi_space_free_marked(slab->base, c->units);
+        tmi_space_note_resident(slab->base + c->slots * (size_t)c->size, rest_of(c));
+    tmi_space_free_noted(slab->base, c->units);
 }
 
 static tmi_medium_slab_t *make_slab(unsigned cls)
@@ -136,7 +136,7 @@ static tmi_medium_slab_t *make_slab(unsigned cls)
     return slab;
 }
 
-void tmi_medium_drop(tmi_medium_slab_t *slab)
+void tmi_medium_slab_release(tmi_medium_slab_t *slab)
 {
     const tmi_medium_info_t *c = &tmi_medium_info[slab->cls];
     size_t bytes = tmi_popcount(slab->touched) * c->size;
@@ -150,12 +150,12 @@ void tmi_medium_drop(tmi_medium_slab_t *slab)
     tmi_meta_free(slab, sizeof *slab);
 }
 
-void tmi_medium_settle(tmi_medium_slab_t *slab)
+void tmi_medium_slab_release_unless_spare(tmi_medium_slab_t *slab)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[slab->cls];
     bool others = s->some.next != &slab->link || slab->link.next != &s->some;
     if (others || slab->touched == 0)
-        tmi_medium_drop(slab);
+        tmi_medium_slab_release(slab);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------------------------- */
@@ -242,7 +242,7 @@ static void drop_spare(tmi_medium_class_t *s, const tmi_medium_slab_t *other)
 {
     tmi_medium_slab_t *spare = TMI_CONTAINER_OF(s->some.next, tmi_medium_slab_t, link);
     if (spare != other && tmi_medium_unused(spare))
-        tmi_medium_drop(spare);
+        tmi_medium_slab_release(spare);
 }
 
 void tmi_medium_return(void *p, const char *function)
@@ -264,7 +264,7 @@ void tmi_medium_return(void *p, const char *function)
     tmi_discount(large_count, 1);
     tmi_medium_relist(slab);
     if (tmi_medium_unused(slab))
-        tmi_medium_settle(slab);
+        tmi_medium_slab_release_unless_spare(slab);
     else
         drop_spare(s, slab);
     tmi_unlock(&s->lock);
@@ -272,7 +272,7 @@ void tmi_medium_return(void *p, const char *function)
 
 bool tmi_medium_is_slot(const void *p) { return is_slot(tmi_medium_slab_of(p), p); }
 
-const char *tmi_medium_look(const void *p, unsigned *cls)
+const char *tmi_medium_complaint(const void *p, unsigned *cls)
 {
     const tmi_medium_slab_t *slab = tmi_medium_slab_of(p);
     *cls = slab->cls;

@@ -87,7 +87,7 @@ unsigned tmi_medium_class_at(const void *p);
 
 /* What is wrong with p, in a slab of medium objects, or NULL: it is taken, and *cls is its class. Takes no lock, and so
  * is sure only of a block that the caller owns. */
-const char *tmi_medium_look(const void *p, unsigned *cls);
+const char *tmi_medium_complaint(const void *p, unsigned *cls);
 /* Whether p, in such a slab, is the start of a slot. */
 bool tmi_medium_is_slot(const void *p);
 
@@ -96,7 +96,7 @@ bool tmi_medium_is_slot(const void *p);
 size_t tmi_medium_purge(size_t enough);
 
 /* Slabs without a taken slot become free spans. Called when memory runs out, and before address space is unmapped. */
-void tmi_medium_release(void);
+void tmi_medium_release_unused(void);
 
 /* A class as statistics see it. Slots: all, taken (or on a shelf), free and maybe resident. Any thread, no lock. */
 typedef struct tmi_medium_figures {

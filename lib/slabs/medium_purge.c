@@ -61,7 +61,7 @@ static size_t purge_once(unsigned cls, size_t enough)
     tmi_debt_add(&s->debt, bytes);
     tmi_medium_relist(r.slab);
     if (tmi_medium_unused(r.slab))
-        tmi_medium_settle(r.slab);
+        tmi_medium_slab_release_unless_spare(r.slab);
     tmi_unlock(&s->lock);
     tmi_count(purged_bytes, bytes);
     return bytes;
@@ -76,7 +76,7 @@ size_t tmi_medium_purge(size_t enough)
     return total;
 }
 
-void tmi_medium_release(void)
+void tmi_medium_release_unused(void)
 {
     for (unsigned cls = 0; cls < TMI_MEDIUM_CLASSES; cls++) {
         tmi_medium_class_t *s = &tmi_medium_classes[cls];
@@ -85,7 +85,7 @@ void tmi_medium_release(void)
             tmi_medium_slab_t *slab = TMI_CONTAINER_OF(n, tmi_medium_slab_t, link);
             next = n->next;
             if (tmi_medium_unused(slab))
-                tmi_medium_drop(slab);
+                tmi_medium_slab_release(slab);
         }
         tmi_unlock(&s->lock);
     }

@@ -57,7 +57,7 @@ static char *new_span(unsigned cls)
     if (span == NULL)
         return NULL;
     if (!tmi_pagemap_covers_movable(span)) {
-        tmi_space_free_marked(span, units);
+        tmi_space_free_noted(span, units);
         return NULL;
     }
     tmi_pagemap_set_movable(span, units, cls);
@@ -110,7 +110,7 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
     tmi_movable_slab_t *slab = make_record(span, c);
     if (slab == NULL) {
         tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
-        tmi_space_free_marked(span, c->units);
+        tmi_space_free_noted(span, c->units);
         return NULL;
     }
     ready_class(s);

@@ -219,7 +219,7 @@ static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
         tmi_os_futex_wait(&asleep, ASLEEP);
     if (tmi_load_relaxed(&asleep) == CALLED)
         tmi_os_sleep_ms(TMI_PACER_SOON_MS); // more frees are likely to follow
-    tmi_helper_look_around();
+    tmi_helper_end_if_last();
     tmi_request_poll();
     (void)sleep_as(ASLEEP);
     tmi_fence_full(); // pairs: call_for_pacer
@@ -230,7 +230,7 @@ static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
 static void sleep_until_polled(seen_t seen)
 {
     tmi_lock(&tmi_compact_lock);
-    tmi_compact_rest();
+    tmi_compact_purge_records();
     tmi_unlock(&tmi_compact_lock);
     if (!fall_asleep(seen))
         return;
@@ -302,7 +302,7 @@ static void claim_caches(void)
 }
 
 /* Compact down to compact_target, and flush the caches of sleeping threads, as long as the program stays quiet. */
-static void settle(uint32_t seen)
+static void compact_while_quiet(uint32_t seen)
 {
     claim_caches();
     if (tmi_option(compaction) != TMI_COMPACTION_BACKGROUND)
@@ -357,7 +357,7 @@ static void *work(void *unused)
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
     bool tried = false;
     for (;;) {
-        tmi_helper_look_around();
+        tmi_helper_end_if_last();
         tmi_request_poll();
         if (trim_wanted())
             gain_all();
@@ -371,7 +371,7 @@ static void *work(void *unused)
         if (!did && now - quiet_since >= QUIET_MS) {
             seen_t before_try = {seen, tmi_load_relaxed(&unlocks)};
             size_t in_use = times_in_use();
-            settle(seen);
+            compact_while_quiet(seen);
             if (tmi_load_relaxed(&polls) == seen)
                 sleep_quietly(before_try, times_in_use() != in_use, &tried);
             quiet_since = tmi_os_now_ms();
@@ -488,7 +488,7 @@ void tmi_compactor_all(const tm_pins_t_ *self)
     (void)tmi_thread_claim_caches();
     tmi_compact_afresh(); // pins may have ended
     everything(self);
-    tmi_compact_rest();
+    tmi_compact_purge_records();
     tmi_unlock(&tmi_compact_lock);
 }
 

@@ -289,7 +289,7 @@ size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache)
         return 0;
     size_t n = flush_all(cache->own);
     tm_handle_t *room = first_room(cache->own);
-    tmi_meta_rest(room, (size_t)(cache->own->room - room) * sizeof *room); // the zero at each bottom is among zeroes
+    tmi_meta_purge(room, (size_t)(cache->own->room - room) * sizeof *room); // the zero at each bottom is among zeroes
     return n;
 }
 

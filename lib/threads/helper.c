@@ -37,7 +37,7 @@ static bool only_ours_are_left(void)
            strtoul(threads + sizeof "\nThreads:", NULL, 10) == tmi_load_relaxed(&ours) + 1;
 }
 
-void tmi_helper_look_around(void)
+void tmi_helper_end_if_last(void)
 {
     static uint32_t looked; // ms. Relaxed: it paces
     uint32_t now = tmi_os_now_ms();

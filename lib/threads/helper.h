@@ -31,10 +31,10 @@ bool tmi_helper_runs(const tmi_helper_t *h);
  * another. False: stay, for `work` has come up meanwhile. */
 bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void));
 
-/* Called by the thread again and again, at least every TMI_HELPER_LOOK_MS when main has left: does not return if only
- * threads of ours are left. */
+/* Ends the process if only threads of the library are left. Each of these threads calls it repeatedly, at least every
+ * TMI_HELPER_LOOK_MS when main has left. */
 enum { TMI_HELPER_LOOK_MS = 100 };
-void tmi_helper_look_around(void);
+void tmi_helper_end_if_last(void);
 
 void tmi_helper_after_fork(tmi_helper_t *h);
 

@@ -60,7 +60,7 @@ static uint32_t time_that_counts(const tmi_need_t *n, const tmi_need_sight_t *si
     return sight->empty > 2 * least ? (uint32_t)tmi_min(gone, rules->longest_gap_ms) : gone;
 }
 
-void tmi_need_look(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules)
+void tmi_need_update(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules)
 {
     enum { INTERVALS_MAX = 8 }; // later ones make no difference
     size_t least = tmi_need_floor(sight->live, rules->keep_percent), regrets = sight->regretted - n->regretted;

@@ -99,7 +99,7 @@ typedef struct tmi_need_rules {
 } tmi_need_rules_t;
 
 /* Bring K up to date. */
-void tmi_need_look(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules);
+void tmi_need_update(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules);
 
 /* Nothing is needed, for all that is known. */
 void tmi_need_forget(tmi_need_t *n);

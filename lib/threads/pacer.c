@@ -28,13 +28,13 @@ static size_t empty_bytes(void)
     size_t slots = tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes);
     return slots + tmi_counter(dirty_bytes) + tmi_handle_idle_bytes();
 }
-static size_t live_bytes(void)
+static size_t occupied_bytes(void)
 {
     size_t raw = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
     return raw + tmi_counter(movable_bytes) + tmi_counter(extent_bytes) + tmi_handle_bytes() - tmi_handle_idle_bytes();
 }
-static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_option(purge_keep)); }
-static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_option(purge_keep)); }
+static size_t floor_bytes(void) { return tmi_need_floor(occupied_bytes(), tmi_option(purge_keep)); }
+static size_t kept_bytes(void) { return tmi_need_kept(&need, occupied_bytes(), tmi_option(purge_keep)); }
 
 /* Purging is worth a call when more than this is empty. */
 static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
@@ -44,10 +44,10 @@ static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 /* Caller holds the pacer lock. */
 static void look(uint32_t now, uint32_t longest_gap)
 {
-    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
+    tmi_need_sight_t sight = {now, occupied_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
                               tmi_counter(regretted_spans)};
     tmi_need_rules_t rules = {tmi_option(purge_keep), tmi_max(tmi_option(purge_delay), 1), longest_gap};
-    tmi_need_look(&need, &sight, &rules);
+    tmi_need_update(&need, &sight, &rules);
 }
 
 static size_t purge_table(size_t bytes)
@@ -139,7 +139,7 @@ size_t tmi_pacer_purge_all(void)
 {
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_trim(true);
-    tmi_medium_release();
+    tmi_medium_release_unused();
     size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX) +
                tmi_mixed_purge(SIZE_MAX) + purge_table(SIZE_MAX);
     tmi_need_forget(&need);
@@ -185,7 +185,7 @@ static bool wait_for_work(void)
             empty_depots();
             break;
         }
-    tmi_helper_look_around();
+    tmi_helper_end_if_last();
     tmi_request_poll();
     tmi_store_relaxed(&asleep, 0);
     return anything_to_do();
@@ -231,7 +231,7 @@ static void *help(void *unused)
     do {
         while (anything_to_do() || wait_for_work()) {
             tmi_os_sleep_ms(patience(until_next_pass()));
-            tmi_helper_look_around();
+            tmi_helper_end_if_last();
             tmi_request_poll();
             (void)pass_of_helper();
         }
@@ -248,7 +248,7 @@ void tmi_pacer_serve_by(bool (*call)(void)) { tmi_store_release(&server, call); 
 uint32_t tmi_pacer_serve(uint32_t idle_ms)
 {
     bool stopped = pass_of_helper();
-    size_t kept = tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_option(purge_keep));
+    size_t kept = tmi_max(QUIET_KEEP, occupied_bytes() / 200 * tmi_option(purge_keep));
     if (anything_to_do())
         return until_next_pass();
     if (empty_bytes() <= kept)
@@ -306,7 +306,7 @@ static void disarm(tmi_cache_t *cache)
 }
 
 /* After a slice: arm the cache if its frees should purge more, or else disarm it. */
-static void settle_arms(tmi_cache_t *cache, size_t kept)
+static void arm_or_disarm(tmi_cache_t *cache, size_t kept)
 {
     if (cache == NULL)
         return;
@@ -342,7 +342,7 @@ static TMI_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
     size_t kept = kept_bytes();
     if (empty_bytes() > with_slack(kept))
         slice(kept, SLICE_NS + bytes / tmi_os_page_size * NS_PER_PAGE);
-    settle_arms(cache, kept);
+    arm_or_disarm(cache, kept);
 }
 
 void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
@@ -395,19 +395,19 @@ static void pay(size_t empty, size_t payment)
 
 static TMI_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
-    if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
+    if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (occupied_bytes() + empty_bytes()) / MIX_FROM)
         (void)tmi_raw_mix(growth * 2);
     size_t empty = empty_bytes(), about_to_be_used = tmi_min(tmi_mixed_figures().empty, empty);
     size_t payment = tmi_need_payment(highest, empty - about_to_be_used, growth);
     if (payment > 0)
         pay(empty, payment);
-    tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, live_bytes() + empty_bytes()));
+    tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, occupied_bytes() + empty_bytes()));
 }
 
 void tmi_pacer_allocated(void)
 {
     tmi_request_poll();
-    size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
+    size_t live = occupied_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
     if (TMI_UNLIKELY(tmi_load_relaxed(&still) != 0))
         tmi_store_relaxed(&still, 0);

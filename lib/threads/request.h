@@ -51,8 +51,8 @@ void tmi_request_handle(tmi_request_t which, void (*handler)(void));
 /* The records; they stay where they are. */
 void tmi_request_show(tmi_request_t which, const void *records);
 
-/* Leave a request. Async-signal-safe, any thread; waits for nothing and wakes nobody. */
-void tmi_request_leave(tmi_request_t which);
+/* Post a request. Async-signal-safe, any thread. Waits for nothing and wakes no thread. */
+void tmi_request_post(tmi_request_t which);
 
 /* Leave it every `ms` milliseconds from now on, as far as slow paths and helpers run. 0: no longer. */
 void tmi_request_every(tmi_request_t which, uint32_t ms) TMI_COLD;

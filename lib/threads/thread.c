@@ -78,7 +78,7 @@ static void give_up_record(tmi_thread_t *t)
 static void list(tmi_thread_t *t)
 {
     make_inert(t);
-    tmi_pin_list(&t->pins);
+    tmi_pin_add_record(&t->pins);
     tmi_thread_t *head = tmi_load_relaxed(&tmi_thread_records); // relaxed: the compare-and-swap decides
     do
         t->next = head;

@@ -43,9 +43,9 @@ void map_put_plain(const char *text, FILE *to)
 static void put_statistics(const map_t *m, FILE *to)
 {
     tmi_text_t text = {NULL, 0, 0};
-    tmi_stats_json_put(&text, m->sheet);
+    tmi_stats_json_write(&text, m->sheet);
     text = (tmi_text_t){tool_alloc(text.length + 1), text.length, 0};
-    tmi_stats_json_put(&text, m->sheet);
+    tmi_stats_json_write(&text, m->sheet);
     fprintf(to, "\"statistics\":%.*s,", (int)text.length - 1, text.buf);
     free(text.buf);
 }

@@ -1,7 +1,9 @@
-"""plain.py ROOT - hold comments, documents and manual pages to plain English.
+"""plain.py ROOT - hold comments, documents and manual pages to plain English, and names to one meaning a verb.
 
 PHRASES are words and turns that stop a reader, each with the words that say the same plainly. They are looked for in
 comments, documents and manual pages, also across the end of a line. Code is left out, in documents too.
+VERBS are words of function names that had several meanings, each with the meaning that lib/README.md gives it. The
+names of functions in the library's headers use them in no other.
 """
 import os
 import re
@@ -42,6 +44,15 @@ PHRASES = (
 FOUND = [(re.compile(rf"\b(?:{phrase})\b" if phrase[-1] != ")" else rf"\b(?:{phrase})", re.I), better)
          for phrase, better in PHRASES]
 LEAST = 20000
+VERBS = (
+    (r"\w*settle\w*", "no meaning: say what becomes of the thing"),
+    (r"(?!batch_|compact_)\w*mark(?:ed|ing)?(?:_\w+)?", "mark: the bit M of a word"),
+    (r"(?!names_|profile_|samples_|sentry_)\w+(?<!_at)_start", "start: turn a service on"),
+    (r"\w+_bound", "bound: of an index; the verb is bind"),
+    (r"(?:medium|need|guard)_look|\w+_look_\w+", "look: read without order"),
+    (r"(?:meta|compact)_rest", "rest: of a class; pages are purged"),
+    (r"(?:space|supply)_release", "release: of a record; segments are unmapped"),
+)
 
 
 def prose_of(path, text):
@@ -72,6 +83,13 @@ def complaints(path, text):
             yield f"{path}: \"{around.strip()}\"; better: {better}"
 
 
+def misnamed(path, text):
+    for name in sorted(set(re.findall(r"\btmi_(\w+)\(", text))):
+        for verb, meaning in VERBS:
+            if re.fullmatch(verb, name):
+                yield f"{path}: tmi_{name}; {meaning}"
+
+
 def report(good, name, why=()):
     print(("ok - " if good else "not ok - ") + name)
     for line in () if good else why:
@@ -84,13 +102,14 @@ def control(name, path, text, n=1):
 
 
 def main(root):
-    words, wrong, files = 0, [], 0
+    words, wrong, files, names = 0, [], 0, []
     for path in sources(root):
         with open(os.path.join(root, path), encoding="utf-8") as f:
             text = f.read()
         files += 1
         words += len(prose_of(path, text).split())
         wrong += complaints(path, text)
+        names += misnamed(path, text) if path.startswith("lib" + os.sep) and path.endswith(".h") else ()
     report(words >= LEAST and not wrong, f"{words // 1000},000 words in {files} files are plain English", wrong)
     control("a phrase in a comment is noticed", "lib/x.c", "/* An address is to be had. */ int i;\n")
     control("a phrase that a line break cuts is noticed", "lib/x.h", "/* An address is to\n * be had. */\n")
@@ -101,6 +120,9 @@ def main(root):
     control("a phrase in a manual page is noticed", "preload/man/x.3", "It waits in\nvain.\n")
     control("code is not read", "lib/x.c", 'static int books = 1; puts("but for");\n', 0)
     control("code in a document is not read", "lib/x.md", "`but for`\n\n    now and then\n\n```\nin vain\n```\n", 0)
+    report(not names, "verbs in names of functions have one meaning", names)
+    text = "void tmi_space_unmark(void); void tmi_batch_mark(void); void tmi_meta_settle(void); void tmi_a_start(void);"
+    report(len(list(misnamed("lib/x.h", text))) == 3, "control: verbs in another meaning are noticed")
 
 
 main(sys.argv[1])

@@ -20,7 +20,7 @@ static void look(model_t *m)
 {
     tmi_need_sight_t sight = {m->now, m->live, m->empty, m->regretted, m->spans};
     tmi_need_rules_t rules = {PERCENT, INTERVAL, m->gap};
-    tmi_need_look(&m->need, &sight, &rules);
+    tmi_need_update(&m->need, &sight, &rules);
 }
 
 static void purge(model_t *m)
