@@ -7,6 +7,7 @@
 #include "os/options.h"
 #include "os/os.h"
 #include "compaction/compact.h"
+#include "sampling/samples.h"
 #include "slabs/medium.h"
 #include "slabs/mixed.h"
 #include "slabs/movable.h"

@@ -123,6 +123,7 @@ int tmi_profile_start(size_t interval)
     (void)tmi_thread_or_null();
     tmi_stack_init();
     tmi_names_start();
+    tmi_request_show(TMI_REQUEST_PROFILE, tmi_samples_view());
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
     int err = tmi_samples_start(interval != 0 ? interval : tmi_options.profile_interval);

@@ -13,18 +13,9 @@ uint32_t tmi_sampling;
 uint32_t *tmi_sample_hints;
 tmi_lock_t tmi_samples_lock = TMI_LOCK_OF(TMI_RANK_SAMPLES);
 
-/* All of it under the lock. */
-static struct {
-    uint64_t interval;
-    tmi_site_t *sites;  // nsites of them, from 1; 0 is for the rest
-    uint32_t *slots;    // by hash: a site's index, or 0
-    uintptr_t *frames;
-    size_t nsites, nframes;
-    tmi_sample_t *entries; // `capacity` of them, a power of two, at most half of them used
-    size_t nentries, capacity;
-    uint64_t dropped, live_bytes, peak_bytes;
-    bool peak_due;
-} all;
+static tmi_sample_view_t all;
+
+const tmi_sample_view_t *tmi_samples_view(void) { return &all; }
 
 static size_t entries_bytes(size_t capacity) { return tmi_round_up(capacity * sizeof(tmi_sample_t), TMI_UNIT_SIZE); }
 

@@ -56,6 +56,22 @@ typedef struct tmi_sample {
     uint32_t site;
 } tmi_sample_t;
 
+/* The tables, all of it under the lock; a tool outside reads it, and again if it has changed meanwhile. */
+typedef struct tmi_sample_view {
+    uint64_t interval;
+    tmi_site_t *sites; // nsites of them, from 1; 0 is for the rest
+    uint32_t *slots;   // by hash: a site's index, or 0
+    uintptr_t *frames;
+    size_t nsites, nframes;
+    tmi_sample_t *entries; // `capacity` of them, a power of two, at most half of them used
+    size_t nentries, capacity;
+    uint64_t dropped, live_bytes, peak_bytes;
+    bool peak_due;
+} tmi_sample_view_t;
+
+/* Where it is: for tools. */
+const tmi_sample_view_t *tmi_samples_view(void);
+
 enum { TMI_SAMPLES_BLOCK = 1 << 16, TMI_SITES_MAX = 1 << 16, TMI_SAMPLES_BUCKETS = 1 << 16 };
 
 extern uint32_t tmi_sampling; // 1: allocations are sampled

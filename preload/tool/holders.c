@@ -1,6 +1,6 @@
 /* Reading the samples of another process, and charging their blocks. */
 #include "map.h"
-#include "sample_view.h"
+#include "sampling/samples.h"
 #include "slabs/raw_impl.h"
 #include "tool.h"
 

@@ -208,10 +208,6 @@ def check_torn():
 
 def check_holders():
     check_without()
-    with Work("held", options=options(1)) as w:
-        if "does not tell where" in tool("map", w.pid)[1]:
-            skip("who keeps stranded memory is named", "this library does not tell where its samples are")
-            return
     check_exact()
     check_estimate()
     check_names()
