@@ -1,6 +1,6 @@
-/* introspect.h - what the heap holds, and the audit of all its invariants.
+/* introspect.h - figures of the heap, and the audit of all invariants.
  *
- * Figures are sums of counters that others change meanwhile: each was true a moment ago. */
+ * Figures are sums of counters that other threads change meanwhile. Each was true a moment ago. */
 #ifndef TMI_HEAP_INTROSPECT_H
 #define TMI_HEAP_INTROSPECT_H
 
