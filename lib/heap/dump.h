@@ -29,8 +29,8 @@ void tmi_dump_line(const char *line, size_t nbytes) TMI_COLD;
 enum { TMI_DUMP_NAME = TMI_PATH_MAX + 64 };
 void tmi_dump_name(char *out, const char *pattern, const char *suffix) TMI_COLD;
 
-/* One thread of a process writes at a time. Meanwhile *writer is the number of the process, else 0. In a child of fork
- * it may be the parent's number, which counts as 0. False: another thread is writing. */
+/* One thread of a process writes at a time. Meanwhile *writer is the number of the process, else 0. A child of fork may
+ * inherit the parent's number, which counts as 0. False: another thread is writing. */
 bool tmi_dump_begin(uint32_t *writer) TMI_COLD;
 void tmi_dump_end(uint32_t *writer) TMI_COLD;
 

@@ -20,8 +20,8 @@ static const char *thread_pointer(void)
     return p;
 }
 
-/* A variable of ours is never at the thread pointer itself, but its offset is 0 until it is relocated. The contents
- * come after all relocations. */
+/* The library's thread-local variable is never at the thread pointer itself, but its offset is 0 until it is relocated.
+ * Thread-local contents are set after all relocations. */
 bool tmi_early_is_over(void) { return (const char *)&tmi_self_ != thread_pointer() && tmi_self_ != NULL; }
 
 void *tmi_early_alloc(size_t size, size_t align)

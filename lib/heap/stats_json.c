@@ -1,7 +1,7 @@
 /* One object on one line. Unknown figures are null. */
 #include "heap/stats_impl.h"
 
-enum { SCHEMA = 1 }; // of the documented names; new ones may come without a new number
+enum { SCHEMA = 1 }; // of the documented names; new names may be added without a new number
 
 static TMI_COLD void put_figures(tmi_text_t *t, tmi_figure_list_t list, const void *structure)
 {

@@ -1,4 +1,5 @@
-/* Text exposition format 0.0.4: of each figure HELP and TYPE, and then all its samples. Unknown figures have none. */
+/* Text exposition format 0.0.4: for each figure HELP and TYPE, and then all its samples. Unknown figures have no
+ * samples. */
 #include "heap/stats_impl.h"
 
 static TMI_COLD void put_head(tmi_text_t *t, const char *group, const tmi_figure_t *f)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000, STACK_BYTES = 256 << 10 }; // libc puts the program's thread-local variables there too
+enum { RETRY_MS = 1000, STACK_BYTES = 256 << 10 }; // libc also puts the program's thread-local variables there
 
 static uint32_t ours; // threads of ours that run. Relaxed: each counts itself first
 
@@ -22,8 +22,8 @@ static void *begin(void *helper)
     return result;
 }
 
-/* The first thread has ended (as a zombie it stays until the others have), and there is none but ours. False too when
- * that is not to be found out. */
+/* Whether the first thread has ended (it stays as a zombie until the others have) and all other threads are ours. False
+ * also if that cannot be found out. */
 static bool only_ours_are_left(void)
 {
     char text[2048];
@@ -67,14 +67,14 @@ bool tmi_helper_runs(const tmi_helper_t *h) { return tmi_load_relaxed(&h->runs) 
 
 bool tmi_helper_run(tmi_helper_t *h)
 {
-    uint32_t next_try = tmi_load_relaxed(&h->next_try); // relaxed: a try too many does no harm
+    uint32_t next_try = tmi_load_relaxed(&h->next_try); // relaxed: one try too many does no harm
     if (tmi_helper_runs(h))
         return true;
     if (next_try != 0 && (int32_t)(tmi_os_now_ms() - next_try) < 0)
         return false;
-    if (tmi_exchange_relaxed(&h->runs, 1)) // relaxed: one of several callers gets on
+    if (tmi_exchange_relaxed(&h->runs, 1)) // relaxed: only one of several callers continues
         return true;
-    uint64_t signals = tmi_os_block_signals(); // it inherits what is blocked
+    uint64_t signals = tmi_os_block_signals(); // the new thread inherits the mask
     bool created = create(h, STACK_BYTES) || create(h, 0);
     tmi_os_restore_signals(signals);
     if (!created) {
