@@ -17,7 +17,7 @@ void tmi_space_init(void)
 int tmi_space_init_movable(void)
 {
     tmi_lock(&tmi_space_lock);
-    int err = tmi_nwindows > 0 ? 0 : tmi_supply_grow(1); // the map is laid around the first segment
+    int err = tmi_nwindows > 0 ? 0 : tmi_supply_grow(1); // the map is placed around the first segment
     if (err == 0 && tmi_pagemap.movable == NULL)
         err = tmi_pagemap_init_movable();
     tmi_unlock(&tmi_space_lock);
@@ -29,7 +29,7 @@ static size_t misalignment(const char *addr, size_t align_units)
     return (size_t)(tmi_round_up((uintptr_t)addr, align_units * TMI_UNIT_SIZE) - (uintptr_t)addr) / TMI_UNIT_SIZE;
 }
 
-/* Cut exactly nunits, aligned, out of a run that is long enough; the rest goes back. */
+/* Cut exactly nunits, aligned, out of a run that is long enough. The rest returns to the bins. */
 static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
 {
     size_t skip = misalignment(run->addr, align_units);
@@ -46,7 +46,8 @@ static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
     }
 }
 
-/* Dirty first, since its pages are there already; then dirty and clean together, clean, and the kernel's. */
+/* Dirty runs first, since their pages are resident; then a dirty and a clean one together, then clean ones, then new
+ * segments. */
 static bool find(size_t nunits, bool exact, tmi_run_t *run)
 {
     if (tmi_bins_take(nunits, true, run) || (exact && tmi_bins_join(nunits, run)) || tmi_bins_take(nunits, false, run))
@@ -173,7 +174,7 @@ static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
     size_t bytes = err ? 0 : run.bytes;
     if (err == 0)
         tmi_resident_set_all(addr, run.nunits, false);
-    run.dirty = err != 0; // locked memory stays: it keeps its contents and its place in the queue's end
+    run.dirty = err != 0; // locked memory stays: it keeps its contents, and goes to the end of the queue
     run.bytes -= bytes;
     tmi_bins_put(run);
     tmi_count(purged_bytes, bytes);

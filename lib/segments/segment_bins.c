@@ -39,7 +39,7 @@ void tmi_span_set_state(char *addr, size_t nunits, tmi_span_state_t state)
     first->state = last->state = (uint8_t)state;
 }
 
-/* Divide by the pages that may be resident. A part without such pages is clean. */
+/* Divide the estimate in proportion to the pages that may be resident. A part without such pages is clean. */
 static void split_by_pages(tmi_run_t *head, tmi_run_t *tail)
 {
     size_t in_head = tmi_resident_count(head->addr, head->nunits);
@@ -118,7 +118,7 @@ static void put(tmi_run_t run, bool as_oldest)
     if (as_oldest)
         tmi_dlist_push_front(&ages, &first->age);
     else
-        // a merged span is as young as its youngest part: the program is at work there
+        // a merged span is as young as its youngest part, where the program is at work
         tmi_dlist_push_back(&ages, &first->age);
     tmi_count(dirty_bytes, run.bytes);
 }
@@ -126,7 +126,7 @@ static void put(tmi_run_t run, bool as_oldest)
 void tmi_bins_put(tmi_run_t run) { put(run, false); }
 void tmi_bins_put_oldest(tmi_run_t run) { put(run, true); }
 
-/* The shorter one; of two dirty spans that are equally long the one with more resident pages, which costs fewer page
+/* Prefer the shorter span; of two dirty ones of equal length the one with more resident pages, which costs fewer page
  * faults. */
 static bool fits_better(const tmi_span_t *a, const tmi_span_t *b)
 {
@@ -166,7 +166,7 @@ bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out)
     return false;
 }
 
-/* The dirty span and enough of the clean one behind it; what is left of that goes back. */
+/* Take the dirty span and enough of the clean one behind it. The rest of the latter returns to its bin. */
 static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
 {
     *out = tmi_bins_remove(dirty, dirty->owner);
@@ -180,7 +180,7 @@ static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
         tmi_bins_put(tmi_run_split(&clean, needed));
 }
 
-/* The same with the clean span before it. */
+/* The same with the clean span before the dirty one. */
 static void join_before(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
 {
     *out = tmi_bins_remove(dirty, dirty->owner);

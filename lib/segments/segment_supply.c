@@ -21,8 +21,8 @@ static void drop_records(char *addr, size_t size)
     }
 }
 
-/* Unmap segments that hold nothing. They leave the page map first: what the kernel puts in their place may be another
- * allocator's, whose blocks must not look like ours (M2). If the kernel refuses they come back. */
+/* Unmap segments that hold nothing. They leave the page map first, since the kernel may give their addresses to another
+ * allocator, whose blocks must not look like ours (M2). If the kernel refuses, they enter the map again. */
 static int unmap_segments(char *addr, size_t size)
 {
     tmi_segment_t *taken = NULL, *seg; // a list, highest address first
@@ -99,8 +99,8 @@ static void put_clean(char *from, char *to)
         tmi_bins_put((tmi_run_t){from, (size_t)(to - from) / TMI_UNIT_SIZE, 0, false, 0});
 }
 
-/* The whole segments inside a clean run go, what is left on both sides goes back. Returns the bytes; at 0 the run is
- * still the caller's. */
+/* Unmap the whole segments inside a clean run, and return what is left on both sides to the bins. Returns the bytes. 0:
+ * the caller still owns the run. */
 static size_t release_run(const tmi_run_t *run)
 {
     char *end = run->addr + run->nunits * TMI_UNIT_SIZE;

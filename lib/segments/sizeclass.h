@@ -1,4 +1,4 @@
-/* sizeclass.h - which sizes slots come in.
+/* sizeclass.h - the sizes of slots.
  *
  *   class 0        nothing of ours
  *   class 1        8 bytes

@@ -51,7 +51,7 @@ unsigned tmi_medium_class_at(const void *p) { return tmi_medium_slab_of(p)->cls;
 
 /* ---- slabs ----------------------------------------------------------------------------------------------------- */
 
-/* Returns whether it came in, 1, or went out, -1. */
+/* Returns 1 if the slab entered the list, -1 if it left it, else 0. */
 static int put_in(bool wanted, tmi_dlist_t *head, tmi_dlist_t *link)
 {
     if (wanted == !tmi_dlist_empty(link))
@@ -70,7 +70,7 @@ void tmi_medium_relist(tmi_medium_slab_t *slab)
     tmi_own_add(&s->nqueued, (uint32_t)put_in(tmi_medium_empty(slab) != 0, &s->purge_queue, &slab->purge_link));
 }
 
-/* Lists are made at a class's first slab: a process that allocates little need not touch them all. */
+/* A class's lists are made with its first slab, so that a process that allocates little does not touch all of them. */
 static void ready_class(tmi_medium_class_t *s)
 {
     if (s->some.next != NULL)
@@ -79,10 +79,10 @@ static void ready_class(tmi_medium_class_t *s)
     tmi_dlist_init(&s->purge_queue);
 }
 
-/* What the slots leave of the slab: bytes that nobody will use. */
+/* The bytes of the slab behind its last slot, which are never used. */
 static size_t rest_of(const tmi_medium_info_t *c) { return c->units * TMI_UNIT_SIZE - c->slots * (size_t)c->size; }
 
-/* Whether something may stay in it. */
+/* Purge these bytes. True: they may still be resident. */
 static bool clear_rest(char *base, const tmi_medium_info_t *c)
 {
     size_t rest = rest_of(c);
@@ -160,8 +160,8 @@ void tmi_medium_slab_release_unless_spare(tmi_medium_slab_t *slab)
 
 /* ---- slots ----------------------------------------------------------------------------------------------------- */
 
-/* A slab with an empty slot, the one that got its first one last; else, unless it must be resident, one with a free
- * slot, a new one if need be. */
+/* A slab with an empty slot, the last one that got its first one. If there is none, and the slot need not be resident:
+ * a slab with a free slot, or a new one. */
 static tmi_medium_slab_t *slab_to_take_from(unsigned cls, bool resident)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];
@@ -237,7 +237,7 @@ static const char *complaint(const tmi_medium_slab_t *slab, const void *p)
     return tmi_load_relaxed(&slab->free) >> i & 1 ? "double free, or a block that was never allocated" : NULL;
 }
 
-/* A slot has become free in a slab: the spare one, if there is another, is not needed any more. */
+/* A slot of `other` has become free. Release the spare slab if it is a different one. */
 static void drop_spare(tmi_medium_class_t *s, const tmi_medium_slab_t *other)
 {
     tmi_medium_slab_t *spare = TMI_CONTAINER_OF(s->some.next, tmi_medium_slab_t, link);
@@ -253,7 +253,7 @@ void tmi_medium_return(void *p, const char *function)
     tmi_lock(&s->lock);
     const char *wrong = complaint(slab, p);
     if (TMI_UNLIKELY(wrong != NULL)) {
-        tmi_unlock(&s->lock); // a handler for SIGABRT may allocate
+        tmi_unlock(&s->lock); // the program's handler for SIGABRT may allocate
         tmi_fatal(function, p, wrong);
     }
     tmi_medium_set_free(slab, slab->free | (uint64_t)1 << slot_at(slab, p));

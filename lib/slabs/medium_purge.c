@@ -1,15 +1,16 @@
-/* Giving empty slots of medium slabs back, and slabs that hold nothing. */
+/* Purges empty slots of medium slabs, and releases slabs without a taken slot. */
 #include "os/counters.h"
 #include "os/os.h"
 #include "slabs/medium_impl.h"
 
-/* Slots of the slab that are taken out while the kernel is at them. */
+/* Slots that are taken out of the slab while the kernel purges them. */
 typedef struct reserved {
     tmi_medium_slab_t *slab;
     uint64_t slots;
 } reserved_t;
 
-/* Of the slab that has had an empty slot for longest: as many as hold `enough` bytes. Caller holds the class lock. */
+/* Take out as many empty slots as hold `enough` bytes, of the slab that has had one for longest. Caller holds the class
+ * lock. */
 static reserved_t reserve(unsigned cls, size_t enough)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];
