@@ -1,5 +1,4 @@
-/* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with
- * `stats`. */
+/* start.c - the start and the end of a process: reads options, prints one line with `verbose` and one with `stats`. */
 #include "heap/dump.h"
 #include "heap/guard.h"
 #include "heap/introspect.h"
@@ -25,8 +24,8 @@ static void begin_guard(void)
         tmi_report("option guard:%u is not used: no address space for it", tmi_options.guard);
 }
 
-/* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now
- * that they are read, before the program changes its environment. */
+/* Without options all work waits for the first request, so that a process without requests pays nothing. Options are
+ * read now, before the program changes its environment. */
 __attribute__((constructor)) static void start(void)
 {
     if (!tmi_options_given())
