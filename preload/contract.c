@@ -26,7 +26,7 @@ static size_t page_size(void)
     return tmi_os_page_size;
 }
 
-/* As glibc: an alignment that is no power of two is rounded up to one. */
+/* As in glibc, an alignment that is not a power of two is rounded up to one. */
 TMI_EXPORT void *memalign(size_t align, size_t size)
 {
     if (align > PTRDIFF_MAX)
@@ -47,7 +47,7 @@ TMI_EXPORT int posix_memalign(void **out, size_t align, size_t size)
         return EINVAL;
     void *p = tmi_heap_alloc_for(size, tmi_max(align, 16), __builtin_frame_address(0));
     if (p == NULL)
-        return ENOMEM; // errno says so too, as with glibc
+        return ENOMEM; // errno is set, too, as in glibc
     *out = p;
     return 0;
 }

@@ -1,13 +1,14 @@
 /* cxx.c - the C++ allocation operators, under their mangled names, from C: the library must not need libstdc++.
  *
  * A program may replace some of them. The standard says what the others do then: an array, sized or nothrow form calls
- * the basic one that the program has replaced. So such a form here goes through the dynamic linker to whatever
- * definition of the basic form comes first; mostly that is the one in this file, and the way there is one jump. All are
- * weak, so that a program linked with the archive may replace some, too.
+ * the basic one that the program has replaced. So these forms call the basic form through the dynamic linker, which
+ * finds the first definition. That is mostly the one in this file, and the call is one jump. All operators are weak, so
+ * that a program linked with the archive may replace some, too.
  *
- * When memory runs out, an operator calls the next definition of itself, which is the C++ runtime's: that one asks
- * malloc again (ours), calls the new-handler in its loop and throws std::bad_alloc, all as the standard wants it;
- * nothrow returns NULL. The exception passes through our frame, which has unwind tables and nothing to clean up. */
+ * When memory runs out, an operator calls the next definition of itself, which is the C++ runtime's. That one calls
+ * malloc (ours) again, calls the new-handler in its loop and throws std::bad_alloc, as the standard requires. The
+ * nothrow form returns NULL. The exception passes through our frame, which has unwind tables and nothing to clean
+ * up. */
 #include "os/report.h"
 #include "preload.h"
 
@@ -32,8 +33,8 @@ static inline void *aligned(size_t align, size_t size, void *frame)
     return tmi_is_pow2(align) ? tmi_heap_alloc_for(size, tmi_max(align, 16), frame) : NULL;
 }
 
-/* A definition that another one may come before. The compiler must not take a call of it for a call of the one here,
- * and calls without a stub. */
+/* A definition that another one may precede. The compiler must not assume that a call reaches the definition here.
+ * Calls need no stub. */
 #if __has_attribute(noplt)
 #define REPLACEABLE __attribute__((weak, noplt, visibility("default")))
 #else
@@ -90,9 +91,9 @@ static bool own_array(void) { return own_basic() && _Znam == here_new_array; }
 static bool own_aligned(void) { return _ZnwmSt11align_val_t == here_new_aligned; }
 static bool own_array_aligned(void) { return own_aligned() && _ZnamSt11align_val_t == here_new_array_aligned; }
 
-/* The nothrow forms call a replaced basic form and catch what it throws, which only C++ can: the runtime's own nothrow
- * form does. A program without that runtime has nothing to catch; where the basic form is ours too, `replaced` is NULL
- * and so is the answer. */
+/* A nothrow form must call a replaced basic form and catch its exception. Only C++ code can do that, so the runtime's
+ * own nothrow form is called. A program without that runtime throws nothing. If the basic form is ours, `replaced` is
+ * NULL, and the result is NULL. */
 static TMI_COLD void *nothrow_of_runtime(const char *name, void *(*replaced)(size_t), size_t size, const void *nothrow)
 {
     new_nothrow_fn next = (new_nothrow_fn)tmi_next_symbol(name);

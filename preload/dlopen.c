@@ -1,11 +1,11 @@
 /* dlopen.c - dlopen and dlmopen without RTLD_DEEPBIND.
  *
- * A library that is opened with this flag finds libc's malloc and free before ours. It then frees by libc's what it got
- * from us, and crashes: Debian's php opens its extensions so. The flag asks for the library's own definitions first,
- * which a library that comes with none of malloc does not need.
+ * A library that is opened with this flag finds libc's malloc and free before ours. It then passes our blocks to libc's
+ * free, and crashes. Debian's php opens its extensions in this way. The flag makes the library's own definitions come
+ * first, which a library without a malloc of its own does not need.
  *
- * The dynamic linker looks at its caller: RUNPATH, $ORIGIN and the namespace are those of the library that calls. So a
- * wrapper must not call the real function but jump to it, with the stack as it was. dlmopen keeps the flag in other
+ * The dynamic linker examines its caller: RUNPATH, $ORIGIN and the namespace are those of the calling library. So a
+ * wrapper must not call the real function, but jump to it with the stack unchanged. dlmopen keeps the flag in other
  * namespaces, where malloc is not ours anyway. */
 #include "preload.h"
 
@@ -15,14 +15,14 @@ enum { DLOPEN, DLMOPEN };
 __attribute__((visibility("hidden"), used)) void *tmi_next_dlopen[2];
 
 __attribute__((visibility("hidden"), used)) void tmi_find_next_dlopen(void);
-/* A program without a dynamic linker: it opens nothing. For both functions, whose first arguments do not matter
- * then. */
+/* For a program without a dynamic linker, which opens nothing. It serves both functions, since their arguments do not
+ * matter then. */
 static void *open_nothing(void) { return NULL; }
 
 static void find(int which, const char *name)
 {
     void *next = tmi_next_symbol(name);
-    // relaxed: all threads find the same
+    // relaxed: all threads find the same function
     tmi_store_relaxed(&tmi_next_dlopen[which], next != NULL ? next : (void *)open_nothing);
 }
 

@@ -1,10 +1,10 @@
 /* foreign.c - pointers that this heap did not hand out.
  *
- * A program may mix heaps: some ask libc itself for its malloc, libraries bring allocators of their own, and a pointer
- * of theirs may end in our free. The page map tells that it is not ours; whether it can be anybody's is read from the
- * process's memory map: a heap block is aligned to 8 bytes and lies in anonymous memory that is no stack. What passes
- * goes to the next definition of the function; anything else is a wild pointer. Ranges found good are remembered, since
- * reading the map takes tens of µs. */
+ * A program may mix heaps. Some programs use libc's own malloc, and some libraries bring allocators of their own. Their
+ * pointers may reach our free. The page map tells that such a pointer is not ours. The process's memory map tells
+ * whether it can belong to another heap: a heap block is aligned to 8 bytes and lies in anonymous memory that is not a
+ * stack. Such a pointer is passed to the next definition of the function; any other is a wild pointer. Ranges that can
+ * hold heap blocks are remembered, since reading the map takes tens of µs. */
 #include "heap/tally.h"
 #include "os/counters.h"
 #include "os/options.h"
@@ -34,7 +34,7 @@ void *tmi_next_symbol(const char *name)
     return symbol;
 }
 
-/* The lock is only tried: in a child of fork it may stay held, and then the child reads the map each time. */
+/* The lock is only tried, since it may stay held in a child of fork. That child then reads the map each time. */
 static bool is_remembered(uintptr_t p)
 {
     bool found = false;
@@ -117,7 +117,7 @@ static bool plausible(const void *p)
     // not by libc, whose functions are cancellation points
     int fd = tmi_os_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return true; // cannot tell: let its owner judge
+        return true; // not known: let the next allocator decide
     range_t r;
     bool heap = false, found = find_mapping(fd, address, &r, &heap);
     tmi_os_close(fd);
@@ -126,7 +126,7 @@ static bool plausible(const void *p)
     return found && heap;
 }
 
-/* The next definition of a function that may be given p; does not return for a wild pointer. */
+/* The next definition of a function to which p can be passed. Does not return for a wild pointer. */
 static void *next_for(const void *p, const char *name, const char *function)
 {
     if (tmi_pagemap_segment(p) != NULL)
@@ -147,7 +147,7 @@ static TMI_NOINLINE void free_guarded(void *p, const char *function, void *frame
     errno = saved;
 }
 
-/* Ends with no call, so that its frame is there while a stack is captured. */
+/* Does not end with a call, so that its frame exists while a stack is captured. */
 void tmi_foreign_free(void *p, const char *function)
 {
     if (tmi_sentry_owns(p)) {
@@ -174,7 +174,7 @@ size_t tmi_foreign_usable(void *p, const char *function)
     return next(p);
 }
 
-/* Always to another place, so that the old one is noticed when it is used. */
+/* Always moves the block, so that a use of the old address is noticed. */
 static TMI_NOINLINE void *realloc_guarded(void *p, size_t size, void *frame)
 {
     size_t was = tmi_sentry_usable(p, "realloc", frame);

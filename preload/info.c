@@ -1,4 +1,4 @@
-/* info.c - glibc's statistics and tuning functions. The figures are this heap's own; what has no counterpart here is
+/* info.c - glibc's statistics and tuning functions. The figures describe this heap. Fields without a counterpart are
  * 0. */
 #include "heap/introspect.h"
 #include "heap/stats.h"
@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 int __libc_mallopt(int parameter, int value);
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // mallinfo is part of the contract all the same
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // mallinfo is part of the contract nevertheless
 struct mallinfo __libc_mallinfo(void);
 
 TMI_EXPORT int malloc_trim(size_t pad) { return tmi_heap_trim(pad); }
@@ -89,7 +89,7 @@ static void print_sums(FILE *out, const tm_heap_part_t *part)
     print_sum(out, "resident", part->resident);
 }
 
-/* All blocks that are not slots of small classes are large ones here, as in mallinfo. */
+/* As in mallinfo, all blocks that are not slots of small classes count as large. */
 static void print_large(FILE *out, const tm_heap_stats_t *s, size_t heap)
 {
     size_t count = 0, bytes = 0;
@@ -140,7 +140,7 @@ static void print_info(FILE *out, const tm_heap_stats_t *s)
     (void)fprintf(out, "</malloc>\n");
 }
 
-/* The rows lie in pages of their own: printing may allocate. Without them the sums are printed. */
+/* The rows lie in pages of their own, since printing may allocate. Without these pages only the sums are printed. */
 TMI_EXPORT int malloc_info(int options, FILE *out)
 {
     void *rows = NULL;
@@ -160,7 +160,7 @@ TMI_EXPORT int malloc_info(int options, FILE *out)
     return 0;
 }
 
-/* Nothing here is tuned by glibc's parameters; those that it documents are accepted. */
+/* Accepts the parameters that glibc documents. They change nothing. */
 TMI_EXPORT int mallopt(int parameter, int value)
 {
     (void)value;

@@ -15,13 +15,13 @@
 void *tmi_next_symbol(const char *name);
 
 /* Pointers that are not ours: of libc's heap from before start-up or behind RTLD_DEEPBIND, of a library with an
- * allocator of its own. Passed on to the next allocator if they can be its; a wild pointer is reported in the name of
- * `function`, then abort. */
+ * allocator of its own. They are passed to the next allocator if they can belong to it. A wild pointer is reported in
+ * the name of `function`, then abort. */
 void tmi_foreign_free(void *p, const char *function) TMI_COLD;
 void *tmi_foreign_realloc(void *p, size_t size) TMI_COLD;
 size_t tmi_foreign_usable(void *p, const char *function) TMI_COLD;
 
-/* free in all its disguises. */
+/* free, under all of its names. */
 static inline void tmi_preload_free(void *p, const char *function)
 {
     if (TMI_UNLIKELY(!tmi_heap_free_fast(p)) && TMI_UNLIKELY(!tmi_heap_free(p, function)))

@@ -1,5 +1,4 @@
-/* start.c - what happens at the start and the end of a process: options are read, one line with `verbose`, one with
- * `stats`. */
+/* start.c - the start and the end of a process: reads options, prints one line with `verbose` and one with `stats`. */
 #include "heap/dump.h"
 #include "heap/guard.h"
 #include "heap/introspect.h"
@@ -20,21 +19,21 @@ static void begin_guard(void)
 {
     if (tmi_options.guard == 0)
         return;
-    tmi_names_begin();
+    tmi_names_start();
     if (tmi_heap_guard(tmi_options.guard) != 0)
         tmi_report("option guard:%u is not used: no address space for it", tmi_options.guard);
 }
 
-/* Without options everything waits for the first request: a process that makes none pays nothing. With some it is now
- * that they are read, before the program changes its environment. */
+/* Without options all work waits for the first request, so that a process without requests pays nothing. Options are
+ * read now, before the program changes its environment. */
 __attribute__((constructor)) static void start(void)
 {
     if (!tmi_options_given())
         return;
     tmi_heap_init();
     (void)tmi_thread_or_null();
-    tmi_dump_start();
-    tmi_profile_begin();
+    tmi_dump_at_start();
+    tmi_profile_at_start();
     begin_guard();
     if (!tmi_options.verbose)
         return;
@@ -49,8 +48,8 @@ __attribute__((constructor)) static void start(void)
 __attribute__((destructor)) static void finish(void)
 {
     if (tmi_options.check == TMI_CHECK_FULL)
-        tmi_guard_look("exit");
-    tmi_profile_end();
+        tmi_guard_check("exit");
+    tmi_profile_at_exit();
     if (tmi_options.stats > TMI_STATS_ON)
         tmi_dump_now();
     if (tmi_options.stats != TMI_STATS_ON)

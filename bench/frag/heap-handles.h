@@ -48,7 +48,7 @@ static inline void drop_block(block_t b)
     tm_free(b.h);
 }
 
-/* What a quiet program does now and then. */
+/* What a quiet program does at intervals. */
 static inline void touch_heap(void)
 {
     tm_handle_t h = get_handle(32);

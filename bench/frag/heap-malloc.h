@@ -30,7 +30,7 @@ static inline void drop_block(block_t b)
     free(block_address(b));
 }
 
-/* What a quiet program does now and then. */
+/* What a quiet program does at intervals. */
 static inline void touch_heap(void)
 {
     char *p = get(32);

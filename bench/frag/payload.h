@@ -1,7 +1,7 @@
 /* payload.h - how much of a movable heap is payload: resident pages of the 2 MiB regions that hold blocks, or once did.
  *
- * Payload and metadata share no such region, but for books that the allocator keeps behind the blocks of a slab: these
- * count as payload. With malloc nothing is announced: its metadata lies among the blocks.
+ * Payload and metadata share no such region, except for metadata that the allocator keeps behind the blocks of a slab:
+ * these count as payload. With malloc nothing is announced: its metadata lies among the blocks.
  *
  * P1  payload_note is called when the heap is largest and when it is quiet; between the two blocks move, and regions
  *     that were in use only meanwhile are empty again or count as metadata. */

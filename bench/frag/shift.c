@@ -1,7 +1,7 @@
 /* shift.c - a program whose sizes shift while it runs: the picture of resident memory beside live bytes.
  *
  * Idea: a cache is filled to its limit with objects of one size range; then the range changes, and new objects take the
- * place of old ones that are chosen at random. Now and then the limit falls and comes back. The program says what is
+ * place of old ones that are chosen at random. At intervals the limit falls and rises again. The program says what is
  * live a few hundred times on the way, each time after as many bytes allocated, and rests for 20 ms.
  *
  * usage: frag-shift [MEGABYTES] */

@@ -237,13 +237,13 @@ def level_table(results, program, metrics, names):
 
 
 def ratios(points):
-    """What the table says of one run of shift."""
+    """What the table says about one run of shift."""
     each = [p[1] / p[0] for p in points if p[0]]
     return {"mean": stats.mean(each), "worst": max(each), "last": each[-1]} if each else {}
 
 
 def levels(points):
-    """What the table says of one run with phases."""
+    """What the table says about one run with phases."""
     metrics = {}
     for name, _, last in phases(points):
         metrics["%s: %s" % (name, RESIDENT)] = points[last][1]

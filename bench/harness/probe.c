@@ -8,7 +8,7 @@
  *
  * P1  It defines no symbol of the malloc family and allocates nothing: buffers are on the stack, I/O is open and write.
  * P2  A program that is not position-independent and takes malloc's address owns an *undefined* symbol with the address
- *     of its own jump slot; RTLD_DEFAULT finds that one. Calls go to the first definition behind it all the same, and
+ *     of its own jump slot; RTLD_DEFAULT finds that one. Calls go to the first definition behind it nevertheless, and
  *     as the probe comes right after the program, RTLD_NEXT finds it.
  * P3  One write with O_APPEND per process: lines of concurrent processes do not mix.
  * Fails: silently. The driver voids a run whose measured process left no line. */

@@ -305,7 +305,7 @@ HANDLES = [
 ]
 
 # {n} MiB of data; `server` is what is started when it is not one of ours. A server of somebody else's runs as it is
-# installed, with the allocator that it brings: it stands in the column of glibc for want of one of its own.
+# installed, with the allocator that it brings: it stands in the column of glibc since it has none of its own.
 KV = [
     Program("kv-cache", "kv", "kv", "the cache server: kv-malloc under each allocator, and kv-handles",
             ("{bin}/kv",), n=48, quick=4,

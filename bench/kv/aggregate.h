@@ -10,7 +10,7 @@
  *   zset    score and member, ordered   member -> score                score and member, ordered
  *
  * A1  An aggregate is never empty between commands: aggregate_close removes the key with the last part.
- * A2  Small ones have at most SMALL_BYTES bytes, and but for lists at most SMALL_ITEMS items of at most SMALL_ITEM
+ * A2  Small ones have at most SMALL_BYTES bytes, and, except lists, at most SMALL_ITEMS items of at most SMALL_ITEM
  *     bytes. One that has grown stays large.
  * A3  The database's bytes include what its entries own: who changes a large one calls
  *     aggregate_account.

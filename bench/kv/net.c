@@ -166,7 +166,7 @@ static void welcome(void)
     }
 }
 
-/* Nothing is read from who does not take replies or has a search under way. */
+/* Nothing is read from a client that does not take replies or has a search under way. */
 static void watch_for(struct client *c)
 {
     uint32_t events = c->waits_to_send ? EPOLLOUT : c->session.search != NULL ? 0 : EPOLLIN;
@@ -372,7 +372,7 @@ static void receive(struct client *c)
     go_on(c);
 }
 
-/* Close who has been silent for too long. */
+/* Close clients that have been silent for too long. */
 static void time_out(void)
 {
     for (struct client *c = all, *next; c != NULL; c = next) {

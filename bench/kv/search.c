@@ -31,7 +31,7 @@ static const char *in_set(const char *p, const char *end, char ch, bool *is_in)
     return p < end ? p + 1 : p;
 }
 
-/* Linear but for stars: only the last star is tried again, which is enough. */
+/* Linear except for stars: only the last star is tried again, which is enough. */
 bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len)
 {
     const char *p = pattern, *end = pattern + pattern_len, *t = text, *text_end = text + len, *star = NULL,

@@ -33,7 +33,7 @@ void snapshot_file_end(bool good);
  * until it has. */
 enum file_state snapshot_file_state(bool wait);
 
-/* The checksum of more bytes; len is a multiple of 8 but for the last call. */
+/* The checksum of more bytes; len is a multiple of 8, except in the last call. */
 uint64_t snapshot_sum(uint64_t sum, const void *bytes, size_t len);
 
 #endif

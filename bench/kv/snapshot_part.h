@@ -1,7 +1,7 @@
 /* snapshot_part.h - large aggregates in a snapshot: they are written in fragments, while commands change them.
  *
  * Idea: when the snapshot comes to a large aggregate, or a command does first, a *part* is begun, which holds the key
- * and names the object. Steps write some of its members or items as records of their own. Whoever changes the object
+ * and names the object. Steps write some of its members or items as records of their own. Code that changes the object
  * before that tells the part, which then writes what was there. The object may leave its key meanwhile, and is freed
  * when its part is at its end.
  *

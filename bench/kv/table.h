@@ -110,7 +110,7 @@ uint64_t table_scan(struct table *t, uint64_t cursor, void (*see)(void *data, st
 typedef void place_see(void *data, place *p);
 uint64_t table_visit(struct table *t, uint64_t cursor, place_see *see, void *data);
 
-/* Remove what `drop` says of the bucket at `cursor`; otherwise as table_scan. */
+/* Remove what `drop` chooses of the bucket at `cursor`; otherwise as table_scan. */
 uint64_t table_sweep(struct table *t, uint64_t cursor, bool (*drop)(void *data, struct entry *e), void *data);
 
 #endif

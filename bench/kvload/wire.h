@@ -1,4 +1,4 @@
-/* wire.h - a connection to a server that speaks RESP2, a histogram of times, and what /proc says of a process.
+/* wire.h - a connection to a server that speaks RESP2, a histogram of times, and what /proc says about a process.
  *
  * Requests are put into a buffer and counted; wire_finish sends them and reads as many replies. What replies say is not
  * looked at, but errors are counted. A connection that fails ends the program: there is nothing to measure. */

@@ -55,7 +55,7 @@ static void print(const char *what, const histogram_t *h)
     figure(name, h->most / 1e3);
 }
 
-/* What the histogram says of numbers whose percentiles are known. */
+/* What the histogram says about numbers whose percentiles are known. */
 static int histogram_is_right(void)
 {
     static histogram_t h;

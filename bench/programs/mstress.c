@@ -4,7 +4,8 @@
  * shared by all threads, so that many blocks are freed by a thread that did not make them. The threads end after
  * every round and are started again. What a thread draws does not depend on the others; only whose block it frees does.
  *
- * E1  A block in the shared table belongs to whoever exchanges it out. Its first word is its size, its last its check.
+ * E1  A block in the shared table belongs to the thread that exchanges it out. Its first word is its size, its last its
+ *     check.
  *
  * usage: mstress [ROUNDS] [THREADS] */
 #include "kit.h"

@@ -1,22 +1,21 @@
-/** heap.h - where the memory is: figures of both heaps, as a structure, as JSON, and as Prometheus takes them.
+/** heap.h - where the memory is: figures of both heaps, as a structure, as JSON, and in Prometheus' format.
  *
  *  Every byte that may be resident is in exactly one figure:
  *
  *      resident  =  raw.resident + movable.resident + spans.resident + metadata + table
  *      PART.resident  =  live + cached + stranded + slack + books + empty          and the same for each size class
  *
- *  raw is malloc's heap, movable that of <tinymem/tinymem.h>, spans is free address space that either takes from. Not
- *  in it: the library's file, and pages of its lookup tables (a few MiB in a heap of a hundred GiB).
+ *  raw is malloc's heap, movable that of <tinymem/tinymem.h>, spans is free address space for both. Not counted are the
+ *  library's file and the pages of its lookup tables (a few MiB in a heap of a hundred GiB).
  *
- *  "May be resident" is meant so: the pages have been handed out since the kernel gave them. Those that the program has
- *  not written to since then are in the figures but not in its resident set: of a large block, of a medium one (32 to
- *  256 KiB) that does not fill its slot, and of cached blocks. Where the kernel makes huge pages it is the other way
- *  round too: all of such a page is resident, whatever of it has been handed out.
+ *  A page "may be resident" if it has been handed out since the kernel gave it. A page that the program has not written
+ *  to since then is in the figures but not in its resident set. That concerns large blocks, medium ones (32 to 256 KiB)
+ *  that do not fill their slots, and cached blocks. The reverse happens where the kernel makes huge pages: all of a
+ *  huge page is resident, even if only a part of it has been handed out.
  *
- *  Each figure was true a moment ago; while other threads allocate they are no snapshot. None of these functions
- *  takes a lock that it would have to wait for, or allocates: all may be called from any thread, and from signal
- *  handlers. tm_stats_json and tm_stats_prometheus map some pages for as long as they run. The names and their
- *  meaning are those of tm_heap_stats(3). */
+ *  Each figure was true a moment ago. While other threads allocate, the figures are not a snapshot. None of these
+ *  functions waits for a lock or allocates, so any thread and any signal handler may call them. tm_stats_json and
+ *  tm_stats_prometheus map some pages while they run. tm_heap_stats(3) explains the names. */
 #ifndef TINYMEM_HEAP_H
 #define TINYMEM_HEAP_H
 

@@ -10,18 +10,19 @@
  *
  *  One comparison of the low halves of a handle and its word says "right generation, live, not being moved"; the index
  *  and the address are a shift each. Indices have their highest bit set, which makes a handle that is dereferenced by
- *  mistake fault. Word 0 is never used and reads 0, so that pinning TM_NULL yields NULL without a branch.
+ *  mistake fault. Word 0 is never used and reads 0. So pinning TM_NULL yields NULL without a branch.
  *
- *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word => h stays where it is. The same of
- *      the second stack.
- *  P2  A handle in the stack only ever moves to a lower slot; so the mover reads slots from the top down.
+ *  P1  slot[i], 0 < i <= top, holds h, stored before an unmarked read of h's word => h stays where it is. The same
+ *      holds for the second stack.
+ *  P2  A handle in the stack moves only to a lower slot. So the mover reads slots from the top down.
  *  P3  Every store here that the mover reads is a release: what the thread did to an object precedes the end of its
  *      pin.
- *  P4  limit is 0 until the thread's first use, and stays 0 where membarrier is missing: then a function with a real
- *      fence does it.
- *  Owner: the record its thread; the mover reads it. Locks: none. Signals: pins and scopes nest in handlers.
+ *  P4  limit is 0 until the thread's first use, and stays 0 without membarrier. While it is 0, every pin calls a
+ *      function that has a real fence.
+ *  Owner: each record's thread writes it, and the mover reads it. Locks: none. Signals: pins and scopes nest in
+ *  handlers.
  *
- *  What is named with a trailing underscore, and the layout here, is ABI under the library's SONAME but not API. */
+ *  Names with a trailing underscore, and the layout of the record, are ABI under the library's SONAME but not API. */
 #ifndef TINYMEM_PIN_H
 #define TINYMEM_PIN_H
 
@@ -38,16 +39,17 @@
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #endif
 
-/* Inlined wherever they are called; the library exports each under the same name too, for other languages and for
- * function pointers. */
+/* These functions are inlined wherever they are called. The library also exports each under the same name, for other
+ * languages and for function pointers. */
 #ifndef TM_INLINE_
 #define TM_INLINE_ extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
 #endif
 #define TM_RARELY_(x) __builtin_expect(!!(x), 0)
 #define TM_COMPILER_FENCE_() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* An address dependency orders the word before the object's bytes everywhere; the acquire is for the language, and for
- * x86 free of charge. Elsewhere an acquire load after the release of the slot would be a fence. */
+/* On every processor an address dependency orders the word before the object's bytes. The acquire is there for the
+ * language, and costs nothing on x86. On other processors an acquire load after the release of the slot would be a
+ * fence. */
 #if defined(__x86_64__) || defined(__SANITIZE_THREAD__)
 #define TM_CONSUME_ __ATOMIC_ACQUIRE
 #else
@@ -58,12 +60,12 @@ enum { TM_PIN_SLOTS_ = 1024 };
 
 /* A thread's pins and scopes. */
 typedef struct tm_pins_ {
-    struct tm_pins_ *next_; /* registered before; never changes */
+    struct tm_pins_ *next_; /* the record registered before this one; never changes */
     uint64_t seen_scope_;   /* the mover's */
     uint64_t scope;         /* sequence << 16 | depth */
-    uint32_t capacity_;     /* slots there are, 0 before the thread's first use */
+    uint32_t capacity_;     /* how many slots there are; 0 before the thread's first use */
     uint32_t overflow_;     /* pins beyond the stack, in more_ */
-    uint64_t seen_since_;   /* the mover's: when it first saw the lowest pin, and which */
+    uint64_t seen_since_;   /* the mover's: when it first saw the lowest pin, and which pin that is */
     tm_handle_t seen_pin_;
     uint32_t top, limit;    /* P4 */
     /* slot[1] is the first. slot[0] equals no handle, and neither does the top slot while more_ has pins. */
@@ -114,8 +116,9 @@ void *tm_deref_slow_(tm_handle_t h);
 void tm_scope_enter_slow_(void);
 void tm_scope_exit_slow_(void);
 
-/* The table is made with the first handle, so a thread that has a handle finds the table there. A thread that has none
- * may look up TM_NULL meanwhile: word 0 reads 0 in the table, and before there is one. Pairs: tmi_handle_init. */
+/* The table is made before the first handle, so a thread that has a handle also sees the table. A thread without a
+ * handle may look up TM_NULL meanwhile: word 0 reads 0, in the table and before there is one. Pairs:
+ * tmi_handle_init. */
 TM_INLINE_ uint64_t *tm_word_of_index_(uint32_t i) { return __atomic_load_n(&tm_words_, TM_CONSUME_) + i; }
 
 TM_INLINE_ uint64_t *tm_word_of_(tm_handle_t h) { return tm_word_of_index_((uint32_t)(h >> 32)); }
@@ -149,13 +152,12 @@ TM_INLINE_ void *tm_pin(tm_handle_t h)
     return tm_word_address_(w);
 }
 
-/** Pin an object if it is still alive, as a cache does that keeps handles of what others free.
- *  @param h  TM_NULL, or a handle that was live once. Pins nest, also in signal handlers.
- *  @return   as tm_pin; NULL for TM_NULL and for a stale handle, and then nothing is pinned: do not unpin. Also NULL,
- *            with errno ENOMEM, when there is no memory for one more pin. errno is left alone otherwise.
- *  @errors   none; never reports, whatever the option `stale` says.
- *  @thread   any; unpin on the same thread. That the object is not freed while it is pinned is up to the program, as
- *            with tm_pin. */
+/** Pin an object if it is still live. For a cache, for example, that keeps handles of objects which other threads free.
+ *  @param h  TM_NULL, or a handle that has been live. Pins nest, also in signal handlers.
+ *  @return   as tm_pin. NULL for TM_NULL and for a stale handle: then nothing is pinned, so do not unpin. Also NULL,
+ *            with errno ENOMEM, if there is no memory for one more pin. Otherwise errno does not change.
+ *  @errors   none; never reports, for any value of the option `stale`.
+ *  @thread   any; unpin on the same thread. As with tm_pin, the program must not free the object while it is pinned. */
 TM_INLINE_ void *tm_try_pin(tm_handle_t h)
 {
     tm_pins_t_ *r = tm_self_;
@@ -172,9 +174,10 @@ TM_INLINE_ void *tm_try_pin(tm_handle_t h)
     return tm_word_address_(w);
 }
 
-/** End a pin of h that this thread holds; in any order. The newest pin ends in constant time; another one is looked for
- *  among this thread's pins, from the newest on. So what is to stay for long, or by the thousand, should be locked.
- *  @errors  no such pin: reported, then abort (TM_NULL without a pin: nothing happens). */
+/** End a pin of h that this thread holds. Pins may end in any order. The newest pin ends in constant time. For others
+ *  the thread's pins are searched, from the newest on. So lock objects that stay in place for long, or by the thousand,
+ *  instead of pinning them.
+ *  @errors  the thread holds no pin of h: reported, then abort (TM_NULL without a pin: does nothing). */
 TM_INLINE_ void tm_unpin(tm_handle_t h)
 {
     tm_pins_t_ *r = tm_self_;
@@ -185,14 +188,15 @@ TM_INLINE_ void tm_unpin(tm_handle_t h)
         __atomic_store_n(&r->top, t - 1, __ATOMIC_RELEASE); /* [model: unpin_top] P3; pairs: scan_top */
 }
 
-/** Enter a scope: until its end nothing that this thread looks up with tm_deref moves. Scopes nest and should be short:
- *  a thread that sleeps in one delays compaction (never another thread). Fine in signal handlers.
+/** Enter a scope. Until its end no object moves that this thread looks up with tm_deref. Scopes nest and should be
+ *  short: a thread that sleeps in a scope delays compaction, but never another thread. Signal handlers may enter
+ *  scopes.
  *
  *  Inside a scope every function may be called. An object that is allocated there can be looked up at once, and stays
- *  like the others. tm_free and tm_realloc end the address of their object, and of no other; so the object must not be
- *  one that somebody goes on using, in this scope or in another thread's. Pins and locks may begin in a scope and
- *  outlive it. tm_compact and tm_compact_step do nothing there, and an allocation that finds no memory does not compact
- *  before it fails. For longjmp and exceptions see tm_scope_mark.
+ *  in place like the others. tm_free and tm_realloc end the address of their own object only. So do not free or resize
+ *  an object that this scope, or another thread, still uses. Pins and locks may begin in a scope and outlive it.
+ *  tm_compact and tm_compact_step do nothing there, and an allocation that finds no memory does not compact before it
+ *  fails. For longjmp and exceptions see tm_scope_mark.
  *  @errors  65,535 scopes of the thread are open: reported, then abort. */
 TM_INLINE_ void tm_scope_enter(void)
 {
@@ -219,10 +223,10 @@ TM_INLINE_ void tm_scope_exit(void)
     __atomic_store_n(&r->scope, (s & 0xffff) == 1 ? s + 0xffff : s - 1, __ATOMIC_RELEASE);
 }
 
-/** The address of an object, inside a scope of the calling thread (in which it does not move any more).
+/** The address of an object, inside a scope of the calling thread. The object does not move until the end of the scope.
  *  @param h  live handle or TM_NULL (NULL).
- *  @errors   a stale handle: as tm_pin. Outside a scope the address may become stale at any time; with TM_DEREF_CHECKED
- *            defined this is a call and not inlined, and check builds of the library report it. */
+ *  @errors   a stale handle: as tm_pin. Outside a scope the address may become stale at any time. With TM_DEREF_CHECKED
+ *            defined this function is not inlined, and check builds of the library report calls outside a scope. */
 #ifndef TM_DEREF_CHECKED
 TM_INLINE_ void *tm_deref(tm_handle_t h)
 {
@@ -235,16 +239,16 @@ TM_INLINE_ void *tm_deref(tm_handle_t h)
 
 /* ---- references: handles without their generation ---------------------------------------------------------------- */
 
-/* The handle that the index has if its object is live; otherwise one without the bit that says so. */
+/* The handle that the index has if its object is live. Otherwise a handle without the bit for live. */
 TM_INLINE_ tm_handle_t tm_handle_of_ref_(tm_ref_t r)
 {
-    /* relaxed: a value; whoever pins it reads the word again */
+    /* relaxed: only a value; a pin reads the word again */
     uint64_t w = __atomic_load_n(tm_word_of_index_(r), __ATOMIC_RELAXED);
     return (tm_handle_t)r << 32 | (uint16_t)(w & ~TM_WORD_MOVING_);
 }
 
-/** As tm_pin, by reference. A reference has no generation: that of a freed object is caught only while its index is not
- *  used again. @errors no object there: as for a stale handle; it then counts as a pin of TM_NULL. */
+/** As tm_pin, by reference. A reference has no generation, so a freed object's reference is reported only until its
+ *  index is used again. @errors no object there: as for a stale handle; it then counts as a pin of TM_NULL. */
 TM_INLINE_ void *tm_pin_ref(tm_ref_t r)
 {
     tm_handle_t h = tm_handle_of_ref_(r);
@@ -285,10 +289,9 @@ TM_INLINE_ void tm_pinned_end_(tm_pinned_t_ *g) { tm_unpin(g->handle_); }
 #define TM_PASTE2_(a, b) a##b
 #define TM_PASTE_(a, b) TM_PASTE2_(a, b)
 
-/** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h, which is pinned for as long. The pin
- *  ends however the block is left: at its end, by break or continue (both leave the block), return, goto, or a C++
- *  exception (in C with -fexceptions); not by longjmp (see tm_scope_mark). With TM_NULL the block runs with
- *  p == NULL. */
+/** TM_PINNED(T, p, h) { ... }: the block runs once, with `T *p` the address of h. h is pinned until the block ends: at
+ *  its end, by break or continue (both leave the block), return, goto, or a C++ exception (in C with -fexceptions).
+ *  longjmp does not end the pin (see tm_scope_mark). With TM_NULL the block runs with p == NULL. */
 #define TM_PINNED(T, p, h) TM_PINNED_AS_(T, p, h, TM_PASTE_(tm_guard_, __LINE__))
 #define TM_PINNED_AS_(T, p, h, g)                                                                                    \
     for (tm_pinned_t_ g __attribute__((__cleanup__(tm_pinned_end_))) = tm_pinned_begin_(h); g.once_; g.once_ = 0)     \

@@ -3,9 +3,9 @@
  *  A program that runs on tinymem by LD_PRELOAD=libtinymem.so or by linking -ltinymem needs nothing from this file:
  *  malloc and its family, and the C++ operators, are replaced as they stand.
  *
- *  What is declared here is the movable heap: tm_alloc gives a *handle*, and a handle gives an address for as long as
- *  it is pinned, or a scope is open, or it is locked. In between the library may move the object, and so keeps resident
- *  memory close to what is live. No thread ever waits for a move.
+ *  This file declares the movable heap. tm_alloc returns a *handle*. An object has a fixed address only while it is
+ *  pinned or locked, or while a scope is open in which it was looked up. At other times the library may move the
+ *  object, and so keeps resident memory close to what is live. No thread ever waits for a move.
  *
  *      tm_handle_t h = tm_alloc(100);
  *      TM_PINNED(char, p, h) {
@@ -13,13 +13,13 @@
  *      }
  *      tm_free(h);
  *
- *  Sizes are bytes. Functions that fail return TM_NULL, NULL or false and set errno; errno is left alone otherwise. All
- *  functions may be called from any thread at the same time. Pins, scopes, locks and their ends may also be called from
- *  signal handlers, on any thread at any instant; allocation may not.
+ *  Sizes are bytes. Functions that fail return TM_NULL, NULL or false and set errno. Otherwise they do not change
+ *  errno. Any thread may call any function at any time. Signal handlers may begin and end pins, scopes and locks, on
+ *  any thread at any instant. They must not allocate.
  *
- *  Handles and threads: a handle must be handed over to another thread as any data is, by a release store that the
- *  other thread reads with acquire, or under a lock. That also holds for an object that one thread has written and
- *  another only frees: without it the other thread may see the object's word as it was before the allocation. */
+ *  Handles and threads: hand a handle to another thread like any data, by a release store that the other thread reads
+ *  with acquire, or under a lock. Do so even if the other thread only frees the object. Otherwise that thread may see
+ *  the object's word as it was before the allocation. */
 #ifndef TINYMEM_TINYMEM_H
 #define TINYMEM_TINYMEM_H
 
@@ -34,11 +34,11 @@ extern "C" {
 /** Version of the library in use, "major.minor.patch". Static storage. Any thread, any time. */
 const char *tm_version(void);
 
-/** A handle names one object for its whole life: index and generation. Copy it, store it, compare it. A handle of a
- *  freed object is recognised as stale at every use. Each index serves 16,384 objects and is then set aside. Indices
- *  that were set aside are used again, the longest unused first, only when no other index is left
- *  (tm_stats_t.revived_indices). That takes 3.5e13 objects, or under a limit of address space at least 1e9. Only a
- *  handle from before that can then equal a new one. */
+/** A handle names one object for its whole life. It consists of an index and a generation. Copy it, store it, compare
+ *  it. Every use of a freed object's handle is recognised as stale. Each index serves 16,384 objects and is then set
+ *  aside. Indices that were set aside are used again, the longest unused first, only when no other index is left
+ *  (tm_stats_t.revived_indices). That takes 3.5e13 objects, or under a limit of address space at least 1e9. Only from
+ *  then on can the handle of a freed object equal a new one. */
 typedef uint64_t tm_handle_t;
 
 /** The handle of nothing. */
@@ -49,13 +49,13 @@ typedef uint64_t tm_handle_t;
 #endif
 
 /** A handle without its generation, 4 bytes, for programs that store millions: a table of references costs 4 bytes a
- *  link. The reference of a freed object goes unnoticed once its index has a new one. */
+ *  link. The reference of a freed object is not noticed as stale once its index has a new object. */
 typedef uint32_t tm_ref_t;
 
 #include <tinymem/pin.h>
 
-/** Allocate `size` bytes, aligned to 16, contents undefined. Size 0 is an object too, with an address of its own when
- *  pinned.
+/** Allocate `size` bytes, aligned to 16, contents undefined. Size 0 gives an object, too, with an address of its own
+ *  when pinned.
  *  @return  the handle, or TM_NULL with errno ENOMEM: no memory, no index, or size > PTRDIFF_MAX.
  *  @thread  any; not in signal handlers. Takes no lock on the common path. */
 tm_handle_t tm_alloc(size_t size) __attribute__((__warn_unused_result__));
@@ -63,56 +63,58 @@ tm_handle_t tm_alloc(size_t size) __attribute__((__warn_unused_result__));
 /** As tm_alloc for n * size bytes, all zero. ENOMEM when the product overflows. */
 tm_handle_t tm_calloc(size_t n, size_t size) __attribute__((__warn_unused_result__));
 
-/** As tm_alloc, aligned to `align`, which every move and tm_realloc keeps.
+/** As tm_alloc, aligned to `align`. Moves and tm_realloc keep the alignment.
  *  @errors  EINVAL: not a power of two, or over 2 MiB; ENOMEM. */
 tm_handle_t tm_alloc_aligned(size_t align, size_t size) __attribute__((__warn_unused_result__));
 
 /** As tm_alloc_aligned for n * size bytes, all zero. ENOMEM when the product overflows; EINVAL comes first. */
 tm_handle_t tm_calloc_aligned(size_t align, size_t n, size_t size) __attribute__((__warn_unused_result__));
 
-/** As tm_alloc, near another object, for those that are used together: a node and its parent, an entry and its value.
- *  The new object is in the same OS page if it has room, or else as near as the slab of 64 to 256 KiB has; where that
- *  has none, and for objects of different size classes (tm_check), it is wherever tm_alloc would put it. Either may be
- *  moved later. Objects that have moved together mostly stay together.
- *  @param near  live handle, or TM_NULL: as tm_alloc. It may be pinned, locked or looked up, by anybody.
- *  @errors      near is stale: as tm_pin, and where that is no abort the place does not matter. Otherwise as tm_alloc.
- *  @thread      any; not in signal handlers. Where the thread's own free slots are not near it takes a lock for a
- *               moment, as tm_alloc seldom does. */
+/** As tm_alloc, near another object. For objects that are used together: a node and its parent, an entry and its value.
+ *  The new object lies in the same OS page if that page has room, or else as near as possible in the same slab of 64 to
+ *  256 KiB. If the slab has no room, or the objects are of different size classes (tm_check), the new object lies where
+ *  tm_alloc would put it. Both may move later. They mostly stay together.
+ *  @param near  live handle, or TM_NULL: as tm_alloc. Any thread may have pinned, locked or looked up the object.
+ *  @errors      near is stale: as tm_pin; without an abort the object is allocated anywhere. Otherwise as tm_alloc.
+ *  @thread      any; not in signal handlers. If none of the thread's own free slots is near, it takes a lock for a
+ *               moment, which tm_alloc seldom does. */
 tm_handle_t tm_alloc_near(tm_handle_t near, size_t size) __attribute__((__warn_unused_result__));
 
-/** Change the size; contents up to the smaller size stay. The handle stays the same, the address may change.
- *  The calling thread must hold no pin of it, nobody a lock, and no thread an address from tm_deref in an open scope.
- *  tm_realloc(TM_NULL, n) allocates; tm_realloc(h, 0) frees, returns TM_NULL and leaves errno alone.
- *  @return  h, or TM_NULL with errno ENOMEM, and the object is as it was. */
+/** Change the size. Contents up to the smaller size stay. The handle stays the same; the address may change. The
+ *  calling thread must not have pinned the object, no thread may have locked it, and no thread may use an address of it
+ *  from tm_deref in an open scope. tm_realloc(TM_NULL, n) allocates. tm_realloc(h, 0) frees, returns TM_NULL and does
+ *  not change errno.
+ *  @return  h; or TM_NULL with errno ENOMEM, and the object is unchanged. */
 tm_handle_t tm_realloc(tm_handle_t h, size_t size) __attribute__((__warn_unused_result__));
 
-/** Free an object. TM_NULL: nothing happens. The same demands on pins and locks as tm_realloc.
- *  @errors stale handle or double free (of two racing threads too), pinned by this thread, locked: one line on stderr,
- *  then abort
- *           (option `stale` for stale handles). Pinned by another thread: reported with check:full. */
+/** Free an object. TM_NULL: does nothing. The rules of tm_realloc for pins and locks apply.
+ *  @errors  a stale handle or double free (also by two racing threads), an object that this thread has pinned, a locked
+ *           object: one line on stderr, then abort (option `stale` for stale handles). With check:full also an object
+ *           that another thread has pinned. */
 void tm_free(tm_handle_t h);
 
-/** Lock an object at its address: a pin that may outlive the function and be ended by any thread. Counted.
- *  The first lock of an object of up to 64 KiB moves it, if nobody uses it, to where only locked objects are: so
- *  it keeps no memory but its own, and may stay locked for the program's life. That takes some microseconds, and once.
- *  Inside a scope of the caller, with the object pinned, looked up in an open scope, or while another thread moves, it
- *  is locked where it is. For an address for a moment tm_pin is quicker.
- *  @return  the address; NULL for TM_NULL, for which neither call does anything, or when out of memory (ENOMEM).
+/** Lock an object at its address. A lock is a pin that may outlive the function, and any thread may end it. Locks are
+ *  counted. The first lock of an object of up to 64 KiB moves the object, if no thread uses it, to a place for locked
+ *  objects only. There it keeps no memory but its own, and may stay locked as long as the program runs. The move takes
+ *  some microseconds. The object is not moved inside a scope of the caller, if it is pinned or looked up in an open
+ *  scope, or while another thread moves objects. To hold an address for a moment tm_pin is quicker.
+ *  @return  the address; NULL if out of memory (ENOMEM). For TM_NULL the result is NULL, and neither call does
+ *           anything.
  *  @errors  16,777,215 locks of one object are held: reported, then abort. */
 void *tm_lock(tm_handle_t h);
 /** End one lock. @errors  not locked: reported, then abort. */
 void tm_unlock(tm_handle_t h);
 
-/** Usable bytes, at least what was asked for; 0 for TM_NULL. A stale handle: as tm_pin. */
+/** Usable bytes, at least the requested size; 0 for TM_NULL. A stale handle: as tm_pin. */
 size_t tm_sizeof(tm_handle_t h);
 /** Whether h is a live handle. Never reports. */
 bool tm_valid(tm_handle_t h);
-/** Whether h is live and an object of `size` bytes would have its usable size: a cheap check of type. Never reports,
- *  also when another thread frees h meanwhile. Not in signal handlers. */
+/** Whether h is live and has the usable size of an object of `size` bytes. It serves as a cheap check of the type.
+ *  Never reports, even if another thread frees h meanwhile. Not in signal handlers. */
 bool tm_check(tm_handle_t h, size_t size);
 
-/** Visit the live objects, one after the other, for a snapshot, say, while other threads allocate and free, and the
- *  mover moves.
+/** Visit the live objects one after the other, for a snapshot, for example. Meanwhile other threads may allocate and
+ *  free, and the mover may move objects.
  *
  *      static bool save(tm_handle_t h, void *file)
  *      {
@@ -125,17 +127,17 @@ bool tm_check(tm_handle_t h, size_t size);
  *      }
  *      tm_each(save, file);
  *
- *  An object that lives during the whole call is visited once, whether it is moved or resized meanwhile or not. One
- *  that is allocated or freed meanwhile is visited once or not at all. What is freed before its turn comes, by the
- *  visitor or somebody else, is not visited; but another thread may free it between the look and the visit. Contents
- *  are the program's: that nobody writes them meanwhile, and that the writer's stores are seen, is up to it, as always.
- *  All objects of the process are visited, other libraries' too. The order is none that means anything.
- *  @param visit    called without a lock held. It may call every function, tm_each and tm_free of any object included,
- *                  and may leave by longjmp or an exception. false: that was enough.
- *  @param context  passed on.
- *  @return  how many were visited.
- *  @thread  any; not in signal handlers. Takes a lock for a moment each 512 places of the table of handles; the time
- *           goes by the most objects that the process has had at once. */
+ *  An object that lives during the whole call is visited once, even if it is moved or resized meanwhile. An object that
+ *  is allocated or freed meanwhile is visited at most once. An object that is freed before its turn, by the visitor or
+ *  another thread, is not visited; but another thread may free it between the check and the visit. As always, the
+ *  program must make sure that no thread writes the contents meanwhile, and that the visitor sees earlier stores. All
+ *  objects of the process are visited, also those of other libraries. The order has no meaning.
+ *  @param visit    called without locks. It may call every function, including tm_each and tm_free of any object, and
+ *                  may leave by longjmp or an exception. It returns false to end the visits.
+ *  @param context  passed to `visit`.
+ *  @return  how many objects were visited.
+ *  @thread  any; not in signal handlers. Takes a lock for a moment for each 512 entries of the table of handles. The
+ *           time is proportional to the most objects that the process has had at once. */
 size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context);
 
 /** The handle of a pinned (or locked) object from its address; TM_NULL when `pinned` is not exactly the start of a live
@@ -143,7 +145,7 @@ size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context);
 tm_handle_t tm_handle_of(const void *pinned);
 /** The 4-byte reference of a handle, 0 for TM_NULL. */
 tm_ref_t tm_ref(tm_handle_t h);
-/** The handle that the reference's index has now; TM_NULL when it is free. */
+/** The handle that the reference's index has now; TM_NULL if the index is free. */
 tm_handle_t tm_from_ref(tm_ref_t r);
 
 /** As tm_ref(tm_alloc(size)): the reference, or 0 with errno ENOMEM. */
@@ -152,13 +154,13 @@ tm_ref_t tm_alloc_ref(size_t size) __attribute__((__warn_unused_result__));
  *  tm_deref_ref. */
 void tm_free_ref(tm_ref_t r);
 
-/** For longjmp: how many pins this thread holds, and back to that number; those above are ended.
+/** For longjmp: tm_pin_mark returns how many pins this thread holds. tm_pin_reset ends all pins that are newer.
  *  @errors  fewer pins are held than at the mark: reported, then abort. */
 unsigned tm_pin_mark(void);
 void tm_pin_reset(unsigned mark);
 
-/** The same for scopes, whose number is counted on its own: how many are open on this thread, and back to that number.
- *  Where setjmp returns, or a C++ exception is caught, both marks are reset:
+/** The same for scopes, which are counted separately: tm_scope_mark returns how many are open on this thread, and
+ *  tm_scope_reset ends all newer ones. Reset both marks where setjmp returns, or where a C++ exception is caught:
  *
  *      unsigned pins = tm_pin_mark(), scopes = tm_scope_mark();   // volatile, if they are changed after setjmp
  *      if (setjmp(env) != 0) {
@@ -166,9 +168,10 @@ void tm_pin_reset(unsigned mark);
  *          tm_pin_reset(pins);
  *      }
  *
- *  A mark is good on its thread while the scopes that it counts are open. A reset to the present number does nothing.
+ *  A mark is valid on its thread while the scopes that it counts are open. A reset to the present number does nothing.
  *  @errors  fewer scopes are open than at the mark: reported, then abort.
- *  @thread  any, signal handlers too: a handler that leaves by longjmp ends its own. Never waits, never allocates. */
+ *  @thread  any; signal handlers, too. A handler that leaves by longjmp must end its own scopes. Never waits, never
+ *           allocates. */
 unsigned tm_scope_mark(void);
 void tm_scope_reset(unsigned mark);
 
@@ -177,59 +180,60 @@ void tm_scope_reset(unsigned mark);
  *  @return  bytes by which committed memory fell. Inside a scope of the caller: 0, at once. */
 size_t tm_compact(void);
 
-/** One step of compaction, bounded in time: about `budget_us` microseconds, at least one small piece of work.
- *  @return true while another step could gain something now. Inside a scope of the caller, or while another thread
- *  moves: false, at once. */
+/** One step of compaction, of about `budget_us` microseconds. It does at least one small piece of work.
+ *  @return  true if another step could gain something now. Inside a scope of the caller, or while another thread moves
+ *           objects: false, at once. */
 bool tm_compact_step(unsigned budget_us);
 
-/** What the mover does, from now on. TM_MOVER_BACKGROUND: a thread of its own, named tinymem-mover, moves when there is
- *  enough to gain. TM_MOVER_MANUAL: only tm_compact and tm_compact_step do. TM_MOVER_OFF: nothing moves. They begin as
- *  the options compaction, compact_cpu and compact_target say.
- *  @param mode    one of these.
- *  @param share   of one processor that the thread may take, 1 to 100 per cent; more when a heap is mostly holes.
- *  @param target  waste that a quiet program is left with, 0 to 1000 per cent of live bytes.
- *                 Each may be TM_MOVER_KEEP: as it was.
+/** Set what the mover does from now on. TM_MOVER_BACKGROUND: a thread named tinymem-mover moves objects when there is
+ *  enough to gain. TM_MOVER_MANUAL: only tm_compact and tm_compact_step move objects. TM_MOVER_OFF: nothing moves. The
+ *  options compaction, compact_cpu and compact_target give the initial values.
+ *  @param mode    one of these modes.
+ *  @param share   of one processor that the thread may take, 1 to 100 per cent. It takes more when a heap is mostly
+ *                 holes.
+ *  @param target  waste that a quiet program is left with, 0 to 1000 per cent of live bytes. TM_MOVER_KEEP for any of
+ *                 the three leaves it unchanged.
  *  @return  false with errno EINVAL, and nothing is changed.
- *  @thread  any; not in signal handlers. When it returns, no move is under way that the new mode forbids: it may wait
- *           for a piece of one. */
+ *  @thread  any; not in signal handlers. When it returns, no move is under way that the new mode forbids. It may wait
+ *           for a piece of a move. */
 enum { TM_MOVER_KEEP = -1, TM_MOVER_BACKGROUND = 0, TM_MOVER_MANUAL = 1, TM_MOVER_OFF = 2 };
 bool tm_mover_set(int mode, int share, int target);
 
-/** Nothing moves from the return of tm_mover_pause until the matching tm_mover_resume, whatever the mode: tm_compact
- *  and tm_compact_step move nothing meanwhile, tm_lock leaves its object in place, and so an address stays good that
- *  was looked up without a pin. (tm_realloc does move its object.) They nest and count over all threads of the process,
- *  and may be called by different ones. A child of fork inherits the count.
+/** Nothing moves from the return of tm_mover_pause until the matching tm_mover_resume, in every mode. tm_compact and
+ *  tm_compact_step move nothing meanwhile, and tm_lock leaves its object in place. So an address that was looked up
+ *  without a pin stays valid. (tm_realloc does move its object.) Pauses nest. One count serves all threads of the
+ *  process, so one thread may pause and another resume. A child of fork inherits the count.
  *  @errors  a resume without a pause, or 4,294,967,295 pauses: reported, then abort.
- *  @thread  any; not in signal handlers. A pause may wait for a piece of a move, a resume does not. */
+ *  @thread  any; not in signal handlers. A pause may wait for a piece of a move; a resume does not wait. */
 void tm_mover_pause(void);
 void tm_mover_resume(void);
 
-/** Called after batches of moves, to log them, say. Counts and bytes since the last call. */
+/** What a function that is called after batches of moves receives: counts and bytes since its last call. */
 typedef struct tm_batch {
-    size_t struct_size;     /**< what the library knows; fields beyond it are not there */
+    size_t struct_size;     /**< bytes that the library has filled; later fields do not exist */
     size_t batches, dropped_batches;
     size_t moved_objects, moved_bytes, aborted_moves;
     uint64_t time_ns;       /**< spent moving */
 } tm_batch_t;
 typedef void tm_batch_call_t(const tm_batch_t *batch, void *context);
 
-/** From now on `call` is called after each batch of the mover's thread, and after each tm_compact and tm_compact_step
- *  that has ended one, by that thread. There is one such function; NULL: none. It is called by one thread at a time,
- *  without a lock of the heap held, and may call every function; moves that it asks for itself are told with the next
- *  call. It must return, and soon: the mover's thread waits for it, a thread with all signals blocked. Moves that the
- *  library makes because memory is short, or for tm_lock, are told with the next call, too.
- *  @thread  any; not in signal handlers. When it returns, the function that was set before is not running any more,
- *           unless it is the caller. A child of fork keeps the function. */
+/** From now on `call` is called after each batch of the mover's thread, by that thread, and after each tm_compact and
+ *  tm_compact_step that has ended a batch, by its caller. The process has one function of this kind; NULL: none. One
+ *  thread at a time calls it, without a lock of the heap. It may call every function; moves that it causes itself are
+ *  reported with the next call. It must return soon, since the mover's thread waits for it. That thread has all signals
+ *  blocked. Moves for want of memory, or for tm_lock, are reported with the next call, too.
+ *  @thread  any; not in signal handlers. When it returns, the function that was set before no longer runs, unless that
+ *           function is the caller. A child of fork keeps the function. */
 void tm_mover_on_batch(tm_batch_call_t *call, void *context);
 
-/** The calling thread is about to wait, in an event loop for instance. Gives a part of what is empty and not needed
- *  back to the kernel: about 0.1 ms of work, and a few ns when there is nothing to do. A program with several threads
- *  need not call it, since a helper thread does the same there. Any thread. */
+/** For a thread that is about to wait, in an event loop for example. Gives some of the empty memory that is not needed
+ *  back to the kernel. Takes about 0.1 ms, or a few ns if there is nothing to do. A program with several threads need
+ *  not call it, since a helper thread does the same there. Any thread. */
 void tm_idle(void);
 
-/** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first; what the library knows beyond that is left
- *  out, what it does not know is 0. Each figure was true a moment ago; they are not a snapshot. Bytes unless said
- *  otherwise. */
+/** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first. Fields beyond that size are left out;
+ *  fields that the library does not know are 0. Each figure was true a moment ago. The figures are not a snapshot.
+ *  Bytes unless said otherwise. */
 typedef struct tm_figures {
     size_t struct_size;
     size_t live_bytes;        /**< usable bytes of live objects */

@@ -1,8 +1,8 @@
 /** tinymem_pool.h - handles over a buffer that you own: an allocator that can defragment, for systems with no OS.
  *
- *  tm_pool_alloc gives a small number, a handle, instead of an address. tm_pool_at turns it into the address, in three
- *  instructions; the address holds until the next call that may move things (see below), or for as long as the handle
- *  is pinned. In between the pool may slide objects together, in steps as short as you like, so that free memory
+ *  tm_pool_alloc returns a small number, a handle, instead of an address. tm_pool_at turns a handle into an address, in
+ *  three instructions. The address is valid until the next call that may move objects (see below), or while the handle
+ *  is pinned. At other times the pool may slide objects together, in steps as short as you like, so that free memory
  *  becomes one piece again.
  *
  *      static unsigned char buffer[65536] TM_POOL_BUFFER;
@@ -21,12 +21,12 @@
  *  TM_POOL_COMPACT also tm_pool_alloc, tm_pool_calloc and tm_pool_realloc. Nothing else does; nothing moves a pinned
  *  object.
  *
- *  Everything is inside the buffer; there are no globals, and any number of pools. No libc but memcpy, memmove and
- *  memset.
+ *  Everything is inside the buffer. There are no globals, and there may be any number of pools. Of libc only memcpy,
+ *  memmove and memset are used.
  *
- *  Threads and interrupts: a pool has no lock; calls for the same pool must not overlap. One exception, for interrupt
- *  and signal handlers: while any call is in progress a handler may use tm_pool_ptr, tm_pool_at* and tm_pool_valid on
- *  handles that are pinned, and read and write these objects. */
+ *  Threads and interrupts: a pool has no lock, so calls for the same pool must not overlap. There is one exception.
+ *  While a call is in progress, an interrupt or signal handler may use tm_pool_ptr, tm_pool_at* and tm_pool_valid on
+ *  pinned handles, and may read and write these objects. */
 #ifndef TINYMEM_POOL_H
 #define TINYMEM_POOL_H
 
@@ -50,12 +50,12 @@ typedef uint16_t tm_pool_handle_t;
 typedef uint32_t tm_pool_handle_t;
 #endif
 
-/** Errors. A function that returns a handle, a size or a pointer returns 0, and tm_pool_error tells. After any of them
- *  nothing has changed, except that TM_POOL_COMPACT may have moved objects. */
+/** Errors. A function that returns a handle, a size or a pointer returns 0, and tm_pool_error tells the error. An error
+ *  changes nothing, except that TM_POOL_COMPACT may have moved objects. */
 typedef enum tm_pool_error {
     TM_POOL_OK = 0,
-    TM_POOL_FRAGMENTED, /**< the free blocks would do, but not in one piece: compact, and try again */
-    TM_POOL_NO_MEMORY,  /**< too few free blocks, or compaction has done what pins allow */
+    TM_POOL_FRAGMENTED, /**< enough blocks are free, but not in one piece: compact, and try again */
+    TM_POOL_NO_MEMORY,  /**< too few blocks are free, or pins prevent further compaction */
     TM_POOL_NO_HANDLES, /**< all handles are in use; tm_pool_init: more, or more pins, than the index can count */
     TM_POOL_BAD_SIZE,   /**< 0, or more than the type or the pool can hold */
     TM_POOL_BAD_HANDLE, /**< 0, foreign, freed already; stale, with TM_POOL_GENERATIONS */
@@ -70,7 +70,7 @@ typedef enum tm_pool_error {
 /** A clock for tm_pool_compact_step: ticks of any length, wrapping at 2^32. It must not call the pool. */
 typedef uint32_t (*tm_pool_clock_t)(void *context);
 
-/** What tm_pool_init wants to know. All 0 but `handles` is a good start. */
+/** Parameters of tm_pool_init. Set `handles`; the others may all be 0. */
 typedef struct tm_pool_config {
     size_t handles;          /**< how many objects may live at once; 1 or more */
     size_t block_size;       /**< bytes, a power of two; 0: the smallest for which `handles` decides the index width */
@@ -104,7 +104,7 @@ typedef struct tm_pool_figures {
 
 #if defined(__GNUC__)
 #define TM_POOL_ALIAS __attribute__((__may_alias__))
-/** Put it behind the declaration of a buffer: aligned for a pool. */
+/** Aligns a buffer for a pool. Write it behind the buffer's declaration. */
 #define TM_POOL_BUFFER __attribute__((__aligned__(16)))
 #else
 #define TM_POOL_ALIAS
@@ -121,8 +121,8 @@ typedef uint8_t TM_POOL_ALIAS tm_pool_u8_t;
 typedef uint16_t TM_POOL_ALIAS tm_pool_u16_t;
 typedef uint32_t TM_POOL_ALIAS tm_pool_u32_t;
 
-/** The head of a pool, at the start of its buffer. Its fields are the pool's own (lib/pool/pool.h says what they mean);
- *  they stand here for tm_pool_at alone. */
+/** The head of a pool, at the start of its buffer. Its fields are private; lib/pool/pool.h explains them. They are
+ *  declared here only for tm_pool_at. */
 typedef struct TM_POOL_ALIAS tm_pool {
     unsigned char *base;
     size_t block_size;
@@ -151,7 +151,7 @@ tm_pool_error_t tm_pool_init(void *buffer, size_t size, const tm_pool_config_t *
 /** Free everything at once and forget all pins. Configuration, peak and sum of bytes moved stay. */
 void tm_pool_reset(tm_pool_t *pool);
 
-/** The buffer goes on to `size` bytes in all, counted from its start: the wilderness grows in place.
+/** Extend the buffer to `size` bytes in all, counted from its start. The wilderness grows in place.
  *  @errors  BAD_SIZE: less than before, over 4 GiB, or more blocks than the index can count. */
 tm_pool_error_t tm_pool_extend(tm_pool_t *pool, size_t size);
 
@@ -166,15 +166,17 @@ tm_pool_handle_t tm_pool_alloc(tm_pool_t *pool, size_t size);
 /** The same for n objects of `size` bytes each, all zero (the block-rounded rest included). */
 tm_pool_handle_t tm_pool_calloc(tm_pool_t *pool, size_t n, size_t size);
 
-/** Resize an object to `size` bytes, 1 or more; the handle stays, the contents up to the smaller size too. In place if
- *  possible, by moving if not; needs no spare handle. A pinned object is resized in place only.
+/** Resize an object to `size` bytes, 1 or more. The handle stays the same, and so do the contents up to the smaller
+ *  size. The object stays in place if possible, and moves if not. Needs no spare handle. A pinned object is resized in
+ *  place only.
  *  @errors  FRAGMENTED, NO_MEMORY, BAD_SIZE, BAD_HANDLE, PINNED, CORRUPT: the object is as it was. */
 tm_pool_error_t tm_pool_realloc(tm_pool_t *pool, tm_pool_handle_t handle, size_t size);
 
 /** Free an object.  @errors  BAD_HANDLE (a double free, too), PINNED, CORRUPT */
 tm_pool_error_t tm_pool_free(tm_pool_t *pool, tm_pool_handle_t handle);
 
-/** Is it a live handle of this pool? Foreign ones are recognised when their index is not in use (or by generation). */
+/** Whether it is a live handle of this pool. Handles of other pools are recognised if their index is not in use, or by
+ *  their generation. */
 bool tm_pool_valid(const tm_pool_t *pool, tm_pool_handle_t handle);
 
 /** Verify one object: its handle, its place, the metadata of free neighbours, and in check builds its guard.
@@ -187,8 +189,8 @@ size_t tm_pool_sizeof(const tm_pool_t *pool, tm_pool_handle_t handle);
 /** Address of an object, or NULL for a bad handle. */
 void *tm_pool_ptr(const tm_pool_t *pool, tm_pool_handle_t handle);
 
-/** Address of a live object, without questions, in three instructions: for pools whose index width is known to be 8, 16
- *  or 32 bits. */
+/** Address of a live object, unchecked, in three instructions. For pools whose index width is known to be 8, 16 or 32
+ *  bits. */
 static inline void *tm_pool_at8(const tm_pool_t *pool, tm_pool_handle_t handle);
 static inline void *tm_pool_at16(const tm_pool_t *pool, tm_pool_handle_t handle);
 static inline void *tm_pool_at32(const tm_pool_t *pool, tm_pool_handle_t handle);
@@ -203,10 +205,10 @@ void *tm_pool_pin(tm_pool_t *pool, tm_pool_handle_t handle);
 /** Take one pin off.  @errors  BAD_HANDLE, NOT_PINNED */
 tm_pool_error_t tm_pool_unpin(tm_pool_t *pool, tm_pool_handle_t handle);
 
-/** Slide all objects together, so that free memory is one piece; holes before pinned objects are filled with later ones
- *  that fit.
+/** Slide all objects together, so that free memory is one piece. Later objects fill holes before pinned objects where
+ *  they fit.
  *  @return  bytes moved
- *  @errors  CORRUPT: it stops there */
+ *  @errors  CORRUPT: compaction stops there */
 size_t tm_pool_compact(tm_pool_t *pool);
 
 /** A bounded piece of the same work. Between steps all other calls may be made.

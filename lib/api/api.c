@@ -1,4 +1,4 @@
-/* api.c - the functions of <tinymem/tinymem.h>: exported, and those that it inlines as symbols too. */
+/* api.c - the exported functions of <tinymem/tinymem.h>, with symbols for those that it inlines. */
 #define TM_INLINE_ /* a plain definition here */
 #if defined(TMI_CHECK) && TMI_CHECK
 #define TM_DEREF_CHECKED
@@ -25,8 +25,8 @@ static inline size_t offset_of(size_t size) { return (size_t)(tmi_mclass_of(size
 static inline tm_handle_t made_live(tm_handle_t h)
 {
     size_t i = tmi_handle_index(h);
-    // [model: alloc_live] relaxed: bound, so ours until the program gives the handle to somebody
-    // relaxed: this thread has a handle, so it has seen the table
+    // [model: alloc_live] relaxed: bound, so ours until the program hands the handle over relaxed: this thread has a
+    // handle, so it has seen the table
     tmi_step_foldable(&tmi_load_relaxed(&tmi_words)[tmi_anew(i)], TMI_WORD_LIVE);
     return h;
 }
@@ -91,11 +91,10 @@ tm_handle_t tm_alloc_near(tm_handle_t near, size_t size)
 
 size_t tm_each(bool (*visit)(tm_handle_t h, void *context), void *context) { return tmi_object_each(visit, context); }
 
-/* Whether h may stay as it is with `size` bytes: its object is of their class, and has no lock and no alignment of its
- * own. The object is pinned for the look at the page map, which without a pin might be that of a later slab. False also
- * where the answer takes more: the thread holds other pins, or the handle is marked or wrong.
- * Written out, where tm_try_pin and tm_unpin would do: here the stack is empty, and two calls are 40 instructions
- * more. */
+/* Whether h may stay as it is with `size` bytes: its object is of their class, is not locked, and has no requested
+ * alignment. The object is pinned while the page map is read. Without a pin the entry might belong to a later slab.
+ * False also if the answer takes more work: the thread holds other pins, or the handle is marked or wrong. The code of
+ * tm_try_pin and tm_unpin is repeated here, since the stack is empty, and two calls would take 40 instructions more. */
 static inline bool stays(tm_handle_t h, size_t size)
 {
     tmi_thread_t *t = tmi_self();
@@ -119,7 +118,7 @@ tm_handle_t tm_realloc(tm_handle_t h, size_t size)
     return TMI_LIKELY(size - 1 < TMI_MOVABLE_MAX && stays(h, size)) ? h : tmi_object_realloc(h, size);
 }
 
-/* Marked by the mover, and nothing else: the mark goes, and all is as usual. */
+/* For a handle that only the mover's mark makes differ from its word: take the mark off, and continue. */
 static TMI_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
 {
     if ((uint16_t)(w ^ h) != TMI_WORD_MOVING || tmi_self_->top != 0)
@@ -129,7 +128,7 @@ static TMI_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
 }
 
 /* Four questions before the swap: does this thread use handles (then there is a table), is h what its word says, has
- * it the form of a handle and another life before it, and has this thread no pins. The rest is asked of the slot:
+ * it the form of a handle and another life before it, and has this thread no pins. The page map decides the rest:
  * large, locked and aligned objects have classes whose magazine is always full. */
 void tm_free(tm_handle_t h)
 {
@@ -176,14 +175,14 @@ static TMI_NOINLINE tm_ref_t alloc_ref_slowly(size_t size)
 
 tm_ref_t tm_alloc_ref(size_t size)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sampling))) // relaxed: what is late is not sampled
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sampling))) // relaxed: a late change only delays sampling
         return alloc_ref_slowly(size);
     return tm_ref(tm_alloc(size));
 }
 
 void tm_free_ref(tm_ref_t r) { tm_free(tmi_object_of_ref(r, "tm_free_ref")); }
 
-unsigned tm_pin_mark(void) { return tmi_pin_mark(tmi_self_); }
+unsigned tm_pin_mark(void) { return tmi_pin_depth(tmi_self_); }
 void tm_pin_reset(unsigned mark) { tmi_object_pin_reset(mark); }
 unsigned tm_scope_mark(void) { return (uint16_t)tmi_self_->scope; }
 void tm_scope_reset(unsigned mark) { tmi_object_scope_reset(mark); }
@@ -221,7 +220,7 @@ void *tm_try_pin_slow_(tm_handle_t h) { return tmi_object_try_pin(h); }
 void *tm_try_pin_marked_(tm_handle_t h) { return tmi_object_try_touch(h); }
 void *tm_deref_ref_slow_(tm_ref_t r) { return tmi_object_touch_ref(r, "tm_deref_ref"); }
 
-/* No object there, or it has come this moment. */
+/* The index has no live object, or has got one just now. */
 void *tm_pin_ref_slow_(tm_ref_t r) { return tmi_object_pin(tmi_object_of_ref(r, "tm_pin_ref"), "tm_pin_ref"); }
 
 void tm_unpin_slow_(tm_handle_t h) { tmi_object_unpin(h); }

@@ -1,4 +1,4 @@
-/* The functions of <tinymem/tinymem.h> that steer the mover. */
+/* The functions of <tinymem/tinymem.h> that control the mover. */
 #pragma GCC visibility push(default)
 #include "base/public.h"
 #pragma GCC visibility pop
@@ -26,7 +26,7 @@ bool tm_mover_set(int mode, int share, int target)
         return false;
     }
     tmi_heap_init(); // which reads the options
-    // relaxed: values by themselves
+    // relaxed: independent values
     if (share != TM_MOVER_KEEP)
         tmi_store_relaxed(&tmi_options.compact_cpu, (uint32_t)share);
     if (target != TM_MOVER_KEEP)

@@ -1,14 +1,14 @@
 /* atomic.h - atomics named by their order, and the fences.
  *
- * Every use says which accesses it orders and which function it pairs with; relaxed needs a reason too. There is no
- * sequentially consistent access: where two sides must see each other the code says how. */
+ * Every use says which accesses it orders and with which function it pairs. Relaxed needs a reason, too. There is no
+ * sequentially consistent access. Where each of two sides must see the other, the code says how. */
 #ifndef TMI_BASE_ATOMIC_H
 #define TMI_BASE_ATOMIC_H
 
 #include "base/config.h"
 
-/* Builds for tests call this, if it is set, before every access below: between any two that another thread or a
- * signal handler can tell apart something else may then be made to happen. */
+/* Builds for tests call this function, if it is set, before every access below. A test can therefore run other code
+ * between any two accesses that another thread or a signal handler can tell apart. */
 #if TMI_TEST_HOOKS
 extern void (*tmi_atomic_point)(void);
 #define TMI_POINT() (__builtin_expect(tmi_atomic_point != 0, 0) ? tmi_atomic_point() : (void)0)
@@ -30,7 +30,7 @@ extern void (*tmi_atomic_point)(void);
 #define tmi_exchange_acq_rel(p, v) (TMI_POINT(), __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))
 #define tmi_exchange_relaxed(p, v) (TMI_POINT(), __atomic_exchange_n((p), (v), __ATOMIC_RELAXED))
 
-/* Compare and swap; true on success, `*expected` holds what was found otherwise. */
+/* Compare and swap. True on success. Otherwise `*expected` holds the value that was found. */
 #define tmi_cas_acquire(p, expected, v) \
     (TMI_POINT(), __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 #define tmi_cas_release(p, expected, v) \
@@ -43,11 +43,12 @@ extern void (*tmi_atomic_point)(void);
 #define tmi_add_acq_rel(p, v) (TMI_POINT(), __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
 #define tmi_sub_release(p, v) (TMI_POINT(), __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE))
 
-/* One writer, any readers: an addition without a read-modify-write. The owner alone calls it. */
+/* An addition without an atomic read-modify-write, for a location with one writer. Only that writer calls it. */
 #define tmi_own_add(p, v) tmi_store_relaxed((p), tmi_load_relaxed(p) + (v))
 
-/* For two places in the hottest code, where compilers keep a relaxed atomic access out of the instruction that would
- * do it: a word-sized access that other threads may make too, and whose race is harmless and argued at the use. */
+/* For two places in the hottest code. Compilers do not fold a relaxed atomic access into an arithmetic instruction, so
+ * these are plain accesses of a word. Other threads may access the word at the same time; each use says why that race
+ * is harmless. */
 #ifdef __SANITIZE_THREAD__
 #define TMI_TSAN 1
 #elif defined(__has_feature)
@@ -73,11 +74,12 @@ extern void (*tmi_atomic_point)(void);
 #define tmi_step_foldable(p, n) ((void)(*(p) += (n)))
 #endif
 
-/* Keeps the compiler from moving accesses across; orders against a signal handler on the same thread. */
+/* The compiler moves no access across it. Orders accesses for a signal handler on the same thread. */
 #define tmi_fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* The full fence, for the few places where a store must precede a later load of another location and nobody else pays.
- * ThreadSanitizer knows no fences; there a read-modify-write of a place of its own does. */
+/* The full fence, for the few places where a store must precede a later load of another location and no other thread
+ * fences instead. ThreadSanitizer does not know fences. Under it, a read-modify-write of a static word takes the
+ * fence's place. */
 #ifdef TMI_TSAN
 static inline void tmi_fence_full(void)
 {

@@ -9,15 +9,15 @@
 #define TMI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TMI_COLD __attribute__((cold, noinline))
 #define TMI_NOINLINE __attribute__((noinline))
-#define TMI_INLINE static inline __attribute__((always_inline)) // where a call would cost a path that is counted
+#define TMI_INLINE static inline __attribute__((always_inline)) // for paths whose instructions are counted
 #define TMI_EXPORT __attribute__((visibility("default")))
 #define TMI_ALIGNED(n) __attribute__((aligned(n)))
 #define TMI_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define TMI_CONTAINER_OF(p, T, member) ((T *)(void *)((char *)(p) - offsetof(T, member)))
 #define TMI_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The same integer, unknown to the compiler: an address made of it is made again, in the instruction that uses it,
- * instead of once in one of its own. */
+/* The same integer, hidden from the compiler. The compiler then computes an address from it in the instruction that
+ * uses the address, instead of once in an instruction of its own. */
 static inline size_t tmi_anew(size_t n)
 {
     __asm__("" : "+r"(n));
@@ -26,7 +26,7 @@ static inline size_t tmi_anew(size_t n)
 
 static inline bool tmi_is_pow2(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
-/* `align` is a power of two; the caller rules out overflow. */
+/* `align` is a power of two. The caller makes sure that nothing overflows. */
 static inline size_t tmi_round_up(size_t n, size_t align) { return (n + align - 1) & ~(align - 1); }
 static inline size_t tmi_round_down(size_t n, size_t align) { return n & ~(align - 1); }
 

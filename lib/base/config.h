@@ -1,11 +1,12 @@
 /* config.h - the constants that fix the shape of the heap, and the assertions that relate them.
  *
- * Idea: everything that two modules must agree on is a number here. Whatever a machine decides at run time (the
- * OS page size above all) is not here but in os/os.h.
+ * Idea: a number on which two modules must agree stands here. What the machine decides at run time, such as the size of
+ * an OS page, is in os/os.h.
  *
- *   unit     64 KiB of address space, aligned to it: the grain in which address space is given to slabs and extents,
- *            and of the page map. No OS page that we support is larger, so a unit is a whole number of OS pages.
- *   segment  2 MiB, aligned to it: the grain in which address space comes from the kernel, and of the huge page. */
+ *   unit     64 KiB of address space, aligned to 64 KiB: the grain of slabs, of extents and of the page map. No
+ *            supported OS page is larger, so a unit is a whole number of OS pages.
+ *   segment  2 MiB, aligned to 2 MiB: the grain in which address space comes from the kernel. It is also the size of a
+ *            huge page. */
 #ifndef TMI_BASE_CONFIG_H
 #define TMI_BASE_CONFIG_H
 
@@ -14,7 +15,7 @@
 
 #define TMI_VERSION "0.1.0"
 
-/* Debug builds verify preconditions and invariants as they go. */
+/* Check builds verify preconditions and invariants while they run. */
 #ifndef TMI_CHECK
 #define TMI_CHECK 0
 #endif
@@ -24,8 +25,8 @@
 #define TMI_TEST_HOOKS 0
 #endif
 
-/* User addresses are below 2^TMI_ADDRESS_BITS unless a program requests more by a hint, which the library never does.
- * */
+/* User addresses are below 2^TMI_ADDRESS_BITS. A program gets higher ones only by a hint, which the library never
+ * gives. */
 #if defined(__x86_64__)
 #define TMI_ADDRESS_BITS 47
 #else
@@ -42,13 +43,13 @@
 #define TMI_SEGMENT_SIZE ((size_t)1 << TMI_SEGMENT_SHIFT)
 #define TMI_SEGMENT_UNITS (TMI_SEGMENT_SIZE / TMI_UNIT_SIZE)
 
-/* Requests up to this size are slots in slabs, larger ones are extents. */
+/* Requests up to this size are served by slots in slabs, larger ones by medium slots or extents. */
 #define TMI_SMALL_MAX ((size_t)32 << 10)
-/* Requests up to this size find their class by one table look-up in malloc's fast path. */
+/* For requests up to this size malloc's fast path finds the class by one look-up in a table. */
 #define TMI_TINY_MAX ((size_t)1024)
 
-/* What one thread's magazines may hold, in bytes of slots: at first; when all of them are in demand, of a thread alone
- * that needs large ones; and of one among others. */
+/* How many bytes of slots one thread's magazines may hold: at first; at most in a process with one thread, for large
+ * slots; at most in a process with several threads. */
 #define TMI_THREAD_CACHE_FIRST ((size_t)256 << 10)
 #define TMI_THREAD_CACHE_STEP ((size_t)32 << 10)
 #define TMI_THREAD_CACHE_ALONE ((size_t)320 << 10)

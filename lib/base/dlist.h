@@ -1,7 +1,7 @@
 /* dlist.h - intrusive doubly linked lists with a sentinel.
  *
  * L1  For every node n of a list: n->next->prev == n and n->prev->next == n.
- * L2  A node that is in no list points to itself, so removing it again does nothing.
+ * L2  A node that is in no list points to itself. Removing it again therefore does nothing.
  * Owner: the holder of the list's lock. */
 #ifndef TMI_BASE_DLIST_H
 #define TMI_BASE_DLIST_H

@@ -1,12 +1,13 @@
 /* probe.h - static tracepoints (USDT) for eBPF tools, perf and gdb.
  *
- * Idea: a probe is a no-op instruction and an ELF note that tells where it is, what it is called and where its
- * arguments are; a tracer puts a breakpoint there. Before it does so it adds 1 to the probe's semaphore, a word in
- * the library's data. While that is 0 the probe costs a load and a branch, and its arguments are not made. Probes
- * stand on slow paths only; their list, with the meaning of the arguments, is probe.def.
+ * Idea: a probe is a no-op instruction and an ELF note. The note tells the probe's address, its name and where its
+ * arguments are. A tracer adds 1 to the probe's semaphore, a word in the library's data, and then puts a breakpoint at
+ * the address. While the semaphore is 0 the probe costs a load and a branch, and its arguments are not computed. Probes
+ * stand on slow paths only. probe.def lists them with the meaning of their arguments.
  *
- * The note is that of SystemTap (type 3, owner "stapsdt"): address, base, semaphore; then provider, name and arguments,
- * each "8@REGISTER", unsigned. The base lets tools correct addresses of a file whose sections have been moved.
+ * The note has SystemTap's format (type 3, owner "stapsdt"): address, base and semaphore; then provider, name and
+ * arguments. Each argument is "8@REGISTER", unsigned. With the base, tools correct the addresses of a file whose
+ * sections have been moved.
  *
  * Locks: none. Any thread; also under locks. */
 #ifndef TMI_BASE_PROBE_H
@@ -14,14 +15,14 @@
 
 #include "base/atomic.h"
 
-/* The semaphores, written by tracers; relaxed: a probe that is seen late is hit late. In a file of its own without
- * link-time optimization, which does not see names in assembler. */
+/* The semaphores. Tracers write them. Relaxed: a probe that is enabled a little late is hit a little late. They are in
+ * a file of their own, compiled without link-time optimization, which does not see the names in assembler code. */
 #define TMI_PROBE_ROW(provider, name, arguments, meaning) \
     extern uint16_t tmi_probe_##name __attribute__((visibility("hidden")));
 #include "base/probe.def"
 #undef TMI_PROBE_ROW
 
-/* Whether somebody listens. */
+/* Whether a tracer is attached to the probe. */
 #define TMI_PROBE_ON(name) __builtin_expect(tmi_load_relaxed(&tmi_probe_##name) != 0, 0)
 
 #define TMI_PROBE_NOTE(provider, name, arguments)                                                   \

@@ -1,8 +1,8 @@
 /* public.h - <tinymem/tinymem.h> as the library's own files include it.
  *
- * The functions that pin.h inlines read tm_words_ and tm_self_. These are exported names, and another library in the
- * process may define them first: libtinymem.so and libtinymem-handles.so both do. Inside a library they must be its
- * own, whose hidden names they get here. */
+ * The functions that pin.h inlines read tm_words_ and tm_self_. Both names are exported, and another library in the
+ * process may define them first: libtinymem.so and libtinymem-handles.so both define them. Code inside a library must
+ * use that library's own variables. Here the two names become the hidden names of these variables. */
 #ifndef TMI_BASE_PUBLIC_H
 #define TMI_BASE_PUBLIC_H
 

@@ -11,7 +11,7 @@
 tmi_lock_t tmi_compact_lock = TMI_LOCK_OF(TMI_RANK_MOVER);
 tmi_compact_figures_t tmi_compact_figures;
 batch_t tmi_batch;
-static bool stopped; // for good: the kernel refuses all that could be a fence for other threads
+static bool stopped; // permanently: the kernel refuses every fence that reaches other threads
 
 #if TMI_TEST_HOOKS
 void (*tmi_compact_hook)(const char *step);
@@ -26,20 +26,20 @@ bool tmi_compact_ready(void)
         char *p = tmi_meta_pages(ENTRIES_BYTES + SOURCES_BYTES);
         if (p == NULL)
             return false;
-        memset(p, 0, ENTRIES_BYTES + SOURCES_BYTES); // its pages come now, and not in the middle of a step
+        memset(p, 0, ENTRIES_BYTES + SOURCES_BYTES); // fault its pages in now, and not in the middle of a step
         tmi_batch.entries = (entry_t *)(void *)p;
         tmi_batch.sources = (source_t *)(void *)(p + ENTRIES_BYTES);
     }
     return true;
 }
 
-void tmi_compact_rest(void)
+void tmi_compact_purge_records(void)
 {
     if (tmi_batch.entries != NULL && tmi_batch.state == IDLE && tmi_batch.nsources == 0)
-        tmi_meta_rest(tmi_batch.entries, ENTRIES_BYTES + SOURCES_BYTES);
+        tmi_meta_purge(tmi_batch.entries, ENTRIES_BYTES + SOURCES_BYTES);
 }
 
-static void start(batch_t *b)
+static void begin_batch(batch_t *b)
 {
     source_t *last = b->nsources > 0 ? &b->sources[b->nsources - 1] : NULL;
     bool carried = last != NULL && !last->exhausted;
@@ -58,7 +58,7 @@ static void enter(batch_t *b, state_t state)
     b->state = state;
 }
 
-/* The batch has given its slabs back. */
+/* The end of a batch, whose slabs have been given back. */
 static void finish(batch_t *b)
 {
     uint64_t ns = tmi_os_now_ns() - b->started_ns;
@@ -103,14 +103,14 @@ static void go_on(batch_t *b)
     enter(b, SCOPES);
 }
 
-/* Once registered it does not fail, but for a filter of system calls that came later. Pins have fences of their own
- * from here on. Those that are under way and have none are over when each thread has been through a last fence, which
- * another way is found for; if there is none, nothing can ever be moved safely. */
+/* A fence that was registered fails only if the program has installed a filter of system calls since. From here on each
+ * pin has a fence of its own. Pins without one may still be under way; they are over when every thread has executed one
+ * last fence. That fence is made without membarrier. If it fails, too, nothing can ever be moved safely. */
 static void lose_fence(void)
 {
     tmi_compact_drop();
     if (!tmi_pin_asymmetric())
-        return; // another caller came first
+        return; // another thread was first
     tmi_pin_end_asymmetric();
     if (tmi_os_fence(TMI_FENCE_GLOBAL) != 0 && tmi_os_fence_by_walk() != 0)
         tmi_store_relaxed(&stopped, true);
@@ -140,7 +140,7 @@ void tmi_compact_fence(const tm_pins_t_ *self)
     batch_t *b = &tmi_batch;
     if (b->state != FENCE)
         return;
-    // in the second case pins have fences of their own, and we have just had ours
+    // In the second case pins have fences of their own, and tmi_pin_alone has just executed ours.
     if (tmi_pin_alone(self) || !tmi_pin_asymmetric()) {
         tmi_own_add(&tmi_compact_figures.fences_none, 1);
         go_on(b);
@@ -171,15 +171,15 @@ static tmi_compact_result_t mark_piece(batch_t *b, const tmi_compact_limits_t *l
     }
     TMI_STEP("marked");
     if (b->nsources == 0)
-        return TMI_COMPACT_MORE; // the time was over before there was a source
+        return TMI_COMPACT_MORE; // the time was over before a source was found
     TMI_PROBE3(tinymem, batch_begin, b->id, b->n, b->nsources);
     tmi_own_add(&tmi_compact_figures.marked, b->n);
     enter(b, b->n > 0 ? FENCE : GIVE);
     return b->n > 0 ? TMI_COMPACT_FENCE : TMI_COMPACT_MORE;
 }
 
-/* Nothing can be moved: empty pages of partly used slabs, class after class, and pages of the handle table. When a
- * whole round over the classes has found nothing there is nothing. */
+/* For when nothing can be moved: purge empty pages of partly used slabs, class after class, and pages of the handle
+ * table. If a whole round over the classes finds none, there are none. */
 static tmi_compact_result_t tidy(const tmi_compact_limits_t *limits)
 {
     static unsigned cls = TMI_MCLASS_FIRST, clean;
@@ -205,7 +205,7 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
 {
     switch (b->state) {
     case IDLE:
-        start(b);
+        begin_batch(b);
         // fall through
     case MARK: {
         tmi_compact_result_t r = mark_piece(b, limits);
@@ -235,7 +235,7 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
     return TMI_COMPACT_MORE;
 }
 
-/* What forbids it is changed under the lock. */
+/* Caller holds the lock, under which the mode and the pauses change. */
 bool tmi_compact_may_move(void)
 {
     return !tmi_load_relaxed(&stopped) && tmi_compact_figure(paused) == 0 &&

@@ -1,15 +1,17 @@
-/* An object is moved out of the way before it is locked: to a slab of its class that holds locked objects only, so that
- * a lock for the program's life does not keep a page of a slab in place whose other objects come and go.
+/* Before an object is locked it moves to a slab that is set apart: a slab of its class that holds locked objects only.
+ * Otherwise a lock that lasts as long as the program would keep one page of an ordinary slab in place.
  *
- * It is a batch of one (compact.h), made from its first step to its last under the mover's lock, by the thread that
- * locks. B1 holds for the batch that may be under way: when this one is done the object's word has no mark, or another
- * address, and so that batch's publishing fails. Where the object is in use, or a scope is open, it stays.
+ * The move is a batch of one object (compact.h). The thread that locks executes all of its steps under the mover's
+ * lock. Another batch may be under way and have marked the object. B1 holds for that batch: after this move the
+ * object's word has no mark, or another address, so the other batch's publishing fails. If the object is in use, or a
+ * scope is open, the object stays.
  *
- * A signal handler may lock objects, whatever its thread was doing: nothing here waits for a lock that the thread may
- * hold itself, or for one whose holder may wait for such a lock. The mover's lock and that of the class are only tried
- * when they are taken first. Under the mover's lock no fork begins, and nobody else has two locks of classes; a holder
- * of the class's lock waits for those of space and of metadata at most, and these are tried beforehand: if this thread
- * holds one of them nothing is done. So later it may wait for all three. */
+ * A signal handler may lock objects, whatever code it has interrupted. So nothing here waits for a lock that the thread
+ * may hold itself, or for a lock whose holder may wait for such a lock. The mover's lock and the class's lock are only
+ * tried when they are taken first. While this thread holds the mover's lock, no fork begins, and no other thread holds
+ * two locks of classes. A holder of the class's lock waits at most for the locks of space and of metadata. These two
+ * are tried beforehand: if the thread itself holds one of them, the object is not moved. From then on the thread may
+ * wait for all three. */
 #include "compaction/compact_impl.h"
 #include "os/meta.h"
 #include "segments/segment.h"
@@ -22,7 +24,7 @@ static bool is_free(tmi_lock_t *lock)
     return got;
 }
 
-/* False: the kernel refuses it. */
+/* False: the kernel refuses the fence. */
 static bool fence(const tm_pins_t_ *self)
 {
     if (tmi_pin_alone(self) || !tmi_pin_asymmetric()) { // as in tmi_compact_fence
@@ -35,7 +37,7 @@ static bool fence(const tm_pins_t_ *self)
     return true;
 }
 
-/* The marked object to its new place, unless it is in use. */
+/* Move the marked object to its new place, unless it is in use. */
 static void move_marked(batch_t *b, entry_t *e, const tm_pins_t_ *self)
 {
     static const tmi_compact_limits_t none = {.deadline_ns = TMI_COMPACT_NO_DEADLINE};
@@ -55,7 +57,7 @@ static void move_apart(const tm_pins_t_ *self, tm_handle_t h)
 {
     void *at;
     tmi_movable_move_t move;
-    bool live = tmi_pin_touch(h, &at); // which takes a mark away that the batch under way has set
+    bool live = tmi_pin_touch(h, &at); // takes off a mark that the batch under way has set
     unsigned cls = live ? tmi_movable_class(at) : TMI_MCLASS_NONE;
     if (cls < TMI_MCLASS_FIRST || cls > TMI_MCLASS_LAST || !tmi_movable_begin_apart(cls, at, &move))
         return;
@@ -68,7 +70,7 @@ static void move_apart(const tm_pins_t_ *self, tm_handle_t h)
     if (b.n == 1)
         move_marked(&b, &e, self);
     else
-        tmi_movable_return(cls, &e.to, 1); // freed or moved just now
+        tmi_movable_return(cls, &e.to, 1); // the object was freed or moved meanwhile
     tmi_movable_end_apart(&move);
 }
 

@@ -1,4 +1,4 @@
-/* Copying bytes that their owner may be writing: such a copy is dropped. */
+/* Copies bytes that a thread may be writing at the same time. Such a copy is dropped. */
 #include "compaction/compact_impl.h"
 
 #include <limits.h>
@@ -19,9 +19,10 @@
 typedef uint64_t pair_t __attribute__((vector_size(16), may_alias));
 
 #if defined(__x86_64__)
-enum { STREAM_MIN = 256 }; // bytes: of less, most cache lines would be written in two parts
+enum { STREAM_MIN = 256 }; // bytes: in shorter runs most cache lines would be written in two parts
 
-/* Past the caches: what moves is cold, its new lines need not be read, and what mutators use stays. */
+/* Streamed stores bypass the caches. What moves is cold, the target's lines need not be read first, and mutators keep
+ * their data in the caches. */
 NO_TSAN static inline void store(pair_t *to, pair_t v, bool stream)
 {
     if (stream)
@@ -30,8 +31,8 @@ NO_TSAN static inline void store(pair_t *to, pair_t v, bool stream)
         *(volatile pair_t *)to = v;
 }
 
-/* A release or a locked instruction does not order streamed stores: this does. */
-void tmi_copy_settle(void) { _mm_sfence(); }
+/* Neither a release nor a locked instruction orders streamed stores. sfence does. */
+void tmi_copy_fence(void) { _mm_sfence(); }
 #else
 enum { STREAM_MIN = INT_MAX };
 
@@ -41,11 +42,11 @@ NO_TSAN static inline void store(pair_t *to, pair_t v, bool stream)
     *(volatile pair_t *)to = v;
 }
 
-void tmi_copy_settle(void) {}
+void tmi_copy_fence(void) {}
 #endif
 
-/* volatile: single accesses, which ThreadSanitizer leaves alone here, unlike atomic ones. Torn values are dropped with
- * the copy. */
+/* volatile makes single accesses. ThreadSanitizer does not instrument them here, while it does instrument atomic ones.
+ * Torn values are dropped with the copy. */
 NO_TSAN static inline void copy_pairs(pair_t *to, const volatile pair_t *from, size_t n, bool stream)
 {
     size_t i = 0;

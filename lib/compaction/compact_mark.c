@@ -1,10 +1,11 @@
-/* State MARK: which slabs are emptied next, and their live objects. */
+/* State MARK: choose the slabs that are emptied next, and mark their live objects. */
 #include "os/os.h"
 #include "compaction/compact_impl.h"
 
 enum { BARREN_MS = 10, MARKS_PER_LOOK = 4 };
 
-static uint32_t barren_until[TMI_MCLASS_COUNT]; // ms | 1: no slab of the class could be chosen lately; 0: not so
+// ms | 1: until then the class is not tried, since none of its slabs could be chosen; 0: it is tried
+static uint32_t barren_until[TMI_MCLASS_COUNT];
 
 static uint64_t skipped_in[TMI_MCLASS_COUNT];   // batch
 
@@ -48,7 +49,7 @@ size_t tmi_compact_gain(size_t min_gain)
     return total;
 }
 
-/* NULL: there is none, or the time is over. */
+/* A slab to empty. NULL: there is none (*none), or the time is over. */
 static source_t *new_source(batch_t *b, const tmi_compact_limits_t *limits, bool *none)
 {
     uint32_t now = tmi_os_now_ms();
@@ -69,7 +70,7 @@ static source_t *new_source(batch_t *b, const tmi_compact_limits_t *limits, bool
     return NULL;
 }
 
-/* The source that has slots left to look at, or another one. */
+/* The source that has slots left to examine, or a new one. */
 static source_t *current_source(batch_t *b, const tmi_compact_limits_t *limits, bool *none)
 {
     source_t *last = b->nsources > 0 ? &b->sources[b->nsources - 1] : NULL;
@@ -77,8 +78,8 @@ static source_t *current_source(batch_t *b, const tmi_compact_limits_t *limits, 
     return last != NULL && !last->exhausted ? last : new_source(b, limits, none);
 }
 
-/* Number of the next taken slot from `i` on, or the number of slots. Bits may be set meanwhile by frees: then the word
- * tells. */
+/* Number of the next taken slot from `i` on, or the number of slots. A free may set a bit meanwhile; then the object's
+ * word tells. */
 static uint32_t next_taken(const tmi_movable_slab_t *slab, uint32_t i)
 {
     uint32_t slots = tmi_mclasses[slab->cls].slots;
@@ -95,11 +96,11 @@ void tmi_batch_mark_slot(batch_t *b, source_t *s, uint32_t slot)
 {
     const char *at = s->slab->base + (size_t)slot * tmi_mclasses[s->slab->cls].size;
     uint32_t index = tmi_load_relaxed(&s->slab->refs[slot]); // relaxed: a hint, V4
-    if (!tmi_handle_readable(index))                         // written over by the program
+    if (!tmi_handle_readable(index))                         // the program has overwritten it
         return;
     uint64_t w = tmi_load_relaxed(tmi_word(index));          // relaxed: the compare-and-swap decides
     bool object = (w & TMI_WORD_LIVE) != 0 && tmi_word_address(w) == at;
-    // left by a mover that a fork took away: not ours before we have set it
+    // a mark that a mover has left in the parent of a fork: not ours until we have set it
     if (object && TMI_UNLIKELY(w & TMI_WORD_MOVING)) {
         (void)tmi_cas_relaxed(tmi_word(index), &w, w & ~TMI_WORD_MOVING);
         w &= ~TMI_WORD_MOVING;
@@ -111,7 +112,7 @@ void tmi_batch_mark_slot(batch_t *b, source_t *s, uint32_t slot)
     b->bytes += tmi_mclasses[s->slab->cls].size;
 }
 
-/* A run of objects of one source, as far as limits allow. */
+/* Mark a run of objects of one source, as far as limits allow. */
 static void mark_some(batch_t *b, source_t *s, const tmi_compact_limits_t *limits)
 {
     uint32_t slots = tmi_mclasses[s->slab->cls].slots, i = s->next, looks = 0;

@@ -2,8 +2,8 @@
 #include "compaction/compact_impl.h"
 
 #define FAULT_NS 3000
-#define NO_FAULT_NS 1500 // a chunk that takes longer had one
-// an object costs as much as copying so many bytes
+#define NO_FAULT_NS 1500 // a chunk that takes longer had a page fault
+// OBJECT_COST: bytes that each object counts for beside its own
 enum { CHUNK = 1024, OBJECT_COST = 256, TARGETS_AT_ONCE = 8, PUBLISHED_PER_LOOK = 8 };
 
 static void count_failure(const entry_t *e, uint64_t w)
@@ -31,7 +31,7 @@ void tmi_entry_give_up(batch_t *b, entry_t *e)
     e->to = NULL;
 }
 
-/* Target slots for the entry at `first` and those after it of the same class. False: there are none. */
+/* Find target slots for the entry at `first` and those after it of the same class. False: there are none. */
 static bool find_targets(batch_t *b, size_t first)
 {
     char *slots[TARGETS_AT_ONCE];
@@ -39,7 +39,7 @@ static bool find_targets(batch_t *b, size_t first)
     size_t wanted = 0, last = first;
     for (; last < b->n && wanted < TARGETS_AT_ONCE && tmi_entry_class(b, &b->entries[last]) == cls; last++)
         wanted += tmi_entry_untouched(&b->entries[last]);
-    // a look: that others touch pages too does no harm
+    // a hint: other threads may fault pages in at the same time
     size_t touched = tmi_load_relaxed(&tmi_movable_classes[cls].touched_bytes), k = 0;
     size_t got = tmi_movable_take(cls, slots, wanted, true);
     if (got < wanted)
@@ -53,7 +53,7 @@ static bool find_targets(batch_t *b, size_t first)
     return got > 0;
 }
 
-/* Copies some of the entry at the cursor, to one page; true when it is done with. */
+/* Copy some of the entry at the cursor, to one page. True: the entry is done. */
 static bool copy_one(batch_t *b)
 {
     entry_t *e = &b->entries[b->cursor];
@@ -71,7 +71,8 @@ static bool copy_one(batch_t *b)
     return b->offset == size;
 }
 
-/* There is no time for another chunk, and a page fault if it comes to that. `since`: when the last look was. */
+/* Whether the time is too short for another chunk, with a page fault if one is to be expected. `since`: when the clock
+ * was read last. */
 static bool no_time(batch_t *b, const tmi_compact_limits_t *limits, uint64_t *since)
 {
     if (limits->deadline_ns == TMI_COMPACT_NO_DEADLINE)
@@ -107,11 +108,11 @@ static bool copy_some(batch_t *b, const tmi_compact_limits_t *limits)
 bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits)
 {
     bool done = copy_some(b, limits);
-    tmi_copy_settle();
+    tmi_copy_fence();
     return done;
 }
 
-/* What the asked alignment of an object is goes with it. False: no memory for it. */
+/* Copy the requested alignment of an object to its new slot. False: no memory for it. */
 static bool carry_attributes(const entry_t *e)
 {
     uint32_t *from = tmi_movable_attributes(tmi_entry_from(e), false);
@@ -126,7 +127,7 @@ static bool carry_attributes(const entry_t *e)
     return true;
 }
 
-/* Returns the slot that is free now: the old one, or after a failure the target. */
+/* Returns the slot that is free afterwards: the old one, or after a failure the target. */
 static char *publish(batch_t *b, entry_t *e)
 {
     uint64_t w = e->word | TMI_WORD_MOVING;

@@ -8,7 +8,7 @@ void tmi_pin_set_asymmetric(bool on) { tmi_store_relaxed(&asymmetric, on); } // 
 bool tmi_pin_asymmetric(void) { return tmi_load_relaxed(&asymmetric); }
 size_t tmi_pin_registered(void) { return tmi_load_relaxed(&registered); }
 
-void tmi_pin_list(tm_pins_t_ *r)
+void tmi_pin_add_record(tm_pins_t_ *r)
 {
     tm_pins_t_ *head = tmi_load_relaxed(&records); // relaxed: the compare-and-swap decides
     do
@@ -16,11 +16,12 @@ void tmi_pin_list(tm_pins_t_ *r)
     while (!tmi_cas_release(&records, &head, r)); // next_ before the record is seen; pairs: the walks below
 }
 
-/* Pins may do without fences of their own, for as long as the asymmetric fence works. Whoever ends that clears the flag
- * before the limits: then either the flag is seen cleared here, or the limit is cleared after this. */
+/* Let the thread pin without a fence of its own, as long as the asymmetric fence works. tmi_pin_end_asymmetric clears
+ * the flag before the limits. So either this function sees the flag cleared, or that one clears this limit
+ * afterwards. */
 static void allow_quick_pins(tm_pins_t_ *r)
 {
-    tmi_store_relaxed(&r->limit, r->capacity_ - 1); // P7: a slot is left for the guard
+    tmi_store_relaxed(&r->limit, r->capacity_ - 1); // P7: one slot is left for the guard
     tmi_fence_full(); // the limit before the flag
     if (!tmi_pin_asymmetric())
         tmi_store_relaxed(&r->limit, 0);
@@ -30,13 +31,13 @@ void tmi_pin_end_asymmetric(void)
 {
     tmi_store_relaxed(&asymmetric, false);
     tmi_fence_full(); // the flag before the limits; pairs: allow_quick_pins
-    // pairs: tmi_pin_list; a record that comes later finds the flag cleared
+    // pairs: tmi_pin_add_record; a record that enters the list later sees the flag cleared
     for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_)
         tmi_store_relaxed(&r->limit, 0);
 }
 
-/* A handler may interrupt this anywhere and enter the record itself. The thread is counted before anybody takes it for
- * entered, once too often for a moment if need be: the mover then fences where it need not have. */
+/* A signal handler may interrupt this anywhere and enter the record itself. The thread is counted before its record
+ * says that it has entered. For a moment it may be counted twice; the mover then fences unnecessarily. */
 static void enter(tm_pins_t_ *r)
 {
     uint32_t outside = 0;
@@ -44,7 +45,7 @@ static void enter(tm_pins_t_ *r)
     // [model: attach_fence] counted before the first slot and word; pairs: mover_alone
     tmi_fence_full();
     if (!tmi_cas_relaxed(&r->capacity_, &outside, TM_PIN_SLOTS_)) // relaxed: only this thread and its handlers store it
-        (void)tmi_sub_release(&registered, 1);                   // a handler was first, and has counted the thread
+        (void)tmi_sub_release(&registered, 1);                   // a handler has counted the thread already
 }
 
 void tmi_pin_enter(tm_pins_t_ *r)
@@ -55,10 +56,10 @@ void tmi_pin_enter(tm_pins_t_ *r)
         allow_quick_pins(r);
 }
 
-/* Whether the guard is on the first stack, P7. */
+/* Whether the guard lies on the first stack, P7. */
 static bool guarded(const tm_pins_t_ *r) { return r->top > 0 && r->slot[r->top] == TM_PIN_GUARD_; }
 
-/* Relaxed: others take it for a statistic. */
+/* Relaxed: for other threads it is a statistic. */
 static size_t pins_of(const tm_pins_t_ *r)
 {
     uint32_t more = tmi_load_relaxed(&r->overflow_);
@@ -70,7 +71,7 @@ size_t tmi_pin_leave(tm_pins_t_ *r)
     if (r->capacity_ == 0)
         return 0;
     size_t left = pins_of(r) + (r->scope & 0xffff);
-    tmi_store_release(&r->scope, (r->scope | 0xffff) + 1); // as its exits would have; pairs: scan_scope
+    tmi_store_release(&r->scope, (r->scope | 0xffff) + 1); // as tm_scope_exit does; pairs: scan_scope
     tmi_store_release(&r->top, 0);                         // pairs: scan_top
     tmi_store_release(&r->overflow_, 0);                   // the same
     tmi_store_relaxed(&r->limit, 0);
@@ -86,8 +87,8 @@ uint32_t tmi_pin_most_rounds;
 
 /* ---- slow paths of mutators -------------------------------------------------------------------------------------- */
 
-/* Few rounds: the word changes under us only when the mover marks it, publishes it, or takes its mark away, and it
- * marks an object once a batch, at whose fence our slot or scope is seen. */
+/* The loop takes few rounds. The word changes meanwhile only if the mover marks it, publishes it, or takes its mark
+ * off. The mover marks an object once a batch, and sees our slot or scope after the fence of that batch. */
 bool tmi_pin_touch(tm_handle_t h, void **address)
 {
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish
@@ -111,7 +112,8 @@ bool tmi_pin_touch(tm_handle_t h, void **address)
     return false;
 }
 
-/* The stack that ends at `top` holds h, in `slot`, and that is visible to all before the word is read. */
+/* Push h into `slot`, the next one of the stack that ends at `top`. All threads see that before the caller reads the
+ * word. */
 static void push_fenced(uint32_t *top, tm_handle_t *slot, tm_handle_t h)
 {
     tmi_own_add(top, 1); // as in tm_pin
@@ -120,14 +122,14 @@ static void push_fenced(uint32_t *top, tm_handle_t *slot, tm_handle_t h)
     tmi_fence_full();
 }
 
-/* After the second stack has a pin: then a handler that comes in between leaves the guard there, and pushes it again
- * in the same place. */
+/* Called after the second stack has got a pin. A handler that interrupts this then leaves a guard there, which is
+ * pushed again in the same place. */
 static void push_guard(tm_pins_t_ *r)
 {
     uint32_t t = r->top;
     if (t > 0 && r->slot[t] == TM_PIN_GUARD_)
         return;
-    tmi_store_release(&r->slot[t + 1], TM_PIN_GUARD_); // no handle: nobody misses it
+    tmi_store_release(&r->slot[t + 1], TM_PIN_GUARD_); // no handle: no unpin looks for it
     tmi_store_release(&r->top, t + 1);
 }
 
@@ -138,7 +140,7 @@ bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address)
         return tmi_pin_touch(h, address);
     }
     tm_handle_t *slot = tmi_pin_more_slot(r, r->overflow_ + 1, true);
-    *address = r; // not NULL: h is not stale
+    *address = r; // not NULL, which says that h is not stale
     if (slot == NULL)
         return false;
     push_fenced(&r->overflow_, slot, h);
@@ -147,8 +149,8 @@ bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address)
     return tmi_pin_touch(h, address);
 }
 
-/* The second stack is empty again: so the first is used. A handler may come at any instant, and may do the same
- * first. */
+/* Use the first stack again, since the second is empty. A handler may interrupt this at any instant, and may do the
+ * same first. */
 static void leave_second(tm_pins_t_ *r)
 {
     if (r->overflow_ != 0)
@@ -160,7 +162,7 @@ static void leave_second(tm_pins_t_ *r)
         allow_quick_pins(r);
 }
 
-/* The end of a pin in the second stack. As in the first the top handle goes down into the hole. */
+/* End a pin of the second stack. As in the first, the top handle moves down into the hole. */
 static bool remove_more(tm_pins_t_ *r, tm_handle_t h)
 {
     uint32_t t = r->overflow_, i = t;
@@ -177,7 +179,7 @@ static bool remove_more(tm_pins_t_ *r, tm_handle_t h)
 
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
 {
-    if (remove_more(r, h)) // these are younger
+    if (remove_more(r, h)) // its pins are newer
         return true;
     bool guard = guarded(r);
     uint32_t t = r->top, last = t - guard, i = last;
@@ -188,19 +190,19 @@ bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h)
     if (i < last) // [model: unpin_move] downwards, P2, before top falls; pairs: scan_slot
         tmi_store_release(&r->slot[i], r->slot[last]);
     if (guard)
-        tmi_store_release(&r->slot[last], TM_PIN_GUARD_); // its handle has gone down
+        tmi_store_release(&r->slot[last], TM_PIN_GUARD_); // its handle has moved down
     tmi_store_release(&r->top, t - 1);
     return true;
 }
 
-uint32_t tmi_pin_mark(const tm_pins_t_ *r) { return (uint32_t)pins_of(r); }
+uint32_t tmi_pin_depth(const tm_pins_t_ *r) { return (uint32_t)pins_of(r); }
 
 bool tmi_pin_reset(tm_pins_t_ *r, uint32_t mark)
 {
     uint32_t more = r->overflow_, first = r->top - guarded(r);
     if (mark > first + more)
         return false;
-    tmi_store_release(&r->overflow_, mark > first ? mark - first : 0); // as unpin_top; the younger ones first
+    tmi_store_release(&r->overflow_, mark > first ? mark - first : 0); // as unpin_top; the newer ones first
     if (mark < first)
         tmi_store_release(&r->top, mark);
     if (more > 0)
@@ -219,15 +221,15 @@ bool tmi_pin_scope_reset(tm_pins_t_ *r, uint32_t mark)
     uint64_t s = r->scope, depth = s & 0xffff;
     if (mark >= depth)
         return mark == depth;
-    // as so many exits; pairs: scan_scope
+    // as that many calls of tm_scope_exit; pairs: scan_scope
     tmi_store_release(&r->scope, mark == 0 ? (s | 0xffff) + 1 : s - (depth - mark));
     return true;
 }
 
 static uint32_t top_of(const tm_pins_t_ *r) { return (uint32_t)tmi_min(tmi_load_acquire(&r->top), TM_PIN_SLOTS_); }
 
-/* Slot i of the first stack, or after these of the second. Any thread. A second stack that is not seen yet belongs to a
- * pin whose fence comes after the mover's: that pin sees the mark. */
+/* The handle in slot i, counted through the first stack and then the second. Any thread. If the mover does not see the
+ * second stack yet, the pin that makes it has its fence after the mover's. That pin sees the mark. */
 static tm_handle_t handle_in(const tm_pins_t_ *r, uint32_t top, uint32_t i)
 {
     const tm_handle_t *slot = i <= top ? &r->slot[i] : tmi_pin_more_slot((tm_pins_t_ *)(uintptr_t)r, i - top, false);
@@ -251,7 +253,7 @@ bool tmi_pin_within(const tm_pins_t_ *r, const char *from, size_t nbytes)
     uint32_t top = top_of(r);
     for (uint32_t i = top + r->overflow_; i > 0; i--) {
         tm_handle_t h = handle_in(r, top, i);
-        // relaxed: pinned, so it has this address
+        // relaxed: the object is pinned, so its address does not change
         uint64_t w = tmi_handle_formed(h) ? tmi_load_relaxed(tm_word_of_(h)) : 0;
         if ((size_t)(tmi_word_address(w) - from) < nbytes)
             return true;
@@ -302,7 +304,7 @@ size_t tmi_pin_scan(uint64_t now_ns)
     size_t n = 0;
     for (tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) { // pairs: list
         uint32_t top = top_of(r); // [model: scan_top] pairs: unpin_top
-        // downwards, P2; no handle goes from one stack to the other
+        // downwards, P2; no handle moves from one stack to the other
         for (uint32_t i = top + tmi_load_acquire(&r->overflow_); i > 0; i--)
             n += unmark(handle_in(r, top, i));
         uint64_t s = tmi_load_acquire(&r->scope);       // [model: scan_scope] pairs: scope_enter, scope_exit
@@ -332,7 +334,7 @@ bool tmi_pin_look(uint64_t *look)
     bool held = false;
     *look = 0;
     for (const tm_pins_t_ *r = tmi_load_acquire(&records); r != NULL; r = r->next_) {
-        // relaxed: a change is seen later
+        // relaxed: a change may be seen later
         uint64_t top = top_of(r), more = tmi_load_relaxed(&r->overflow_), scope = tmi_load_relaxed(&r->scope);
         held |= top + more > 0 || (scope & 0xffff) != 0;
         *look = (*look ^ scope ^ top << 20 ^ more << 40 ^ tmi_load_relaxed(&r->slot[top])) * 0x9e3779b97f4a7c15;
@@ -361,7 +363,7 @@ uint64_t tmi_pin_oldest(void)
 
 void tmi_pin_forget_others(tm_pins_t_ *self)
 {
-    registered = 0; // one thread here: plain accesses
+    registered = 0; // plain accesses: the process has one thread
     for (tm_pins_t_ *r = records; r != NULL; r = r->next_) {
         r->seen_scope_ = 0;
         if (r == self) {
@@ -369,6 +371,6 @@ void tmi_pin_forget_others(tm_pins_t_ *self)
             continue;
         }
         r->scope = (r->scope | 0xffff) + 1;
-        r->top = r->limit = r->capacity_ = r->overflow_ = 0; // their threads are gone
+        r->top = r->limit = r->capacity_ = r->overflow_ = 0; // the child does not have their threads
     }
 }

@@ -1,4 +1,4 @@
-/* Locks: pins that are counted at the object, in the attributes of its slot or extent. */
+/* Locks: pins whose count is kept with the object, in the attributes of its slot or extent. */
 #include "compaction/pin.h"
 #include "slabs/movable.h"
 
@@ -41,7 +41,7 @@ bool tmi_pin_unlock(const void *object, bool pinned)
             return false;
     // [model: unlock_count] our accesses before the count falls; pairs: scan_count
     while (!tmi_cas_release(a, &old, old - 1));
-    if (old == 1 && pinned && in_slab(object)) // without a pin the slab may be gone by now
+    if (old == 1 && pinned && in_slab(object)) // without a pin the slab may have been released by now
         tmi_movable_unwatch(object);
     return true;
 }

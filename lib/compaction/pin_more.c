@@ -1,5 +1,6 @@
-/* The second stack of pins: a chain of pieces, made when a thread holds more pins than its record has slots for. Pieces
- * are never freed. They are cut from memory that needs no lock, since a signal handler may pin at any instant. */
+/* The second stack of pins: a chain of pieces, made when a thread holds more pins than its record has slots. Pieces are
+ * never freed. Their memory comes from tmi_meta_permanent, which takes no lock, since a signal handler may pin at any
+ * instant. */
 #include "os/meta.h"
 #include "compaction/pin.h"
 
@@ -10,8 +11,8 @@ typedef struct tm_more_pins_ {
     tm_handle_t slot[PIECE_SLOTS];
 } piece_t;
 
-/* The piece that `link` leads to. With `make` a missing one is made: a handler on this thread may do so at the same
- * time, and the loser's piece is entered behind the winner's. */
+/* The piece to which `link` leads. With `make` a missing piece is made. A handler on this thread may do so at the same
+ * time; then the loser's piece is appended to the winner's. */
 static piece_t *follow(piece_t **link, bool make)
 {
     piece_t *p = tmi_load_acquire(link); // pairs: below

@@ -16,9 +16,9 @@ typedef struct account {
     void *context;
 } account_t;
 
-static size_t less(size_t a, size_t b) { return a > b ? a - b : 0; } // other threads go on meanwhile
+static size_t less(size_t a, size_t b) { return a > b ? a - b : 0; } // other threads change figures meanwhile
 
-/* Blocks of which so many of `taken` are cached. */
+/* Set the counts of blocks: of `taken` ones, some are cached. */
 static TMI_COLD void set_blocks(tm_heap_class_t *row, size_t taken, size_t cached, size_t nfree)
 {
     row->cached_blocks = tmi_min(cached, taken);
@@ -66,7 +66,7 @@ static TMI_COLD void enter_small(account_t *a, unsigned cls)
     enter(a, &row);
 }
 
-/* What blocks leave of mixed slabs; they themselves are in the rows of their classes. */
+/* The row of what blocks leave of mixed slabs. The blocks themselves are in the rows of their classes. */
 static TMI_COLD void enter_mixed(account_t *a)
 {
     tmi_mixed_figures_t f = tmi_mixed_figures();

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 
 enum { STDERR = 2, INTERVAL_MAX = 2000000 };
-#define TEXT_BYTES ((size_t)512 << 10) // of address space: as much as is written becomes resident
+#define TEXT_BYTES ((size_t)512 << 10) // of address space; only what is written becomes resident
 
 static int stderr_fd = STDERR; // or a copy of it
 static uint32_t writer;        // see tmi_dump_begin
@@ -98,7 +98,7 @@ void tmi_dump_now(void)
     void *p;
     bool prometheus = tmi_options.stats == TMI_STATS_PROMETHEUS;
     if (!tmi_dump_begin(&writer)) {
-        tmi_request_leave(TMI_REQUEST_STATS);
+        tmi_request_post(TMI_REQUEST_STATS);
         return;
     }
     if (tmi_os_map_records(TEXT_BYTES, &p) == 0) {
@@ -126,7 +126,7 @@ static void take_signal(void)
         tmi_report("option stats_signal:%d is not used: no handler can be set for it", number);
 }
 
-void tmi_dump_start(void)
+void tmi_dump_at_start(void)
 {
     bool wanted = (tmi_options.stats | tmi_options.stats_signal | tmi_options.stats_interval) != 0;
     if (wanted && tmi_options.stats_file[0] == '\0')

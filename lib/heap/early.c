@@ -20,8 +20,8 @@ static const char *thread_pointer(void)
     return p;
 }
 
-/* A variable of ours is never at the thread pointer itself, but its offset is 0 until it is relocated. The contents
- * come after all relocations. */
+/* The library's thread-local variable is never at the thread pointer itself, but its offset is 0 until it is relocated.
+ * Thread-local contents are set after all relocations. */
 bool tmi_early_is_over(void) { return (const char *)&tmi_self_ != thread_pointer() && tmi_self_ != NULL; }
 
 void *tmi_early_alloc(size_t size, size_t align)
@@ -44,7 +44,7 @@ size_t tmi_early_usable(const void *p) { return *(const size_t *)(const void *)(
 
 void tmi_early_copy(void *to, const void *from, size_t nbytes)
 {
-    volatile char *t = to; // lest the compiler make a call of it
+    volatile char *t = to; // so that the compiler makes no call of it
     for (size_t i = 0; i < nbytes; i++)
         t[i] = ((const char *)from)[i];
 }

@@ -86,16 +86,16 @@ static void reset_all_locks(void)
     tmi_lock_reset(&tmi_compact_lock);
 }
 
-/* glibc's lock of the list of open files. fork takes it after the prepare handlers; who holds it (fflush(NULL)) may
- * wait for a FILE whose owner is in malloc (getline). So it has to be taken before our locks. It may be taken twice by
- * one thread. */
+/* glibc's lock of the list of open files. fork takes it after the prepare handlers. A thread that holds it (in
+ * fflush(NULL)) may wait for a FILE whose owner is in malloc (in getline). So it must be taken before our locks. One
+ * thread may take it twice. */
 void _IO_list_lock(void) __attribute__((weak));
 void _IO_list_unlock(void) __attribute__((weak));
 void _IO_list_resetlock(void) __attribute__((weak));
 
-/* What prepare has found. A process with one thread takes no lock: nobody else can be inside, and a signal handler may
- * fork that has interrupted malloc with a lock held. That lock is the interrupted code's, which goes on in both
- * processes. */
+/* Whether the process had one thread before fork. Then no lock is taken: no other thread can hold one, but a signal
+ * handler that has interrupted malloc under a lock may fork. That lock belongs to the interrupted code, which continues
+ * in both processes. */
 static bool alone;
 
 void tmi_fork_prepare(void)
@@ -104,11 +104,11 @@ void tmi_fork_prepare(void)
     if (alone)
         return;
     tmi_lock(&tmi_compact_lock);
-    tmi_compactor_before_fork(); // the child's mover starts from nothing
+    tmi_compactor_before_fork(); // the child's mover starts without a batch
     if (_IO_list_lock != NULL)
         _IO_list_lock();
     lock_all_but_the_movers();
-    tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self()); // relaxed: it matters to this thread only
+    tmi_store_relaxed(&tmi_lock_fork_owner, (uintptr_t)pthread_self()); // relaxed: only this thread uses it
 }
 
 void tmi_fork_parent(void)
@@ -142,7 +142,8 @@ void tmi_fork_child(void)
 }
 
 #ifdef __GLIBC__
-/* What pthread_atfork does; but that is linked into the library, at the end of its code, which few processes need. */
+/* Does what pthread_atfork does. That function would be linked in at the end of the library's code, on a page that few
+ * processes need. */
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
 extern void *__dso_handle __attribute__((visibility("hidden")));
 

@@ -25,7 +25,7 @@ static size_t room_of(const void *p, unsigned cls)
     return cls == TMI_CLASS_LARGE ? tmi_large_usable(p) : tmi_classes[cls].size;
 }
 
-/* splitmix64's finisher (Steele, Lea & Flood 2014); the secret is where the library has been loaded. */
+/* splitmix64's finisher (Steele, Lea & Flood 2014); the secret is the address at which the library is loaded. */
 static uint64_t secret_for(const void *p)
 {
     uint64_t x = (uint64_t)(uintptr_t)p ^ (uint64_t)(uintptr_t)queue << 20;
@@ -41,7 +41,7 @@ static uint64_t word_at(const char *p)
     return w;
 }
 
-/* U1 for the slot at p. False: something has been written over its end. */
+/* Check U1 for the slot at p. False: the program has written past the block's end. */
 static bool sealed(const char *p, size_t room, size_t *size)
 {
     *size = (size_t)(word_at(p + room - SEAL) ^ secret_for(p));
@@ -115,7 +115,7 @@ size_t tmi_guard_size(const void *p, unsigned cls, const char *function)
     return size;
 }
 
-/* The slot before p, if the slab has one, is whole; what is wrong with it may be this block's doing. */
+/* Check the slot before p, if the slab has one. A write before the start of p's block damages that slot. */
 static void look_before(const char *p, unsigned cls, const char *function)
 {
     size_t size, room = tmi_classes[cls].size;
@@ -163,7 +163,7 @@ void tmi_guard_free(void *p, unsigned cls, const char *function)
     tmi_unlock(&tmi_guard_lock);
 }
 
-void tmi_guard_look(const char *function)
+void tmi_guard_check(const char *function)
 {
     tmi_lock(&tmi_guard_lock);
     for (unsigned i = 0; i < nwaiting; i++) {

@@ -78,7 +78,7 @@ static TMI_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, unsigned
     if (t != NULL)
         tmi_thread_flush(t);
     (void)tmi_pacer_purge_all();
-    (void)tmi_space_release();
+    (void)tmi_space_unmap();
     return from_stores(t, size, align, how);
 }
 
@@ -290,7 +290,7 @@ static void require_large(const void *p, unsigned cls, const char *function)
 static void require_medium(const tmi_thread_t *t, const void *p, const char *function)
 {
     unsigned medium;
-    if (TMI_UNLIKELY(tmi_medium_look(p, &medium) != NULL || (t != NULL && tmi_shelf_holds(&t->shelf, p))))
+    if (TMI_UNLIKELY(tmi_medium_complaint(p, &medium) != NULL || (t != NULL && tmi_shelf_holds(&t->shelf, p))))
         tmi_fatal(function, p, tmi_medium_is_slot(p) ? "a block that has been freed" : "not the start of a block");
 }
 
@@ -329,7 +329,7 @@ static TMI_NOINLINE bool free_medium(tmi_thread_t *t, void *p, const char *funct
 {
     unsigned cls;
     bool returned = true;
-    const char *wrong = tmi_medium_look(p, &cls);
+    const char *wrong = tmi_medium_complaint(p, &cls);
     if (TMI_UNLIKELY(wrong != NULL))
         tmi_fatal(function, p, wrong);
     if (t != NULL)

@@ -1,4 +1,4 @@
-/* Making the heap ready: at its first use, whoever comes first. */
+/* Makes the heap ready at its first use, on any thread. */
 #include "heap/fork.h"
 #include "heap/heap_impl.h"
 #include "os/options.h"
@@ -42,20 +42,21 @@ void tmi_heap_init(void)
         return;
     if (!tmi_cas_acquire(&state, &expected, 1)) {
         if (tmi_load_relaxed(&readying) == tmi_os_gettid())
-            return; // a signal handler on the thread that is at it: nothing can be had yet, and waiting would not end
+            return; // a signal handler on the thread that does it: nothing can be allocated, and it may not wait
         while (tmi_load_acquire(&state) != 2)
             tmi_cpu_relax();
         return;
     }
     tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
     ready_heap();
-    tmi_store_relaxed(&tmi_heap_tiny, TMI_HEAP_TINY); // relaxed: whoever sees it late takes the slow path
+    tmi_store_relaxed(&tmi_heap_tiny, TMI_HEAP_TINY); // relaxed: a thread that sees it late takes the slow path
     tmi_store_release(&state, 2); // everything above before anybody uses it
 }
 
 /* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run
- * last before fork and first after it, so that handlers of others, which may allocate or wait for who allocates, find
- * the heap unlocked. Not at the first malloc: that may come from within pthread_atfork, whose lock is held there. */
+ * last before fork and first after it, so that handlers of others, which may allocate or wait for a thread that
+ * allocates, find the heap unlocked. Not at the first malloc: that may come from within pthread_atfork, whose lock is
+ * held there. */
 __attribute__((constructor(101))) static void begin(void)
 {
     tmi_thread_make_key();

@@ -8,7 +8,7 @@ void tmi_heap_trim_by_request(void)
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         tmi_cache_summon(&t->cache);
     (void)tmi_pacer_purge_all();
-    (void)tmi_space_release();
+    (void)tmi_space_unmap();
 }
 
 bool tmi_heap_trim(size_t pad)
@@ -22,5 +22,5 @@ bool tmi_heap_trim(size_t pad)
             tmi_cache_summon(&t->cache);
     (void)pad; // nothing is kept for later: what is needed again costs one fault a page
     bool any = tmi_pacer_purge_all() > 0;
-    return tmi_space_release() > 0 || any;
+    return tmi_space_unmap() > 0 || any;
 }

@@ -15,7 +15,7 @@ void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *f
 {
     if (!tmi_samples_enter(sampler, key, size, frame) || !tmi_options.profile_peak)
         return;
-    tmi_request_leave(TMI_REQUEST_PROFILE);
+    tmi_request_post(TMI_REQUEST_PROFILE);
     tmi_request_poll();
 }
 

@@ -1,6 +1,6 @@
-/* introspect.h - what the heap holds, and the audit of all its invariants.
+/* introspect.h - figures of the heap, and the audit of all invariants.
  *
- * Figures are sums of counters that others change meanwhile: each was true a moment ago. */
+ * Figures are sums of counters that other threads change meanwhile. Each was true a moment ago. */
 #ifndef TMI_HEAP_INTROSPECT_H
 #define TMI_HEAP_INTROSPECT_H
 
@@ -36,7 +36,7 @@ void tmi_figures_read(tmi_figures_t *out);
 void tmi_introspect_handles(tm_stats_t *out);
 
 /* Verify every numbered invariant of segments and slabs; a breach is reported with its number, then abort. Takes all
- * locks; the caller sees to it that no other thread is inside a purge. */
+ * locks; the caller makes sure that no other thread is inside a purge. */
 void tmi_check_all(void);
 
 #endif

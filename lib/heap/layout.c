@@ -1,5 +1,5 @@
-/* The constant is written in assembler, since C cannot say the distance of two variables. So this file is compiled
- * without link-time optimization, which does not look for names in there. */
+/* The constant is written in assembler, since C cannot express the distance of two variables. So this file is compiled
+ * without link-time optimization, which does not see names in assembler code. */
 #include "heap/layout.h"
 #include "heap/object.h"
 #include "os/counters.h"
@@ -15,7 +15,7 @@
 #include "threads/request.h"
 #include "threads/thread.h"
 
-/* Rows of layout.def have a place in the sum each, so that two that change places are another sum. */
+/* Each row of layout.def enters the sum with its position, so that the sum changes if two rows are exchanged. */
 enum {
 #define TMI_PLACE(use, symbol) ROW_##symbol,
 #define TMI_FIELD(type, member) ROW_##type##_##member,

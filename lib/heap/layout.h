@@ -3,8 +3,8 @@
  * Idea: the exported constant tm_layout_ has a mark, a version, and for each variable of layout.def its distance from
  * the constant itself. So it needs no relocation, and costs a process nothing. A tool finds the symbol in the ELF
  * file, reads the constant from the process's memory, and knows where everything is. The tool is compiled with the
- * same headers; `stamp` folds the sizes and offsets it relies on into one number, so that a record that has changed is
- * noticed though nobody has raised TMI_LAYOUT.
+ * same headers; `stamp` folds the sizes and offsets it relies on into one number, so that a changed record is noticed
+ * even if TMI_LAYOUT was not raised.
  *
  *   tm_layout_   | "tinymem" 0 | TMI_LAYOUT | number of distances | distance | distance | ...
  *                  8 bytes       4            4                     4 each, signed: variable - tm_layout_

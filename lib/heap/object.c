@@ -17,9 +17,9 @@
 
 uint32_t tmi_object_tables;
 
-bool tmi_object_ready(void) { return tmi_load_acquire(&tmi_object_tables) != 0; } // pairs: make_ready
+bool tmi_object_ready(void) { return tmi_load_acquire(&tmi_object_tables) != 0; } // pairs: make_tables
 
-/* The lock is of all that is taken here the outermost. */
+/* Caller holds the lock of handles, the outermost of the locks that are taken here. */
 static void make_tables(void)
 {
     if (tmi_object_tables || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
@@ -42,7 +42,7 @@ bool tmi_object_init(void)
     return tmi_object_ready();
 }
 
-/* A signal handler may have interrupted whoever holds a lock. */
+/* A signal handler may call this, and may have interrupted the holder of a lock. */
 void tmi_object_try_init(void)
 {
     if (TMI_LIKELY(tmi_object_ready()))
@@ -50,7 +50,7 @@ void tmi_object_try_init(void)
     tmi_heap_init();
     if (!tmi_trylock(&tmi_handle_lock))
         return;
-    if (tmi_trylock(&tmi_space_lock)) { // make_tables takes it, and no other
+    if (tmi_trylock(&tmi_space_lock)) { // the only lock that make_tables takes
         tmi_unlock(&tmi_space_lock);
         make_tables();
     }
@@ -97,7 +97,7 @@ size_t tmi_object_align(const void *p)
     return a == NULL ? 1 : tmi_attributes_align(tmi_load_relaxed(a)); // relaxed: came with the word
 }
 
-/* With check:full there are no caches: each free is looked at. */
+/* With check:full there are no caches, so that each free is checked. */
 static tmi_hcache_t *cache_of(tmi_thread_t *t)
 {
     return t == NULL || tmi_options.check == TMI_CHECK_FULL ? NULL : &t->handles;
@@ -105,17 +105,18 @@ static tmi_hcache_t *cache_of(tmi_thread_t *t)
 
 static bool in_scope(void) { return (tmi_self_->scope & 0xffff) != 0; }
 
-/* Free address space, empty pages, and what can be moved together: all of it to the kernel, to be asked for again. */
+/* Give the kernel all free address space and empty pages, also those that compaction gains, so that the allocation can
+ * be tried again. */
 static TMI_COLD void make_room(tmi_thread_t *t)
 {
     if (t != NULL)
         (void)tmi_hcache_flush(&t->handles);
-    if (!in_scope()) // each batch would wait for its end, in vain
+    if (!in_scope()) // each batch would wait for the scope's end
         tmi_compactor_try_all(t ? &t->pins : NULL);
     (void)tmi_heap_trim(0);
 }
 
-/* Of a bound handle, which is ours. */
+/* The address of a bound handle, which belongs to this thread. */
 static char *address_of(tm_handle_t h) { return tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); }
 
 static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
@@ -168,7 +169,7 @@ double tmi_object_rounding(void)
     return g > a ? (g - a) / g : 0;
 }
 
-static tm_handle_t bound(size_t size, size_t align, bool zero)
+static tm_handle_t bind_new(size_t size, size_t align, bool zero)
 {
     tmi_thread_t *t = NULL;
     tm_handle_t h = TM_NULL;
@@ -191,7 +192,7 @@ static tm_handle_t bound(size_t size, size_t align, bool zero)
     return h;
 }
 
-tm_handle_t tmi_object_bound(size_t size, size_t align) { return bound(size, align, false); }
+tm_handle_t tmi_object_bind(size_t size, size_t align) { return bind_new(size, align, false); }
 
 void tmi_object_sampled(tm_handle_t h, size_t size, void *frame)
 {
@@ -211,7 +212,7 @@ void tmi_object_watch(bool on)
 
 tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame)
 {
-    tm_handle_t h = bound(size, align, zero);
+    tm_handle_t h = bind_new(size, align, zero);
     if (h == TM_NULL)
         return TM_NULL;
     uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
@@ -230,7 +231,7 @@ tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero)
 
 /* ---- free -------------------------------------------------------------------------------------------------------- */
 
-/* What the fast path has not looked at. */
+/* The check that the fast path leaves out. */
 static void require_loose_at_put(const uint32_t *attributes, tm_handle_t next)
 {
     tm_handle_t before = (next & ~TMI_WORD_GENERATION) | tmi_generation_bits(tmi_generation_of(next) + 1);
@@ -240,7 +241,7 @@ static void require_loose_at_put(const uint32_t *attributes, tm_handle_t next)
         tmi_fatal("tm_free", (void *)(uintptr_t)before, "the object is pinned by another thread");
 }
 
-/* In a slab that has attributes the next object in the slot has not asked for an alignment. */
+/* In a slab that has attributes, clear the slot's: the next object in it has not requested an alignment. */
 static void put_attributes(const char *p, tm_handle_t next)
 {
     uint32_t *a = tmi_movable_attributes(p, false);
@@ -253,7 +254,7 @@ static void put_attributes(const char *p, tm_handle_t next)
 
 static void put_extent(char *p, uint32_t index, uint64_t generation, bool last)
 {
-    tmi_store_relaxed(tmi_word(index), generation); // it has no place any more; ours, O1
+    tmi_store_relaxed(tmi_word(index), generation); // the index has no address any more; ours, O1
     tmi_movable_large_free(p);
     if (last)
         tmi_handle_retire(index);
@@ -295,7 +296,7 @@ void tmi_object_free(tm_handle_t h)
         tmi_object_stale("tm_free", h);
         return;
     }
-    tmi_object_require_unpinned(h, "tm_free"); // locks are looked at when the slot is this thread's
+    tmi_object_require_unpinned(h, "tm_free"); // locks are checked when the slot belongs to this thread
     uint32_t rounds = 0;
     do {
         bool last;
@@ -305,7 +306,7 @@ void tmi_object_free(tm_handle_t h)
             tmi_object_put(tmi_word_address(w), tmi_handle_of_word(tmi_handle_index(h), next), last);
             return;
         }
-    } while (tmi_object_live(h, &w)); // it was marked, moved, or a mark was taken away
+    } while (tmi_object_live(h, &w)); // it was marked or moved, or a mark was taken off
     tmi_object_stale("tm_free", h); // another thread was first
 }
 

@@ -1,24 +1,24 @@
-/* object_impl.h - what the files of the module share. */
+/* object_impl.h - what the files of this module share. */
 #ifndef TMI_HEAP_OBJECT_IMPL_H
 #define TMI_HEAP_OBJECT_IMPL_H
 
 #include "heap/object.h"
 #include "slabs/movable_large.h"
 
-/* Ready the movable heap; false: no memory for its tables. */
+/* Make the movable heap ready. False: no memory for its tables. */
 bool tmi_object_init(void);
-/* The same where no lock may be waited for: before the first object a pin or a scope can have no handle but a wrong
- * one, which is looked up and reported when the tables are there. */
+/* The same for callers that may not wait for a lock, such as pins and scopes. If a lock is taken, the tables are made
+ * by a later call. Until the first object exists every handle is wrong, so no pin needs them. */
 void tmi_object_try_init(void);
 
 /* Count a new object among the samples; `frame`: see tmi_stack_capture. */
 void tmi_object_sampled(tm_handle_t h, size_t size, void *frame) TMI_COLD;
 
-/* h is no live handle: what the option `stale` says. Returns only where that is not abort. */
+/* h is not a live handle. Do what the option `stale` says. Returns unless that is abort. */
 void tmi_object_stale(const char *function, tm_handle_t h);
 
-/* h equals its word but for a mark; *w is the word then. TM_NULL is not live, nor is a number that has not the form of
- * a handle, such as an address, which may equal a word that was never used. */
+/* Whether h is live: it equals its word except for a mark. *w becomes the word. TM_NULL is not live. Neither is a
+ * number without the form of a handle, such as an address, even if it equals a word that was never used. */
 static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
 {
     *w = 0;
@@ -28,7 +28,7 @@ static inline bool tmi_object_live(tm_handle_t h, uint64_t *w)
     return tm_word_differs_(*w & ~TMI_WORD_MOVING, h) == 0;
 }
 
-/* Usable bytes of the object at p, which the caller keeps in place. */
+/* Usable bytes of the object at p. The caller keeps the object in place. */
 static inline size_t tmi_object_usable(const void *p)
 {
     unsigned cls = tmi_movable_class(p);
@@ -43,20 +43,21 @@ static inline bool tmi_object_is_large(size_t size, size_t align)
     return size > TMI_MOVABLE_MAX || align > TMI_MOVABLE_MAX;
 }
 
-/* Class for a small request. */
+/* The class for a small request. */
 static inline unsigned tmi_object_class(size_t size, size_t align)
 {
     size += size == 0;
     return align <= 16 ? tmi_mclass_of(size) : tmi_mclass_of_aligned(size, align);
 }
 
-/* The alignment that was asked for the object at p, which the caller keeps in place, or 1. */
+/* The alignment that was requested for the object at p, or 1. The caller keeps the object in place. */
 size_t tmi_object_align(const void *p);
 
-/* Report a free or resize of what this thread has pinned; with check:full also of what another thread has. */
+/* Report a free or resize of an object that this thread has pinned; with check:full also of one that another thread has
+ * pinned. */
 void tmi_object_require_unpinned(tm_handle_t h, const char *function);
 
-/* A bound handle that is not live yet, asked alignment noted; errno is set when it is TM_NULL. */
-tm_handle_t tmi_object_bound(size_t size, size_t align);
+/* A handle that is bound to a slot and not live yet. The requested alignment is noted. TM_NULL: errno is set. */
+tm_handle_t tmi_object_bind(size_t size, size_t align);
 
 #endif

@@ -1,4 +1,4 @@
-/* tm_alloc_near and tm_each: objects beside others, and all of them one after the other. */
+/* tm_alloc_near and tm_each: allocate an object beside another, and visit all objects. */
 #include "compaction/pin.h"
 #include "heap/object_impl.h"
 #include "os/options.h"
@@ -7,12 +7,13 @@
 #include "threads/compactor.h"
 #include "threads/pacer.h"
 
-/* In the slab of an object that the caller has pinned. TM_NULL: it has other slots, or none. */
+/* Allocate in the slab of an object that the caller has pinned. TM_NULL: the slab has slots of another size, or none
+ * free. */
 static tm_handle_t beside(tmi_thread_t *t, const char *at, size_t size)
 {
     unsigned cls = tmi_object_class(size, 1);
     tm_handle_t g = TM_NULL;
-    // of locked and aligned objects' slabs, too
+    // also for slabs of locked and aligned objects
     if (cls == tmi_movable_class(at))
         g = tmi_hcache_alloc_near(tmi_options.check == TMI_CHECK_FULL ? NULL : &t->handles, cls, at);
     if (g == TM_NULL)
@@ -43,9 +44,9 @@ tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size)
     return g;
 }
 
-/* What other threads had stored before they made these objects live, this thread sees from now on. On x86-64 that is so
- * by itself; elsewhere the live bit is stored without order (made_live in api.c), and who follows a handle from the
- * table instead of from the program orders it here, for all threads. */
+/* After this call the thread sees all that other threads had stored before they made these objects live. On x86-64 no
+ * fence is needed for that. Elsewhere the live bit is stored without order (made_live in api.c), since the program
+ * orders a handle that it hands over. The handles here come from the table, so a fence of all threads orders them. */
 static void see_what_came_before(void)
 {
 #if !defined(__x86_64__)
@@ -72,7 +73,7 @@ size_t tmi_object_each(bool (*visit)(tm_handle_t h, void *context), void *contex
     while ((n = tmi_handle_live(&at, end, found, AT_ONCE)) > 0) {
         see_what_came_before();
         for (size_t i = 0; i < n; i++) {
-            if (!is_live(found[i])) // freed meanwhile, by the visitor perhaps
+            if (!is_live(found[i])) // freed meanwhile, perhaps by the visitor
                 continue;
             visited++;
             if (!visit(found[i], context))

@@ -1,4 +1,4 @@
-/* Pins, scopes and locks: what pin.h leaves to functions, and questions about handles. */
+/* Pins, scopes and locks: the slow paths of pin.h, and questions about handles. */
 #include "heap/object_impl.h"
 #include "compaction/compact.h"
 #include "os/options.h"
@@ -19,7 +19,7 @@ void *tmi_object_pin(tm_handle_t h, const char *function)
     }
     if (tmi_pin_slowly(&t->pins, h, &p))
         return p;
-    if (p != NULL) // not stale: the stack is full, and there is no memory to count the pin at the object
+    if (p != NULL) // not stale: the stack is full, and there is no memory for one more pin
         tmi_report("%s(%p): no memory for one more pin", function, (void *)(uintptr_t)h);
     else
         tmi_object_stale(function, h);
@@ -43,7 +43,7 @@ void *tmi_object_try_pin(tm_handle_t h)
     tmi_thread_t *t = tmi_thread_with_pins();
     if (t != NULL && tmi_pin_slowly(&t->pins, h, &p))
         return p;
-    if (t != NULL && p == NULL) // stale, and pinned all the same
+    if (t != NULL && p == NULL) // stale, but pinned nevertheless
         (void)tmi_pin_remove(&t->pins, h);
     else
         errno = ENOMEM;
@@ -106,7 +106,7 @@ void tmi_object_scope_reset(uint32_t mark)
         tmi_fatal("tm_scope_reset", NULL, "fewer scopes are open than at the mark");
 }
 
-/* Best effort: an object that a lock holds where it is, maybe for ever, would hold its neighbours' pages too. */
+/* Best effort: a locked object may never move again, and would keep the pages that it shares with other objects. */
 static void set_apart(tm_handle_t h)
 {
     uint64_t w;
@@ -125,7 +125,7 @@ void *tmi_object_lock(tm_handle_t h)
         return NULL;
     set_apart(h);
     void *p = tmi_object_pin(h, "tm_lock");
-    if (p == NULL) { // stale, and the option says that this is no reason to stop
+    if (p == NULL) { // stale, and the option says not to abort
         (void)tmi_pin_remove(&tmi_self()->pins, h);
         return NULL;
     }
@@ -153,7 +153,7 @@ void tmi_object_unlock(tm_handle_t h)
     tmi_thread_t *t = tmi_thread_with_pins();
     bool pinned = t != NULL && tmi_pin_slowly(&t->pins, h, &p);
     if (!pinned)
-        p = tmi_word_address(w); // without memory for a pin: locked, so it has been there and stays
+        p = tmi_word_address(w); // no memory for a pin; but the object is locked, so it does not move
     if (!tmi_pin_unlock(p, pinned))
         tmi_fatal("tm_unlock", (void *)(uintptr_t)h, "the object is not locked");
     if (pinned)
@@ -181,7 +181,7 @@ size_t tmi_object_sizeof(tm_handle_t h)
 
 /* ---- questions about objects that other threads may free meanwhile ----------------------------------------------- */
 
-/* The lock under which no slab of the class, or no extent, goes away. */
+/* The lock that keeps slabs of the class, or extents, from being released. */
 static tmi_lock_t *lock_of(unsigned cls)
 {
     return cls == TMI_MCLASS_LARGE ? &tmi_space_lock : &tmi_movable_classes[cls].lock;
@@ -193,9 +193,9 @@ static bool lives_at(tm_handle_t h, const char *p)
     return tmi_object_live(h, &w) && tmi_word_address(w) == p;
 }
 
-/* Size and alignment of h, which this thread has pinned, so that it does not move from p. A free may come in between at
- * any time: what is read under the lock counts if the object is alive there, and what the page map says if the object
- * is alive afterwards. */
+/* Size and alignment of h, which this thread has pinned, so that it stays at p. Another thread may free it at any time.
+ * What is read under the lock is right if the object is live under that lock. What the page map says is right if the
+ * object is live afterwards. */
 static bool measure(tm_handle_t h, char *p, size_t *usable, size_t *align)
 {
     unsigned code = tmi_pagemap_movable(p), cls = tmi_movable_class(p);
@@ -205,7 +205,8 @@ static bool measure(tm_handle_t h, char *p, size_t *usable, size_t *align)
     if (cls == TMI_MCLASS_LARGE || tmi_movable_watched(code)) {
         tmi_lock(lock_of(cls));
         bool alive = lives_at(h, p);
-        // a free may have taken the extent out of the page map already, but not its span from under the lock
+        // A free may already have taken the extent out of the page map, but it cannot release the span while the lock
+        // is held.
         if (alive && cls == TMI_MCLASS_LARGE) {
             *usable = tmi_load_relaxed(&tmi_span_of(p)->bytes);
             *align = tmi_attributes_align(tmi_load_relaxed(&tmi_span_of(p)->attributes));
@@ -235,8 +236,8 @@ bool tmi_object_check(tm_handle_t h, size_t size)
                                                                : tmi_mclasses[tmi_object_class(size, align)].size);
 }
 
-/* The index that the slab or extent at p keeps for it. The caller may have no pin of what lies there: so it is read
- * under a lock. */
+/* The index that the slab or extent keeps for p. It is read under a lock, since the caller may not have pinned the
+ * object there. */
 static uint32_t index_at(const void *p)
 {
     unsigned cls = tmi_movable_class(p);
@@ -268,6 +269,6 @@ tm_handle_t tmi_object_of_index(uint32_t index)
 {
     if (!tmi_handle_readable(index))
         return TM_NULL;
-    uint64_t w = tmi_load_relaxed(tmi_word(index)); // relaxed: a value, which the handle is
+    uint64_t w = tmi_load_relaxed(tmi_word(index)); // relaxed: the handle is only a value
     return w & TMI_WORD_LIVE ? tmi_handle_of_word(index, w) : TM_NULL;
 }

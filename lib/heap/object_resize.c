@@ -1,5 +1,5 @@
-/* tm_realloc: under a pin of its own, so that nothing moves meanwhile. From class to class it is an exchange of slots
- * with the thread's magazines, and takes no lock; extents and what is locked, aligned or sampled goes another way. */
+/* tm_realloc pins the object, so that the object does not move meanwhile. From class to class it exchanges slots with
+ * the thread's magazines and takes no lock. Extents, and locked, aligned or sampled objects, take another path. */
 #include "heap/object_impl.h"
 #include "os/options.h"
 #include "os/report.h"
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Point the word of h to another place; a mark that the mover has set meanwhile goes. */
+/* Store another address in the word of h, and take off a mark that the mover has set meanwhile. */
 static void publish(tm_handle_t h, char *to)
 {
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
@@ -19,7 +19,7 @@ static void publish(tm_handle_t h, char *to)
         TMI_COUNT_ROUNDS(++rounds);
 }
 
-/* Contents to the slot or extent of the bound handle g, whose index gets the old place in exchange (O2). */
+/* Move the contents to the slot or extent of the bound handle g, whose index gets the old place in exchange (O2). */
 static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbytes)
 {
     uint32_t index = tmi_handle_index(h), other = tmi_handle_index(g);
@@ -45,7 +45,7 @@ static bool resize(tm_handle_t h, char *from, size_t size)
         return true;
     if (is_large && to_large && tmi_movable_large_resize(from, size, align, publish_extent, &h))
         return true;
-    tm_handle_t g = tmi_object_bound(size, align);
+    tm_handle_t g = tmi_object_bind(size, align);
     if (g == TM_NULL)
         return false;
     change_places(h, from, g, tmi_min(size, usable));
@@ -53,11 +53,11 @@ static bool resize(tm_handle_t h, char *from, size_t size)
     return true;
 }
 
-/* From slot to slot, where that takes no lock but a refill's or a flush's. False: it takes more. */
+/* Resize from slot to slot, with no lock but that of a refill or a flush. False: it takes another path. */
 static bool resize_in_magazines(tmi_thread_t *t, tm_handle_t h, size_t size)
 {
     tm_pins_t_ *r = &t->pins;
-    // what stands on the first stack alone is looked through quickly
+    // the search is quick if all pins are on the first stack
     if (t->handles.own == NULL || r->top >= r->limit || tmi_options.check == TMI_CHECK_FULL || tmi_pin_held(r, h))
         return false;
     bool done = false;
@@ -78,7 +78,7 @@ static bool resize_in_magazines(tmi_thread_t *t, tm_handle_t h, size_t size)
     return done;
 }
 
-/* Counts as a free and an allocation. */
+/* Sampling counts a resize as a free and an allocation. */
 static TMI_COLD void resample(tm_handle_t h, size_t size, void *frame)
 {
     (void)tmi_samples_freed(tmi_samples_key_of_index(tmi_handle_index(h)));
@@ -113,7 +113,7 @@ tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size)
             errno = ENOMEM;
             return TM_NULL;
         }
-        tmi_object_stale("tm_realloc", h); // freed by another thread just now
+        tmi_object_stale("tm_realloc", h); // freed meanwhile by another thread
     } else if (tmi_pin_locks(from) > 0) {
         tmi_fatal("tm_realloc", (void *)(uintptr_t)h, "the object is locked");
     } else {

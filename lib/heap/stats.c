@@ -44,7 +44,7 @@ const char *tmi_stats_kind(size_t kind)
     return kind < TMI_COUNT_OF(names) ? names[kind] : "unknown";
 }
 
-void tmi_text_put(tmi_text_t *t, const char *format, ...)
+void tmi_text_add(tmi_text_t *t, const char *format, ...)
 {
     char piece[200];
     va_list args;
@@ -68,7 +68,7 @@ size_t tmi_stats_write(char *buf, size_t size, void (*write)(tmi_text_t *to, con
     void *p;
     size_t nbytes = tmi_round_up(sizeof(tmi_sheet_t), TMI_UNIT_SIZE);
     tmi_text_t text = {buf, size, 0};
-    if (tmi_os_page_size == 0 && !tmi_os_init()) // a handler may be the first to call us
+    if (tmi_os_page_size == 0 && !tmi_os_init()) // a signal handler may be the first call of the library
         return 0;
     if (tmi_os_map_records(nbytes, &p) != 0)
         return 0;

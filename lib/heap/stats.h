@@ -1,11 +1,11 @@
 /* stats.h - the figures of account.h as text: JSON, Prometheus' exposition format, and what malloc_info prints.
  *
  * Idea: one list of names (stats.def) for all formats. The rows are collected first, in pages that are mapped for the
- * purpose, since Prometheus wants them figure by figure. The text goes to the caller's buffer, as far as it fits, and
- * all of it is counted.
+ * purpose, since Prometheus' format groups them by figure. The text goes to the caller's buffer as far as it fits; its
+ * whole length is counted.
  *
- * Locks: none; any thread at any instant, signal handlers too: errno is left alone. Fails: 0 when no pages are to be
- * had. */
+ * Locks: none; any thread at any instant, also in signal handlers; errno does not change. Fails: 0 when the kernel
+ * gives no pages. */
 #ifndef TMI_HEAP_STATS_H
 #define TMI_HEAP_STATS_H
 

@@ -31,7 +31,7 @@ typedef struct tmi_text {
 } tmi_text_t;
 
 /* As tmi_format, at most 200 bytes at a time. */
-void tmi_text_put(tmi_text_t *t, const char *format, ...) TMI_PRINTF(2, 3) TMI_COLD;
+void tmi_text_add(tmi_text_t *t, const char *format, ...) TMI_PRINTF(2, 3) TMI_COLD;
 
 /* The figures, and all rows, of a process. */
 typedef struct tmi_sheet {
@@ -44,8 +44,8 @@ typedef struct tmi_sheet {
 /* Fill a sheet and write it into buf; returns the length, or 0. */
 size_t tmi_stats_write(char *buf, size_t size, void (*write)(tmi_text_t *to, const tmi_sheet_t *from)) TMI_COLD;
 
-/* A sheet as one line of JSON, whoever has filled it. */
-void tmi_stats_json_put(tmi_text_t *to, const tmi_sheet_t *from) TMI_COLD;
+/* A sheet as one line of JSON. */
+void tmi_stats_json_write(tmi_text_t *to, const tmi_sheet_t *from) TMI_COLD;
 
 /* For tmi_account, whose result is sheet->all and whose context is the sheet: keep a row. */
 void tmi_sheet_add(void *sheet, const tm_heap_class_t *row) TMI_COLD;

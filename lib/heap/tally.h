@@ -1,7 +1,7 @@
 /* tally.h - exact counts of calls and live bytes, when the option `stats` asks for them (every call takes the slow path
  * then).
  *
- * Per thread in its record; calls of threads without one are summed here. */
+ * Each thread counts in its record. Calls of threads without a record are counted here. */
 #ifndef TMI_HEAP_TALLY_H
 #define TMI_HEAP_TALLY_H
 
@@ -15,7 +15,7 @@ typedef struct tmi_tally {
 void tmi_tally_alloc(tmi_thread_t *t, size_t usable);
 void tmi_tally_free(tmi_thread_t *t, size_t usable);
 void tmi_tally_read(tmi_tally_t *out);
-/* In a child of fork: calls are counted anew, live bytes are as they were. */
+/* In a child of fork: count calls from zero. Live bytes stay as they were. */
 void tmi_tally_after_fork(void);
 
 #endif

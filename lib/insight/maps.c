@@ -73,7 +73,7 @@ bool tmi_maps_read_from(tmi_maps_t *maps, const char *path)
     return maps->nrows > 0;
 }
 
-void tmi_maps_release(tmi_maps_t *maps)
+void tmi_maps_close(tmi_maps_t *maps)
 {
     for (size_t i = 0; i < maps->nrows; i++)
         if (maps->rows[i].file != NULL)
@@ -112,7 +112,7 @@ tmi_map_t *tmi_maps_find(tmi_maps_t *maps, uintptr_t address)
 
 /* ---- names ----------------------------------------------------------------------------------------------------- */
 
-/* The file may be anything by now: every offset is compared with its length. */
+/* The file may have been replaced since, so every offset is compared with its length. */
 static const void *part(const tmi_map_t *m, uint64_t offset, uint64_t nbytes)
 {
     return offset % 8 == 0 && offset <= m->file_bytes && nbytes <= m->file_bytes - offset ? m->file + offset : NULL;
@@ -131,7 +131,7 @@ static const Elf64_Ehdr *header(tmi_map_t *m)
     return e != NULL && memcmp(e->e_ident, ELFMAG, SELFMAG) == 0 && e->e_ident[EI_CLASS] == ELFCLASS64 ? e : NULL;
 }
 
-/* The address that the file's own tables have for one in memory. */
+/* Convert an address in memory to the address that the file's own tables use. */
 static bool to_file_address(const tmi_map_t *m, const Elf64_Ehdr *e, uintptr_t address, uint64_t *out)
 {
     uint64_t offset = address - m->start + m->offset;

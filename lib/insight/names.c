@@ -7,11 +7,11 @@
 
 static tmi_maps_t maps;
 
-/* "function (file+0x123)", or only the second, whose number is what addr2line takes for a file of its own. */
+/* "function (file+0x123)", or only "file+0x123". addr2line accepts the number for that file. */
 static bool describe(uintptr_t address, char *out, size_t size)
 {
     char function[160];
-    tmi_map_t *m = tmi_maps_find(&maps, address - 1); // in the call, whose end is the address
+    tmi_map_t *m = tmi_maps_find(&maps, address - 1); // inside the call instruction; the address is the one after it
     const char *slash = m != NULL ? strrchr(m->path, '/') : NULL;
     if (slash == NULL)
         return false;
@@ -21,7 +21,7 @@ static bool describe(uintptr_t address, char *out, size_t size)
     return true;
 }
 
-/* A second thread does without. */
+/* A second thread that comes at the same time gets no name. */
 static bool name(uintptr_t address, char *out, size_t size)
 {
     static uint32_t busy;
@@ -32,4 +32,4 @@ static bool name(uintptr_t address, char *out, size_t size)
     return known;
 }
 
-void tmi_names_begin(void) { tmi_trace_namer = name; }
+void tmi_names_start(void) { tmi_trace_namer = name; }

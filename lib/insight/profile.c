@@ -18,7 +18,7 @@ static uint32_t writer; // see tmi_dump_begin
 
 void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size_t size)
 {
-    tmi_map_t *m = tmi_maps_find(&p->maps, address - 1); // in the call, whose end is the address
+    tmi_map_t *m = tmi_maps_find(&p->maps, address - 1); // inside the call instruction; the address is the one after it
     if (m != NULL && tmi_maps_name(m, address - 1, out, size))
         return;
     const char *slash = m != NULL ? strrchr(m->path, '/') : NULL;
@@ -50,7 +50,7 @@ static int open_file(tmi_writer_t *out, const char *path)
     return tmi_writer_use(out, tmi_os_duplicate(2, 3)) ? 0 : EBADF;
 }
 
-/* 0 or an errno. Not in a signal handler unless `wait` is false. */
+/* Returns 0 or an errno. A signal handler passes false for `wait`. */
 static int write_to(const char *path, uint32_t format, bool wait)
 {
     tmi_writer_t out;
@@ -69,7 +69,7 @@ static int write_to(const char *path, uint32_t format, bool wait)
             err = tmi_writer_close(&out) ? 0 : EIO;
         }
         tmi_profile_uncharge(&p);
-        tmi_maps_release(&p.maps);
+        tmi_maps_close(&p.maps);
         tmi_samples_release(&p.samples);
     }
     tmi_dump_end(&writer);
@@ -114,25 +114,25 @@ static void on_request(void)
         return;
     bool peak = tmi_samples_new_peak() && tmi_options.profile_peak;
     if (write_unasked(peak ? ".peak" : "", true) == EAGAIN)
-        tmi_request_leave(TMI_REQUEST_PROFILE);
+        tmi_request_post(TMI_REQUEST_PROFILE);
 }
 
 static void on_signal(void)
 {
     if (write_unasked("", false) == EAGAIN)
-        tmi_request_leave(TMI_REQUEST_PROFILE);
+        tmi_request_post(TMI_REQUEST_PROFILE);
 }
 
 /* ---- from start to end ------------------------------------------------------------------------------------------- */
 
 int tmi_profile_start(size_t interval)
 {
-    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: who starts at the same time does the same
+    if (tmi_load_relaxed(&tmi_sampling)) // relaxed: a thread that starts profiling at the same time does the same
         return 0;
     tmi_heap_init();
     (void)tmi_thread_or_null();
     tmi_stack_init();
-    tmi_names_begin();
+    tmi_names_start();
     tmi_request_show(TMI_REQUEST_PROFILE, tmi_samples_view());
     tmi_request_handle(TMI_REQUEST_PROFILE, on_request);
     tmi_object_watch(true);
@@ -142,7 +142,7 @@ int tmi_profile_start(size_t interval)
     return err;
 }
 
-/* Frees of sampled blocks are noticed as before. */
+/* Frees of sampled blocks are noticed as before, since these are still live. */
 void tmi_profile_stop(void)
 {
     if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start
@@ -151,7 +151,7 @@ void tmi_profile_stop(void)
     tmi_heap_watch(false);
 }
 
-void tmi_profile_begin(void)
+void tmi_profile_at_start(void)
 {
     if (!tmi_options.profile && !tmi_options.leaks)
         return;
@@ -168,7 +168,7 @@ void tmi_profile_begin(void)
                    err == EBUSY ? "the signal is ignored, or has a handler" : "no handler can be set for it");
 }
 
-void tmi_profile_end(void)
+void tmi_profile_at_exit(void)
 {
     if (tmi_load_acquire(&tmi_sample_hints) == NULL) // pairs: tmi_samples_start
         return;

@@ -1,15 +1,15 @@
-/* profile.h - the sampled profile as files, and when it is written.
+/* profile.h - the sampled profile as files, and when these are written.
  *
- * Idea: a report is made of a copy of the sites (tmi_samples_snapshot), so that no lock is held while a disk is slow,
- * and of memory of its own, so that the heap that is looked at does not change. It is written at exit, on a signal (in
- * the handler; or by the next slow path if the samples are locked just then), when a tool leaves a request, at a new
- * peak, and by tm_profile_dump.
+ * Idea: a report is made from a copy of the sites (tmi_samples_snapshot), so that no lock is held while a disk is slow.
+ * It uses memory of its own, so that the profiled heap does not change. It is written at exit, on a signal, when a tool
+ * leaves a request, at a new peak, and by tm_profile_dump. A signal handler writes it at once, unless the samples are
+ * locked: then the next slow path writes it.
  *
  * Forms: profile_heap.c the legacy text, profile_pprof.c profile.proto, profile_folded.c a line a stack,
  * profile_dhat.c JSON, profile_words.c a report in words, profile_leaks.c one of leaks (reach.h). profile_blame.c
  * tells who keeps empty memory.
  *
- * Fails: a file that cannot be opened or written is one line on stderr, and the program goes on. */
+ * Fails: a file that cannot be opened or written is reported in one line on stderr, and the program continues. */
 #ifndef TMI_INSIGHT_PROFILE_H
 #define TMI_INSIGHT_PROFILE_H
 
@@ -22,16 +22,16 @@ int tmi_profile_start(size_t interval);
 void tmi_profile_stop(void);
 int tmi_profile_dump(const char *path);
 
-/* At the start of a process with options, and at its end. */
-void tmi_profile_begin(void) TMI_COLD;
-void tmi_profile_end(void) TMI_COLD;
+/* Called at the start of a process that has options, and at its end. */
+void tmi_profile_at_start(void) TMI_COLD;
+void tmi_profile_at_exit(void) TMI_COLD;
 
-/* What a form writes from. */
+/* What the functions below write, each in its form. */
 typedef struct tmi_profile {
     tmi_snapshot_t samples;
     tmi_maps_t maps;
     tmi_writer_t *out;
-    uint64_t *hostage; // by site, bytes that its blocks keep empty; NULL: not known
+    uint64_t *hostage; // for each site, the empty bytes that its blocks keep resident; NULL: not known
     size_t nhostage;
 } tmi_profile_t;
 
@@ -40,10 +40,11 @@ void tmi_profile_pprof(tmi_profile_t *p);
 void tmi_profile_folded(tmi_profile_t *p);
 void tmi_profile_dhat(tmi_profile_t *p);
 void tmi_profile_words(tmi_profile_t *p);
-/* `frame`: what lies below it on the caller's stack is the library's. */
+/* `frame`: the stack below it belongs to the library. */
 void tmi_profile_leaks(tmi_profile_t *p, void *frame);
 
-/* Find `hostage`: locks the class of each sampled block, so not in a signal handler. False: no memory. */
+/* Compute `hostage`. Takes the lock of the class of each sampled block, so signal handlers must not call it. False: no
+ * memory. */
 bool tmi_profile_charge(tmi_profile_t *p);
 void tmi_profile_uncharge(tmi_profile_t *p);
 
@@ -53,8 +54,8 @@ static inline const uintptr_t *tmi_profile_frames(const tmi_profile_t *p, const 
     return p->samples.frames + site->first;
 }
 
-/* Return addresses numbered from 1 in the order in which they are first asked for. Forms go through the sites twice:
- * once for the numbers, and once more, in the same order, for what the numbers stand for. */
+/* Numbers for return addresses, from 1, in the order of their first use. A form walks the sites twice in the same
+ * order: once to write the numbers, and once to write what the numbers stand for. */
 typedef struct tmi_frame_table {
     uintptr_t *addresses; // open addressing
     uint32_t *numbers;    // 0: free
@@ -64,12 +65,12 @@ typedef struct tmi_frame_table {
 
 /* False: no memory. */
 bool tmi_frames_open(tmi_frame_table_t *t, const tmi_snapshot_t *samples);
-void tmi_frames_restart(tmi_frame_table_t *t);
+void tmi_frames_rewind(tmi_frame_table_t *t);
 void tmi_frames_close(tmi_frame_table_t *t);
-/* *fresh: it has just been given its number. */
+/* The number of an address. *fresh: the number is new. */
 uint32_t tmi_frame_number(tmi_frame_table_t *t, uintptr_t address, bool *fresh);
 
-/* What a return address is called: function, or file and offset, or the number. */
+/* The name of a return address: function, or else file and offset, or else the number. */
 void tmi_profile_frame_name(tmi_profile_t *p, uintptr_t address, char *out, size_t size);
 
 #endif

@@ -1,5 +1,6 @@
-/* Which sites keep empty memory: each sampled block is charged with its share of the bytes that its pages have left,
- * times what the block stands for. All shares of a heap together are what statistics call stranded, or slack. */
+/* Which sites keep empty memory resident. Each sampled block is charged with its share of the free bytes in its pages,
+ * times the number of blocks that it stands for. All shares of a heap add up to what the statistics call stranded and
+ * slack. */
 #include "os/os.h"
 #include "insight/profile.h"
 #include "slabs/raw.h"
@@ -16,7 +17,7 @@ bool tmi_profile_charge(tmi_profile_t *p)
     for (size_t i = 0; i < s->nentries; i++) {
         uint64_t blocks, bytes, key = s->entries[i].key;
         if (tmi_samples_is_index(key, &index))
-            continue; // what keeps a page there can be moved
+            continue; // an object that can be moved keeps no page resident
         tmi_samples_weigh(s->entries[i].size, s->interval, &blocks, &bytes);
         uint64_t each = tmi_raw_hostage((const void *)(uintptr_t)key);
         p->hostage[s->entries[i].site] += each * (blocks / 16) / (TMI_SAMPLES_BLOCK / 16);

@@ -1,4 +1,5 @@
-/* JSON for DHAT's viewer (dh_view.html, file version 2): one program point a site, without lifetimes and accesses. */
+/* JSON for DHAT's viewer (dh_view.html, file version 2): one program point for each site, without lifetimes and
+ * accesses. */
 #include "os/os.h"
 #include "os/report.h"
 #include "insight/profile.h"
@@ -16,12 +17,12 @@ static void program_point(tmi_profile_t *p, tmi_frame_table_t *t, const tmi_site
     tmi_writer_text(p->out, "%s]}", s->depth == 0 ? "0" : "");
 }
 
-/* In the order of their numbers, since sites are gone through again. */
+/* Walks the sites again, so that addresses come in the order of their numbers. */
 static void frame_table(tmi_profile_t *p, tmi_frame_table_t *t)
 {
     bool fresh;
     char name[300], line[360];
-    tmi_frames_restart(t);
+    tmi_frames_rewind(t);
     tmi_writer_json(p->out, "[root]");
     for (size_t i = 0; i < p->samples.nsites; i++) {
         const tmi_site_t *s = &p->samples.sites[i];

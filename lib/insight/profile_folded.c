@@ -14,7 +14,7 @@ void tmi_profile_folded(tmi_profile_t *p)
             tmi_profile_frame_name(p, tmi_profile_frames(p, s)[k], name, sizeof name);
             for (char *c = name; *c != '\0'; c++)
                 if (*c == ';' || *c == ' ')
-                    *c = '_'; // both have a meaning in a line
+                    *c = '_'; // both characters have a meaning in this format
             tmi_writer_text(p->out, "%s%s", name, k > 0 ? ";" : "");
         }
         tmi_writer_text(p->out, " %zu\n", (size_t)s->live.bytes);

@@ -20,7 +20,7 @@ bool tmi_frames_open(tmi_frame_table_t *t, const tmi_snapshot_t *samples)
     return true;
 }
 
-void tmi_frames_restart(tmi_frame_table_t *t)
+void tmi_frames_rewind(tmi_frame_table_t *t)
 {
     memset(t->numbers, 0, t->capacity * sizeof *t->numbers);
     t->used = 0;

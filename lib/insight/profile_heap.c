@@ -1,5 +1,5 @@
-/* The text that google-pprof, jeprof and Go's pprof read: counts as they were sampled, which these scale up by the
- * interval in the first line; and the maps, by which they find names. */
+/* The text that google-pprof, jeprof and Go's pprof read. It has the sampled counts, which these tools scale up by the
+ * interval in the first line, and the process's map, in which they find names. */
 #include "os/os.h"
 #include "insight/profile.h"
 

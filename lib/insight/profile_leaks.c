@@ -1,11 +1,11 @@
-/* The report of leaks: live blocks by call site, first those that nothing points to any more, then the others. */
+/* The report of leaks: live blocks by call site. Lost blocks, to which nothing points any more, come first. */
 #include "insight/profile.h"
 #include "insight/reach.h"
 #include "os/os.h"
 
 enum { FRAMES = 8, ROWS = 100 };
 
-/* What a site's blocks come to, in 1/65536 of a block; [0] is lost, [1] can be reached. */
+/* Sums of a site's blocks, in 1/65536 of a block: [0] lost ones, [1] reachable ones. */
 typedef struct sums {
     uint64_t blocks[2], bytes[2];
 } sums_t;
@@ -40,7 +40,7 @@ static void put_stack(tmi_profile_t *p, size_t site)
     tmi_writer_text(p->out, "%s\n", s->depth == 0 ? "(other)" : s->depth > FRAMES ? " < ..." : "");
 }
 
-/* The site with most bytes, whose sums are taken away; SIZE_MAX when there is none. */
+/* Remove the sums of the site with the most bytes, and return that site. SIZE_MAX: there is none. */
 static size_t largest(const sums_t *sums, size_t n, unsigned kind)
 {
     size_t best = SIZE_MAX;

@@ -1,11 +1,11 @@
-/* profile.proto, as github.com/google/pprof/proto/profile.proto defines it, not compressed. Values are estimates: what
- * the samples stand for. Names of functions are left to pprof, which finds them in the mapped files. */
+/* profile.proto, as github.com/google/pprof/proto/profile.proto defines it, not compressed. Values are estimates,
+ * scaled up from the samples. pprof finds names of functions in the mapped files. */
 #include "insight/profile.h"
 #include "sampling/stack.h"
 
 #include <string.h>
 
-/* Fields of the messages, by their names there. */
+/* Numbers of the messages' fields, named as in that file. */
 enum { SAMPLE_TYPE = 1, SAMPLE = 2, MAPPING = 3, LOCATION = 4, STRING_TABLE = 6 };
 enum { PERIOD_TYPE = 11, PERIOD = 12, DEFAULT_TYPE = 14 };
 enum { TYPE = 1, UNIT = 2 };
@@ -14,12 +14,12 @@ enum { ID = 1, MEMORY_START = 2, MEMORY_LIMIT = 3, FILE_OFFSET = 4, FILENAME = 5
 enum { MAPPING_ID = 2, ADDRESS = 3 };
 enum { VARINT = 0, BYTES = 2, VARINT_MAX = 10 };
 
-/* The string table begins so; names of files follow. */
+/* The start of the string table. Names of files follow. */
 static const char *const strings[] = {"",              "alloc_objects", "count", "alloc_space",  "bytes",
                                       "inuse_objects", "inuse_space",   "space", "hostage_space"};
 enum { NONE, ALLOC_OBJECTS, COUNT, ALLOC_SPACE, IN_BYTES, INUSE_OBJECTS, INUSE_SPACE, SPACE, HOSTAGE_SPACE, STRINGS };
 
-/* A message that is part of another. */
+/* A message inside another. */
 typedef struct message {
     size_t n;
     unsigned char bytes[(TMI_STACK_MAX + 16) * VARINT_MAX];
@@ -94,7 +94,7 @@ static void write_sample(tmi_profile_t *p, tmi_frame_table_t *t, const tmi_site_
     write_message(p->out, SAMPLE, &m);
 }
 
-/* An address in the call, as pprof wants it: the return address may be another line's. */
+/* pprof wants an address inside the call, since the return address may belong to another line. */
 static void write_location(tmi_profile_t *p, uint32_t number, uintptr_t address)
 {
     message_t m = {0};
@@ -109,7 +109,7 @@ static void write_location(tmi_profile_t *p, uint32_t number, uintptr_t address)
 static void write_locations(tmi_profile_t *p, tmi_frame_table_t *t)
 {
     bool fresh;
-    tmi_frames_restart(t);
+    tmi_frames_rewind(t);
     for (size_t i = 0; i < p->samples.nsites; i++) {
         const tmi_site_t *s = &p->samples.sites[i];
         for (uint32_t k = 0; s->total.samples > 0 && k < s->depth; k++) {

@@ -1,4 +1,4 @@
-/* The report in words: who holds memory, and who keeps empty memory from going. */
+/* The report in words: which sites hold memory, and which keep empty memory resident. */
 #include "heap/account.h"
 #include "os/os.h"
 #include "insight/profile.h"
@@ -38,7 +38,7 @@ static void stack(tmi_profile_t *p, const tmi_site_t *s)
     tmi_writer_text(p->out, "%s\n", s->depth == 0 ? "(other)" : s->depth > FRAMES ? " < ..." : "");
 }
 
-/* The next site in descending order, after `last` of `measure` bytes; 0 when there is none. */
+/* The next site in descending order of `of`, after `last`, which has `bytes`. 0: there is none. */
 static size_t next_site(const tmi_profile_t *p, measure_t of, uint64_t bytes, size_t last, bool first)
 {
     size_t best = 0;
@@ -51,7 +51,7 @@ static size_t next_site(const tmi_profile_t *p, measure_t of, uint64_t bytes, si
     return best;
 }
 
-/* Up to ROWS sites, the largest first. Returns their bytes. */
+/* Write up to ROWS sites, the largest first. Returns their bytes. */
 static uint64_t list(tmi_profile_t *p, measure_t of)
 {
     uint64_t listed = 0, bytes = 0;

@@ -13,14 +13,14 @@ enum { CHUNK = 64 << 10 };
 
 typedef struct reach {
     tmi_snapshot_t *samples;
-    size_t naddresses;  // of the entries, which come first; the others are indices of handles
+    size_t naddresses;  // how many entries are addresses; they come first, and indices of handles follow
     uint8_t *reached;
-    uint32_t *pending;  // found, not looked into yet
+    uint32_t *pending;  // found, but not scanned yet
     size_t npending;
     uint64_t *buffer;   // CHUNK bytes
     int pagemap;
     bool exact;
-    uintptr_t stack_from; // of the calling thread's stack, what lies below this on the same mapping is dead
+    uintptr_t stack_from; // the calling thread's stack is unused below this address
 } reach_t;
 
 /* ---- entries by key (heapsort: no memory, no worst case) --------------------------------------------------------- */
@@ -49,7 +49,7 @@ static void sort(tmi_sample_t *e, size_t n)
     }
 }
 
-/* The number of entries in [from, to) with a key not above this one. */
+/* The end of the entries in [from, to) whose key is at most `key`. */
 static size_t not_above(const tmi_sample_t *e, size_t from, size_t to, uint64_t key)
 {
     size_t low = from, high = to;
@@ -73,7 +73,7 @@ static void keep(reach_t *r, size_t i)
     r->pending[r->npending++] = (uint32_t)i;
 }
 
-/* The block that holds the address: a pointer to its end counts, too, as C allows it. SIZE_MAX: none. */
+/* The block that holds the address. A pointer to a block's end counts, too, since C allows it. SIZE_MAX: none. */
 static size_t block_at(const reach_t *r, uint64_t address)
 {
     const tmi_sample_t *e = r->samples->entries;
@@ -103,7 +103,7 @@ static void consider(reach_t *r, uint64_t word)
         keep(r, i - 1);
 }
 
-/* One page or less. `outside`: words in known blocks are left out, for these are looked into when they are found. */
+/* Scan at most one page. `outside`: leave out words in known blocks, which are scanned when they are found. */
 static void scan_page(reach_t *r, uintptr_t from, uintptr_t to, bool outside)
 {
     if (!tmi_os_page_in_use(r->pagemap, (const void *)from))
@@ -125,8 +125,8 @@ static void scan(reach_t *r, uintptr_t from, uintptr_t to, bool outside)
 
 /* ---- roots ------------------------------------------------------------------------------------------------------- */
 
-/* The image that this code is in: its data name slabs and segments. In a program that the archive is linked into it is
- * the program's image, and is looked at. */
+/* Whether p lies in the image of this library, whose data name slabs and segments. If the program is linked with the
+ * archive, the image is the program's, and is scanned. */
 extern const char tmi_image_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char tmi_image_end[] __asm__("_end") __attribute__((visibility("hidden")));
 
@@ -136,7 +136,7 @@ static bool in_own_image(uintptr_t p)
     return getauxval(AT_PHDR) - start >= size && p - tmi_round_down(start, tmi_os_page_size) < size;
 }
 
-/* A page, or part of one, of the program's memory. */
+/* Scan a page, or a part of one, of the program's memory. */
 static void scan_root(reach_t *r, uintptr_t from, uintptr_t to)
 {
     const void *p = (const void *)from;
@@ -172,7 +172,7 @@ static void look_into_pending(reach_t *r)
     }
 }
 
-/* What the program has in registers that calls preserve: they are saved in this frame. */
+/* Scan the registers that calls preserve. This function's frame holds them. */
 __attribute__((no_sanitize_address)) static TMI_NOINLINE void scan_registers(reach_t *r)
 {
 #if defined(__x86_64__)

@@ -1,7 +1,7 @@
 /* counters.h - statistics, counted on slow paths only.
  *
- * Relaxed atomics: a counter orders nothing; a reader sees each one somewhere in its recent past, and sums of several
- * may be off by what is in flight. */
+ * Relaxed atomics: a counter orders nothing. A reader sees a recent value of each. A sum of several counters may miss
+ * changes that are under way. */
 #ifndef TMI_OS_COUNTERS_H
 #define TMI_OS_COUNTERS_H
 

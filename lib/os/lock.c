@@ -32,7 +32,7 @@ void tmi_lock_slow(tmi_lock_t *lock)
 
 void tmi_unlock_wake(tmi_lock_t *lock) { tmi_os_futex_wake_one(&lock->word); }
 
-/* A fork is under way: on its thread nothing happens, on others what tmi_unlock does. */
+/* Unlock while a fork is under way. Does nothing on the forking thread; on others, what tmi_unlock does. */
 void tmi_unlock_forking(tmi_lock_t *lock)
 {
     if (tmi_lock_forking_here())

@@ -1,15 +1,15 @@
 /* lock.h - a mutex of one word on a futex, and what fork needs of it.
  *
- * K1  word is 0 free, 1 held, 2 held and somebody may sleep on it.
+ * K1  word is 0: free; 1: held; 2: held, and a thread may be sleeping on it.
  * K2  A thread takes locks in the order of their ranks (below), and within one rank in the order of class numbers.
  *
- * Between the fork handlers the forking thread holds every lock, and other libraries' handlers may call malloc on it in
- * that time: tmi_lock_fork_owner names that thread, for which lock and unlock then do nothing. Nobody else runs under
- * the locks meanwhile, and the state they protect was consistent when they were taken.
+ * Between the fork handlers the forking thread holds every lock. Other libraries' fork handlers may call malloc on that
+ * thread in the meantime. tmi_lock_fork_owner therefore names the thread, and for it lock and unlock do nothing. No
+ * other thread holds a lock then, and the guarded state was consistent when the locks were taken.
  *
  * Ranks, outermost first: those of tmi_rank_t. Check builds verify K2 at every lock and unlock of a lock that has a
- * rank (lock_ranks.c), and report a breach at the first time that the order is wrong, not at the one time in a million
- * when two threads meet. A trylock may come in any order, for it does not wait. */
+ * rank (lock_ranks.c). They report the first acquisition in the wrong order, even if no second thread is there to
+ * deadlock with. A trylock may come in any order, since it does not wait. */
 #ifndef TMI_OS_LOCK_H
 #define TMI_OS_LOCK_H
 
@@ -17,7 +17,7 @@
 #include "base/base.h"
 
 typedef enum tmi_rank {
-    TMI_RANK_NONE, // a leaf: nothing else is locked under it
+    TMI_RANK_NONE, // a leaf: its holder takes no other lock
     TMI_RANK_MOVER,
     TMI_RANK_GUARD,
     TMI_RANK_EXTENT,
@@ -46,13 +46,13 @@ typedef struct tmi_lock {
 
 #if TMI_CHECK
 #define TMI_LOCK_OF(rank) {.place = (rank) * 256}
-/* Before a wait: aborts if the order is wrong. After the lock was taken, before it is released, and when none is held
- * any more. */
+/* Hooks of check builds: tmi_lock_ask before a wait, which aborts if the order is wrong; tmi_lock_taken after the lock
+ * was taken; tmi_lock_leaving before its release; tmi_lock_none_held in the child of a fork, when no lock is held. */
 void tmi_lock_ask(const tmi_lock_t *lock);
 void tmi_lock_taken(tmi_lock_t *lock);
 void tmi_lock_leaving(tmi_lock_t *lock);
 void tmi_lock_none_held(void);
-/* Whether the calling thread holds the lock, or every lock between its fork handlers. */
+/* Whether the calling thread holds the lock. Between its fork handlers the forking thread holds every lock. */
 bool tmi_lock_held_here(const tmi_lock_t *lock);
 static inline void tmi_lock_set_place(tmi_lock_t *lock, tmi_rank_t rank, unsigned number)
 {
@@ -70,11 +70,12 @@ static inline void tmi_lock_set_place(tmi_lock_t *lock, tmi_rank_t rank, unsigne
 /* pthread_self() of a thread between its fork handlers, or 0. */
 extern uintptr_t tmi_lock_fork_owner;
 
-/* Whether the calling thread is that one. */
+/* Whether the calling thread is between its fork handlers. */
 bool tmi_lock_forking_here(void);
 
-/* Whether this code may lock in the middle of what its thread was doing, which may be anything when a signal handler
- * asks: always, but for the books of check builds. See tmi_compact_set_apart for the rest of the argument. */
+/* Whether a signal handler may take a lock, whatever code it has interrupted on its thread. Always true, except in
+ * check builds, where the interrupted code may be changing the list of held locks. compact_apart.c has the rest of the
+ * argument. */
 #if TMI_CHECK
 bool tmi_lock_none_here(void);
 #else
@@ -116,8 +117,8 @@ static inline void tmi_unlock(tmi_lock_t *lock)
         tmi_unlock_wake(lock);
 }
 
-/* For a reader that may be a signal handler: no waiting, and no entry in the list of held locks, whose update the
- * handler may have interrupted. Nothing else is locked meanwhile. */
+/* For a reader that may be a signal handler. It does not wait, and makes no entry in the list of held locks, since the
+ * handler may have interrupted an update of that list. The caller takes no other lock until the release. */
 static inline bool tmi_trylock_untraced(tmi_lock_t *lock)
 {
     uint32_t expected = 0;
@@ -130,8 +131,8 @@ static inline void tmi_unlock_untraced(tmi_lock_t *lock)
         tmi_unlock_wake(lock);
 }
 
-/* After fork, in the child: the lock is free whatever it was, and so are all others with a rank, one after the
- * other. */
+/* After fork, in the child: make the lock free, whatever its state. The child does so with every lock that has a
+ * rank. */
 static inline void tmi_lock_reset(tmi_lock_t *lock)
 {
     tmi_lock_none_held();

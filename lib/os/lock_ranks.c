@@ -1,7 +1,7 @@
-/* Check builds hold every thread to K2. The ranked locks that anybody holds are in one list, with their owners; it is
- * as long as a few threads have locks, but for a fork, which takes all. A word that is spun on guards it. A lock enters
- * the list after it was taken and leaves it before it is released, so when fork's thread holds every lock no other
- * thread is changing the list; another may be reading it, and the child therefore frees the word, too. */
+/* Check builds verify K2 for every thread. One list has all ranked locks that are held, with their owners. The list is
+ * short, except during a fork, which takes all locks. A spin lock, `word`, guards it. A lock enters the list after it
+ * was taken and leaves the list before it is released. So while fork's thread holds every lock, no other thread changes
+ * the list. Another thread may be reading it, and the child therefore frees `word`, too. */
 #include "os/lock.h"
 
 #if TMI_CHECK
@@ -18,7 +18,7 @@ static void begin(void)
     uint32_t expected = 0;
     while (!tmi_cas_acquire(&word, &expected, 1)) { // pairs: end
         expected = 0;
-        tmi_os_yield(); // to the holder, which may not be running
+        tmi_os_yield(); // let the holder run: it may have been preempted
     }
 }
 
@@ -51,7 +51,7 @@ void tmi_lock_taken(tmi_lock_t *lock)
     if (lock->place == 0)
         return;
     begin();
-    tmi_store_relaxed(&lock->owner, (uintptr_t)pthread_self()); // relaxed: a thread looks for itself
+    tmi_store_relaxed(&lock->owner, (uintptr_t)pthread_self()); // relaxed: a thread only compares with itself
     lock->next_held = held;
     held = lock;
     end();
@@ -79,7 +79,7 @@ bool tmi_lock_held_here(const tmi_lock_t *lock)
            (tmi_load_relaxed(&lock->word) != 0 && tmi_load_relaxed(&lock->owner) == (uintptr_t)pthread_self());
 }
 
-/* The list is not being changed here, and this thread has no lock in it. */
+/* Whether no thread is changing the list and this thread has no lock in it. */
 bool tmi_lock_none_here(void)
 {
     uint32_t expected = 0;

@@ -7,7 +7,7 @@ enum {
     FINE_GRAIN = 16,
     FINE_MAX = 1024,
     FINE_LISTS = FINE_MAX / FINE_GRAIN,  // lists[k]: blocks of (k + 1) * 16 bytes
-    COARSE_LISTS = 8 * 4,                // then four to a doubling, to 256 KiB
+    COARSE_LISTS = 8 * 4,                // then four per doubling, up to 256 KiB
     START_SIZE = 16 << 10,
     CHUNK_SIZE = 256 << 10,
 };
@@ -35,7 +35,7 @@ static size_t rounded(size_t nbytes)
     return tmi_round_up(nbytes, nbytes <= FINE_MAX ? FINE_GRAIN : (size_t)1 << (tmi_log2(nbytes - 1) - 2));
 }
 
-/* The rest of the old chunk, up to a page or so, is left: chunks are large and records small. */
+/* What is left of the old chunk, up to about a page, is lost. That is little: chunks are large and records small. */
 static bool new_chunk(void)
 {
     void *p;
@@ -43,7 +43,7 @@ static bool new_chunk(void)
         return false;
     bump = p;
     bump_end = bump + CHUNK_SIZE;
-    tmi_own_add(&tmi_meta_use.taken, CHUNK_SIZE); // statistics read it without the lock
+    tmi_own_add(&tmi_meta_use.taken, CHUNK_SIZE); // statistics read it without a lock
     tmi_own_add(&tmi_meta_use.unused, CHUNK_SIZE);
     return true;
 }
@@ -102,7 +102,7 @@ void *tmi_meta_pages(size_t nbytes)
     return p;
 }
 
-void tmi_meta_rest(void *pages, size_t nbytes)
+void tmi_meta_purge(void *pages, size_t nbytes)
 {
     if (nbytes > 0)
         (void)tmi_os_purge(pages, tmi_round_up(nbytes, tmi_os_page_size));
@@ -119,7 +119,7 @@ static bool new_run(tmi_meta_run_t *full)
     fresh->taken = TMI_CACHE_LINE;
     // the header before the run is seen; pairs: tmi_meta_permanent
     if (!tmi_cas_acq_rel(&tmi_meta_use.run, &full, fresh)) {
-        (void)tmi_os_unmap(fresh, RUN_SIZE); // another thread, or a signal handler on this one, was first
+        (void)tmi_os_unmap(fresh, RUN_SIZE); // another thread, or a signal handler on this thread, was first
         return true;
     }
     (void)tmi_add_relaxed(&tmi_meta_use.permanent, RUN_SIZE); // a statistic
@@ -128,19 +128,20 @@ static bool new_run(tmi_meta_run_t *full)
 
 bool tmi_meta_permanent_ready(void)
 {
-    return tmi_load_relaxed(&tmi_meta_use.run) != NULL || new_run(NULL); // relaxed: new_run asks again
+    return tmi_load_relaxed(&tmi_meta_use.run) != NULL || new_run(NULL); // relaxed: new_run checks again
 }
 
 void *tmi_meta_permanent(size_t nbytes)
 {
     size_t size = tmi_round_up(nbytes, TMI_CACHE_LINE);
-    // a handler, or a pin of TM_NULL, may be the first to call us. Relaxed: what is looked for is any page size at all
+    // A signal handler, or a pin of TM_NULL, may be the first call of the library. Relaxed: any page size but 0 will
+    // do.
     if (size > PERMANENT_MAX || (tmi_load_relaxed(&tmi_os_page_size) == 0 && !tmi_os_init()))
         return NULL;
     for (;;) {
         tmi_meta_run_t *r = tmi_load_acquire(&tmi_meta_use.run); // pairs: new_run
         if (r != NULL) {
-            size_t at = tmi_add_relaxed(&r->taken, size); // relaxed: whoever adds owns what lies between the two values
+            size_t at = tmi_add_relaxed(&r->taken, size); // relaxed: the caller owns the bytes between the two values
             if (at + size <= RUN_SIZE)
                 return (char *)r + at;
         }
@@ -149,7 +150,7 @@ void *tmi_meta_permanent(size_t nbytes)
     }
 }
 
-/* Of runs of permanent records only the last has room. */
+/* Only the last run of permanent records has free room. */
 size_t tmi_meta_touched(void)
 {
     const tmi_meta_run_t *r = tmi_load_acquire(&tmi_meta_use.run); // pairs: new_run

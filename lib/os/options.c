@@ -45,7 +45,7 @@ bool tmi_option_number(tmi_slice_t value, uint32_t *out)
     return value.length > 0;
 }
 
-/* The number that stands for a value of a row that is no path. False: not understood. */
+/* The number that stands for a value. The row's kind is not a path. False: the value is not understood. */
 static bool number_of(const tmi_option_row_t *row, tmi_slice_t value, uint32_t *out)
 {
     if (row->kind == KIND_number)
@@ -108,7 +108,8 @@ static bool begins_option(tmi_slice_t text)
     return name.length < text.length && tmi_option_row(name) != NULL;
 }
 
-/* Where another option begins that was separated by ';' or a blank, or the length. A path may have both in it. */
+/* Where another option begins that was separated by ';' or a blank; the length if there is none. A path may contain
+ * both characters. */
 static size_t wrong_separator(tmi_slice_t item)
 {
     for (size_t i = 0; i < item.length; i++)
@@ -138,7 +139,7 @@ static void parse_item(tmi_slice_t item)
         set(row, value);
 }
 
-/* What stands between two commas: one option, or several with a wrong separator. */
+/* The text between two commas: one option, or several with a wrong separator. */
 static void parse_items(tmi_slice_t item, bool *said)
 {
     item = trimmed(item);
@@ -168,7 +169,7 @@ void tmi_options_parse(const char *text)
     tmi_options_add(text);
 }
 
-/* Where the kernel put argc, argv and the environment: libc sets `environ` only in its constructor. */
+/* Where the kernel put argc, argv and the environment. libc sets `environ` in its constructor, which is too late. */
 extern void *__libc_stack_end __attribute__((weak));
 
 static char **initial_environment(void)
@@ -179,7 +180,7 @@ static char **initial_environment(void)
     return (char **)(stack + 1 + stack[0] + 1);
 }
 
-/* Compared without a string of ours: a process without options touches none of the library's constants. */
+/* Compares without a string constant, so that a process without options touches no page of the library's constants. */
 static bool is_ours(const char *variable)
 {
     uint64_t first = 0;
@@ -200,7 +201,8 @@ static const char *given(void)
     return text;
 }
 
-/* The program's own options. In the program, if it defines them: NULL before it is relocated. */
+/* The options that the program has defined. The variable lies in the program, and is NULL until the program is
+ * relocated. */
 extern const char *tm_options __attribute__((weak, visibility("default")));
 
 static const char *compiled_in(void) { return &tm_options != NULL ? tm_options : NULL; }
@@ -254,7 +256,7 @@ int tmi_options_get(const char *name, char *value, size_t size)
     return 0;
 }
 
-/* These are read each time they matter; all others once. */
+/* The options that are read each time they matter. All others are read once. */
 static bool is_live(const tmi_option_row_t *row)
 {
     static const char *const live[] = {"purge_delay", "purge_keep",    "background", "compact_target", "compact_churn",

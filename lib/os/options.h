@@ -1,9 +1,9 @@
-/* options.h - settings from TINYMEM=key:value,key:value, and below it in rank from the program's tm_options.
+/* options.h - settings from the program's tm_options and, with precedence, from TINYMEM=key:value,key:value.
  *
- * Read once, before the first allocation is served. Afterwards only tmi_options_set changes some of them, which are
- * read with tmi_option(). A key or value that is not understood costs one line on
- * stderr with the nearest right one, and the default stands. A program with AT_SECURE set (set-user-ID and the like)
- * runs on the defaults. TINYMEM=help lists the options on stderr. */
+ * Both are read once, before the first allocation is served. Later tmi_options_set may change some options; the code
+ * reads these with tmi_option(). For a key or value that is not understood the library prints one line on stderr, with
+ * the nearest right one, and keeps the default. A program with AT_SECURE set (set-user-ID, for example) runs on the
+ * defaults. TINYMEM=help lists the options on stderr. */
 #ifndef TMI_OS_OPTIONS_H
 #define TMI_OS_OPTIONS_H
 
@@ -38,30 +38,30 @@ typedef struct tmi_options {
 
 extern tmi_options_t tmi_options;
 
-/* The value of an option that a program may change at any time. Relaxed: it stands by itself. */
+/* The value of an option that a program may change at any time. Relaxed: no other data depends on it. */
 #define tmi_option(name) tmi_load_relaxed(&tmi_options.name)
 
-/* Set the defaults, then what `text` says (NULL: nothing). Complaints go to stderr. */
+/* Set all options to their defaults, then those that `text` (or NULL) names. Errors are reported on stderr. */
 void tmi_options_parse(const char *text);
-/* What `text` says on top of what is set. */
+/* Set the options that `text` names, and leave the others. */
 void tmi_options_add(const char *text);
-/* Whether the environment has TINYMEM, and it counts, or the program has tm_options. */
+/* Whether the program defines tm_options, or the environment has TINYMEM and the process may use it. */
 bool tmi_options_given(void);
 /* Take tm_options, then find TINYMEM in the process's initial environment and parse it. Works before libc has set
  * `environ`. */
 void tmi_options_init(void);
-/* A row of the table: as options.def has it. The kind is "flag", "number", "choice" or "path". */
+/* A row of the table in options.def. The kind is "flag", "number", "choice" or "path". */
 typedef struct tmi_option_text {
     const char *kind, *name, *value, *choices, *help;
 } tmi_option_text_t;
-/* The i-th row; false from the end of the table on. */
+/* The i-th row. False: the table has no such row. */
 bool tmi_options_row(size_t i, tmi_option_text_t *out);
 /* "key:value,key:value" of all options, terminated. Returns the length. */
 size_t tmi_options_describe(char *buf, size_t size);
 /* One value as text: 0, ENOENT (no such option), ERANGE (no room for it). */
 int tmi_options_get(const char *name, char *value, size_t size);
-/* Change one: 0, ENOENT, EPERM (read only once), EINVAL (the value is not understood). Says nothing on stderr. Any
- * thread. */
+/* Change one option. Returns 0, ENOENT (no such option), EPERM (it is read only once) or EINVAL (the value is not
+ * understood). Prints nothing. Any thread. */
 int tmi_options_set(const char *name, const char *value);
 
 #endif

@@ -1,10 +1,10 @@
-/* Hints for what is not understood in a text of options. Each is one line; the option keeps its value. */
+/* Hints for a text of options that is not understood. Each hint is one line. The option keeps its value. */
 #include "os/options_impl.h"
 #include "os/report.h"
 
 enum { WORD_MAX = 24 };
 
-/* Levenshtein distance of two short words (the rest of a long one counts as different). */
+/* Levenshtein distance of two short words. The rest of a long word counts as different. */
 static unsigned distance(tmi_slice_t a, tmi_slice_t b)
 {
     unsigned row[WORD_MAX + 1];
@@ -25,7 +25,7 @@ static unsigned distance(tmi_slice_t a, tmi_slice_t b)
     return row[b.length];
 }
 
-/* As our names are written: lower case, '_' for '-'. */
+/* In the spelling of our names: lower case, and '_' for '-'. */
 static tmi_slice_t lowered(char *buf, size_t size, tmi_slice_t from)
 {
     tmi_slice_copy(buf, size, from);
@@ -45,7 +45,7 @@ static const char *nearest_name(tmi_slice_t key)
     return best->name;
 }
 
-/* Options of other allocators, and which of ours does the same; "" if none does. */
+/* Options of other allocators, and our option with the same effect; "" if there is none. */
 static const struct {
     const char name[24], whose[12], ours[16];
 } others[] = {
@@ -143,7 +143,7 @@ void tmi_option_hint_key(tmi_slice_t item, tmi_slice_t key)
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-/* What the option has and keeps. */
+/* The option's present value, which it keeps. */
 static const char *current(const tmi_option_row_t *row, char *buf)
 {
     (void)tmi_option_value(row, buf, TMI_OPTION_TEXT_MAX);
@@ -163,7 +163,7 @@ static tmi_slice_t nearest_choice(const char *choices, tmi_slice_t value)
     return nearest;
 }
 
-/* What other programs call on and off. */
+/* Other words for on and off. */
 static tmi_slice_t translated(tmi_slice_t value)
 {
     static const struct {
@@ -193,7 +193,7 @@ void tmi_option_hint_choice(const tmi_option_row_t *row, tmi_slice_t value)
                current(row, now));
 }
 
-/* What a unit is in the grain of times (ms), of sizes (KiB) or of shares (%); 0: unknown, or of another kind. */
+/* How many grains a unit has; the grain is ms, KiB or %. 0: the unit is unknown, or of another kind. */
 static uint64_t unit_in(const char *grain, tmi_slice_t unit)
 {
     static const struct {

@@ -49,7 +49,7 @@ static inline tmi_slice_t tmi_slice_cut(tmi_slice_t *rest, char separator)
     return head;
 }
 
-/* Terminated, cut to size. */
+/* Copy as a terminated string, cut to size. */
 static inline void tmi_slice_copy(char *to, size_t size, tmi_slice_t from)
 {
     size_t n = tmi_min(from.length, size - 1);
@@ -64,10 +64,11 @@ int tmi_option_choice(const char *choices, tmi_slice_t value);
 /* Digits only, up to TMI_OPTION_NUMBER_MAX. */
 bool tmi_option_number(tmi_slice_t value, uint32_t *out);
 
-/* The value as TINYMEM takes it, terminated and cut to size. Returns the length of what was written. */
+/* The value in the form that TINYMEM takes, terminated and cut to size. Returns the length of what was written. */
 size_t tmi_option_value(const tmi_option_row_t *row, char *buf, size_t size);
 
-/* One line on stderr for what is not understood, with what was probably meant. `item` is the whole of key:value. */
+/* Print one line on stderr about a key or value that is not understood, with the one that was probably meant. `item` is
+ * the whole key:value. */
 void tmi_option_hint_key(tmi_slice_t item, tmi_slice_t key);
 void tmi_option_hint_choice(const tmi_option_row_t *row, tmi_slice_t value);
 void tmi_option_hint_number(const tmi_option_row_t *row, tmi_slice_t value);

@@ -1,4 +1,4 @@
-/* Calls to the kernel; os_call.h says why libc is not asked. */
+/* Calls to the kernel. os_call.h says why they bypass libc. */
 #include "os/os.h"
 #include "base/atomic.h"
 #include "base/probe.h"
@@ -66,17 +66,17 @@ bool tmi_os_init(void)
     size_t size = getauxval(AT_PAGESZ);
     if (!tmi_is_pow2(size) || size > TMI_UNIT_SIZE)
         return false;
-    // relaxed: two threads may be first at the same time, and store the same
+    // relaxed: if two threads come here at once, both store the same
     tmi_store_relaxed(&tmi_os_page_shift, tmi_log2(size));
     tmi_store_relaxed(&tmi_os_page_size, size);
     return true;
 }
 
-/* The errno of one memory call, or 0; fails on demand. */
+/* The errno of one memory call, or 0. Tests can make it fail. */
 #define MEMORY(...) (must_fail() ? ENOMEM : tmi_call_errno(tmi_call(__VA_ARGS__)))
 
 #ifdef TMI_SANITIZED
-/* The sanitizers watch libc's functions to know what is mapped. */
+/* Under sanitizers, through libc's functions: sanitizers intercept these to know what is mapped. */
 static long mapping(void *hint, size_t size, int prot, int flags)
 {
     int saved = errno;
@@ -160,7 +160,7 @@ int tmi_os_huge(void *addr, size_t size, bool on)
     return MEMORY(SYS_madvise, tmi_arg(addr), (long)size, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-/* Tables and records are sparse, or small: a huge page would be mostly air. Refused, it does no harm. */
+/* Tables and records are sparse or small, so a huge page would be mostly empty. A refusal does no harm. */
 static void keep_small(int err, void **at, size_t size)
 {
     if (err == 0 && thp == TMI_THP_ALWAYS)
@@ -181,13 +181,14 @@ int tmi_os_open_up(void *addr, size_t size)
     return MEMORY(SYS_mprotect, tmi_arg(addr), (long)size, PROT_READ | PROT_WRITE);
 }
 
-/* One call for both, so that no other mapping can come between. It cannot split a mapping, and does not fail. */
+/* One mmap call does both, so that no other thread can map something in between. The call splits no mapping, so it does
+ * not fail. */
 void tmi_os_close_off(void *addr, size_t size)
 {
     (void)mapping(addr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED);
 }
 
-/* Kernels before 4.17 take the place for a hint. */
+/* Kernels before 4.17 treat the address as a hint only. */
 int tmi_os_reserve_at(void *addr, size_t size)
 {
     enum { FIXED_NOREPLACE = 0x100000 };
@@ -200,8 +201,8 @@ int tmi_os_reserve_at(void *addr, size_t size)
     return EEXIST;
 }
 
-/* Refused, it does no harm: no call that a test lets fail. */
-void tmi_os_leave_out_of_dumps(void *addr, size_t size)
+/* A refusal does no harm, so tests need not make this call fail. */
+void tmi_os_exclude_from_dumps(void *addr, size_t size)
 {
     (void)tmi_call(SYS_madvise, tmi_arg(addr), (long)size, MADV_DONTDUMP);
 }
@@ -272,9 +273,9 @@ static int move_to(void *from, size_t size, int flags, void *to, void **out)
     return tmi_call_errno(result);
 }
 
-/* Before 6.17 a kernel that is given a place unmaps that place first, and only then may refuse (EFAULT when the pages
- * lie in two mappings). So the pages go first to a place of the kernel's choice, which a refusal does no harm to. There
- * they are one mapping, and can go to any place. */
+/* A kernel before 6.17 unmaps the given place first and may refuse only afterwards (EFAULT if the pages lie in two
+ * mappings). So the pages are first moved to a place that the kernel chooses, where a refusal does no harm. There they
+ * are one mapping, which can be moved anywhere. */
 static int move_whole(void *from, void *to, size_t size)
 {
     void *between, *end;
@@ -284,15 +285,15 @@ static int move_whole(void *from, void *to, size_t size)
     err = move_to(between, size, MREMAP_MAYMOVE | MREMAP_FIXED, to, &end);
     if (err == 0)
         return 0;
-    // Too many mappings, perhaps, and `to` may be gone. It is mapped again at once: another thread's mapping must not
-    // come to lie there.
+    // Perhaps there are too many mappings, and `to` may be unmapped now. Map it again at once, before another thread
+    // maps something there.
     if (tmi_call_errno(mapping(to, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)) != 0) {
         static const char lost[] =
             "tinymem: realloc: the kernel has unmapped a range of the heap and does not map it again\n";
         tmi_os_write(STDERR, lost, sizeof lost - 1);
         abort();
     }
-    memcpy(from, between, size); // byte by byte, to what DONTUNMAP has left mapped
+    memcpy(from, between, size); // to the pages that DONTUNMAP has left mapped
     (void)tmi_os_unmap(between, size);
     return err;
 }
@@ -301,7 +302,7 @@ static void move_parts(char *from, char *to, size_t size);
 
 static void move_part(char *from, char *to, size_t size)
 {
-    enum { COPIED = 256 << 10 }; // so much around the border of two mappings
+    enum { COPIED = 256 << 10 }; // bytes, around the border between two mappings
     if (size > COPIED) {
         if (move_whole(from, to, size) != 0)
             move_parts(from, to, size);
@@ -319,8 +320,9 @@ static void move_parts(char *from, char *to, size_t size)
     move_part(from + half, to + half, size - half);
 }
 
-/* What lies in several mappings (an object that was moved, and has grown since) goes in parts: by halves, until each
- * lies in one or is small enough to copy. Parts of one mapping are one again where they arrive. */
+/* A range may span several mappings, if an object was moved and has grown since. It is then moved in parts. Each part
+ * is halved until it lies in one mapping or is small enough to copy. Parts of one mapping become one mapping again at
+ * the target. */
 int tmi_os_move(void *from, void *to, size_t size)
 {
     int err = move_whole(from, to, size);

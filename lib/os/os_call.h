@@ -1,9 +1,9 @@
 /* os_call.h - system calls without libc.
  *
- * Other libraries put themselves in front of libc's mmap, madvise, clock_gettime and so on, and may allocate there. We
- * make these calls under locks and while starting up, where an allocation would never return. So nothing of libc's is
- * called: the instruction itself is here. The result is the kernel's: a value, or minus an errno. errno is not touched,
- * and none of these is a cancellation point. */
+ * Other libraries interpose libc's mmap, madvise, clock_gettime and so on, and may allocate in them. We make these
+ * calls under locks and during start-up, where an allocation would never return. So libc is bypassed: the system call
+ * instruction itself is here. The result is the kernel's: a value, or minus an errno. errno is not touched, and none of
+ * these calls is a cancellation point. */
 #ifndef TMI_OS_OS_CALL_H
 #define TMI_OS_OS_CALL_H
 
@@ -19,7 +19,7 @@ static inline long tmi_call_kernel(tmi_call_t call)
 #if defined(__x86_64__)
     long result, number = call.number, a = call.a, b = call.b, c = call.c, fourth = call.d, fifth = call.e,
                  sixth = call.f;
-    register long d __asm__("r10") = fourth; // of locals: a sanitizer's call between two of these would spoil the first
+    register long d __asm__("r10") = fourth; // from locals: a sanitizer's call in between would change the registers
     register long e __asm__("r8") = fifth;
     register long f __asm__("r9") = sixth;
     __asm__ volatile("syscall"
@@ -30,7 +30,7 @@ static inline long tmi_call_kernel(tmi_call_t call)
 #elif defined(__aarch64__)
     long nr = call.number, first = call.a, second = call.b, third = call.c, fourth = call.d, fifth = call.e,
          sixth = call.f;
-    register long number __asm__("x8") = nr; // of locals: a sanitizer's call between two of these would spoil the first
+    register long number __asm__("x8") = nr; // from locals: a sanitizer's call in between would change the registers
     register long a __asm__("x0") = first;
     register long b __asm__("x1") = second;
     register long c __asm__("x2") = third;
@@ -45,7 +45,7 @@ static inline long tmi_call_kernel(tmi_call_t call)
 }
 
 #if TMI_TEST_HOOKS
-/* What answers instead of the kernel, for tests; NULL: the kernel. Set before the first call. */
+/* For tests: answers instead of the kernel. NULL: the kernel answers. Set before the first call. */
 extern long (*tmi_other_kernel)(tmi_call_t call);
 static inline long tmi_call_made(tmi_call_t call)
 {

@@ -1,4 +1,4 @@
-/* The time, without libc: from the vDSO, which the kernel maps into each process; else by a system call. */
+/* The time, without libc: from the vDSO, which the kernel maps into each process, or else by a system call. */
 #include "base/atomic.h"
 #include "os/os.h"
 #include "os/os_call.h"
@@ -28,7 +28,8 @@ static bool same(const char *a, const char *b)
     return *a == *b;
 }
 
-/* Number of symbols: the hash table's number of chains, which all vDSOs have had until the GNU one alone was left. */
+/* The number of symbols. Older vDSOs have a hash table whose number of chains it is; newer ones have only the GNU hash
+ * table. */
 static size_t count_symbols(const uint32_t *hash, const uint32_t *gnu_hash)
 {
     if (hash != NULL)
@@ -87,7 +88,7 @@ static gettime_t in_vdso(void)
 
 static struct timespec now(clockid_t clock)
 {
-    static gettime_t found; // relaxed: all threads find the same
+    static gettime_t found; // relaxed: all threads find the same function
     struct timespec ts = {0, 0};
     gettime_t f = tmi_load_relaxed(&found);
     if (TMI_UNLIKELY(f == NULL)) {

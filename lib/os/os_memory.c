@@ -1,5 +1,5 @@
-/* The process's own memory, read by the kernel: no page that another thread unmaps meanwhile is a fault. And which
- * mappings are the library's own records. */
+/* Reading the process's own memory through the kernel, so that nothing faults if another thread unmaps a page
+ * meanwhile. And which mappings hold the library's own records. */
 #include "base/atomic.h"
 #include "os/os.h"
 #include "os/os_call.h"
@@ -22,14 +22,14 @@ bool tmi_os_page_in_use(int pagemap, const void *p)
     return got != sizeof entry || entry >> 62 != 0; // present, or in swap
 }
 
-/* Written by whoever maps records, read by reports. A place is free while `nbytes` is 0. Relaxed: a range is read by
- * who has seen its mapping in the process's map. */
+/* Written when records are mapped, read by reports. An entry is free while `nbytes` is 0. Relaxed: a reader has already
+ * seen the range's mapping in the process's map. */
 enum { RANGES = 1024 };
 static struct {
     uintptr_t start;
     size_t nbytes;
 } ranges[RANGES];
-static uint32_t nranges, missed; // places used so far; 1 when there were too few
+static uint32_t nranges, missed; // entries used so far; 1 if a range found no free entry
 
 void tmi_os_note_records(const void *addr, size_t nbytes)
 {

@@ -1,4 +1,4 @@
-/* Memory that may not be there, told by the kernel instead of by a fault; and files as memory. */
+/* Whether memory is mapped, by asking the kernel instead of faulting; and files mapped as memory. */
 #include "os/os.h"
 #include "os/os_call.h"
 
@@ -8,7 +8,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-/* A call that changes nothing, since its first argument is wrong. The kernel reads the set before it looks at that. */
+/* The call changes nothing, since its first argument is invalid. The kernel reads the set before it checks that
+ * argument. */
 bool tmi_os_readable(const void *p)
 {
     return tmi_call_errno(tmi_call(SYS_rt_sigprocmask, -1, tmi_arg(p), 0, 8)) != EFAULT;

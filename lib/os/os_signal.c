@@ -1,11 +1,11 @@
-/* Signals of the process. By libc's function, unlike all else here: it knows how a handler returns, and a runtime
- * that chains handlers has put itself in front of it on purpose. Called at start, without locks. */
+/* Signals of the process. Unlike the other files here this one calls libc. libc knows how a handler returns, and a
+ * runtime that chains signal handlers interposes libc's function on purpose. Called at start, without locks. */
 #include "os/os.h"
 
 #include <errno.h>
 #include <signal.h>
 
-/* What the program does after such a one is not ours to say. */
+/* Signals that report a fault. We must not decide what the program does after one. */
 static bool is_fault(int number)
 {
     return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL || number == SIGTRAP ||

@@ -1,4 +1,4 @@
-/* The calling thread as the kernel schedules it, and what can be had without membarrier. */
+/* How the kernel schedules the calling thread, and the fence that works without membarrier. */
 #include "os/os.h"
 #include "os/os_call.h"
 
@@ -7,10 +7,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-enum { NOTED_WORDS = 16, ALL_WORDS = 128, BITS = 64 }; // of CPUs: noted up to 1,024, else up to 8,192
+enum { NOTED_WORDS = 16, ALL_WORDS = 128, BITS = 64 }; // 1,024 CPUs can be noted, 8,192 be visited
 
-/* Noted by a constructor, in processes that never ask too: so it lies where the dynamic linker has written a page
- * already, beside an address. */
+/* A constructor writes this in every process. It lies beside an address that the dynamic linker relocates, on a page
+ * that has been written already, so it costs no further page. */
 static struct {
     const size_t *beside;
     long nbytes; // 0: not known
@@ -37,7 +37,7 @@ void tmi_os_note_cpus(void)
     noted.nbytes = n > 0 ? n : 0;
 }
 
-/* The kernel takes away what the process may not use. */
+/* The kernel removes the CPUs that the process may not use. */
 static long use_any_cpu(void)
 {
     uint64_t all[ALL_WORDS];
@@ -61,7 +61,7 @@ enum { SIGNALS_BYTES = 8 };
 
 uint64_t tmi_os_block_signals(void)
 {
-    // libc uses these two: setuid waits for each thread's answer
+    // libc uses these two. setuid waits until each thread has answered.
     uint64_t before = 0, all = ~((uint64_t)1 << (32 - 1) | (uint64_t)1 << (33 - 1));
     (void)tmi_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, tmi_arg(&all), tmi_arg(&before), SIGNALS_BYTES);
     return before;
@@ -72,9 +72,9 @@ void tmi_os_restore_signals(uint64_t before)
     (void)tmi_call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, tmi_arg(&before), 0, SIGNALS_BYTES);
 }
 
-/* A CPU that runs this thread has stopped the thread that it ran before; a thread that does not run, or has moved to
- * another CPU, was stopped too. Each time the kernel has executed a full fence. So when this thread has run on all CPUs
- * since the call began, all others have. */
+/* When a CPU begins to run this thread, it stops the thread that it ran before. A thread that is not running, or has
+ * moved to another CPU, was stopped, too. At each such switch the kernel executes a full fence. So when this thread has
+ * run on all CPUs, every other thread has executed a full fence since the call began. */
 static int walk(const uint64_t *cpus, size_t nbytes)
 {
     uint64_t one[ALL_WORDS] = {0};

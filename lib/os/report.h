@@ -1,7 +1,7 @@
 /* report.h - messages without allocation, locks or stdio.
  *
- * Format directives: %s, %c, %d (int), %u (unsigned), %zu (size_t), %p (void *), %%. Anything else is printed as it
- * stands. A message is one line of at most 480 bytes, written by one write(2), so that lines of several processes do
+ * Format directives: %s, %c, %d (int), %u (unsigned), %zu (size_t), %p (void *), %%. Other characters are printed as
+ * they are. A message is one line of at most 480 bytes. One write(2) writes it, so that lines of several processes do
  * not mix. */
 #ifndef TMI_OS_REPORT_H
 #define TMI_OS_REPORT_H
@@ -9,21 +9,21 @@
 #include "base/base.h"
 #include <stdarg.h>
 
-/* Format into buf (size > 0), always terminated. Returns the length written. */
+/* Format into buf (size > 0). The result is always terminated. Returns its length. */
 size_t tmi_vformat(char *buf, size_t size, const char *format, va_list args);
 size_t tmi_format(char *buf, size_t size, const char *format, ...) TMI_PRINTF(3, 4);
 
 /* "tinymem: " + message + newline on stderr. */
 void tmi_report(const char *format, ...) TMI_PRINTF(1, 2) TMI_COLD;
 
-/* Misuse: report "tinymem: FUNCTION(POINTER): what", and what a layer above knows of it. */
+/* Report misuse: "tinymem: FUNCTION(POINTER): what", and then what a higher layer knows about the pointer. */
 void tmi_report_misuse(const char *function, const void *pointer, const char *what) TMI_COLD;
 extern void (*tmi_misuse_teller)(const char *function, const void *pointer, const char *what);
 
-/* Misuse or corruption: report it as misuse, and abort. */
+/* Report misuse or corruption, as tmi_report_misuse does, and abort. */
 _Noreturn void tmi_fatal(const char *function, const void *pointer, const char *what) TMI_COLD;
 
-/* For audits, in every build: a breach of a numbered invariant at `where` is reported as by tmi_fatal. */
+/* For audits, in every build: if !ok, report a breach of the invariant at `where` as tmi_fatal does. */
 void tmi_audit(bool ok, const char *invariant, const void *where);
 
 _Noreturn void tmi_check_failed(const char *invariant, const char *file, int line) TMI_COLD;

@@ -23,7 +23,7 @@ TMI_POOL_SHARED bool tmi_pool_relieve(pool_t *p, tm_pool_error_t error)
     return true;
 }
 
-/* Some handle is neither in use nor a name, or a name can be had: P7. */
+/* Some handle is neither in use nor a name, or a name is available: P7. */
 TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
 {
     ix_t e = p->unused;
@@ -56,7 +56,7 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
         p->low = 0; /* the new object may fit a hole that a pass has left */
     if (place.gap)
         tmi_gap_unlink(p, w, place.begin, place.end, tmi_next(p, w, place.owner));
-    tmi_settle(p, w, e, place.owner, place.begin, need);
+    tmi_occupy(p, w, e, place.owner, place.begin, need);
     p->used = (tm_pool_index_t)(p->used + need);
     p->live++;
     if (p->used > p->peak)

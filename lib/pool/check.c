@@ -21,7 +21,7 @@ static bool head_sound(const pool_t *p)
            tmi_filled(tmi_address(p, p->limit), TMI_SENTINEL_BYTE);
 }
 
-/* The recent object is an object still, but for its flag: P11. */
+/* The recent object is still an object, except for its flag: P11. */
 static unsigned state_of(const pool_t *p, ix_t e) { return e != 0 && e == p->recent ? USED : tmi_state(p, e); }
 
 static bool recent_sound(const pool_t *p, unsigned w)

@@ -98,7 +98,7 @@ static outcome_t slide(pool_t *p, unsigned w, ix_t e, size_t bytes)
         return corrupt(p);
     tmi_pool_slide(p, e);
     advance(p, w, e);
-    p->low = (tm_pool_index_t)low; /* this pass comes by the gap made now */
+    p->low = (tm_pool_index_t)low; /* this pass visits the gap made now */
     moved(p, bytes);
     return GO_ON;
 }
@@ -112,7 +112,7 @@ static outcome_t fill(pool_t *p, unsigned w, ix_t e, ix_t pred, ix_t next, size_
     tmi_gap_unlink(p, w, hole, end, next);
     memcpy(tmi_address(p, hole), tmi_address(p, tmi_begin(p, w, e)), bytes);
     tmi_vacate(p, w, e, pred);
-    tmi_settle(p, w, e, owner, hole, used - p->used);
+    tmi_occupy(p, w, e, owner, hole, used - p->used);
     p->used = (tm_pool_index_t)used;
     advance(p, w, e);
     p->scan = (tm_pool_index_t)pred;
@@ -176,7 +176,7 @@ static outcome_t go_on(pool_t *p, unsigned w, budget_t *b)
     return GO_ON;
 }
 
-static void start(pool_t *p, unsigned w, budget_t *b)
+static void begin_pass(pool_t *p, unsigned w, budget_t *b)
 {
     p->cursor = p->scan = p->swept = 0;
     if (p->low == 0) {
@@ -217,7 +217,7 @@ static bool run(pool_t *p, budget_t *b)
     outcome_t outcome = GO_ON;
     while (worthwhile(p, w, b)) {
         if (p->swept == tmi_none(w))
-            start(p, w, b);
+            begin_pass(p, w, b);
         while (outcome == GO_ON)
             outcome = go_on(p, w, b);
         if (outcome == STOP)

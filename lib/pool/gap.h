@@ -164,7 +164,7 @@ TMI_HOT void tmi_close(pool_t *p, unsigned w, ix_t begin, ix_t owner)
 
 /* Put entry e, which is not in the chain, behind `owner` at `begin`, with `length` blocks; the rest up to the next
  * entry is free. A gap that was there is unlinked already. If e is its name (e == owner) it is in its place. */
-TMI_HOT void tmi_settle(pool_t *p, unsigned w, ix_t e, ix_t owner, ix_t begin, ix_t length)
+TMI_HOT void tmi_occupy(pool_t *p, unsigned w, ix_t e, ix_t owner, ix_t begin, ix_t length)
 {
     if (e != owner) {
         tmi_set_next(p, w, e, tmi_next(p, w, owner));

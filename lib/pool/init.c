@@ -6,7 +6,7 @@
 
 typedef struct layout {
     unsigned width, shift;
-    size_t base;     /* offset of block 0, but for its alignment in the address space */
+    size_t base;     /* offset of block 0, before it is aligned in the address space */
     size_t blocks;
 } layout_t;
 

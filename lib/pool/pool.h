@@ -16,7 +16,7 @@
  * Owner. A gap belongs to the entry of the object before it (entry 0: there is none). But tm_pool_free knows that
  * object only when there is a gap between them, which names it. Otherwise the freed handle stays in the chain as the
  * gap's *name* (state NAME) until its neighbour is freed, an object is allocated there (it then takes this handle), a
- * pass of compaction comes by, or handles run out: then its predecessor is searched for. So free is O(1), and all
+ * pass of compaction visits it, or handles run out: then its predecessor is searched for. So free is O(1), and all
  * `handles` handles can be live. The wilderness may have a name, too.
  *
  * P1  The sentinels before block 0 and behind block limit - 1 are intact, and the head's constants agree with each

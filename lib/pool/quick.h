@@ -1,10 +1,10 @@
 /* quick.h - the most frequent allocations and frees. Private to lib/pool; absent where code size matters more, and in
  * check builds.
  *
- * Idea: who frees an object often allocates one of the same length next. So the last object freed, the *recent* one,
- * stays as it is but for its flag: no gap is made of it before somebody asks for something else. Only an object with
- * neither a gap nor a name beside it can be recent, so that nothing needs to be verified, and shelving it, when the
- * time has come, cannot fail.
+ * Idea: a program that frees an object often allocates one of the same length next. So the last object freed, the
+ * *recent* one, stays as it is, except for its flag: no gap is made of it before somebody asks for something else. Only
+ * an object with neither a gap nor a name beside it can be recent, so that nothing needs to be verified, and shelving
+ * it, when the time has come, cannot fail.
  *
  * P11 `recent` is 0 or an entry of the chain with the flags of a name and no gap: its blocks are still counted in
  *     `used`, it in `live`, and no gap ends where it or the entry after it begins. All functions but alloc and free

@@ -29,7 +29,7 @@ static void move(pool_t *p, unsigned w, ix_t e, const tmi_place_t *place, ix_t o
         tmi_gap_unlink(p, w, place->begin, place->end, tmi_next(p, w, owner));
     memcpy(tmi_address(p, place->begin), tmi_address(p, begin), old * p->block_size);
     tmi_vacate(p, w, e, pred);
-    tmi_settle(p, w, e, owner, place->begin, need);
+    tmi_occupy(p, w, e, owner, place->begin, need);
     p->used = (tm_pool_index_t)(p->used + need);
 }
 

@@ -17,8 +17,8 @@
  *   entries  open addressing, linear probing; grows by doubling.
  *   sites    open addressing over an array that only grows; frames lie in one array that only grows.
  *
- * I1  hints[b] is the number of entries whose key is of bucket b. It is raised before the block is handed out, so who
- *     frees the block sees it.
+ * I1  hints[b] is the number of entries whose key is of bucket b. It is raised before the block is handed out, so the
+ *     thread that frees the block sees it.
  * I2  A site's frames never change once its index is known. site 0 is for what has no room.
  * I3  live <= total, for each amount of each site; live is the sum over the site's entries.
  *

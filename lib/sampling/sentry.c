@@ -61,7 +61,7 @@ int tmi_sentry_start(uint32_t interval)
     random_state = (tmi_os_now_ns() ^ (uint64_t)tmi_os_getpid() << 40 ^ tmi_sentry.start) | 1;
     tmi_sentry.interval = interval;
     tmi_stack_init();
-    tmi_store_release(&tmi_sentry.nbytes, nslots * tmi_sentry.stride); // Y3; pairs: whoever asks the region first
+    tmi_store_release(&tmi_sentry.nbytes, nslots * tmi_sentry.stride); // Y3; pairs: readers of the region
     return 0;
 }
 

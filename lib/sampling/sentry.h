@@ -6,7 +6,7 @@
  * tells what it was. The place of a freed block is used again as late as can be, and then by chance.
  *
  *   region   | no access | slot 0: ..... | no access | slot 1: ..... | no access | ...
- *   a slot   | no access            | canary | block  |     ends with the slot, but for its alignment
+ *   a slot   | no access            | canary | block  |     ends with the slot, as its alignment allows
  *   or       | block | canary |             no access |     starts with it
  *
  * Bytes between the block and the end of its pages are canaries, which free looks at.

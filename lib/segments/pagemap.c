@@ -17,7 +17,7 @@ _Static_assert(LARGEST_WINDOW / GRANULE <= 32, "a window's granules have a bit e
 
 static uintptr_t window_units = LARGEST_WINDOW;
 
-/* codes, and behind it segments. */
+/* `codes`, and behind it `segments`. */
 static size_t window_bytes(uintptr_t nunits) { return nunits + nunits / TMI_SEGMENT_UNITS * sizeof(tmi_segment_t *); }
 
 void tmi_pagemap_init(void)
@@ -27,9 +27,9 @@ void tmi_pagemap_init(void)
         window_units /= 2;
 }
 
-/* Units [first, first + nunits) around u, less what other windows have. The kernel maps downwards from the top of the
- * address space, or, if the program wants it so, upwards from the lower half: the room is where the next segments will
- * be. */
+/* Units [first, first + nunits) around u, without those of other windows. The kernel maps downwards from the top of the
+ * address space, or, if the program has chosen so, upwards from the lower half. Most of the window lies where the next
+ * segments will be. */
 static void place_window(uintptr_t u, tmi_window_t *w)
 {
     uintptr_t first = tmi_round_down(u, GRANULE);
@@ -54,7 +54,7 @@ static void enter_window(const tmi_window_t *w)
         // a thread that frees a block got it after this
         tmi_store_relaxed(&tmi_pagemap.start, w->first << TMI_UNIT_SHIFT);
         tmi_store_relaxed(&tmi_pagemap.codes, w->codes);
-        // last, for those who free what is not ours
+        // last, for threads that free foreign pointers
         tmi_store_release(&tmi_pagemap.limit, w->nunits << TMI_SPOTS_SHIFT);
     }
     tmi_store_release(&tmi_nwindows, tmi_nwindows + 1); // pairs: tmi_window_of
@@ -99,7 +99,7 @@ static int commit_granule(tmi_window_t *w, uintptr_t g)
     return err;
 }
 
-int tmi_pagemap_prepare(uintptr_t addr, size_t size)
+int tmi_pagemap_commit(uintptr_t addr, size_t size)
 {
     uintptr_t first = addr >> TMI_UNIT_SHIFT, last = (addr + size - 1) >> TMI_UNIT_SHIFT;
     if (last < first || last >= ALL_UNITS)
@@ -116,7 +116,7 @@ int tmi_pagemap_prepare(uintptr_t addr, size_t size)
     return 0;
 }
 
-/* Where there is no limit, for all addresses; else for the first window. */
+/* Without a limit of address space, for all addresses; else for the first window. */
 static int reserve_movable(void)
 {
     void *p = NULL;
@@ -159,7 +159,7 @@ void tmi_pagemap_set_movable(const void *p, size_t nunits, unsigned cls)
         tmi_store_relaxed(&tmi_pagemap.movable[u + i], (uint16_t)(cls * 2));
 }
 
-/* A span may go from one window to the next. */
+/* A span may extend from one window into the next. */
 void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT, end = u + nunits;

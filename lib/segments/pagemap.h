@@ -1,4 +1,4 @@
-/* pagemap.h - from an address to what owns it.
+/* pagemap.h - finds the owner of an address.
  *
  * Idea: flat arrays over a *window* of the address space. `codes` has a byte for each unit, which is all that free
  * needs. `segments` has a pointer for each segment, for slow paths. A look-up is one load. A foreign address finds 0,
@@ -6,17 +6,17 @@
  * will map the next ones. A segment elsewhere gets a further window. Slow paths find it in a short list, and free of a
  * block there takes the slow path. Windows cost address space only where they are used: see GRANULE.
  *
- *   code = class * 2: what malloc and free add (times 8) to reach the thread's magazine of that class.
+ *   code = class * 2: malloc and free add it, times 8, to reach the thread's magazine of that class.
  *
  * M1  codes[u] != 0 only for units of live slabs and extents.
  *     movable[u] != 0 only for units of live slabs and extents of the movable arena, whose codes are 0: malloc's free
  *     does not own them.
  * M2  segments[s] != NULL from the moment the segment is mapped; it is reset before the segment is unmapped.
- * M3  Windows do not overlap, and none is ever taken back. Their entries are writable where segments have been.
+ * M3  Windows do not overlap, and none is ever given back. Their entries are writable where segments have been.
  *
- * `movable` covers the whole address space, and under a small RLIMIT_AS the first window only: then segments elsewhere
- * cannot hold movable objects. Reads are relaxed: a thread that holds a valid pointer got it after the entry was
- * written. Writes: under the space lock. */
+ * `movable` covers the whole address space. Under a small RLIMIT_AS it covers the first window only, and segments
+ * elsewhere cannot hold movable objects. Reads are relaxed: a thread that holds a valid pointer got it after the entry
+ * was written. Writes: under the space lock. */
 #ifndef TMI_SEGMENTS_PAGEMAP_H
 #define TMI_SEGMENTS_PAGEMAP_H
 
@@ -34,7 +34,8 @@ typedef struct tmi_window {
     uint32_t committed;       // granules that are writable
 } tmi_window_t;
 
-/* What the fast paths read, of the first window; all 0 before there is one, so that every address is foreign then. */
+/* The part of the first window that fast paths read. All 0 until that window exists, so that every address is
+ * foreign. */
 typedef struct tmi_pagemap {
     uintptr_t start;          // its first address
     uintptr_t limit;          // its bytes divided by 8: see tmi_pagemap_spot
@@ -56,9 +57,9 @@ void tmi_pagemap_init(void);
 /* Make `movable`, once, under the space lock, when there is a window: 0 or an errno. */
 int tmi_pagemap_init_movable(void);
 
-/* Make the entries of a range writable, in a new window if need be. ENOMEM: outside the address space, too many
+/* Make the entries of a range writable. Makes a new window if necessary. ENOMEM: outside the address space, too many
  * windows, or the kernel refuses. */
-int tmi_pagemap_prepare(uintptr_t addr, size_t size);
+int tmi_pagemap_commit(uintptr_t addr, size_t size);
 
 /* Where p lies in the first window, in steps of 8 bytes. One comparison with `limit` tells whether p lies there,
  * whether it is aligned to 8 bytes, since its lowest bits end up highest, and whether there is a window at all. */
@@ -97,8 +98,8 @@ static inline unsigned tmi_pagemap_class(const void *p)
     return TMI_LIKELY(cls != TMI_CLASS_WATCHED) ? cls : tmi_pagemap_watched_class(p);
 }
 
-/* The same for a caller that reads the owner's record next, of a unit that may have become mixed under a live block: a
- * slab that became mixed. p is in a window. */
+/* The same for a caller that reads the owner's record next. The slab may have become mixed while it has live blocks. p
+ * is in a window. */
 static inline unsigned tmi_pagemap_class_of_owner(const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
@@ -138,7 +139,7 @@ void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls);
 void tmi_pagemap_set_segment(const void *p, tmi_segment_t *segment);
 
 #if TMI_TEST_HOOKS
-/* Windows made from now on cover so many units at most. */
+/* Let windows that are made from now on cover at most so many units. */
 void tmi_pagemap_set_window(uintptr_t nunits);
 #endif
 

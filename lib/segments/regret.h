@@ -1,9 +1,9 @@
 /* regret.h - bytes that were purged and fetched again soon.
  *
- * Idea: purging was a mistake when the same size class (its pages can serve no other), or for free spans any user of
- * one, fetches memory again within some seconds. Each class keeps a *debt*: the bytes that it has purged lately. Bytes
- * that it fetches from the kernel while it is in debt are counted as regretted_bytes, and the pacer keeps as many more
- * (need.h).
+ * Idea: a purge was a mistake if memory is fetched again within some seconds: by the same size class, since its pages
+ * can serve no other, or, for free spans, by any user of spans. Each class keeps a *debt*: the bytes that it has purged
+ * lately. Bytes that it fetches from the kernel while it is in debt are counted as regretted_bytes, and the pacer keeps
+ * as many more (need.h).
  *
  * Owner of a debt: the lock of its class. */
 #ifndef TMI_SEGMENTS_REGRET_H
@@ -12,7 +12,7 @@
 #include "os/counters.h"
 #include "os/os.h"
 
-enum { TMI_REGRET_MS = 5000 }; // a purge longer ago was right
+enum { TMI_REGRET_MS = 5000 }; // an older purge was right
 
 typedef struct tmi_debt {
     size_t bytes;
@@ -20,7 +20,7 @@ typedef struct tmi_debt {
     uint32_t epoch; // of the last purge
 } tmi_debt_t;
 
-/* Purges of former epochs are not regretted: the program has requested them. Relaxed: one debt more or less is
+/* Purges of former epochs are not regretted, since the program has requested them. Relaxed: one debt more or less is
  * harmless. */
 extern uint32_t tmi_regret_epoch;
 
@@ -36,7 +36,7 @@ static inline void tmi_debt_add(tmi_debt_t *d, size_t bytes)
     d->epoch = tmi_load_relaxed(&tmi_regret_epoch);
 }
 
-/* Bytes are fetched from the kernel. Returns how many of them are regretted. */
+/* Pay off a debt with bytes that are fetched from the kernel. Returns how many of them are regretted. */
 static inline size_t tmi_debt_pay(tmi_debt_t *d, size_t bytes)
 {
     if (TMI_LIKELY(d->bytes == 0))

@@ -17,7 +17,7 @@ void tmi_space_init(void)
 int tmi_space_init_movable(void)
 {
     tmi_lock(&tmi_space_lock);
-    int err = tmi_nwindows > 0 ? 0 : tmi_supply_grow(1); // the map is laid around the first segment
+    int err = tmi_nwindows > 0 ? 0 : tmi_supply_grow(1); // the map is placed around the first segment
     if (err == 0 && tmi_pagemap.movable == NULL)
         err = tmi_pagemap_init_movable();
     tmi_unlock(&tmi_space_lock);
@@ -29,24 +29,25 @@ static size_t misalignment(const char *addr, size_t align_units)
     return (size_t)(tmi_round_up((uintptr_t)addr, align_units * TMI_UNIT_SIZE) - (uintptr_t)addr) / TMI_UNIT_SIZE;
 }
 
-/* Cut exactly nunits, aligned, out of a run that is long enough; the rest goes back. */
+/* Cut exactly nunits, aligned, out of a run that is long enough. The rest returns to the bins. */
 static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
 {
     size_t skip = misalignment(run->addr, align_units);
     if (skip > 0) {
         tmi_run_t head = *run;
         *run = tmi_run_split(&head, skip);
-        tmi_span_mark(run->addr, run->nunits, TMI_SPAN_USED); // not a neighbour to merge with
+        tmi_span_set_state(run->addr, run->nunits, TMI_SPAN_USED); // not a neighbour to merge with
         tmi_bins_put(head);
     }
     if (run->nunits > nunits) {
         tmi_run_t tail = tmi_run_split(run, nunits);
-        tmi_span_mark(run->addr, run->nunits, TMI_SPAN_USED);
+        tmi_span_set_state(run->addr, run->nunits, TMI_SPAN_USED);
         tmi_bins_put(tail);
     }
 }
 
-/* Dirty first, since its pages are there already; then dirty and clean together, clean, and the kernel's. */
+/* Dirty runs first, since their pages are resident; then a dirty and a clean one together, then clean ones, then new
+ * segments. */
 static bool find(size_t nunits, bool exact, tmi_run_t *run)
 {
     if (tmi_bins_take(nunits, true, run) || (exact && tmi_bins_join(nunits, run)) || tmi_bins_take(nunits, false, run))
@@ -78,7 +79,7 @@ void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned 
     tmi_lock(&tmi_space_lock);
     bool ok = take(nunits, align_units, &run);
     if (ok) {
-        tmi_span_mark(run.addr, nunits, TMI_SPAN_USED);
+        tmi_span_set_state(run.addr, nunits, TMI_SPAN_USED);
         enter(run.addr, nunits, cls, tail);
         *dirty = run.dirty;
         tmi_count(regretted_spans, tmi_debt_pay(&debt, run.dirty ? run.joined : nunits * TMI_UNIT_SIZE));
@@ -118,7 +119,7 @@ void tmi_space_free_pages(void *addr, size_t nunits, uint64_t pages)
     free_span(addr, nunits, (size_t)tmi_popcount(pages) << tmi_os_page_shift);
 }
 
-void tmi_space_free_marked(void *addr, size_t nunits)
+void tmi_space_free_noted(void *addr, size_t nunits)
 {
     free_span(addr, nunits, tmi_resident_count(addr, nunits) << tmi_os_page_shift);
 }
@@ -136,7 +137,7 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
         *dirty = run.dirty;
         if (!run.dirty)
             tmi_count(regretted_spans, tmi_debt_pay(&debt, (wanted - nunits) * TMI_UNIT_SIZE));
-        tmi_span_mark(addr, wanted, TMI_SPAN_USED);
+        tmi_span_set_state(addr, wanted, TMI_SPAN_USED);
         tmi_pagemap_set_class(end, wanted - nunits, tail);
         tmi_count(span_bytes, (wanted - nunits) * TMI_UNIT_SIZE);
     }
@@ -147,7 +148,7 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
 void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes)
 {
     tmi_lock(&tmi_space_lock);
-    tmi_span_mark(addr, keep, TMI_SPAN_USED);
+    tmi_span_set_state(addr, keep, TMI_SPAN_USED);
     tmi_resident_set_all((char *)addr + keep * TMI_UNIT_SIZE, nunits - keep, bytes > 0);
     put_back((char *)addr + keep * TMI_UNIT_SIZE, nunits - keep, bytes);
     tmi_unlock(&tmi_space_lock);
@@ -161,7 +162,7 @@ static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
     tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
     if (run.nunits > most_units)
         tail = tmi_run_split(&run, most_units);
-    tmi_span_mark(addr, run.nunits, TMI_SPAN_USED); // without owner, and no neighbour to merge with
+    tmi_span_set_state(addr, run.nunits, TMI_SPAN_USED); // without owner, and no neighbour to merge with
     if (tail.nunits > 0)
         tmi_bins_put_oldest(tail);
     if (TMI_UNLIKELY(tmi_huge_applies))
@@ -173,7 +174,7 @@ static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
     size_t bytes = err ? 0 : run.bytes;
     if (err == 0)
         tmi_resident_set_all(addr, run.nunits, false);
-    run.dirty = err != 0; // locked memory stays: it keeps its contents and its place in the queue's end
+    run.dirty = err != 0; // locked memory stays: it keeps its contents, and goes to the end of the queue
     run.bytes -= bytes;
     tmi_bins_put(run);
     tmi_count(purged_bytes, bytes);

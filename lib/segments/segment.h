@@ -57,26 +57,27 @@ struct tmi_segment {
 extern tmi_lock_t tmi_space_lock; // for fork
 
 void tmi_space_init(void);
-/* Before the first slab or extent of the movable arena: 0 or an errno. Idempotent. */
+/* Called before the first slab or extent of the movable arena. Returns 0 or an errno. Further calls do nothing. */
 int tmi_space_init_movable(void);
 
 /* A span of nunits (> 0) units aligned to align_units (a power of two), its units entered in the page map as class
  * `cls` (the first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
 void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned tail, bool *dirty);
 
-/* Free a span; `bytes` estimates how much of it is resident. Unless that is 0 any page may be. */
+/* Free a span. `bytes` estimates how much of it is resident. If it is not 0, any page may be resident. */
 void tmi_space_free(void *addr, size_t nunits, size_t bytes);
 
 /* Free a span of at most 64 pages; only `pages` of them may be resident. */
 void tmi_space_free_pages(void *addr, size_t nunits, uint64_t pages);
 
-/* Free a span of any length: only pages may be resident that the caller has marked since it unmarked them all. */
-void tmi_space_unmark(void *addr, size_t nunits);
-void tmi_space_mark_resident(void *from, size_t size);
-void tmi_space_free_marked(void *addr, size_t nunits);
+/* Free a span of any length, in three steps: note all of its pages as clean, note those that may be resident, and free
+ * it. */
+void tmi_space_note_clean(void *addr, size_t nunits);
+void tmi_space_note_resident(void *from, size_t size);
+void tmi_space_free_noted(void *addr, size_t nunits);
 
-/* Which pages of a span that the caller has just been given may be resident (S6), in a span of at most 64 pages; and
- * whether one of these bytes' pages may be. */
+/* For a span that the caller has just taken (S6): which of its pages, at most 64, may be resident; and whether any page
+ * of these bytes may be. */
 uint64_t tmi_space_resident(const void *addr, size_t nunits);
 bool tmi_space_may_be_resident(const void *from, size_t size);
 
@@ -86,16 +87,16 @@ bool tmi_space_extend(void *addr, size_t nunits, size_t wanted, unsigned tail, b
 /* Cut a used span to `keep` units; `bytes` estimates how much of the rest is resident. */
 void tmi_space_shorten(void *addr, size_t nunits, size_t keep, size_t bytes);
 
-/* Purge dirty spans, the one that has been dirty for longest first, until about `enough` bytes (estimated) are purged
- * or none is left. Returns the bytes. Takes the lock for short times only. */
+/* Purge dirty spans, the longest dirty one first, until about `enough` bytes (estimated) are purged or none is left.
+ * Returns the bytes. Takes the lock for short times only. */
 size_t tmi_space_purge(size_t enough);
 
-/* Purge pages of a used span, and keep the kernel from making a huge page of what is left (S5). 0 or an errno; takes
- * the lock for a short time. tmi_space_thin does the latter alone. */
+/* Purge pages of a used span, and forbid the kernel to make a huge page of the rest (S5). Returns 0 or an errno. Takes
+ * the lock for a short time. tmi_space_thin only forbids. */
 int tmi_space_purge_pages(void *addr, size_t size);
 void tmi_space_thin(void *addr, size_t size);
 
-/* The caller's used span is full, so that huge pages cost nothing there (S5). Takes the lock, rarely. */
+/* Note that the caller's used span is full, so that a huge page there costs no memory (S5). Takes the lock, rarely. */
 void tmi_space_fill(void *addr, size_t nunits);
 extern bool tmi_huge_applies;
 static inline void tmi_space_filled(void *addr, size_t nunits)
@@ -105,7 +106,7 @@ static inline void tmi_space_filled(void *addr, size_t nunits)
 }
 
 /* Unmap segments that are wholly clean. Returns the bytes. */
-size_t tmi_space_release(void);
+size_t tmi_space_unmap(void);
 
 /* The record of the unit that holds p, which is in a mapped segment. */
 TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
@@ -113,13 +114,13 @@ TMI_INLINE tmi_span_t *tmi_span_of(const void *p)
     return &tmi_pagemap_segment(p)->spans[((uintptr_t)p >> TMI_UNIT_SHIFT) % TMI_SEGMENT_UNITS];
 }
 
-static inline char *tmi_unit_start(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
+static inline char *tmi_unit_of(const void *p) { return (char *)tmi_round_down((uintptr_t)p, TMI_UNIT_SIZE); }
 
-/* A sampled block of the raw heap begins at p, or no longer (S7). Takes the lock. The thread that frees the block has
- * got it after this. */
+/* Note that a sampled block of the raw heap begins at p; or forget it (S7). Takes the lock. Called before the block is
+ * handed out. */
 void tmi_space_watch(const void *p) TMI_COLD;
 void tmi_space_unwatch(const void *p) TMI_COLD;
-/* The unit at p, which has live blocks, is of another class from now on. Takes the lock. */
+/* Give the unit at p, which has live blocks, another class. Takes the lock. */
 void tmi_space_set_class(const void *p, unsigned cls);
 
 /* Verify S1-S7 for the whole heap; the caller holds the space lock. */

@@ -32,14 +32,14 @@ static unsigned bin_of(size_t nunits)
 
 tmi_span_t *tmi_span_at(const void *unit) { return tmi_pagemap_segment(unit) ? tmi_span_of(unit) : NULL; }
 
-void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state)
+void tmi_span_set_state(char *addr, size_t nunits, tmi_span_state_t state)
 {
     tmi_span_t *first = tmi_span_of(addr), *last = tmi_span_of(addr + (nunits - 1) * TMI_UNIT_SIZE);
     first->nunits = last->nunits = (uint32_t)nunits;
     first->state = last->state = (uint8_t)state;
 }
 
-/* Divide by the pages that may be resident. A part without such pages is clean. */
+/* Divide the estimate in proportion to the pages that may be resident. A part without such pages is clean. */
 static void split_by_pages(tmi_run_t *head, tmi_run_t *tail)
 {
     size_t in_head = tmi_resident_count(head->addr, head->nunits);
@@ -105,7 +105,7 @@ static void absorb_neighbours(tmi_run_t *run)
 static void put(tmi_run_t run, bool as_oldest)
 {
     absorb_neighbours(&run);
-    tmi_span_mark(run.addr, run.nunits, run.dirty ? TMI_SPAN_DIRTY : TMI_SPAN_CLEAN);
+    tmi_span_set_state(run.addr, run.nunits, run.dirty ? TMI_SPAN_DIRTY : TMI_SPAN_CLEAN);
     tmi_span_t *first = tmi_span_of(run.addr);
     unsigned b = bin_of(run.nunits);
     tmi_dlist_push_front(&sets[run.dirty].heads[b], &first->bin);
@@ -118,7 +118,7 @@ static void put(tmi_run_t run, bool as_oldest)
     if (as_oldest)
         tmi_dlist_push_front(&ages, &first->age);
     else
-        // a merged span is as young as its youngest part: the program is at work there
+        // a merged span is as young as its youngest part, where the program is at work
         tmi_dlist_push_back(&ages, &first->age);
     tmi_count(dirty_bytes, run.bytes);
 }
@@ -126,7 +126,7 @@ static void put(tmi_run_t run, bool as_oldest)
 void tmi_bins_put(tmi_run_t run) { put(run, false); }
 void tmi_bins_put_oldest(tmi_run_t run) { put(run, true); }
 
-/* The shorter one; of two dirty spans that are equally long the one with more resident pages, which costs fewer page
+/* Prefer the shorter span; of two dirty ones of equal length the one with more resident pages, which costs fewer page
  * faults. */
 static bool fits_better(const tmi_span_t *a, const tmi_span_t *b)
 {
@@ -166,7 +166,7 @@ bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out)
     return false;
 }
 
-/* The dirty span and enough of the clean one behind it; what is left of that goes back. */
+/* Take the dirty span and enough of the clean one behind it. The rest of the latter returns to its bin. */
 static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
 {
     *out = tmi_bins_remove(dirty, dirty->owner);
@@ -175,12 +175,12 @@ static void join_next(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
     size_t needed = nunits - out->nunits;
     out->nunits = nunits;
     out->joined = needed * TMI_UNIT_SIZE;
-    tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
+    tmi_span_set_state(out->addr, nunits, TMI_SPAN_USED);
     if (clean.nunits > needed)
         tmi_bins_put(tmi_run_split(&clean, needed));
 }
 
-/* The same with the clean span before it. */
+/* The same with the clean span before the dirty one. */
 static void join_before(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
 {
     *out = tmi_bins_remove(dirty, dirty->owner);
@@ -190,7 +190,7 @@ static void join_before(tmi_span_t *dirty, size_t nunits, tmi_run_t *out)
     out->addr -= needed * TMI_UNIT_SIZE;
     out->nunits = nunits;
     out->joined = needed * TMI_UNIT_SIZE;
-    tmi_span_mark(out->addr, nunits, TMI_SPAN_USED);
+    tmi_span_set_state(out->addr, nunits, TMI_SPAN_USED);
     clean.nunits -= needed;
     if (clean.nunits > 0)
         tmi_bins_put(clean);

@@ -4,12 +4,12 @@
  * and its own thread (khugepaged) makes one of a segment in which a single page is resident. Either undoes what
  * purging has done. So:
  *
- * S5  Where the kernel makes huge pages by itself (applies), a segment in which something has been purged since it was
- *     last free or dense is *small*: the kernel has been told to leave it alone. A segment is dense when all its units
- *     are: those of slabs that have been full, and of extents, since something of them was last purged.
+ * S5  Where the kernel makes huge pages on its own (applies), a segment is *small* if pages of it have been purged
+ *     since it was last free or dense: the kernel has been told to make no huge page of it. A segment is dense when all
+ *     its units are: units of slabs that have been full since their last purge, and of extents.
  *
- * A small segment that becomes dense, or whose units are all free when one is taken, may be huge again. While the
- * heap is little, segments are small from the start: a process of a few hundred KiB must not cost 2 MiB. */
+ * A small segment that becomes dense, or whose units are all free when one is taken, may be huge again. While the heap
+ * is small, its segments are *small* from the start: a process of a few hundred KiB must not cost 2 MiB. */
 #include "os/counters.h"
 #include "os/options.h"
 #include "os/os.h"
@@ -25,20 +25,20 @@ void tmi_huge_init(void)
     tmi_huge_applies = mode == TMI_THP_ALWAYS || (mode != TMI_THP_NEVER && tmi_options.huge);
 }
 
-/* One call may say it of several segments. Refused (too many mappings), it is not tried again and again. */
+/* One call may cover several segments. If the kernel refuses (too many mappings), there are no further attempts. */
 static void tell(char *segment, size_t size, bool huge)
 {
     for (char *p = segment; p < segment + size; p += TMI_SEGMENT_SIZE) {
         tmi_segment_t *s = tmi_pagemap_segment(p);
         if (s != NULL) // gcc does not know that it is mapped
-            tmi_store_relaxed(&s->small, !huge); // relaxed: looked at without the lock
+            tmi_store_relaxed(&s->small, !huge); // relaxed: read without the lock
     }
     (void)tmi_os_huge(segment, size, huge);
 }
 
 static bool little(void) { return !tmi_options.huge && tmi_counter(mapped_bytes) <= LITTLE; }
 
-void tmi_huge_enter(char *segments, size_t size)
+void tmi_huge_add(char *segments, size_t size)
 {
     if (tmi_options.huge)
         (void)tmi_os_huge(segments, size, true);
@@ -80,7 +80,7 @@ void tmi_huge_purged(char *addr, size_t nunits)
     char *end = addr + nunits * TMI_UNIT_SIZE;
     FOR_SEGMENTS(segment, addr, end) {
         uint32_t units = units_in(segment, addr, end);
-        if (units != UINT32_MAX) // else nothing is left there
+        if (units != UINT32_MAX) // otherwise no other unit is left
             thin(segment, units);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "segments/segment.h"
 
-/* A free span as it goes in and out of the bins. */
+/* A free span outside the bins. */
 typedef struct tmi_run {
     char *addr;
     size_t nunits;
@@ -13,29 +13,30 @@ typedef struct tmi_run {
     size_t joined; // bytes of a clean run in it
 } tmi_run_t;
 
-/* Neighbouring record of a unit, or NULL when there is no segment of ours. */
+/* The record of a unit, or NULL if the unit is in no segment of ours. */
 tmi_span_t *tmi_span_at(const void *unit);
 
-void tmi_span_mark(char *addr, size_t nunits, tmi_span_state_t state);
+void tmi_span_set_state(char *addr, size_t nunits, tmi_span_state_t state);
 
 void tmi_bins_init(void);
-/* Enter a free run, merged with free neighbours of the same state (S2). A dirty run is purged last, or with put_oldest
- * next. */
+/* Enter a free run, merged with free neighbours of the same state (S2). tmi_bins_put makes a dirty run the last to be
+ * purged, tmi_bins_put_oldest the next. */
 void tmi_bins_put(tmi_run_t run);
 void tmi_bins_put_oldest(tmi_run_t run);
-/* Take the shortest free run of at least nunits out of the bins of one state, whole. False when there is none. */
+/* Take the whole of the shortest free run of at least nunits out of the bins of one state. False: there is none. */
 bool tmi_bins_take(size_t nunits, bool dirty, tmi_run_t *out);
-/* Take a dirty run and as much of a clean one beside it as makes nunits together: resident pages are reused. */
+/* Take a dirty run, and as much of the clean one beside it as is missing to nunits, so that resident pages are
+ * reused. */
 bool tmi_bins_join(size_t nunits, tmi_run_t *out);
 /* Take the free run that starts at this record out of its bin. */
 tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr);
-/* The dirty span that has been so for longest, or NULL. */
+/* The dirty span that has been dirty for longest, or NULL. */
 tmi_span_t *tmi_bins_oldest(void);
-/* Split `run`: the head keeps nunits, the tail is returned. The estimate is divided as the pages that may be resident
- * are; in a long run, by length. */
+/* Split `run`: the head keeps nunits, the tail is returned. The estimate is divided in proportion to the pages that may
+ * be resident; in a long run, to the lengths. */
 tmi_run_t tmi_run_split(tmi_run_t *run, size_t nunits);
 
-/* S6: all pages of the units, or none, or those of a span of at most 64 pages. */
+/* S6: set the bits of all pages of the units, or clear them; or set exactly `pages`, in a span of at most 64 pages. */
 void tmi_resident_set_all(const char *addr, size_t nunits, bool resident);
 void tmi_resident_set(const char *addr, size_t nunits, uint64_t pages);
 /* How many pages of the units may be resident. */
@@ -43,13 +44,13 @@ size_t tmi_resident_count(const char *addr, size_t nunits);
 
 /* Map segments for at least nunits and enter them as one clean run. 0 or an errno. Caller holds the space lock. */
 int tmi_supply_grow(size_t nunits);
-/* tmi_space_release under the lock. */
-size_t tmi_supply_release(void);
+/* tmi_space_unmap under the lock. */
+size_t tmi_supply_unmap(void);
 
 /* S5, under the space lock: once; of new segments; and, where huge pages apply, of units that have become free, of a
  * run about to be purged that is in no bin, and of units taken from a run that was free. */
 void tmi_huge_init(void);
-void tmi_huge_enter(char *segments, size_t size);
+void tmi_huge_add(char *segments, size_t size);
 void tmi_huge_forget(char *addr, size_t nunits);
 void tmi_huge_purged(char *addr, size_t nunits);
 void tmi_huge_taken(const tmi_run_t *run, const char *addr, size_t nunits);

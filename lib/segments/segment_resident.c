@@ -1,6 +1,6 @@
 /* Which pages of free spans may be resident (S6). A slab that is made in a dirty span learns from it which of its pages
- * will cost no page fault, and counts only those as memory that it holds. The bits of a unit belong to whom the unit
- * belongs: to the holder of a used span, and to the space lock when it is free. */
+ * will cost no page fault, and counts only those as memory that it holds. The bits of a unit belong to the unit's
+ * owner: to the holder of a used span, and to the space lock when it is free. */
 #include "os/os.h"
 #include "segments/segment_impl.h"
 
@@ -14,13 +14,13 @@ static uint16_t *bits_of(const char *unit)
 /* The pages of the unit that bytes [from, end) touch; from is in the unit. */
 static uint16_t pages_in_unit(const char *from, const char *end)
 {
-    const char *unit = tmi_unit_start(from);
+    const char *unit = tmi_unit_of(from);
     size_t first = (size_t)(from - unit) >> tmi_os_page_shift;
     size_t last = tmi_min((size_t)(end - unit) - 1, TMI_UNIT_SIZE - 1) >> tmi_os_page_shift;
     return (uint16_t)(tmi_low_bits((unsigned)last + 1) & ~tmi_low_bits((unsigned)first));
 }
 
-static const char *next_unit(const char *p) { return tmi_unit_start(p) + TMI_UNIT_SIZE; }
+static const char *next_unit(const char *p) { return tmi_unit_of(p) + TMI_UNIT_SIZE; }
 
 void tmi_resident_set_all(const char *addr, size_t nunits, bool resident)
 {
@@ -59,9 +59,9 @@ bool tmi_space_may_be_resident(const void *from, size_t size)
     return false;
 }
 
-void tmi_space_unmark(void *addr, size_t nunits) { tmi_resident_set_all(addr, nunits, false); }
+void tmi_space_note_clean(void *addr, size_t nunits) { tmi_resident_set_all(addr, nunits, false); }
 
-void tmi_space_mark_resident(void *from, size_t size)
+void tmi_space_note_resident(void *from, size_t size)
 {
     const char *end = (const char *)from + size;
     for (const char *p = from; p < end; p = next_unit(p))

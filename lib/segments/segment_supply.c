@@ -21,8 +21,8 @@ static void drop_records(char *addr, size_t size)
     }
 }
 
-/* Unmap segments that hold nothing. They leave the page map first: what the kernel puts in their place may be another
- * allocator's, whose blocks must not look like ours (M2). If the kernel refuses they come back. */
+/* Unmap segments that hold nothing. They leave the page map first, since the kernel may give their addresses to another
+ * allocator, whose blocks must not look like ours (M2). If the kernel refuses, they enter the map again. */
 static int unmap_segments(char *addr, size_t size)
 {
     tmi_segment_t *taken = NULL, *seg; // a list, highest address first
@@ -46,7 +46,7 @@ static int unmap_segments(char *addr, size_t size)
 
 static int make_records(char *addr, size_t size)
 {
-    int err = tmi_pagemap_prepare((uintptr_t)addr, size);
+    int err = tmi_pagemap_commit((uintptr_t)addr, size);
     if (err != 0)
         return err;
     for (char *p = addr; p < addr + size; p += TMI_SEGMENT_SIZE) {
@@ -72,7 +72,7 @@ static int map_segments(size_t size)
         return err;
     }
     TMI_PROBE2(tinymem, segment_map, (uintptr_t)p, size);
-    tmi_huge_enter(p, size);
+    tmi_huge_add(p, size);
     next_hint = (char *)p + size;
     tmi_count(mapped_bytes, size);
     tmi_bins_put((tmi_run_t){p, size / TMI_UNIT_SIZE, 0, false, 0});
@@ -88,7 +88,7 @@ int tmi_supply_grow(size_t nunits)
     if (growth > needed && map_segments(growth) == 0)
         return 0;
     int err = map_segments(needed);
-    if (err != 0 && tmi_supply_release() > 0)
+    if (err != 0 && tmi_supply_unmap() > 0)
         err = map_segments(needed);
     return err;
 }
@@ -99,8 +99,8 @@ static void put_clean(char *from, char *to)
         tmi_bins_put((tmi_run_t){from, (size_t)(to - from) / TMI_UNIT_SIZE, 0, false, 0});
 }
 
-/* The whole segments inside a clean run go, what is left on both sides goes back. Returns the bytes; at 0 the run is
- * still the caller's. */
+/* Unmap the whole segments inside a clean run, and return what is left on both sides to the bins. Returns the bytes. 0:
+ * the caller still owns the run. */
 static size_t release_run(const tmi_run_t *run)
 {
     char *end = run->addr + run->nunits * TMI_UNIT_SIZE;
@@ -115,7 +115,7 @@ static size_t release_run(const tmi_run_t *run)
     return (size_t)(to - from);
 }
 
-size_t tmi_supply_release(void)
+size_t tmi_supply_unmap(void)
 {
     enum { KEPT_MAX = 64 }; // runs that are long enough but hold no whole segment, or that the kernel did not take
     size_t total = 0, nkept = 0;
@@ -131,10 +131,10 @@ size_t tmi_supply_release(void)
     return total;
 }
 
-size_t tmi_space_release(void)
+size_t tmi_space_unmap(void)
 {
     tmi_lock(&tmi_space_lock);
-    size_t n = tmi_supply_release();
+    size_t n = tmi_supply_unmap();
     tmi_unlock(&tmi_space_lock);
     return n;
 }

@@ -1,4 +1,4 @@
-/* sizeclass.h - which sizes slots come in.
+/* sizeclass.h - the sizes of slots.
  *
  *   class 0        nothing of ours
  *   class 1        8 bytes
@@ -8,8 +8,8 @@
  *   LARGE          first unit of an extent;  LARGE_TAIL: its other units
  *   MEDIUM         a unit of a slab of medium objects, see medium.h
  *   MIXED          a unit of a slab of slots of several classes, see mixed.h
- *   WATCHED        what the page map says of a unit in which a sampled block begins, so that frees there take the slow
- *                  path: see segment.h
+ *   WATCHED        what the page map says about a unit in which a sampled block begins, so that frees there take the
+ *                  slow path: see segment.h
  *
  * C1  size(c) is the least class size >= every request that is mapped to c.
  * C2  size(c) is a multiple of 16 for c > 1, and the classes hold every power of two from 8 to 32 KiB, so that a slot

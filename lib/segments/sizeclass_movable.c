@@ -14,7 +14,7 @@ static size_t size_of(unsigned cls)
     return 32768 + (size_t)1024 * (cls - 128);
 }
 
-/* Where the slots of a slab start that has so many: behind its metadata, if that is inside, and aligned (C5). */
+/* Where the slots of a slab with so many slots start: behind its metadata, if that is inside, and aligned (C5). */
 static size_t start_of(size_t size, size_t slots, size_t record_bytes)
 {
     if (size > TMI_MOVABLE_INLINE_MAX)
@@ -22,7 +22,7 @@ static size_t start_of(size_t size, size_t slots, size_t record_bytes)
     return tmi_round_up(tmi_round_up(slots * 4, 8) + record_bytes + (slots + 63) / 64 * 8, size & -size);
 }
 
-/* As many as fit. */
+/* How many slots fit. */
 static size_t slots_of(size_t size, size_t bytes, size_t record_bytes)
 {
     size_t slots = bytes / size;

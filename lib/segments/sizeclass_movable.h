@@ -1,15 +1,15 @@
-/* sizeclass_movable.h - which sizes movable slots come in.
+/* sizeclass_movable.h - the sizes of movable slots.
  *
- * Idea: a compacted class wastes half a page on average, and rounding a share of every object: the larger the slots,
- * the finer the steps that pay.
+ * Idea: a compacted class wastes half a page on average, while rounding wastes a share of every object. So for larger
+ * slots finer steps pay.
  *
  *   class 0         nothing of ours
  *   class 1..32     16, 32 ... 512 bytes
  *   class 33..128   16 to a doubling up to 32 KiB: at most 1/17 is lost to rounding, 1/49 on average
  *   class 129..160  32 to a doubling up to 64 KiB: at most 1/33 and 1/97
  *   LARGE           an extent
- *   WATCHED + c     what the page map says of a slab of class c that has attributes (locks, asked alignments), so that
- *                   frees in it take the slow path
+ *   WATCHED + c     what the page map says about a slab of class c that has attributes (locks, requested alignments),
+ *                   so that frees in it take the slow path
  *
  * C4  size(c) is the least class size >= every request that is mapped to c, and a multiple of 16.
  * C5  A slab starts at a unit boundary, and its first slot at a multiple of every power of two that divides the size:
@@ -38,7 +38,7 @@ extern tmi_class_info_t tmi_mclasses[TMI_MCLASS_COUNT];
  * that would cost a page a slab. */
 #define TMI_MOVABLE_INLINE_MAX ((size_t)2 << 10)
 
-/* `record_bytes`: the fixed part of a slab's metadata, which has 4 bytes and a bit for each slot besides. */
+/* `record_bytes`: the fixed part of a slab's metadata, which also has 4 bytes and a bit for each slot. */
 void tmi_sizeclass_movable_init(size_t record_bytes);
 
 /* Class of a request of 1 to TMI_MOVABLE_MAX bytes. */

@@ -11,8 +11,8 @@
 #define ALL_INDICES ((uint64_t)1 << 32)
 #define TAGGED ((uint32_t)1 << 31) // indices from here on make handles that fault when they are dereferenced
 #define FEWEST_INDICES ((uint64_t)1 << 16)
-#define EXTENSION ((uint64_t)1 << 29) // indices whose words are reserved at a time: 4 GiB
-#define COMMIT_BYTES ((size_t)2 << 20) // of words, made writable at a time
+#define EXTENSION ((uint64_t)1 << 29) // how many indices' words are reserved at a time: 4 GiB
+#define COMMIT_BYTES ((size_t)2 << 20) // of words that are made writable at a time
 #define GENERATIONS ((uint32_t)1 << 14)
 #define RETIRED ((uint64_t)1 << 16)  // the word of an index without lives: the address has no owner
 enum { LEVELS = 8 };
@@ -21,7 +21,7 @@ typedef struct group {
     tmi_dlist_t link;   // in its level, in `idle` or `spent`, or on its way to the kernel
     tmi_dlist_t worn;   // in worn_groups, if it has retired indices
     uint32_t number, nfree, nretired;
-    uint32_t ceiling; // when it leaves: the lowest generation in it, H1
+    uint32_t ceiling; // when its page is purged: the lowest generation in it, H1
     uint32_t worn_at; // H5
     uint8_t level;
     uint64_t free[];    // H2
@@ -53,9 +53,9 @@ static size_t record_bytes(void) { return sizeof(group_t) + group_words / 8; }
 
 /* ---- address space ------------------------------------------------------------------------------------------- */
 
-/* The words of indices from TAGGED on, and of those which numbers that are no handles are likely to have: addresses
- * and small ones, and negative ones. All is reserved together, so that these lie where they have to, and what is
- * between them goes back. */
+/* The words of indices from TAGGED on, and of the indices that a number which is not a handle is likely to have: an
+ * address, a small number or a negative one. All are reserved together, so that they lie at the right distances. The
+ * address space between them is given back. */
 static int reserve_tagged(void)
 {
     size_t all = ALL_INDICES * sizeof(uint64_t), ends = TMI_HANDLE_ENDS * sizeof(uint64_t);
@@ -66,7 +66,7 @@ static int reserve_tagged(void)
         return err;
     (void)tmi_os_unmap(words + ends, from - ends);
     (void)tmi_os_unmap(words + to, all - ends - to);
-    tmi_os_leave_out_of_dumps(words + from, to - from);
+    tmi_os_exclude_from_dumps(words + from, to - from);
     tmi_store_release(&tmi_words, (uint64_t *)(void *)words); // as tm_words_ below
     tmi_handle_first = TAGGED;
     max_groups = (uint32_t)(EXTENSION >> group_shift);
@@ -85,8 +85,8 @@ static int reserve_few(size_t bytes)
         err = tmi_os_reserve(n * sizeof(uint64_t), &words);
     if (err != 0)
         return err;
-    n *= 2; // what succeeded
-    tmi_os_leave_out_of_dumps(words, n * sizeof(uint64_t));
+    n *= 2; // the size that could be reserved
+    tmi_os_exclude_from_dumps(words, n * sizeof(uint64_t));
     tmi_store_release(&tmi_words, (uint64_t *)words); // as tm_words_ below
     max_groups = all_groups = (uint32_t)(n >> group_shift);
     return 0;
@@ -107,7 +107,7 @@ int tmi_handle_init(void)
     }
     int err = tmi_os_reserve(all_groups * sizeof *group_states, &records);
     if (err != 0)
-        return err; // the words stay, for the next try
+        return err; // the words stay reserved for the next try
     for (unsigned l = 0; l < LEVELS; l++)
         tmi_dlist_init(&levels[l]);
     tmi_dlist_init(&idle);
@@ -115,11 +115,11 @@ int tmi_handle_init(void)
     tmi_dlist_init(&worn_groups);
     group_states = records;
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift); // relaxed: no index is out yet
-    tmi_store_release(&tm_words_, tmi_words); // readers that come before find no_word, and no handle is out yet
+    tmi_store_release(&tm_words_, tmi_words); // earlier readers find no_word, and no handle is out yet
     return 0;
 }
 
-/* More address space for words, behind the others: the lives of all indices so far are used up, or they are all in
+/* Reserve more address space for words, behind the others, since all indices so far have had all their lives or are in
  * use. */
 static bool extend(void)
 {
@@ -127,7 +127,7 @@ static bool extend(void)
     char *at = (char *)tmi_word(index_of(max_groups, 0));
     if (more == 0 || tmi_os_reserve_at(at, more * group_bytes()) != 0)
         return false;
-    tmi_os_leave_out_of_dumps(at, more * group_bytes());
+    tmi_os_exclude_from_dumps(at, more * group_bytes());
     max_groups += more;
     // relaxed: a thread that has an index from there got it after this
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift);
@@ -263,7 +263,7 @@ static group_t *worn_group(void)
     return g;
 }
 
-/* All lives of the indices of a group start anew, where the last retirement is longest ago. */
+/* Revive all indices of the group whose last retirement is longest ago. */
 static group_t *revive(void)
 {
     group_t *g = NULL;
@@ -371,14 +371,14 @@ static uint32_t lowest_generation(const group_t *g)
     return lowest;
 }
 
-/* Of those that have free indices the one that has been idle for longest, but first those that have none. */
+/* The next group to purge: first one without free indices, then the one that has been idle for longest. */
 static group_t *next_to_leave(void)
 {
     tmi_dlist_t *from = tmi_dlist_empty(&spent) ? &idle : &spent;
     return tmi_dlist_empty(from) ? NULL : TMI_CONTAINER_OF(from->prev, group_t, link);
 }
 
-/* Nobody else finds the group from here on. */
+/* Take the group out of all lists, so that no other thread finds it. */
 static void detach(group_t *g, tmi_dlist_t *leaving)
 {
     g->ceiling = lowest_generation(g);
@@ -388,7 +388,7 @@ static void detach(group_t *g, tmi_dlist_t *leaving)
     tmi_dlist_push_back(leaving, &g->link);
 }
 
-/* The kernel has not taken the page. */
+/* Put the group back, since the kernel has not taken the page. */
 static void attach(group_t *g)
 {
     tmi_dlist_remove(&g->link);
@@ -397,7 +397,7 @@ static void attach(group_t *g)
     place(g);
 }
 
-/* The page is gone. Stale handles to its indices still find a word that is not live. */
+/* Forget a group whose page was purged. Stale handles to its indices still find a word that is not live. */
 static void forget(group_t *g)
 {
     uint32_t number = g->number;
@@ -405,7 +405,7 @@ static void forget(group_t *g)
     if (g->nretired == 0) {
         group_states[number] = (uint64_t)free_groups << 32 | (uint64_t)g->ceiling << 1 | 1;
         free_groups = number;
-    } else { // what lives its other indices have are forgone
+    } else { // its other indices lose the rest of their lives
         group_states[number] = (uint64_t)g->worn_at << 1 | 1;
         if (spent_last != 0)
             group_states[spent_last] |= (uint64_t)number << 32;
@@ -461,7 +461,7 @@ uint32_t tmi_handle_places(void)
     return places;
 }
 
-/* Its page is there; or it goes just now, and then reads 0. */
+/* The group's page is resident; or it is being purged, and then reads 0. */
 static bool has_page(uint32_t number)
 {
     tmi_lock(&tmi_handle_lock);
@@ -508,7 +508,7 @@ static void audit_group(const group_t *g)
         if (is_free(g, i))
             tmi_audit((w & (TMI_WORD_ADDRESS | TMI_WORD_LIVE)) == 0, "H2 a free index has no slot", g);
     }
-    if (g->level == LEAVING) // its page may be gone
+    if (g->level == LEAVING) // its page may have been purged
         return;
     tmi_audit(nretired == g->nretired, "H2 retired indices are counted", g);
     tmi_audit((nretired > 0) == !tmi_dlist_empty(&g->worn), "H5 a group with retired indices is in the list of these",

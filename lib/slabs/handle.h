@@ -1,9 +1,9 @@
 /* handle.h - the table of words, and the supply of indices.
  *
- * Idea: a run of reserved address space holds a word an index; a handle's look-up is one load. It is PROT_READ until
- * used, and reads as zero, so that a foreign handle finds a word that matches nothing. Indices are handed out by
- * *groups* of as many words as fill an OS page, the fullest first; a group whose indices are all free can give its
- * page back, and is remembered by its *generation ceiling*:
+ * Idea: a table in reserved address space holds a word for each index, so that a handle's look-up is one load. The
+ * table is PROT_READ until it is used, and reads as zero. So a foreign handle finds a word that matches nothing.
+ * Indices are handed out from *groups*, whose words fill an OS page, the fullest group first. A group whose indices are
+ * all free can give its page back. Then only its *generation ceiling* is kept:
  *
  *   state of an index    word                               its slot
  *   free                 generation, address 0              none
@@ -11,9 +11,9 @@
  *   live                 generation, live, address          an object's
  *   retired              an address without owner, or 0     none: it has had all its generations
  *
- * H1  Generations count down. An index's does not rise, not over free and alloc, nor over a page given back (words
- *     made there later start at the group's ceiling), but when the index is revived. So a handle equals at most one
- *     object until then.
+ * H1  Generations count down. An index's generation rises only when the index is revived. It does not rise at free and
+ *     alloc, nor when a page is given back, since words that are made there later start at the group's ceiling. So
+ *     until then a handle names at most one object.
  * H2  A group's `nfree` is the number of bits set in its bitmap, its free indices. It is *idle* when all others are
  *     retired, *spent* when all are.
  * H3  group_states[g] is the address of the group's record (even). For a group whose page was purged it is 1 | data <<
@@ -29,7 +29,7 @@
  *
  * Owner: a bound or free word belongs to the holder of its index; any thread may change a live one by compare-and-swap.
  * The rest belongs to the table lock.
- * Fails: fewer indices than asked for. */
+ * Fails: fewer indices than requested. */
 #ifndef TMI_SLABS_HANDLE_H
 #define TMI_SLABS_HANDLE_H
 
@@ -49,20 +49,21 @@ extern tmi_lock_t tmi_handle_lock; // for fork
 /* 0, or the errno of the reservation. */
 int tmi_handle_init(void);
 
-/* Take up to n free indices, as the handles that they will be (generation, live bit, index). Their words are free. */
+/* Take up to n free indices, in the form of their future handles (generation, live bit, index). Their words are
+ * free. */
 size_t tmi_handle_take(tm_handle_t *out, size_t n);
 
 /* Give back n indices whose words are free. */
 void tmi_handle_return(const uint32_t *indices, size_t n);
 
-/* An index that has had all its generations. */
+/* Retire an index that has had all its generations. */
 void tmi_handle_retire(uint32_t index);
 
 /* Purge the pages of idle and spent groups: all but `keep`, and at most `most`. The caller holds the mover's lock or
  * the pacer's, so that fork loses none. Returns the bytes. */
 size_t tmi_handle_purge(size_t keep, size_t most);
 
-/* Bytes of the table in use; groups that could be given back. */
+/* Bytes of the table in use; groups whose pages could be given back. */
 extern size_t tmi_handle_bytes_in_use; // by tmi_handle_bytes; layout.h tells tools where it lies
 size_t tmi_handle_bytes(void);
 size_t tmi_handle_idle_groups(void);
@@ -70,8 +71,9 @@ size_t tmi_handle_idle_bytes(void);
 /* Indices revived so far, H5. */
 size_t tmi_handle_revived(void);
 
-/* For a walk over the table: how many places it has now, and up to n handles that are live in places from *at on, below
- * `end`; *at goes on. Returns how many, 0 at the end. Takes the lock for a moment in each group. */
+/* For a walk over the table: how many entries it has now; and up to n live handles of the entries from *at to `end`.
+ * The latter advances *at and returns the number of handles, 0 at the end. It takes the lock for a moment in each
+ * group. */
 uint32_t tmi_handle_places(void);
 size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n);
 
@@ -97,7 +99,7 @@ static inline bool tmi_handle_readable(uint32_t index)
 static inline uint64_t *tmi_word(uint32_t index) { return tm_word_of_index_(index); }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
-/* The address as it stands in a word. */
+/* The address in the form that a word has. */
 static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
 /* Whether h has the form of a handle: the tag is set, and the unused bits are 0. */
@@ -125,9 +127,9 @@ static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
     return tmi_generation_bits(g - 1) | (w & TMI_WORD_ADDRESS);
 }
 
-/* The same by one subtraction from a live word (and from a handle, but for TMI_WORD_LIVE), if it may end so: live,
- * not marked, and not in its last life. With the two lowest of its 16 bits turned to the top these words are one
- * range. A number that equals such a word there, and has 0 above, has the form of a handle. */
+/* The same by one subtraction from a live word (and from a handle, except for TMI_WORD_LIVE), if it may end so: live,
+ * not marked, and not in its last life. With the two lowest of its 16 bits turned to the top these words are one range.
+ * A number that equals such a word there, and has 0 above, has the form of a handle. */
 #define TMI_GENERATION_STEP UINT64_C(4)
 static inline bool tmi_word_may_end(uint64_t w)
 {
@@ -136,12 +138,13 @@ static inline bool tmi_word_may_end(uint64_t w)
 }
 
 #if TMI_TEST_HOOKS
-/* Skip lives: the handle that the caller's object has from now on, nobody moving it, with a generation not above its
- * own. */
+/* For tests: skip lives. Returns the handle that the caller's object has from now on, with a generation at most its
+ * own. Nothing may move the object meanwhile. */
 tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
-/* Give the address space of words back from there on, none of which has been used: more indices need an extension. */
+/* For tests: give back the address space of words from there on, none of which has been used. More indices then need an
+ * extension. */
 void tmi_handle_unreserve(uint32_t nindices);
-/* Pretend that the table holds only so many indices, from now on. */
+/* For tests: let the table hold only so many indices from now on. */
 void tmi_handle_set_limit(uint32_t nindices);
 #endif
 

@@ -5,19 +5,19 @@
 
 #include <string.h>
 
-// below, copying is cheaper than mremap and its page faults' worth of flushes
+// for smaller objects copying is cheaper than mremap with its TLB flushes
 #define MOVE_MIN ((size_t)1 << 20)
-// from here on a moved mapping is worth its place in the process's list of mappings
+// larger objects are worth a further entry in the process's list of mappings
 #define MOVE_ALWAYS ((size_t)32 << 20)
-enum { MOVES_OF_SMALLER = 4096 };          // how often smaller ones may split a mapping
+enum { MOVES_OF_SMALLER = 4096 };          // how often moves of smaller objects may split a mapping
 #define PURGE_MIN ((size_t)32 << 20)       // as in glibc, where so large a block is a mapping of its own
-#define TAIL_MIN ((size_t)16 << 10)        // in a unit that is kept: less is not worth a call to the kernel
+#define TAIL_MIN ((size_t)16 << 10)        // bytes in a unit that is kept: fewer are not worth a call to the kernel
 #define HEADROOM_UNITS_MAX ((size_t)256)   // 16 MiB
 
 static size_t pages_of(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
 static size_t units_of(size_t bytes) { return tmi_round_up(bytes, TMI_UNIT_SIZE) >> TMI_UNIT_SHIFT; }
 
-/* What malloc's part of the page map says of the first unit, and of the others. */
+/* What malloc's part of the page map says about the first unit, and about the others. */
 static unsigned class_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE : TMI_CLASS_NONE; }
 static unsigned tail_of(tmi_extent_kind_t kind)
 {
@@ -36,7 +36,7 @@ static void count(tmi_extent_kind_t kind, size_t bytes, size_t objects)
     }
 }
 
-/* Relaxed: questions of other threads read it, under the space lock. */
+/* Relaxed: other threads read it under the space lock, to answer questions about pointers. */
 static void set_bytes(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
 {
     count(kind, bytes - span->bytes, 0);
@@ -45,7 +45,7 @@ static void set_bytes(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
 
 static size_t slack_of(const tmi_span_t *span) { return (size_t)span->slack << tmi_os_page_shift; }
 
-/* So many bytes of the span, beside the object, may be resident. */
+/* Set how many bytes of the span, beside the object, may be resident. */
 static void set_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
 {
     size_t pages = tmi_min(bytes >> tmi_os_page_shift, UINT16_MAX), more = (pages - span->slack) << tmi_os_page_shift;
@@ -58,7 +58,7 @@ static void set_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
         tmi_count(extent_slack_bytes, more);
 }
 
-/* At most what the span has beside the object. */
+/* That number; at most the bytes that the span has beside the object. */
 static void limit_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
 {
     set_slack(kind, span, tmi_min(bytes, span->nunits * TMI_UNIT_SIZE - span->bytes));
@@ -72,7 +72,7 @@ static size_t next_shift(size_t slack)
     return tmi_add_relaxed(&turn, 1) % steps * tmi_os_page_size; // relaxed: any value will do
 }
 
-static void *settle(tmi_extent_kind_t kind, char *base, size_t shift, size_t bytes)
+static void *make_extent(tmi_extent_kind_t kind, char *base, size_t shift, size_t bytes)
 {
     tmi_span_t *span = tmi_span_of(base);
     span->slack = 0;
@@ -84,7 +84,7 @@ static void *settle(tmi_extent_kind_t kind, char *base, size_t shift, size_t byt
     return base + shift;
 }
 
-/* The span goes back; so many bytes of the object may be resident. */
+/* Free the span. `resident` bytes of the object may be resident. */
 static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
 {
     tmi_span_t *span = tmi_span_of(p);
@@ -94,10 +94,10 @@ static void give_back(tmi_extent_kind_t kind, void *p, size_t resident)
     if (kind == TMI_EXTENT_MOVABLE)
         tmi_pagemap_set_movable(p, 1, TMI_MCLASS_NONE);
     tmi_store_relaxed(&span->owner, NULL);
-    tmi_space_free(tmi_unit_start(p), span->nunits, resident);
+    tmi_space_free(tmi_unit_of(p), span->nunits, resident);
 }
 
-/* NULL too when movable objects may not lie there. */
+/* A span. NULL: out of memory, or movable objects may not lie there. */
 static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units, bool *dirty)
 {
     char *base = tmi_space_alloc(nunits, align_units, class_of(kind), tail_of(kind), dirty);
@@ -107,11 +107,11 @@ static char *new_span(tmi_extent_kind_t kind, size_t nunits, size_t align_units,
         tmi_space_filled(base, nunits);
         return base;
     }
-    tmi_space_free_marked(base, nunits);
+    tmi_space_free_noted(base, nunits);
     return NULL;
 }
 
-/* From some size on the kernel zeroes the pages: a program that allocates so many may write to few. */
+/* From PURGE_MIN on, pages are purged instead of cleared, since a program may write to few pages of a large block. */
 static void clear(char *p, size_t size, size_t bytes)
 {
     if (size < PURGE_MIN || tmi_os_purge(p, bytes) != 0)
@@ -129,7 +129,7 @@ void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool z
     size_t slack = nunits * TMI_UNIT_SIZE - bytes;
     bool cut = kind == TMI_EXTENT_MOVABLE && dirty && slack >= TAIL_MIN; // a small extent, whose slack would count
     size_t shift = align > tmi_os_page_size || cut ? 0 : next_shift(slack);
-    char *p = settle(kind, base, shift, bytes);
+    char *p = make_extent(kind, base, shift, bytes);
     if (dirty && (!cut || tmi_space_purge_pages(p + bytes, slack) != 0)) // refused, it stays
         set_slack(kind, tmi_span_of(p), slack);
     if (zero && dirty)
@@ -141,7 +141,7 @@ void tmi_extent_free(tmi_extent_kind_t kind, void *p) { give_back(kind, p, tmi_s
 
 static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t bytes)
 {
-    char *base = tmi_unit_start(p);
+    char *base = tmi_unit_of(p);
     size_t before = (size_t)((char *)p - base), keep = units_of(before + bytes), less = span->bytes - bytes;
     size_t rest = keep * TMI_UNIT_SIZE - before - bytes, left = tmi_min(less, rest); // behind it; what it leaves there
     set_bytes(kind, span, bytes); // first: E2
@@ -162,7 +162,7 @@ bool tmi_extent_resize(tmi_extent_kind_t kind, void *p, size_t size)
         shrink(kind, p, span, bytes);
         return true;
     }
-    char *base = tmi_unit_start(p);
+    char *base = tmi_unit_of(p);
     size_t wanted = units_of((size_t)((char *)p - base) + bytes);
     bool longer = wanted > span->nunits, dirty;
     if (longer && !tmi_space_extend(base, span->nunits, wanted, tail_of(kind), &dirty))
@@ -181,7 +181,7 @@ static bool worth_moving(size_t bytes)
     return bytes >= MOVE_ALWAYS || (bytes >= MOVE_MIN && tmi_counter(moves) < MOVES_OF_SMALLER);
 }
 
-/* Address space for what is likely to grow on; the part is not resident. */
+/* Reserve additional address space, since the object is likely to grow further. It is not resident. */
 static char *span_with_headroom(tmi_extent_kind_t kind, size_t bytes)
 {
     bool dirty;
@@ -200,21 +200,22 @@ void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
     if (!worth_moving(tmi_span_of(p)->bytes))
         return NULL;
     char *base = span_with_headroom(kind, bytes);
-    return base == NULL ? NULL : settle(kind, base, 0, bytes);
+    return base == NULL ? NULL : make_extent(kind, base, 0, bytes);
 }
 
 bool tmi_extent_move(tmi_extent_kind_t kind, void *p, void *room)
 {
     if (tmi_os_move(p, room, tmi_span_of(p)->bytes) != 0) {
-        give_back(kind, room, tmi_span_of(room)->bytes); // it may have been dirty
+        give_back(kind, room, tmi_span_of(room)->bytes); // the room may have been dirty
         return false;
     }
     tmi_count(moves, 1);
     return true;
 }
 
-/* Clean if the object filled it: the slack may hold pages of an object before it. */
-void tmi_extent_leave(tmi_extent_kind_t kind, void *p)
+/* Free the span that the object has left. It is clean if the object filled it; the slack may hold pages of a former
+ * object. */
+void tmi_extent_free_moved(tmi_extent_kind_t kind, void *p)
 {
     const tmi_span_t *span = tmi_span_of(p);
     bool filled = span->nunits * TMI_UNIT_SIZE == span->bytes;
@@ -227,7 +228,7 @@ void *tmi_large_alloc(size_t size, size_t align, bool zero)
 {
     return tmi_extent_alloc(TMI_EXTENT_RAW, size, align, zero);
 }
-// relaxed: misuse is guessed at
+// relaxed: a guess is enough to describe misuse
 bool tmi_large_valid(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->owner) == p; }
 // relaxed: the caller's object
 size_t tmi_large_usable(const void *p) { return tmi_load_relaxed(&tmi_span_of(p)->bytes); }
@@ -240,6 +241,6 @@ void *tmi_large_resize(void *p, size_t size)
     void *room = tmi_extent_room(TMI_EXTENT_RAW, p, size);
     if (room == NULL || !tmi_extent_move(TMI_EXTENT_RAW, p, room))
         return NULL;
-    tmi_extent_leave(TMI_EXTENT_RAW, p);
+    tmi_extent_free_moved(TMI_EXTENT_RAW, p);
     return room;
 }

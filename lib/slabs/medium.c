@@ -51,7 +51,7 @@ unsigned tmi_medium_class_at(const void *p) { return tmi_medium_slab_of(p)->cls;
 
 /* ---- slabs ----------------------------------------------------------------------------------------------------- */
 
-/* Returns whether it came in, 1, or went out, -1. */
+/* Returns 1 if the slab entered the list, -1 if it left it, else 0. */
 static int put_in(bool wanted, tmi_dlist_t *head, tmi_dlist_t *link)
 {
     if (wanted == !tmi_dlist_empty(link))
@@ -70,7 +70,7 @@ void tmi_medium_relist(tmi_medium_slab_t *slab)
     tmi_own_add(&s->nqueued, (uint32_t)put_in(tmi_medium_empty(slab) != 0, &s->purge_queue, &slab->purge_link));
 }
 
-/* Lists are made at a class's first slab: a process that allocates little need not touch them all. */
+/* A class's lists are made with its first slab, so that a process that allocates little does not touch all of them. */
 static void ready_class(tmi_medium_class_t *s)
 {
     if (s->some.next != NULL)
@@ -79,10 +79,10 @@ static void ready_class(tmi_medium_class_t *s)
     tmi_dlist_init(&s->purge_queue);
 }
 
-/* What the slots leave of the slab: bytes that nobody will use. */
+/* The bytes of the slab behind its last slot, which are never used. */
 static size_t rest_of(const tmi_medium_info_t *c) { return c->units * TMI_UNIT_SIZE - c->slots * (size_t)c->size; }
 
-/* Whether something may stay in it. */
+/* Purge these bytes. True: they may still be resident. */
 static bool clear_rest(char *base, const tmi_medium_info_t *c)
 {
     size_t rest = rest_of(c);
@@ -101,12 +101,12 @@ static uint64_t resident_slots(const char *base, const tmi_medium_info_t *c)
 
 static void free_span(const tmi_medium_slab_t *slab, const tmi_medium_info_t *c)
 {
-    tmi_space_unmark(slab->base, c->units);
+    tmi_space_note_clean(slab->base, c->units);
     for (uint64_t left = slab->touched; left != 0; left &= left - 1)
-        tmi_space_mark_resident(slab->base + tmi_lowest_bit(left) * (size_t)c->size, c->size);
+        tmi_space_note_resident(slab->base + tmi_lowest_bit(left) * (size_t)c->size, c->size);
     if (slab->dirty_rest)
-        tmi_space_mark_resident(slab->base + c->slots * (size_t)c->size, rest_of(c));
-    tmi_space_free_marked(slab->base, c->units);
+        tmi_space_note_resident(slab->base + c->slots * (size_t)c->size, rest_of(c));
+    tmi_space_free_noted(slab->base, c->units);
 }
 
 static tmi_medium_slab_t *make_slab(unsigned cls)
@@ -136,7 +136,7 @@ static tmi_medium_slab_t *make_slab(unsigned cls)
     return slab;
 }
 
-void tmi_medium_drop(tmi_medium_slab_t *slab)
+void tmi_medium_slab_release(tmi_medium_slab_t *slab)
 {
     const tmi_medium_info_t *c = &tmi_medium_info[slab->cls];
     size_t bytes = tmi_popcount(slab->touched) * c->size;
@@ -150,18 +150,18 @@ void tmi_medium_drop(tmi_medium_slab_t *slab)
     tmi_meta_free(slab, sizeof *slab);
 }
 
-void tmi_medium_settle(tmi_medium_slab_t *slab)
+void tmi_medium_slab_release_unless_spare(tmi_medium_slab_t *slab)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[slab->cls];
     bool others = s->some.next != &slab->link || slab->link.next != &s->some;
     if (others || slab->touched == 0)
-        tmi_medium_drop(slab);
+        tmi_medium_slab_release(slab);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------------------------- */
 
-/* A slab with an empty slot, the one that got its first one last; else, unless it must be resident, one with a free
- * slot, a new one if need be. */
+/* A slab with an empty slot, the last one that got its first one. If there is none, and the slot need not be resident:
+ * a slab with a free slot, or a new one. */
 static tmi_medium_slab_t *slab_to_take_from(unsigned cls, bool resident)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];
@@ -237,12 +237,12 @@ static const char *complaint(const tmi_medium_slab_t *slab, const void *p)
     return tmi_load_relaxed(&slab->free) >> i & 1 ? "double free, or a block that was never allocated" : NULL;
 }
 
-/* A slot has become free in a slab: the spare one, if there is another, is not needed any more. */
+/* A slot of `other` has become free. Release the spare slab if it is a different one. */
 static void drop_spare(tmi_medium_class_t *s, const tmi_medium_slab_t *other)
 {
     tmi_medium_slab_t *spare = TMI_CONTAINER_OF(s->some.next, tmi_medium_slab_t, link);
     if (spare != other && tmi_medium_unused(spare))
-        tmi_medium_drop(spare);
+        tmi_medium_slab_release(spare);
 }
 
 void tmi_medium_return(void *p, const char *function)
@@ -253,7 +253,7 @@ void tmi_medium_return(void *p, const char *function)
     tmi_lock(&s->lock);
     const char *wrong = complaint(slab, p);
     if (TMI_UNLIKELY(wrong != NULL)) {
-        tmi_unlock(&s->lock); // a handler for SIGABRT may allocate
+        tmi_unlock(&s->lock); // the program's handler for SIGABRT may allocate
         tmi_fatal(function, p, wrong);
     }
     tmi_medium_set_free(slab, slab->free | (uint64_t)1 << slot_at(slab, p));
@@ -264,7 +264,7 @@ void tmi_medium_return(void *p, const char *function)
     tmi_discount(large_count, 1);
     tmi_medium_relist(slab);
     if (tmi_medium_unused(slab))
-        tmi_medium_settle(slab);
+        tmi_medium_slab_release_unless_spare(slab);
     else
         drop_spare(s, slab);
     tmi_unlock(&s->lock);
@@ -272,7 +272,7 @@ void tmi_medium_return(void *p, const char *function)
 
 bool tmi_medium_is_slot(const void *p) { return is_slot(tmi_medium_slab_of(p), p); }
 
-const char *tmi_medium_look(const void *p, unsigned *cls)
+const char *tmi_medium_complaint(const void *p, unsigned *cls)
 {
     const tmi_medium_slab_t *slab = tmi_medium_slab_of(p);
     *cls = slab->cls;

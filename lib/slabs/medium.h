@@ -1,8 +1,8 @@
 /* medium.h - objects above 32 KiB and up to 256 KiB: slots of whole OS pages in slabs of their own.
  *
- * Idea: eight sizes to a doubling, as for the largest small objects. A slot is whole pages, so that each slot is
- * resident or not by itself: only slots that have been used cost memory, a free one can be purged alone, and no page is
- * shared. The rest of a slot behind its object, at most a ninth, is resident only if a former object used it.
+ * Idea: eight sizes to a doubling, as for the largest small objects. A slot consists of whole pages, so each slot is
+ * resident or not on its own. Only slots that have been used cost memory, a free slot can be purged alone, and slots
+ * share no page. The rest of a slot behind its object, at most a ninth, is resident only if a former object used it.
  *
  *   slab     base                                                      base + units * 64 KiB
  *            | slot 0      | slot 1      | slot 2      | slot 3      |  rest  |
@@ -18,7 +18,7 @@
  *     do nempty and ntaken for a class.
  * W5  A slab without a taken slot exists only as the class's spare one: when no other slab of it has a free slot.
  *
- * Empty slots are taken first, those emptied last before the others: their pages are there.
+ * Empty slots are taken first, since their pages are resident, and the last emptied ones before the others.
  * Owner: its class's lock (rank medium). The address of an object tells its class without a lock. Purging
  * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a
  * time (pacer lock). Fails: NULL, when the kernel gives nothing. */
@@ -46,7 +46,7 @@ typedef struct tmi_medium_slab {
     char *base;
     uint64_t free, touched; // a bit a slot
     uint8_t cls;
-    bool dirty_rest;        // after its last slot there may be something
+    bool dirty_rest;        // the pages behind its last slot may be resident
 } tmi_medium_slab_t;
 
 typedef struct tmi_medium_classes {
@@ -54,14 +54,14 @@ typedef struct tmi_medium_classes {
     tmi_dlist_t some;        // slabs with a free slot
     tmi_dlist_t purge_queue; // slabs with an empty one, oldest first
     tmi_debt_t debt;
-    uint32_t nqueued;        // slabs in the purge queue; looked at without the lock
+    uint32_t nqueued;        // slabs in the purge queue; read without the lock
     uint32_t nslabs, ntaken, nempty; // slabs, and slots of theirs, W4; statistics read them without the lock
 } TMI_ALIGNED(TMI_CACHE_LINE) tmi_medium_class_t;
 
 extern tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];
 extern tmi_medium_class_t tmi_medium_classes[TMI_MEDIUM_CLASSES];
 
-/* Once: needs the size of OS pages. */
+/* Called once, when the size of OS pages is known. */
 void tmi_medium_init(void);
 
 /* Whether an object of that size and alignment is a medium one; size > TMI_SMALL_MAX or align > TMI_SMALL_MAX. */
@@ -78,25 +78,24 @@ size_t tmi_medium_size(unsigned cls);
  * above, else one that is not resident. *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
 void *tmi_medium_take(unsigned cls, bool exactly, bool *dirty);
 
-/* Return a slot to its slab. One that is free already, or no slot, is reported in the name of `function`, then abort.
- * */
+/* Return a slot to its slab. If p is free already, or not a slot, report that in the name of `function` and abort. */
 void tmi_medium_return(void *p, const char *function);
 
 /* Of a block whose page map class is TMI_CLASS_MEDIUM. */
 unsigned tmi_medium_class_at(const void *p);
 
-/* What is wrong with p, in a slab of medium objects, or NULL: it is taken, and *cls is its class. Takes no lock, and so
- * is sure only of a block that the caller owns. */
-const char *tmi_medium_look(const void *p, unsigned *cls);
+/* What is wrong with p, which lies in a medium slab. NULL: p is a taken slot, and *cls is its class. Takes no lock, so
+ * the answer is certain only for a block that the caller owns. */
+const char *tmi_medium_complaint(const void *p, unsigned *cls);
 /* Whether p, in such a slab, is the start of a slot. */
 bool tmi_medium_is_slot(const void *p);
 
-/* Purge empty slots, the slab first that has had an empty one for longest, until `enough` bytes are purged. Returns
+/* Purge empty slots until `enough` bytes are purged, first in the slab that has had an empty slot for longest. Returns
  * the bytes. */
 size_t tmi_medium_purge(size_t enough);
 
 /* Slabs without a taken slot become free spans. Called when memory runs out, and before address space is unmapped. */
-void tmi_medium_release(void);
+void tmi_medium_release_unused(void);
 
 /* A class as statistics see it. Slots: all, taken (or on a shelf), free and maybe resident. Any thread, no lock. */
 typedef struct tmi_medium_figures {

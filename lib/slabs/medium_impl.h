@@ -25,9 +25,9 @@ static inline void tmi_medium_set_free(tmi_medium_slab_t *slab, uint64_t bits) {
 
 /* Put the slab into its lists, and take it out of others (W2). */
 void tmi_medium_relist(tmi_medium_slab_t *slab);
-/* A slab without a taken slot becomes a free span; or only if it is not the spare one of W5, or holds nothing. Caller
- * holds the class lock. */
-void tmi_medium_drop(tmi_medium_slab_t *slab);
-void tmi_medium_settle(tmi_medium_slab_t *slab);
+/* A slab without a taken slot becomes a free span. The second does not release a spare slab (W5), unless none of its
+ * pages may be resident. Caller holds the class lock. */
+void tmi_medium_slab_release(tmi_medium_slab_t *slab);
+void tmi_medium_slab_release_unless_spare(tmi_medium_slab_t *slab);
 
 #endif

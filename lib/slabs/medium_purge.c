@@ -1,15 +1,16 @@
-/* Giving empty slots of medium slabs back, and slabs that hold nothing. */
+/* Purges empty slots of medium slabs, and releases slabs without a taken slot. */
 #include "os/counters.h"
 #include "os/os.h"
 #include "slabs/medium_impl.h"
 
-/* Slots of the slab that are taken out while the kernel is at them. */
+/* Slots that are taken out of the slab while the kernel purges them. */
 typedef struct reserved {
     tmi_medium_slab_t *slab;
     uint64_t slots;
 } reserved_t;
 
-/* Of the slab that has had an empty slot for longest: as many as hold `enough` bytes. Caller holds the class lock. */
+/* Take out as many empty slots as hold `enough` bytes, of the slab that has had one for longest. Caller holds the class
+ * lock. */
 static reserved_t reserve(unsigned cls, size_t enough)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];
@@ -61,7 +62,7 @@ static size_t purge_once(unsigned cls, size_t enough)
     tmi_debt_add(&s->debt, bytes);
     tmi_medium_relist(r.slab);
     if (tmi_medium_unused(r.slab))
-        tmi_medium_settle(r.slab);
+        tmi_medium_slab_release_unless_spare(r.slab);
     tmi_unlock(&s->lock);
     tmi_count(purged_bytes, bytes);
     return bytes;
@@ -76,7 +77,7 @@ size_t tmi_medium_purge(size_t enough)
     return total;
 }
 
-void tmi_medium_release(void)
+void tmi_medium_release_unused(void)
 {
     for (unsigned cls = 0; cls < TMI_MEDIUM_CLASSES; cls++) {
         tmi_medium_class_t *s = &tmi_medium_classes[cls];
@@ -85,7 +86,7 @@ void tmi_medium_release(void)
             tmi_medium_slab_t *slab = TMI_CONTAINER_OF(n, tmi_medium_slab_t, link);
             next = n->next;
             if (tmi_medium_unused(slab))
-                tmi_medium_drop(slab);
+                tmi_medium_slab_release(slab);
         }
         tmi_unlock(&s->lock);
     }

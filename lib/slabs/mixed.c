@@ -223,7 +223,8 @@ static bool promising(tmi_mixed_slab_t *slab, size_t granules)
     return slab->nfree >= granules && slab->barren > granules;
 }
 
-/* So many slabs have been looked at in vain. When all have, there is nothing to be found before something changes. */
+/* So many slabs have been examined without success. When all have, there is nothing to be found before something
+ * changes. */
 static void note_looks(unsigned cls, uint32_t looks)
 {
     tmi_mixed.looks[cls] = looks == 0 ? 0 : tmi_mixed.looks[cls] + looks;

@@ -58,8 +58,8 @@ typedef struct tmi_mixed {
     size_t room;                   // free bytes on touched pages; read without the lock, as a hint
     uint32_t leaving_pages;        // with a purge that is under way
     uint32_t epoch;                // counts occasions on which there may be room again for what found none
-    uint32_t looks[TMI_CLASS_COUNT];     // at slabs in vain, since the last that was not
-    uint32_t fruitless[TMI_CLASS_COUNT]; // the epoch in which all slabs were looked at in vain
+    uint32_t looks[TMI_CLASS_COUNT];     // slabs examined since one was found
+    uint32_t fruitless[TMI_CLASS_COUNT]; // the epoch in which no slab had room
     uint32_t taken[TMI_CLASS_COUNT];     // X3
 } tmi_mixed_t;
 

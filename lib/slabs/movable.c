@@ -53,7 +53,7 @@ static size_t take_from(tmi_movable_slab_t *slab, char **out, size_t n)
             pages |= tmi_mslot_pages(c, i);
             out[got++] = slab->base + i * c->size;
         }
-    slab->hint = w > 0 ? w - 1 : 0; // the word looked at last may have bits left
+    slab->hint = w > 0 ? w - 1 : 0; // the last word may have bits left
     slab->nfree -= (uint32_t)got;
     tmi_movable_slab_touch(slab, pages);
     tmi_movable_slab_relevel(slab);
@@ -78,7 +78,7 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
     return got;
 }
 
-/* Where the slab's free slots are counted. */
+/* The counter that includes the slab's free slots. */
 static size_t *nfree_at_home(tmi_movable_class_t *s, const tmi_movable_slab_t *slab)
 {
     return slab->apart ? &s->nfree_apart : &s->nfree;
@@ -86,7 +86,7 @@ static size_t *nfree_at_home(tmi_movable_class_t *s, const tmi_movable_slab_t *s
 
 enum { NO_SLOT = -1 };
 
-/* The free slot from i on, and the last one before i. */
+/* The first free slot from i on, and the last one before i. */
 static int32_t free_from(const tmi_movable_slab_t *slab, uint32_t i)
 {
     unsigned words = tmi_bitmap_words(tmi_mclasses[slab->cls].slots);
@@ -178,14 +178,14 @@ uint32_t tmi_movable_epoch;
 
 static bool may_be_tried(const tmi_movable_slab_t *slab, uint32_t now)
 {
-    // relaxed: a look, without which the try would be in vain
+    // relaxed: a hint that saves useless attempts
     if (slab->apart && tmi_load_relaxed(&slab->watched) >= tmi_mclasses[slab->cls].slots - slab->nfree)
         return false;
     return slab->retry_wait == 0 || slab->retry_epoch != tmi_movable_epoch || (int32_t)(now - slab->retry_at) >= 0;
 }
 
-/* The emptiest slab that may be tried, and the free slots of the still emptier ones: objects must not be moved there,
- * or slabs would be emptied into each other without end. */
+/* The emptiest slab that may be tried, and the free slots of still emptier slabs. Objects must not move to those, or
+ * slabs would be emptied into each other endlessly. */
 static tmi_movable_slab_t *emptiest(const tmi_levels_t *of, uint32_t now, size_t *passed_over)
 {
     unsigned looks = 0;
@@ -202,23 +202,23 @@ static tmi_movable_slab_t *emptiest(const tmi_levels_t *of, uint32_t now, size_t
     return NULL;
 }
 
-/* First of those that are set apart, which others' objects do not fill. */
+/* First among slabs that are set apart, since objects of other slabs do not fill them. */
 static tmi_movable_slab_t *choose_from(const tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
 {
     tmi_movable_slab_t *slab = emptiest(&s->apart, now, passed_over);
     if (slab == NULL)
         return emptiest(&s->levels, now, passed_over);
-    *passed_over = 0; // what was passed over takes no objects from here
+    *passed_over = 0; // slabs that were passed over take no objects from this one
     return slab;
 }
 
-/* From now on it gives no slots: `promised` of its `live` objects will have places elsewhere. */
+/* Begin to empty the slab. It gives no slots from now on. `promised` of its `live` objects will move elsewhere. */
 static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uint32_t promised, uint32_t live)
 {
     slab->promised = promised;
     slab->keep = live - promised;
     s->promised += promised;
-    tmi_store_relaxed(&slab->emptying, true); // check builds look without the lock
+    tmi_store_relaxed(&slab->emptying, true); // check builds read it without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
     tmi_own_add(nfree_at_home(s, slab), -(size_t)slab->nfree); // no longer available
@@ -238,7 +238,7 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
     size_t not_for_it = s->promised + passed_over;
     size_t room = others > not_for_it ? others - not_for_it : 0;
     if (slab != NULL && room < live && s->promised > 0)
-        slab = NULL; // first let the others be emptied
+        slab = NULL; // finish the others first
     if (slab != NULL)
         start_emptying(s, slab, (uint32_t)tmi_min(live, room), live);
     tmi_unlock(&s->lock);
@@ -247,8 +247,8 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now)
 
 enum { RETRY_FIRST_MS = 10, RETRY_MAX_MS = 10000 };
 
-/* Objects stayed in it: among the others again. Later tries come at growing distances, so that a loop over steps
- * ends. */
+/* Objects stayed in the slab, so it gives slots again. The next attempts come at growing distances, so that a loop over
+ * steps ends. */
 static void rejoin(tmi_movable_class_t *s, tmi_movable_slab_t *slab, bool moved_all, uint32_t now)
 {
     tmi_store_relaxed(&slab->emptying, false);
@@ -278,7 +278,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
     return got;
 }
 
-/* Its counters belong to the class again, as before it was chosen. */
+/* Count the slab in the class again, as before it was chosen. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
     tmi_own_add(nfree_at_home(s, slab), slab->nfree);
@@ -292,7 +292,7 @@ bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, 
     tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
     tmi_lock(&s->lock);
     bool purge = pages != SIZE_MAX || slab->nfree < tmi_mclasses[slab->cls].slots;
-    uint64_t empty = purge ? tmi_movable_slab_empty_pages(slab) : 0; // nobody takes a slot of it meanwhile
+    uint64_t empty = purge ? tmi_movable_slab_empty_pages(slab) : 0; // no thread takes a slot of it meanwhile
     tmi_unlock(&s->lock);
     if (tmi_movable_slab_purge(slab, empty, pages) < tmi_popcount(empty))
         return false;
@@ -309,8 +309,8 @@ bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, 
     return true;
 }
 
-/* Out of the lists for as long as its pages go, so that the lock is not held meanwhile. Returns how many were given
- * back. */
+/* Purge pages of a slab. The slab is in no list meanwhile, so that the lock need not be held. Returns the number of
+ * pages. */
 static size_t tidy_slab(tmi_movable_class_t *s, tmi_movable_slab_t *slab, size_t pages)
 {
     uint32_t before = slab->nfree;
@@ -326,7 +326,7 @@ static size_t tidy_slab(tmi_movable_class_t *s, tmi_movable_slab_t *slab, size_t
         return n;
     }
     tmi_movable_slab_relevel(slab);
-    if (n < tmi_popcount(empty) || slab->nfree != before) // not all, or more has come back meanwhile
+    if (n < tmi_popcount(empty) || slab->nfree != before) // not all were purged, or more slots were returned meanwhile
         tmi_dlist_push_front(&s->tidy, &slab->tidy_link);
     return n;
 }
@@ -392,7 +392,7 @@ bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done)
 {
     tmi_movable_class_t *s = &tmi_movable_classes[cls];
     *done = 0;
-    if (tmi_load_relaxed(&s->nslabs) == 0) // a look: most classes are never used
+    if (tmi_load_relaxed(&s->nslabs) == 0) // a hint: most classes are never used
         return false;
     tmi_lock(&s->lock);
     unsigned looks_max = pages < 64 ? 1 : 4; // a step has little time

@@ -1,8 +1,8 @@
 /* movable.h - slabs whose objects can move: slots of one class, with a reference from each slot to its index.
  *
- * Idea: as in the raw arena no link and no header is stored in a slot, and free slots are bits. Beside them a slab has
- * `refs`, the index of each taken slot, by which the mover finds the word of an object from its address. It is a hint:
- * a slot holds an object only when the word of its index is live and has the slot's address.
+ * Idea: as in the raw arena no link and no header is stored in a slot, and free slots are bits. A slab also has `refs`,
+ * the index of each taken slot, by which the mover finds the word of an object from its address. A ref is a hint: a
+ * slot holds an object only when the word of its index is live and has the slot's address.
  *
  *   slab         span            base
  *                | refs | record |slot |slot |slot |slot |slot | ...
@@ -11,28 +11,28 @@
  *   attributes   locks 23-0 | log2 of the asked alignment 31-27; made at a slab's first lock or aligned object
  *
  * The metadata of slabs with small slots stands before the first slot and is purged with the slab; a heap that has
- * shrunk to a tenth would otherwise keep the metadata of the whole (movable.md). Refs come before the record: what a
- * program writes past the end of the previous slab hits hints.
+ * shrunk to a tenth would otherwise keep the metadata of the whole (movable.md). Refs come before the record, so a
+ * write past the end of the previous slab damages only hints.
  *
  * V1  nfree is the number of bits set in `free`; bits past the last slot are clear; none is set below word `hint`.
  * V2  A slab that is not being emptied, with 0 < nfree < slots, is in the list of its level, one with nfree == slots is
- *     released. A slab that is set apart is in a list of its own: it gives its slots to objects that will be locked,
- *     and to nobody else. Its objects are not moved as long as all of them are locked.
- *     A slab that is being emptied is in no list, gives no slots, and is its mover's to release.
+ *     released. A slab that is set apart is in a list of its own: it gives its slots only to objects that are about to
+ *     be locked. Its objects are not moved as long as all of them are locked. A slab that is being emptied is in no
+ *     list and gives no slots. The mover releases it.
  * V3  A page that is not in `touched` holds no memory and reads as zero; no free slot's bytes matter.
  * V4  A live object's slot is taken, and its ref is its index. (The ref is stored before the word is.)
  * V5  The page map says WATCHED + class of a slab some of whose slots have attributes other than 0; or of one that just
  *     had.
- * V6  A slab is in the class's tidy list when slots have come back since its pages were last looked at.
+ * V6  A slab is in the class's tidy list when slots have been returned since its pages were last examined.
  * V7  A slab's record is read only by a thread that holds the class's lock, owns a slot of the slab, has an object in
  *     it pinned or locked, or is emptying it. An extent's record is read only by a thread that holds the space lock, or
- *     owns, pins or locks the object. Check builds assert it at every such read (movable_held.c). Everything else uses
+ *     owns, pins or locks the object. Check builds assert it at every such read (movable_held.c). All other code uses
  *     the page map and the words of handles, which can always be read.
  *
  * Allocation takes from the fullest slabs, compaction empties the emptiest.
  * Owner: the class's lock, except refs, which belong to the holder of the slot, and attributes, which are atomic. A
  * thread that looks up a slab without the lock holds a slot of it or has an object in it pinned.
- * Fails: fewer slots than asked for. */
+ * Fails: fewer slots than requested. */
 #ifndef TMI_SLABS_MOVABLE_H
 #define TMI_SLABS_MOVABLE_H
 
@@ -136,18 +136,17 @@ static inline void tmi_movable_set_ref(const void *slot, uint32_t index)
  * taken: this is called in signal handlers. */
 uint32_t *tmi_movable_attributes(const void *slot, bool make);
 
-/* Attributes of the slot have become other than 0, or 0 again: frees in its slab must look at them, or need not any
- * more. */
+/* The attributes of the slot are not 0 any more, so frees in its slab must check attributes; or they are 0 again. */
 void tmi_movable_watch(const void *slot);
 void tmi_movable_unwatch(const void *slot);
 
 /* ---- what compaction needs --------------------------------------------------------------------------------------- */
 
-/* Choose the emptiest slab of a class, and start to empty it: down to slot `keep`, so that what is left of the class's
- * objects fits the free slots elsewhere and below. NULL: none. */
+/* Choose the emptiest slab of a class, and begin to empty it, down to slot `keep`: the objects above `keep` fit the
+ * free slots elsewhere and below. NULL: there is none. */
 tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now);
 
-/* Slabs of the class are being emptied, and more can be chosen later. */
+/* Whether slabs of the class are being emptied. Then more can be chosen later. */
 // only the mover changes it
 static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi_movable_classes[cls].promised) > 0; }
 
@@ -168,21 +167,21 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
 /* Slabs that were in use a moment ago are tried again when this is raised, as tm_compact does. The mover's. */
 extern uint32_t tmi_movable_epoch;
 
-/* The mover is done with it: at most `pages` of its empty pages go to the kernel, then its slots to the lists again,
- * or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab that is all free
- * becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge. `moved_all`: it was worth
- * it, and nothing kept an object in it. */
+/* The mover has finished with the slab: at most `pages` of its empty pages go to the kernel, then its slots to the
+ * lists again, or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab
+ * that is all free becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge.
+ * `moved_all`: it was worth it, and nothing kept an object in it. */
 bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, uint32_t now);
 
 /* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many.
  * False: no such slab is left. */
 bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done);
 
-/* Bytes of a class that compaction could free: what its slabs have touched beyond the pages that its objects would
+/* Bytes of a class that compaction could free: touched bytes of its slabs, less the pages that its objects would
  * fill. */
 size_t tmi_movable_gain(unsigned cls);
 
-/* Free slots of a class, those of slabs that are being emptied or set apart included: a look. */
+/* Free slots of a class, including those of slabs that are being emptied or set apart. A hint. */
 size_t tmi_movable_unused(unsigned cls);
 
 /* By class: pages without a taken slot, and slabs whose last slot ends in another page. Walks all slabs, and takes the

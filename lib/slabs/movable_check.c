@@ -4,8 +4,8 @@
 #include "slabs/handle.h"
 #include "slabs/movable_impl.h"
 
-/* The word of a taken slot's index, if it has this slot's address, names a handle that is live or bound; a free slot is
- * named by no live word. */
+/* If the word of a taken slot's index has the slot's address, it is live or bound. No live word has the address of a
+ * free slot. */
 static void check_slot(const tmi_movable_slab_t *slab, uint32_t i)
 {
     const char *at = slab->base + (size_t)i * tmi_mclasses[slab->cls].size;
@@ -30,7 +30,7 @@ static void check_slab(const tmi_movable_slab_t *slab, unsigned cls)
         check_slot(slab, i);
 }
 
-/* The lists that it must be in, and must not. */
+/* Check the lists in which the slab must be, and must not be. */
 static void check_lists(const tmi_movable_slab_t *slab)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[slab->cls];
@@ -47,7 +47,7 @@ static void check_attributes(const tmi_movable_slab_t *slab)
 {
     uint32_t set = 0, *a = tmi_load_acquire(&slab->attributes); // pairs: tmi_movable_slab_make_attributes
     for (uint32_t i = 0; a != NULL && i < tmi_mclasses[slab->cls].slots; i++)
-        set += (tmi_load_relaxed(&a[i]) & ~(uint32_t)TMI_LOCKS_MASK) != 0; // locks come and go without our lock
+        set += (tmi_load_relaxed(&a[i]) & ~(uint32_t)TMI_LOCKS_MASK) != 0; // locks change without the class's lock
     bool watched = tmi_movable_watched(tmi_pagemap_movable(slab->base));
     tmi_audit(set == 0 || watched, "V5 a slab with attributes is watched", slab->base);
 }

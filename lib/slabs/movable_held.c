@@ -1,4 +1,4 @@
-/* Check builds hold every reader of a slab's or extent's record to the rule that something keeps the record in place
+/* In check builds every reader of a slab's or extent's record verifies that something keeps the record in place
  * (V7). */
 #include "slabs/movable_large.h"
 #include "os/report.h"
@@ -11,11 +11,11 @@ static bool pinned(const char *from, size_t nbytes)
     return tmi_movable_pinned_here != NULL && tmi_movable_pinned_here(from, nbytes);
 }
 
-/* The caller owns a slot if nobody else can: then it is not free. A slab that is being emptied is its mover's. */
+/* The caller may own the slot if the slot is not free. A slab that is being emptied belongs to its mover. */
 static bool owned(const tmi_movable_slab_t *slab, const char *p)
 {
     size_t i = p >= slab->base ? tmi_mslot_index(slab, p) : 0;
-    // relaxed: of its own slot a thread knows
+    // relaxed: a thread knows the state of its own slot
     return tmi_load_relaxed(&slab->emptying) || !(tmi_load_relaxed(&slab->free[i / 64]) >> (i % 64) & 1);
 }
 

@@ -24,7 +24,7 @@ static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls);
-/* A slab whose slots are all free is dissolved; the caller holds the lock. What is left is a span that no one else
+/* Dissolve a slab whose slots are all free. Caller holds the lock. What is left is a span that only the caller
  * knows. */
 typedef struct tmi_released {
     char *span;
@@ -32,11 +32,13 @@ typedef struct tmi_released {
     uint64_t pages; // that may be resident
 } tmi_released_t;
 tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab);
-/* That span becomes free address space; with `purge` its pages go first, for which the lock must not be held. */
+/* Make that span free address space. With `purge` its pages are purged first; the caller then does not hold the
+ * lock. */
 void tmi_movable_slab_give_span(tmi_released_t r, bool purge);
 /* Pages that hold its metadata. */
 uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab);
-/* Atomic: a slot's attributes may be made in a signal handler. What a slab had is for the next one of its class. */
+/* Make a slab's attributes, atomically, since a signal handler may do so at the same time. They are reused for the next
+ * slab of the class. */
 uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab);
 /* Put the slab in the list of its level, or in none (V2). */
 void tmi_movable_slab_relevel(tmi_movable_slab_t *slab);
@@ -47,8 +49,8 @@ void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages);
 size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n);
 /* Pages without a taken slot. */
 uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab);
-/* Give at most `most` of these pages back, and fewer when they are scattered: a run counts for some pages more. Returns
- * how many; the kernel's refusal counts as done. */
+/* Purge at most `most` of these pages; fewer if they are scattered, since each run counts as some additional pages.
+ * Returns their number. Pages that the kernel refuses count, too. */
 size_t tmi_movable_slab_purge(tmi_movable_slab_t *slab, uint64_t pages, size_t most);
 
 #endif

@@ -32,6 +32,6 @@ bool tmi_movable_large_resize(void *p, size_t size, size_t align, void (*publish
         publish(context, room);
     tmi_unlock(&tmi_extent_lock);
     if (moved)
-        tmi_extent_leave(TMI_EXTENT_MOVABLE, p);
+        tmi_extent_free_moved(TMI_EXTENT_MOVABLE, p);
     return moved;
 }

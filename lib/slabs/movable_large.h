@@ -2,7 +2,7 @@
  * them: a hole in address space costs nothing. Their span keeps the index of the handle, and the attributes that
  * movable.h describes.
  *
- * The page map does not say that they are malloc's (M1), so that free reports them.
+ * They are not in malloc's part of the page map (M1), so that free reports them.
  *
  * E3  An extent that is moved by its pages is at one place or at the other, and its word says which, at every instant
  *     of fork: moving and publishing are one step under tmi_extent_lock, which fork takes. */
@@ -18,9 +18,9 @@ extern tmi_lock_t tmi_extent_lock; // for fork
 void *tmi_movable_large_alloc(size_t size, size_t align, bool zero, uint32_t index);
 static inline void tmi_movable_large_free(void *p) { tmi_extent_free(TMI_EXTENT_MOVABLE, p); }
 
-/* Resize, contents and attributes kept, by pages if need be: then `publish(context, to)` enters the new place in the
- * object's word. `align` is what was asked for. False: it cannot be done so, or not enough memory; the object is as it
- * was. */
+/* Resize, contents and attributes kept, by moving pages if necessary: then `publish(context, to)` stores the new
+ * address in the object's word. `align` is the requested alignment. False: it cannot be done in this way, or there is
+ * too little memory. The object is unchanged. */
 bool tmi_movable_large_resize(void *p, size_t size, size_t align, void (*publish)(void *context, char *to),
                               void *context);
 

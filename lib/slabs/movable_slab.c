@@ -1,4 +1,4 @@
-/* One slab: making and releasing it, its level, and its pages. */
+/* One slab: make and release it, its level, and its pages. */
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/report.h"
@@ -15,7 +15,7 @@ static size_t record_bytes(const tmi_class_info_t *c)
 static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
 static bool is_inline(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
 
-/* Lists are made at a class's first slab: most programs use few classes. */
+/* A class's lists are made with its first slab, since most programs use few classes. */
 static void ready_class(tmi_movable_class_t *s)
 {
     if (s->tidy.next != NULL)
@@ -33,7 +33,7 @@ static tmi_movable_slab_t *make_record(char *span, const tmi_class_info_t *c)
     if (is_inline(c)) {
         refs = (uint32_t *)(void *)span;
         slab = (tmi_movable_slab_t *)(void *)(span + refs_bytes(c));
-        memset(slab, 0, record_bytes(c)); // refs may be anything: they are hints
+        memset(slab, 0, record_bytes(c)); // refs need no initial value, since they are hints
     } else {
         slab = tmi_meta_alloc(record_bytes(c) + refs_bytes(c));
         refs = slab == NULL ? NULL : (uint32_t *)(void *)((char *)slab + record_bytes(c));
@@ -57,7 +57,7 @@ static char *new_span(unsigned cls)
     if (span == NULL)
         return NULL;
     if (!tmi_pagemap_covers_movable(span)) {
-        tmi_space_free_marked(span, units);
+        tmi_space_free_noted(span, units);
         return NULL;
     }
     tmi_pagemap_set_movable(span, units, cls);
@@ -110,7 +110,7 @@ tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls)
     tmi_movable_slab_t *slab = make_record(span, c);
     if (slab == NULL) {
         tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
-        tmi_space_free_marked(span, c->units);
+        tmi_space_free_noted(span, c->units);
         return NULL;
     }
     ready_class(s);
@@ -180,7 +180,7 @@ void tmi_movable_watch(const void *slot)
     }
 }
 
-/* Two threads may meet here; whoever says last that the slab is ordinary looks at the count again. */
+/* Two threads may meet here. The last one that says that the slab is ordinary looks at the count again. */
 void tmi_movable_unwatch(const void *slot)
 {
     tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
@@ -207,7 +207,7 @@ tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
     keep_attributes(cls, slab->attributes);
     if (!is_inline(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
-    // nobody looks for a record there any more, not under the lock either
+    // no thread looks for a record there any more, not even under the lock
     tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
     return (tmi_released_t){span, c->units, pages};
 }
@@ -240,7 +240,7 @@ uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab)
     return result;
 }
 
-enum { CALL_COST = 12 }; // in pages: a call interrupts the processors that run other threads of the process
+enum { CALL_COST = 12 }; // in pages. A call interrupts the processors that run other threads of the process.
 
 size_t tmi_movable_slab_purge(tmi_movable_slab_t *slab, uint64_t pages, size_t most)
 {

@@ -1,4 +1,4 @@
-/* What statistics ask of the slabs themselves: the class's counters do not know which pages are empty. */
+/* Statistics that need a walk over the slabs, since the class's counters do not tell which pages are empty. */
 #include "slabs/movable_impl.h"
 
 static size_t end_of_slots(const tmi_class_info_t *c) { return c->start + (size_t)c->slots * c->size; }
@@ -17,14 +17,14 @@ size_t tmi_movable_survey_slack(const tmi_movable_survey_t *survey, unsigned cls
 /* One slab, under its class's lock. */
 static TMI_COLD void look_at(const tmi_movable_slab_t *slab, const tmi_class_info_t *c, tmi_movable_survey_t *out)
 {
-    if (slab->emptying) // its pages are the mover's
+    if (slab->emptying) // its pages belong to the mover
         return;
     uint64_t empty = tmi_movable_slab_empty_pages(slab), used = slab->touched & ~empty;
     out->empty_pages[slab->cls] += tmi_popcount(empty);
     out->used_ends[slab->cls] += used >> ((end_of_slots(c) - 1) >> tmi_os_page_shift) & 1;
 }
 
-/* The units to go on from `unit`: a slab's, if one starts there, is known and is not locked by others. */
+/* How many units to skip from `unit`: those of a slab, if one starts there and its lock is free. */
 static TMI_COLD size_t look_there(const char *unit, tmi_movable_survey_t *out)
 {
     enum { TRIES = 64 };

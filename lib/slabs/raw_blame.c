@@ -62,8 +62,8 @@ static bool is_emptier(const tmi_raw_slab_t *slab, const tmi_raw_slab_t *than)
     return slab != than && slab->level >= than->level && (slab->level > than->level || slab->nfree >= than->nfree);
 }
 
-/* A mixed slab was nearly empty once, and what has come since may have been freed. The block had better be in a slab of
- * its class, where that is fuller. */
+/* A mixed slab was nearly empty once, and what has come since may have been freed. The block should be in a slab of its
+ * class, where that is fuller. */
 static bool should_leave_mixed(const void *p)
 {
     size_t free = 0, all = 0;

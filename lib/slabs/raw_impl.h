@@ -13,7 +13,7 @@ static inline tmi_raw_slab_t *tmi_raw_slab_of(const void *p) { return tmi_span_o
 /* The pages that slot i touches: slots start with the slab. */
 static inline uint64_t tmi_slot_pages(const tmi_class_info_t *c, size_t i) { return tmi_pages_of_slot(c, 0, i); }
 
-/* What R7 says of the class; and make it so. */
+/* Whether R7 makes the class loose; and make it so. */
 bool tmi_raw_must_be_sparse(unsigned cls);
 void tmi_raw_judge(unsigned cls);
 

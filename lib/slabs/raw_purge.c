@@ -116,7 +116,7 @@ size_t tmi_raw_purge(size_t enough)
     size_t total = 0;
     unsigned cls = tmi_load_relaxed(&turn) % TMI_CLASS_LAST + 1; // relaxed: any will do
     for (unsigned clean = 0; clean < TMI_CLASS_LAST && total < enough;) {
-        // a look: most are never used
+        // a hint: most are never used
         size_t n = tmi_load_relaxed(&tmi_raw_classes[cls].nslabs) == 0 ? 0 : purge_once(cls);
         total += n;
         clean = n > 0 ? 0 : clean + 1;

@@ -175,7 +175,7 @@ bool tmi_raw_slab_page_free(const tmi_raw_slab_t *slab, unsigned page)
     return tmi_page_is_free(&tmi_classes[slab->cls], 0, slab->free, page);
 }
 
-/* What a purge has taken out is empty all the same. */
+/* Slots that a purge has taken out also count as empty. */
 tmi_raw_figures_t tmi_raw_figures(unsigned cls)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];

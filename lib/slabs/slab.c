@@ -1,4 +1,4 @@
-/* What is rare of levels and bitmaps. */
+/* The rarely used functions of levels and bitmaps. */
 #include "os/report.h"
 #include "slabs/slab_bitmap.h"
 #include "slabs/slab_levels.h"

@@ -1,6 +1,6 @@
 /* slab_bitmap.h - bitmaps of free slots, in words of 64 bits: bit i is set when slot i is free.
  *
- * Pure functions. Who changes a bitmap holds the lock of the slab's class. */
+ * Pure functions. A caller that changes a bitmap holds the lock of the slab's class. */
 #ifndef TMI_SLABS_SLAB_BITMAP_H
 #define TMI_SLABS_SLAB_BITMAP_H
 

@@ -1,12 +1,12 @@
 /* slab_levels.h - the slabs of a class that have a free slot, in lists by how full they are.
  *
- * Idea: allocation takes from the fullest slabs, so that the emptiest drain. Eighths are exact enough, and a slab
+ * Idea: allocation takes from the fullest slabs, so that the emptiest drain. Lists by eighths are exact enough. A slab
  * changes its list only when it has gained or lost an eighth of its slots. Level 0 is the fullest eighth.
  *
  * Y1  Bit l of nonempty is set exactly when lists[l] has a slab.
  * Y2  A slab whose level is below TMI_LEVELS is in that list; one at TMI_LEVELS is in none.
  *
- * Owner: everything the lock of the class. A slab keeps its link and its level in its record. */
+ * Owner: the class's lock guards all fields. A slab keeps its link and its level in its record. */
 #ifndef TMI_SLABS_SLAB_LEVELS_H
 #define TMI_SLABS_SLAB_LEVELS_H
 
@@ -19,7 +19,7 @@ typedef struct tmi_levels {
     tmi_dlist_t lists[TMI_LEVELS]; // Y2
 } tmi_levels_t;
 
-/* At a class's first slab: a process that allocates little need not touch the lists of all classes. */
+/* Called for a class's first slab, so that a process that allocates little does not touch the lists of all classes. */
 void tmi_levels_init(tmi_levels_t *levels);
 
 /* The level that a slab with so many free slots of `slots` has. */
@@ -38,7 +38,7 @@ static inline bool tmi_level_is_over(unsigned level, uint32_t nfree, uint32_t sl
 /* Move a slab to the front of another list; TMI_LEVELS: to none. */
 void tmi_levels_move(tmi_levels_t *levels, tmi_dlist_t *link, uint8_t *level, unsigned to);
 
-/* The link of a slab of the fullest or the emptiest level, the one that came last; there is one. */
+/* The link of the last slab that entered the fullest, or the emptiest, level. There is such a slab. */
 static inline tmi_dlist_t *tmi_levels_fullest(const tmi_levels_t *levels)
 {
     return levels->lists[tmi_lowest_bit(levels->nonempty)].next;

@@ -29,8 +29,8 @@ static inline uint64_t tmi_pages_of_units(size_t units)
 
 static inline size_t tmi_pages_bytes(uint64_t pages) { return (size_t)tmi_popcount(pages) << tmi_os_page_shift; }
 
-/* Whether all slots that touch the page are free. So it is when there are none: before the first slot, which starts at
- * byte `start`, and behind the last. */
+/* Whether all slots that touch the page are free. Also true if no slot touches it, before the first slot, which starts
+ * at byte `start`, or behind the last. */
 static inline bool tmi_page_is_free(const tmi_class_info_t *c, size_t start, const uint64_t *free, unsigned page)
 {
     size_t begin = (size_t)page << tmi_os_page_shift, end = begin + tmi_os_page_size - 1;

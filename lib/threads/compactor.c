@@ -6,19 +6,19 @@
 #include "threads/pacer.h"
 #include "threads/request.h"
 
-#define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth a thread's waking
+#define GAIN_MIN ((size_t)64 << 10)       // of all classes together: less is not worth waking a thread
 #define CLASS_GAIN_MIN ((size_t)16 << 10) // of one class
 enum { QUIET_MS = 50, NAP_MS = 10, CLASSES_PER_POLL = 4, SLEEP_MAX_MS = 200 };
 _Static_assert(TMI_MCLASS_LAST % CLASSES_PER_POLL == 0, "a round of polls looks at each class once");
 
-static uint32_t polls;        // slow paths so far: activity. Relaxed: it paces
-static uint32_t unlocks;      // objects whose locks have ended so far. Relaxed: see seen_t
+static uint32_t polls;        // slow paths so far, which show activity. Relaxed: only for pacing
+static uint32_t unlocks;      // objects whose last lock has ended, so far. Relaxed: see seen_t
 static void *work(void *unused);
 static tmi_helper_t mover = {.work = work, .name = "tinymem-mover"};
 
 enum { AWAKE, ASLEEP, CALLED, WATCHING };
-static uint32_t asleep;       // futex, not AWAKE while the thread sleeps; see wait_asleep
-static bool stepping;         // there is work, and no thread for it
+static uint32_t asleep;       // futex: not AWAKE while the thread sleeps; see wait_asleep
+static bool stepping;         // there is work, and no thread could be started
 static uint64_t longest_step;
 
 static size_t class_live(unsigned c)
@@ -43,17 +43,17 @@ static bool is_worth(size_t gain, size_t live, unsigned percent)
 
 static bool worth_it(unsigned percent) { return is_worth(tmi_compact_gain(1), live_bytes(), percent); }
 
-/* In per cent of live bytes, 1,000 at most. */
+/* Waste in per cent of live bytes, at most 1,000. */
 static unsigned waste(void)
 {
     size_t gain = tmi_compact_gain(1), live = live_bytes() + 1;
     return gain / live >= 10 ? 1000 : (unsigned)(gain * 100 / live);
 }
 
-/* More than that is worth more processor time, and fences that interrupt. */
+/* The waste above which the thread takes more processor time, and uses fences that interrupt. */
 static unsigned calm_waste(void) { return tmi_option(compact_churn) * 4 / 3; }
 
-/* ---- one batch, by whoever has the lock -------------------------------------------------------------------------- */
+/* ---- one batch, under the lock ----------------------------------------------------------------------------------- */
 
 static tmi_compact_limits_t background_limits(bool quiet)
 {
@@ -76,16 +76,17 @@ static tmi_fence_t kind_of_fence(void)
     last_aborted += aborted;
     if (tmi_options.fence != TMI_FENCES_AUTO)
         return tmi_options.fence == TMI_FENCES_GLOBAL ? TMI_FENCE_GLOBAL : TMI_FENCE_EXPEDITED;
-    if (waste() > calm_waste()) // no time to lose
+    if (waste() > calm_waste()) // the batch should not take 16 ms
         return TMI_FENCE_EXPEDITED;
-    if (aborted > moved / 4) // the long wait lets too many objects be touched
+    if (aborted > moved / 4) // too many objects are touched during the long fence
         expedited_left = 16;
     else if (expedited_left > 0)
         expedited_left--;
     return expedited_left > 0 ? TMI_FENCE_EXPEDITED : TMI_FENCE_GLOBAL;
 }
 
-/* The background's fence, without the lock while the kernel waits (Q1). Called with it, returns with it. */
+/* The background thread's fence. The caller holds the lock. It is released while the kernel waits (Q1), and taken
+ * again. */
 static void long_fence(void)
 {
     uint64_t id = tmi_compact_batch();
@@ -102,7 +103,7 @@ static void long_fence(void)
     tmi_compact_fenced(id, kind, err);
 }
 
-/* Until the batch at hand is done. False: there was nothing to do. */
+/* Work until the present batch is done. False: there was nothing to do. */
 static bool background_batch(bool quiet)
 {
     tmi_compact_limits_t limits = background_limits(quiet);
@@ -119,7 +120,7 @@ static bool background_batch(bool quiet)
             return false;
         if (idle) {
             tmi_compactor_tell();
-            tmi_pacer_background_pass(); // what was emptied just now a busy program may want for new slabs
+            tmi_pacer_background_pass(); // a busy program may want what was just emptied for new slabs
             return true;
         }
     }
@@ -127,8 +128,8 @@ static bool background_batch(bool quiet)
 
 /* ---- the background thread --------------------------------------------------------------------------------------- */
 
-/* Up to calm_waste the share is compact_cpu; from there it grows, to a whole processor at four times compact_churn: a
- * heap that is mostly holes is worth more than the time. */
+/* Up to calm_waste the share is compact_cpu. Above it the share grows, up to a whole processor at four times
+ * compact_churn: emptying a heap that is mostly holes is worth the time. */
 static uint32_t share_of_cpu(void)
 {
     uint32_t share = (uint32_t)tmi_min(tmi_max(tmi_option(compact_cpu), 1), 100), w = waste(), calm = calm_waste();
@@ -138,8 +139,8 @@ static uint32_t share_of_cpu(void)
     return w >= all ? 100 : share + (100 - share) * (w - calm) / (all - calm);
 }
 
-/* Nothing to do, and in a busy program that may soon be otherwise. When there is more than that to gain, none of it
- * could be moved. */
+/* Sleep, since there is nothing to do. In a busy program there may soon be: the sleep is short if half of compact_churn
+ * can be gained. If more than compact_churn can be gained, nothing could be moved, and the sleep is long. */
 static void nap(void)
 {
     unsigned w = waste();
@@ -155,17 +156,17 @@ static void rest(uint64_t worked_ns)
     tmi_os_sleep_ms((uint32_t)tmi_min(ms, SLEEP_MAX_MS));
 }
 
-/* What the thread has seen of the program before it tried the last time. Whoever does something that may be worth a try
- * counts it, and then looks at `asleep`; the thread stores that, and then looks at the counts. With a full fence on
- * both sides one of them sees the other. */
+/* The counts of events that the thread read before its last attempt. A thread that does something worth an attempt
+ * counts it, and then reads `asleep`. The mover's thread stores `asleep`, and then reads the counts. With a full fence
+ * on both sides one of them sees the other. */
 typedef struct seen {
     uint32_t polls, unlocks;
 } seen_t;
 
-// relaxed: before the try
+// relaxed: read before the attempt
 static seen_t what_is_seen(void) { return (seen_t){tmi_load_relaxed(&polls), tmi_load_relaxed(&unlocks)}; }
 
-/* About to sleep. False: something has happened since. */
+/* Say that the thread is about to sleep. False: there were events after `seen`, and it must not sleep. */
 static bool fall_asleep(seen_t seen)
 {
     tmi_store_relaxed(&asleep, ASLEEP);
@@ -177,7 +178,8 @@ static bool fall_asleep(seen_t seen)
     return false;
 }
 
-/* Called by the pacer. Awake or watching, the thread does a pass before long. False: there is none. */
+/* Called by the pacer. Wakes the thread if need be; a thread that is AWAKE or WATCHING does a pass soon. False: there
+ * is no thread. */
 static bool call_for_pacer(void)
 {
     uint32_t state = ASLEEP;
@@ -188,7 +190,7 @@ static bool call_for_pacer(void)
     return true;
 }
 
-/* From one state of sleep to another. False: the thread has been woken. */
+/* Change from one state of sleep to another. False: the thread has been woken. */
 static bool sleep_as(uint32_t state)
 {
     uint32_t now = tmi_load_relaxed(&asleep);
@@ -198,10 +200,10 @@ static bool sleep_as(uint32_t state)
     return false;
 }
 
-/* Wait for the pacer's next pass, or until something wakes the thread, or at most so long (0: without a clock); then
- * see to the pass. A call finds ASLEEP only: while a pass is due anyway the state is WATCHING, and a call costs nobody
- * anything. The state goes back to ASLEEP before the pass looks, with a full fence between: as in fall_asleep no work
- * is lost. */
+/* Do a pass of the pacer, then sleep until the next one is due, until the thread is woken, or for at_most milliseconds
+ * (0: no limit). call_for_pacer wakes the thread only in the state ASLEEP. While a pass is due anyway the state is
+ * WATCHING, and calls cost nothing. The state becomes ASLEEP again, followed by a full fence, before the next pass
+ * reads the counts. So no work is lost, as in fall_asleep. */
 static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
 {
     uint32_t due = tmi_pacer_serve(idle_ms), ms = due;
@@ -216,18 +218,19 @@ static void wait_asleep(uint32_t idle_ms, uint32_t at_most)
     else
         tmi_os_futex_wait(&asleep, ASLEEP);
     if (tmi_load_relaxed(&asleep) == CALLED)
-        tmi_os_sleep_ms(TMI_PACER_SOON_MS); // more is to come
-    tmi_helper_look_around();
+        tmi_os_sleep_ms(TMI_PACER_SOON_MS); // more frees are likely to follow
+    tmi_helper_end_if_last();
     tmi_request_poll();
     (void)sleep_as(ASLEEP);
     tmi_fence_full(); // pairs: call_for_pacer
 }
 
-/* Passes of the pacer go on meanwhile, as long as there is something to watch. */
+/* Sleep until a slow path wakes the thread. Passes of the pacer continue meanwhile, as long as they have something to
+ * purge. */
 static void sleep_until_polled(seen_t seen)
 {
     tmi_lock(&tmi_compact_lock);
-    tmi_compact_rest();
+    tmi_compact_purge_records();
     tmi_unlock(&tmi_compact_lock);
     if (!fall_asleep(seen))
         return;
@@ -236,8 +239,8 @@ static void sleep_until_polled(seen_t seen)
         wait_asleep(tmi_os_now_ms() - begun, 0);
 }
 
-/* Pins and scopes end without telling anybody: look at them now and then, until they have changed or none is left, or
- * the program has taken a slow path. */
+/* The end of a pin or scope wakes no thread. So check pins and scopes at intervals, until they have changed, none is
+ * left, or the program has taken a slow path. */
 static void sleep_until_let_go(seen_t seen)
 {
     enum { LOOK_MS = 400 };
@@ -254,7 +257,7 @@ static void sleep_until_let_go(seen_t seen)
     tmi_store_relaxed(&asleep, AWAKE);
 }
 
-/* How often objects could not be moved so far because they were in use, but for locks. */
+/* How often, so far, an object could not be moved because it was in use. Locked objects do not count. */
 static size_t times_in_use(void)
 {
     return tmi_compact_figure(by_touch) + tmi_compact_figure(by_scan) - tmi_compact_figure(by_lock) +
@@ -268,9 +271,9 @@ static void try_afresh(void)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* The program is quiet, and nothing more can be done for now. When there still is something to gain, objects are in
- * use. If pins or scopes were met in the last try, or one is open now, there are more tries, at intervals. A lock's end
- * wakes the thread (tmi_compactor_unlocked). What was in use a moment ago is tried once more. */
+/* Sleep: the program is quiet, and nothing more can be done for now. If there is still something to gain, objects are
+ * in use. If the last attempt met pins or scopes, or there are any now, the thread tries again at intervals. The end of
+ * a lock wakes the thread (tmi_compactor_unlocked). If there are no pins or scopes left, the thread tries once more. */
 static void sleep_quietly(seen_t seen, bool in_use, bool *tried)
 {
     uint64_t look;
@@ -298,8 +301,8 @@ static void claim_caches(void)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* The program is quiet: everything that can be had, caches included, for as long as it stays so. */
-static void settle(uint32_t seen)
+/* Compact down to compact_target, and flush the caches of sleeping threads, as long as the program stays quiet. */
+static void compact_while_quiet(uint32_t seen)
 {
     claim_caches();
     if (tmi_option(compaction) != TMI_COMPACTION_BACKGROUND)
@@ -310,19 +313,19 @@ static void settle(uint32_t seen)
     }
 }
 
-/* Called by main. The mover sleeps without a clock no more. */
+/* Called when the main thread ends. From then on the mover sleeps only with a time limit. */
 static void main_leaves(void)
 {
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_os_futex_wake_one(&asleep);
 }
 
-/* Of the requests to give memory back. Each wants all that moving can gain, which the thread sees to, however busy the
- * program is. Relaxed: a start too many does no harm. */
+/* The requests to give memory back that the thread has seen. After each the thread gains all that moving can, however
+ * busy the program is. Relaxed: one start too many does no harm. */
 static uint32_t trims_seen;
 static bool trim_wanted(void) { return tmi_request_times(TMI_REQUEST_TRIM) != tmi_load_relaxed(&trims_seen); }
 
-/* For as long as a program that goes on freeing may keep the thread at it. */
+/* Gain all that moving can, for a bounded time, since the program may go on freeing. */
 static void gain_all(void)
 {
     enum { AT_MOST_MS = 1000 };
@@ -337,7 +340,7 @@ static void gain_all(void)
     (void)tmi_pacer_purge_all();
 }
 
-/* Between two looks of the thread at its own work. */
+/* Called between two checks of the thread's own work. */
 static void serve_pacer_when_due(void)
 {
     static uint32_t served, due; // owner: the thread
@@ -354,7 +357,7 @@ static void *work(void *unused)
     uint32_t seen = tmi_load_relaxed(&polls), quiet_since = tmi_os_now_ms();
     bool tried = false;
     for (;;) {
-        tmi_helper_look_around();
+        tmi_helper_end_if_last();
         tmi_request_poll();
         if (trim_wanted())
             gain_all();
@@ -368,7 +371,7 @@ static void *work(void *unused)
         if (!did && now - quiet_since >= QUIET_MS) {
             seen_t before_try = {seen, tmi_load_relaxed(&unlocks)};
             size_t in_use = times_in_use();
-            settle(seen);
+            compact_while_quiet(seen);
             if (tmi_load_relaxed(&polls) == seen)
                 sleep_quietly(before_try, times_in_use() != in_use, &tried);
             quiet_since = tmi_os_now_ms();
@@ -383,10 +386,10 @@ static void *work(void *unused)
     return unused;
 }
 
-/* After something was counted. */
+/* Called after an event was counted. */
 static void wake_if_asleep(void)
 {
-    tmi_fence_full(); // the count before the look; pairs: fall_asleep
+    tmi_fence_full(); // the count before the read of `asleep`; pairs: fall_asleep
     if (TMI_LIKELY(tmi_load_relaxed(&asleep) == AWAKE))
         return;
     tmi_store_relaxed(&asleep, AWAKE);
@@ -399,11 +402,11 @@ void tmi_compactor_unlocked(void)
     wake_if_asleep();
 }
 
-/* The n-th poll: a mutator looks at a few classes, whoever ends a round decides. Returns whether there is work for the
+/* The n-th poll. A mutator examines a few classes, and the one that ends a round decides. True: there is work for the
  * thread. */
 static bool look(uint32_t n)
 {
-    // of this round. Relaxed: estimates, and another thread's share may land in the next round
+    // of this round. Relaxed: estimates; another thread's part may be added to the next round
     static size_t gain, live;
     unsigned first = n % (TMI_MCLASS_LAST / CLASSES_PER_POLL) * CLASSES_PER_POLL + 1;
     for (unsigned c = first; c < first + CLASSES_PER_POLL; c++) {
@@ -418,8 +421,8 @@ static bool look(uint32_t n)
     return is_worth(g, l + tmi_counter(extent_bytes), tmi_option(compact_churn));
 }
 
-/* No thread can be started: a slow path does a step, as often as compact_cpu allows. Not in a
- * scope, for whose end the step would wait. */
+/* No thread can be started, so a slow path does a step, as often as compact_cpu allows. Not inside a scope, since the
+ * step would wait for its end. */
 static TMI_COLD void step_instead(void)
 {
     enum { STEP_US = 20 };
@@ -435,7 +438,7 @@ static TMI_COLD void step_instead(void)
     tmi_store_relaxed(&next_ns, begun + ns + ns * (100 - share) / share);
 }
 
-/* Before it runs it may be called: the pacer needs no helper from now on. */
+/* Start the mover's thread. The pacer may call it before it runs, so the pacer needs no helper from now on. */
 static TMI_COLD void start_mover(void)
 {
     if (tmi_helper_run(&mover))
@@ -461,7 +464,7 @@ void tmi_compactor_poll(void)
 
 /* ---- by request -------------------------------------------------------------------------------------------------- */
 
-/* The lock is held; it is let go between pieces. */
+/* The caller holds the lock, which is released between pieces. */
 static void everything(const tm_pins_t_ *self)
 {
     tmi_compact_limits_t limits = background_limits(true);
@@ -485,7 +488,7 @@ void tmi_compactor_all(const tm_pins_t_ *self)
     (void)tmi_thread_claim_caches();
     tmi_compact_afresh(); // pins may have ended
     everything(self);
-    tmi_compact_rest();
+    tmi_compact_purge_records();
     tmi_unlock(&tmi_compact_lock);
 }
 
@@ -497,7 +500,7 @@ void tmi_compactor_try_all(const tm_pins_t_ *self)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* A step marks as much as leaves it time for the fence and the scan. */
+/* The limits of a step. It marks only so much that time is left for the fence and the scan. */
 static tmi_compact_limits_t step_limits(const tm_pins_t_ *self, uint64_t begun, unsigned budget_us)
 {
     uint64_t fence_ns = tmi_pin_registered() > (self->capacity_ != 0) ? 12000 : 500,
@@ -529,7 +532,7 @@ bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us)
     }
     tmi_unlock(&tmi_compact_lock);
     uint64_t ns = tmi_os_now_ns() - begun;
-    if (ns > tmi_load_relaxed(&longest_step)) // relaxed: a statistic, which a race may make too small
+    if (ns > tmi_load_relaxed(&longest_step)) // relaxed: a statistic. A race may make it too small.
         tmi_store_relaxed(&longest_step, ns);
     return r == TMI_COMPACT_MORE || r == TMI_COMPACT_FENCE;
 }
@@ -546,5 +549,5 @@ void tmi_compactor_after_fork(void)
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_pin_forget_others(tmi_self_);
     if (tmi_pin_asymmetric())
-        (void)tmi_os_fence_register(); // inherited or not: asking twice does no harm
+        (void)tmi_os_fence_register(); // registering twice does no harm
 }

@@ -1,17 +1,17 @@
-/* The program's function that is told of batches. The lock is held while it runs, and is taken with no other: whoever
- * comes meanwhile leaves what there is to tell to the next call. */
+/* The program's function that is told of batches. The lock is held while the function runs, and the holder has no other
+ * lock. A thread that finds the lock taken leaves its batches to the next call. */
 #include "threads/compactor.h"
 
 #include <pthread.h>
 
 static tmi_lock_t lock;         // no rank: the program's function may take all others
 static uintptr_t teller;        // pthread_self() of the thread that runs the function, or 0
-static tm_batch_call_t *call_it; // under the lock, and by who runs it; others look whether there is one
+static tm_batch_call_t *call_it; // written under the lock; other threads read whether it is NULL
 static void *its_context;
 static tmi_compact_figures_t told;
 
 static uintptr_t here(void) { return (uintptr_t)pthread_self(); }
-static bool is_telling(void) { return tmi_load_relaxed(&teller) == here(); } // relaxed: a thread looks for itself
+static bool is_telling(void) { return tmi_load_relaxed(&teller) == here(); } // relaxed: compares with itself
 
 static void look(tmi_compact_figures_t *now)
 {
@@ -50,7 +50,7 @@ static void tell(void)
 
 void tmi_compactor_tell(void)
 {
-    if (TMI_LIKELY(tmi_load_relaxed(&call_it) == NULL) || is_telling() || !tmi_trylock(&lock)) // relaxed: a look
+    if (TMI_LIKELY(tmi_load_relaxed(&call_it) == NULL) || is_telling() || !tmi_trylock(&lock)) // relaxed: a hint
         return;
     tell();
     tmi_unlock(&lock);
@@ -62,13 +62,13 @@ void tmi_compactor_tell_to(tm_batch_call_t *call, void *context)
     if (!telling)
         tmi_lock(&lock);
     its_context = context;
-    tmi_store_relaxed(&call_it, call); // relaxed: whoever finds it takes the lock
+    tmi_store_relaxed(&call_it, call); // relaxed: a thread that reads it takes the lock
     look(&told);
     if (!telling)
         tmi_unlock(&lock);
 }
 
-/* In the child: whoever was being told is gone, unless it is this thread. */
+/* In the child of a fork: if another thread was running the function, the child does not have that thread. */
 void tmi_compactor_told_after_fork(void)
 {
     if (is_telling())

@@ -24,7 +24,8 @@ size_t tmi_depot_take(unsigned cls, void **out, size_t n)
     return got;
 }
 
-/* Make the array hold n slots, if that is at most `most`. It grows: most depots never hold many slots. */
+/* Let the array hold n slots, if that is at most `most`. Arrays start small, since most depots never hold many
+ * slots. */
 static bool reserve(tmi_depot_t *d, size_t n, size_t most)
 {
     if (n <= d->capacity)

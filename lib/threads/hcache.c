@@ -3,14 +3,14 @@
 #include "os/os.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
-#define MAGAZINE_BYTES ((size_t)64 << 10) // they hold no bytes: the mover claims them when their pages matter
+#define MAGAZINE_BYTES ((size_t)64 << 10) // of slots for one class; the mover claims them when their pages matter
 
 static tm_handle_t no_handles[1];
 
 #define EMPTY {no_handles + 1, no_handles + 1}
 tmi_hmagazines_t tmi_hcache_none = {
     .magazine = {[0 ... TMI_MCLASS_COUNT - 1] = EMPTY}} /* the rest is full as zeroes are */;
-tmi_hmagazines_t tmi_hcache_watched; // filled when it is used first: relocations would cost every process pages
+tmi_hmagazines_t tmi_hcache_watched; // filled at its first use, since relocations would cost every process pages
 
 static uint32_t watching;
 
@@ -22,7 +22,7 @@ void tmi_hcache_watch_all(bool on)
     tmi_store_release(&watching, on); // what was filled, before anybody uses it; pairs: in_use
 }
 
-/* Owner: as tmi_hcache_begin, for slow paths. */
+/* As tmi_hcache_begin, for slow paths of the owner. */
 static tmi_hmagazines_t *begin(tmi_hcache_t *cache)
 {
     tmi_hmagazines_t *ms = tmi_hcache_begin(cache);
@@ -46,7 +46,7 @@ static tm_handle_t *first_room(tmi_hmagazines_t *ms)
     return (tm_handle_t *)(void *)((char *)ms + tmi_round_up(sizeof *ms, tmi_os_page_size));
 }
 
-/* The magazines and room for all buffers, which is mostly never touched. */
+/* The magazines, and room for all buffers. Most of the room is never touched. */
 bool tmi_hcache_make(tmi_hcache_t *cache)
 {
     size_t room = 0;
@@ -59,7 +59,7 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
         ms->magazine[c] = (tmi_hmagazine_t)EMPTY;
     ms->hand = TMI_MCLASS_FIRST;
-    // [model: make_current] before `own`: who claims the cache must not be overruled
+    // [model: make_current] before `own`, so that it does not overwrite what a claimer stores
     tmi_store_relaxed(&cache->current, in_use(ms));
     // [model: make_own] whole, and with `current`, before others claim it; pairs: claim_set
     tmi_store_release(&cache->own, ms);
@@ -135,7 +135,8 @@ static size_t held(const tmi_hmagazines_t *ms, unsigned cls)
     return ms->buffers[cls] == NULL ? 0 : (size_t)(ms->magazine[cls].top - (ms->buffers[cls] + 1));
 }
 
-/* The class is refilled or flushed; the one under the hand is idle if it was not, all the way round (N4). */
+/* Note that the class is refilled or flushed. The class under `hand` is idle if it was neither in the whole round
+ * (N4). */
 static void turn_hand(tmi_hmagazines_t *ms, unsigned cls)
 {
     unsigned idle = ms->hand;
@@ -146,7 +147,8 @@ static void turn_hand(tmi_hmagazines_t *ms, unsigned cls)
     ms->active[idle] = false;
 }
 
-/* Half a magazine at most; the handles of the lowest slots are popped first. One of them is the caller's. */
+/* Refill at most half a magazine. The handles of the lowest slots will be popped first. Returns one of them to the
+ * caller. */
 static tm_handle_t refill(tmi_hmagazines_t *ms, unsigned cls)
 {
     tm_handle_t taken[CAPACITY_MAX], *buffer;
@@ -187,7 +189,8 @@ tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls)
     return h;
 }
 
-/* One whose slot begins in the same `grain` bytes (a power of two) as `at`; what is on top takes its place. */
+/* Take a handle whose slot begins in the same `grain` bytes (a power of two) as `at`. The top handle fills its
+ * place. */
 static tm_handle_t pop_near(tmi_hmagazines_t *ms, unsigned cls, const char *at, size_t grain)
 {
     tmi_hmagazine_t *m = &ms->magazine[cls];
@@ -289,7 +292,7 @@ size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache)
         return 0;
     size_t n = flush_all(cache->own);
     tm_handle_t *room = first_room(cache->own);
-    tmi_meta_rest(room, (size_t)(cache->own->room - room) * sizeof *room); // the zero at each bottom is among zeroes
+    tmi_meta_purge(room, (size_t)(cache->own->room - room) * sizeof *room); // the zero at each bottom is among zeroes
     return n;
 }
 

@@ -11,17 +11,17 @@
  *     of an empty one.
  * N2  The word of a handle in a magazine is bound: not live, its generation, and the address of a slot of the
  *     magazine's class.
- * N3  The owner sets busy before it looks at `current`, and clears it when the magazines are at rest.
+ * N3  The owner sets `busy` before it reads `current`, and clears it when it has finished with the magazines.
  *
  * N4  `hand` moves on by one class at each refill or flush of any class. A class that has had none in a whole round
  *     gives its slots back: sizes that a program no longer uses would otherwise keep theirs.
  *
- * Slots in the magazines of a thread that sleeps would keep emptied slabs from the kernel. So the mover may *claim* a
+ * Slots in the magazines of a sleeping thread would prevent the release of emptied slabs. So the mover may *claim* a
  * cache, by the asymmetry that pins have: it makes `current` point to magazines that serve nothing, has all threads
  * fence, and then reads `busy`. If the owner is inside, the mover leaves the cache alone. If not, the owner finds the
  * empty magazines at its next call and uses the slabs, without waiting (hcache.md, tests/model/claim.pml).
  *
- * Owner: its thread; while claimed and not busy, the mover. Fails: as the slabs do. */
+ * Owner: the cache's thread; while the cache is claimed and not busy, the mover. Fails: as the slabs do. */
 #ifndef TMI_THREADS_HCACHE_H
 #define TMI_THREADS_HCACHE_H
 
@@ -36,10 +36,10 @@ typedef struct tmi_hmagazines {
     // those of extents and of watched slabs are always full: frees there take the slow path
     tmi_hmagazine_t magazine[TMI_MCODE_COUNT];
     uint8_t batch[TMI_MCLASS_COUNT];       // slots to take at the next refill
-    bool active[TMI_MCLASS_COUNT];         // N4: refilled or flushed since the hand was here
+    bool active[TMI_MCLASS_COUNT];         // N4: refilled or flushed since `hand` was at this class
     uint8_t hand;
     tm_handle_t *buffers[TMI_MCLASS_COUNT];
-    // for buffers, in the pages after this record; while all are empty these hold nothing but zeroes
+    // room for buffers, in the pages after this record; all zeroes while all magazines are empty
     tm_handle_t *room;
 } tmi_hmagazines_t;
 
@@ -51,14 +51,15 @@ typedef struct tmi_hcache {
 
 /* Magazines that are always empty, and full. */
 extern tmi_hmagazines_t tmi_hcache_none;
-/* The same in the place of a cache's own ones while allocations are sampled: fast paths fail, slow paths use `own`. */
+/* The same, while allocations are sampled, in the place of a cache's own magazines: fast paths fail, and slow paths use
+ * `own`. */
 extern tmi_hmagazines_t tmi_hcache_watched;
 
-/* All caches from now on are watched, or no longer; under the mover's lock. Caches that are there: each by
- * tmi_hcache_unclaim. */
+/* Make all new caches watched ones, or stop that. Caller holds the mover's lock. Existing caches change when each is
+ * unclaimed. */
 void tmi_hcache_watch_all(bool on);
 
-/* False: no memory; then it serves nothing. */
+/* Make the magazines. False: no memory; the cache then serves nothing. */
 bool tmi_hcache_make(tmi_hcache_t *cache);
 
 /* A bound handle of a class, from the magazine or the slabs. TM_NULL: out of memory. `cache` NULL: from the slabs. */
@@ -69,19 +70,19 @@ tm_handle_t tmi_hcache_alloc_near(tmi_hcache_t *cache, unsigned cls, const char 
 /* Take a bound handle back. */
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h);
 
-/* The owner gives all slots and indices back to the slabs; a claimed cache is left to the mover. Returns how
- * many. */
+/* Called by the owner: give all slots and indices back to the slabs. Leaves a claimed cache to the mover. Returns the
+ * number of slots. */
 size_t tmi_hcache_flush(tmi_hcache_t *cache);
 
-/* See above: between claim and flush a fence of all threads, by one caller at a time. */
+/* See above. One caller at a time claims, fences for all threads, and then flushes. */
 void tmi_hcache_claim(tmi_hcache_t *cache);
 size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache);
 void tmi_hcache_unclaim(tmi_hcache_t *cache);
 
-/* Handles of a class in this cache; any thread may ask. */
+/* How many handles of a class are in this cache. Any thread. */
 size_t tmi_hcache_count(const tmi_hcache_t *cache, unsigned cls);
 
-/* Owner: the magazines, to be used until tmi_hcache_end. */
+/* Called by the owner: the magazines, which it may use until tmi_hcache_end. */
 static inline tmi_hmagazines_t *tmi_hcache_begin(tmi_hcache_t *cache)
 {
     tmi_store_relaxed(&cache->busy, 1);       // [model: claim_busy] before `current` is looked at; pairs: claim_fence
@@ -98,7 +99,7 @@ static inline tm_handle_t tmi_hcache_pop(tmi_hcache_t *cache, size_t offset)
     char *first = (char *)&tmi_hcache_begin(cache)->magazine[1];
     tm_handle_t h = ((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top[-1];
     if (TMI_LIKELY(h != TM_NULL))
-        // statistics of others read it
+        // other threads' statistics read it
         tmi_step_foldable(&((tmi_hmagazine_t *)(void *)(first + tmi_anew(offset)))->top, -1);
     tmi_hcache_end(cache);
     return h;

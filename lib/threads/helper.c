@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RETRY_MS = 1000, STACK_BYTES = 256 << 10 }; // libc puts the program's thread-local variables there too
+enum { RETRY_MS = 1000, STACK_BYTES = 256 << 10 }; // libc also puts the program's thread-local variables there
 
 static uint32_t ours; // threads of ours that run. Relaxed: each counts itself first
 
@@ -22,8 +22,8 @@ static void *begin(void *helper)
     return result;
 }
 
-/* The first thread has ended (as a zombie it stays until the others have), and there is none but ours. False too when
- * that is not to be found out. */
+/* Whether the first thread has ended (it stays as a zombie until the others have) and all other threads are ours. False
+ * also if that cannot be found out. */
 static bool only_ours_are_left(void)
 {
     char text[2048];
@@ -37,7 +37,7 @@ static bool only_ours_are_left(void)
            strtoul(threads + sizeof "\nThreads:", NULL, 10) == tmi_load_relaxed(&ours) + 1;
 }
 
-void tmi_helper_look_around(void)
+void tmi_helper_end_if_last(void)
 {
     static uint32_t looked; // ms. Relaxed: it paces
     uint32_t now = tmi_os_now_ms();
@@ -46,7 +46,7 @@ void tmi_helper_look_around(void)
         return;
     tmi_store_relaxed(&looked, now);
     if (only_ours_are_left())
-        exit(0); // what POSIX says of the last thread's end
+        exit(0); // what POSIX says about the last thread's end
 }
 
 static bool create(tmi_helper_t *h, size_t stack_bytes)
@@ -67,14 +67,14 @@ bool tmi_helper_runs(const tmi_helper_t *h) { return tmi_load_relaxed(&h->runs) 
 
 bool tmi_helper_run(tmi_helper_t *h)
 {
-    uint32_t next_try = tmi_load_relaxed(&h->next_try); // relaxed: a try too many does no harm
+    uint32_t next_try = tmi_load_relaxed(&h->next_try); // relaxed: one try too many does no harm
     if (tmi_helper_runs(h))
         return true;
     if (next_try != 0 && (int32_t)(tmi_os_now_ms() - next_try) < 0)
         return false;
-    if (tmi_exchange_relaxed(&h->runs, 1)) // relaxed: one of several callers gets on
+    if (tmi_exchange_relaxed(&h->runs, 1)) // relaxed: only one of several callers continues
         return true;
-    uint64_t signals = tmi_os_block_signals(); // it inherits what is blocked
+    uint64_t signals = tmi_os_block_signals(); // the new thread inherits the mask
     bool created = create(h, STACK_BYTES) || create(h, 0);
     tmi_os_restore_signals(signals);
     if (!created) {
@@ -87,7 +87,7 @@ bool tmi_helper_run(tmi_helper_t *h)
 bool tmi_helper_leave(tmi_helper_t *h, bool (*work)(void))
 {
     tmi_store_relaxed(&h->runs, 0);
-    tmi_fence_full(); // before the look: who has found it running before has stored its work before
+    tmi_fence_full(); // before the look: a thread that found it running before has stored its work before
     return !work() || tmi_exchange_relaxed(&h->runs, 1) != 0;
 }
 

@@ -28,7 +28,7 @@
  *
  * A magazine starts small and doubles when it runs empty or over. When the budget is used up it can grow only at the
  * expense of one that had no exchange since the last search for a victim (second chance), so that busy classes do not
- * take budget from each other in turn. When that happens often all the same, the thread works with many sizes at once,
+ * take budget from each other in turn. When that happens often nevertheless, the thread works with many sizes at once,
  * and the bound is raised if there are other threads (budget.md).
  *
  * Owner: its thread. But any thread may set a magazine's limit to NULL (relaxed). The owner's next free then takes the

@@ -52,7 +52,8 @@ static void begin_interval(tmi_need_t *n, const tmi_need_sight_t *sight)
     tmi_store_relaxed(&n->peak, sight->live);
 }
 
-/* Since the last look. When little is empty now, nothing was kept meanwhile that could be missed. */
+/* The time since the last update that counts. If little is empty now, nothing was kept meanwhile, so all of it
+ * counts. */
 static uint32_t time_that_counts(const tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules,
                                  size_t least)
 {
@@ -60,9 +61,9 @@ static uint32_t time_that_counts(const tmi_need_t *n, const tmi_need_sight_t *si
     return sight->empty > 2 * least ? (uint32_t)tmi_min(gone, rules->longest_gap_ms) : gone;
 }
 
-void tmi_need_look(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules)
+void tmi_need_update(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules)
 {
-    enum { INTERVALS_MAX = 8 }; // later ones make no difference
+    enum { INTERVALS_MAX = 8 }; // more intervals make no difference
     size_t least = tmi_need_floor(sight->live, rules->keep_percent), regrets = sight->regretted - n->regretted;
     uint64_t ran = (uint64_t)n->ran_ms + time_that_counts(n, sight, rules, least);
     tmi_store_relaxed(&n->looked_ms, sight->now_ms);

@@ -1,10 +1,10 @@
-/* need.h - how much empty memory a program has shown to need again.
+/* need.h - how much empty memory a program has shown that it needs again.
  *
- * Idea: what is empty goes, unless the program has shown that it will want it. Age shows nothing: a page that has been
- * empty for long may be wanted by the next of the bursts it has served, and a young one by nobody. *Regret* does: bytes
- * that were purged and wanted again within seconds (regret.h) would better have been kept; and of what is kept, what
- * was never used for a whole interval is not needed. With E(t) empty bytes, L(t) live ones, of both heaps and the
- * handle table, and r regretted since the last look:
+ * Idea: empty pages are purged, unless the program has shown that it will need them again. The age of a page shows
+ * nothing: the next burst may use a page that has been empty for long, and no thread may use a young one. *Regret*
+ * shows it. Bytes that were purged and fetched again within seconds (regret.h) should have been kept. Of the kept
+ * bytes, those that were not used for a whole interval are not needed. E(t) are the empty bytes and L(t) the live ones,
+ * of both heaps and the handle table; r are the bytes regretted since the last update:
  *
  *   floor    F = max(FLOOR_MIN, L * purge_keep / 100)
  *   regret   K := K + r
@@ -14,35 +14,36 @@
  *   peak     P = max L over this interval and the last
  *   kept     min(F + K, max((P - L) * 9/8 + F + min(S, L / 4), L / 28))
  *
- * So a first burst is given back as it ends, a periodic one is kept from its second or third turn on, and let go again
- * one to two intervals after the last. What is kept does not take the heap past its peak: a cache of blocks of many
- * sizes, whose classes shrink and grow in turn, would regret each purge, and keep its size over again; it is left a
- * 28th. Free spans are for all; when they are regretted they did not fit, as in a program of large blocks of many
- * sizes, and up to a quarter more is kept.
+ * So the memory of a first burst is purged when the burst ends. If bursts repeat, their memory is kept from the second
+ * or third one on, and purged one to two intervals after the last. Kept bytes do not take the heap past its peak,
+ * except for a 28th of L. Otherwise a cache of blocks of many sizes, whose classes shrink and grow in turn, would
+ * regret each purge, and would keep as much again as its size. Free spans serve all classes. They are regretted if they
+ * did not fit, as in a program of large blocks of many sizes; then up to a quarter more is kept.
  *
- * A new peak is paid for from what is empty: then resident memory peaks where live memory does, and little higher. With
- * T the most that L + E ever was:
+ * A new peak is paid for with empty pages. So resident memory peaks where live memory does, and little higher. T is the
+ * most that L + E has been:
  *
  *   growth   g = L + E - T, of at least GROWTH_MIN
  *   payment  min(g, max(0, E - GROWTH_KEEP)) go back to the kernel; nothing while T < SMALL_HEAP
  *   summit   T := max(T + g/8, L + E after the payment)
  *   misfit   K := max(0, K - 8 * what of the payment was not in free spans)
  *
- * Below its summit a heap pays nothing. A program that needs what it has paid with takes it again, and then stands at
- * the summit again. The eighth bounds that: all payments together are at most eight times the peak. A small heap has
- * little to save: it does not pay. A payment also shows that what was kept did not fit what the program took: so less
- * is kept, but for free spans, of which S says more. Otherwise a cache whose sizes drift would regret its payments, and
- * its summit would climb by an eighth of each until the empty pages of all sizes fit below it.
+ * Below its summit a heap pays nothing. A program that needs the purged bytes again fetches them, and is then at its
+ * summit again. The eighth bounds that: all payments together are at most eight times the peak. A small heap has little
+ * to save, so it does not pay. A payment also shows that the kept pages did not fit the program's needs. So less is
+ * kept, except of free spans, which S covers. Otherwise a cache whose sizes drift would regret its payments, and its
+ * summit would climb by an eighth of each until the empty pages of all sizes fit below it.
  *
- * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least that was free in an
- * interval (USENIX 2001). To feed regret back into what is kept is ours. bench/need/replay runs these functions on
+ * tcmalloc judges its own releases of pages by regret. Bonwick and Adams trim depots by the least number that was free
+ * in an interval (USENIX 2001). Adding regret to the kept bytes is new here. bench/need/replay runs these functions on
  * traces, beside other policies and with other constants.
  *
- * While more than about the floor is kept, time without calls of the program does not count, except for `longest_gap`
- * ms of it: else a program would find after a long sleep that its working set has been purged. A helper thread is there
- * all the time, and counts all of it.
+ * While more than about the floor is kept, time without calls of the program counts only up to `longest_gap` ms.
+ * Otherwise the working set of a program would be purged after a long sleep. A helper thread runs all the time, and
+ * counts all of it.
  *
- * Pure functions over one record, owned by the pacer's lock; some of it is read, and extremes are noted, without it. */
+ * Pure functions over one record, which the pacer's lock guards. Some fields are read, and extremes are noted, without
+ * the lock. */
 #ifndef TMI_THREADS_NEED_H
 #define TMI_THREADS_NEED_H
 
@@ -81,7 +82,7 @@ static inline void tmi_need_note(tmi_need_t *n, size_t live, size_t empty)
 size_t tmi_need_floor(size_t live, unsigned keep_percent);
 size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent);
 
-/* So much went back for growth, free spans aside. */
+/* Note how many bytes were purged for growth, without free spans. */
 void tmi_need_paid(tmi_need_t *n, size_t bytes);
 
 /* What goes back for growth, and the summit afterwards, when so much is live or empty. */
@@ -99,9 +100,9 @@ typedef struct tmi_need_rules {
 } tmi_need_rules_t;
 
 /* Bring K up to date. */
-void tmi_need_look(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules);
+void tmi_need_update(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules);
 
-/* Nothing is needed, for all that is known. */
+/* Forget all that is known: nothing is needed. */
 void tmi_need_forget(tmi_need_t *n);
 
 #endif

@@ -13,11 +13,11 @@
 
 #define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
 #define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
-#define QUIET_KEEP ((size_t)128 << 10) // what a quiet program's mover leaves
+#define QUIET_KEEP ((size_t)128 << 10) // what the mover keeps in a quiet program
 #define SPANS_AT_ONCE ((size_t)1 << 20)
 #define PAGES_AT_ONCE ((size_t)64 << 10)
 #define SLICE_NS UINT64_C(100000)
-enum { MIX_FROM = 4 }; // of a heap: a part that serves nothing
+enum { MIX_FROM = 4 }; // mix slabs if a quarter of the heap is free room in slabs
 enum { LOOK_MS = 50, GAP_MS = 100, REFUSED_MS = 1000, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
@@ -28,15 +28,15 @@ static size_t empty_bytes(void)
     size_t slots = tmi_counter(slab_empty_bytes) + tmi_counter(medium_empty_bytes);
     return slots + tmi_counter(dirty_bytes) + tmi_handle_idle_bytes();
 }
-static size_t live_bytes(void)
+static size_t occupied_bytes(void)
 {
     size_t raw = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes) + tmi_counter(large_bytes);
     return raw + tmi_counter(movable_bytes) + tmi_counter(extent_bytes) + tmi_handle_bytes() - tmi_handle_idle_bytes();
 }
-static size_t floor_bytes(void) { return tmi_need_floor(live_bytes(), tmi_option(purge_keep)); }
-static size_t kept_bytes(void) { return tmi_need_kept(&need, live_bytes(), tmi_option(purge_keep)); }
+static size_t floor_bytes(void) { return tmi_need_floor(occupied_bytes(), tmi_option(purge_keep)); }
+static size_t kept_bytes(void) { return tmi_need_kept(&need, occupied_bytes(), tmi_option(purge_keep)); }
 
-/* From here on it is worth while. */
+/* Purging is worth a call when more than this is empty. */
 static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
 /* ---- purging ----------------------------------------------------------------------------------------------------- */
@@ -44,10 +44,10 @@ static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 /* Caller holds the pacer lock. */
 static void look(uint32_t now, uint32_t longest_gap)
 {
-    tmi_need_sight_t sight = {now, live_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
+    tmi_need_sight_t sight = {now, occupied_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
                               tmi_counter(regretted_spans)};
     tmi_need_rules_t rules = {tmi_option(purge_keep), tmi_max(tmi_option(purge_delay), 1), longest_gap};
-    tmi_need_look(&need, &sight, &rules);
+    tmi_need_update(&need, &sight, &rules);
 }
 
 static size_t purge_table(size_t bytes)
@@ -56,8 +56,8 @@ static size_t purge_table(size_t bytes)
     return pages > 0 ? tmi_handle_purge(0, tmi_min(pages, bytes / tmi_os_page_size + 1)) : 0;
 }
 
-/* A part of `bytes`: free spans, which cost the kernel least, before slots of whole pages, before pages of slabs,
- * before those of the handle table. */
+/* Purge a part of `bytes`: free spans first, since they cost the kernel least; then slots of whole pages, then pages of
+ * slabs, then pages of the handle table. */
 static size_t purge_some(size_t bytes)
 {
     size_t n = tmi_space_purge(tmi_min(bytes, SPANS_AT_ONCE));
@@ -70,8 +70,8 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Until no more than `kept` is empty, or so much time has gone by. Caller holds the pacer lock. False: there was
- * something to do, and the kernel took nothing. */
+/* Purge until at most `kept` bytes are empty, or `ns` have passed. Caller holds the pacer lock. False: pages were left
+ * to purge, and the kernel took none. */
 static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
@@ -84,7 +84,8 @@ static bool purge_down(size_t kept, uint64_t ns)
     return true;
 }
 
-/* The kernel takes no locked memory. A program that has locked all of its own is not to pay for a try at every free. */
+/* The kernel does not take locked memory. A program that has locked all of its memory should not pay for an attempt at
+ * every free. */
 static uint32_t refused_until; // ms | 1, or 0. Relaxed: it paces
 
 static bool refused(void)
@@ -100,7 +101,7 @@ static void purge_or_wait(size_t kept, uint64_t ns)
     tmi_store_relaxed(&refused_until, any ? 0 : (tmi_os_now_ms() + REFUSED_MS) | 1);
 }
 
-/* What a thread of the program does. */
+/* A slice, by a thread of the program. */
 static void slice(size_t kept, uint64_t ns)
 {
     if (refused() || !tmi_trylock(&tmi_pacer_lock))
@@ -109,7 +110,7 @@ static void slice(size_t kept, uint64_t ns)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* For who has time: fork need not wait for more than a slice. */
+/* Many slices, by a thread that has time. fork need not wait for more than one of them. */
 static void purge_patiently(size_t kept)
 {
     size_t before;
@@ -138,7 +139,7 @@ size_t tmi_pacer_purge_all(void)
 {
     tmi_lock(&tmi_pacer_lock);
     tmi_depot_trim(true);
-    tmi_medium_release();
+    tmi_medium_release_unused();
     size_t n = tmi_space_purge(SIZE_MAX) + tmi_medium_purge(SIZE_MAX) + tmi_raw_purge(SIZE_MAX) +
                tmi_mixed_purge(SIZE_MAX) + purge_table(SIZE_MAX);
     tmi_need_forget(&need);
@@ -150,13 +151,13 @@ size_t tmi_pacer_purge_all(void)
 /* ---- the helper thread ------------------------------------------------------------------------------------------- */
 
 enum { WATCH_MS = 200, STOPPED_MS = 1500 };
-enum { LINGER_MS = 1000 }; // also how long a process may outlive its last thread
+enum { LINGER_MS = 1000 }; // also how long the helper may keep a process alive that has no other thread
 
 static void *help(void *unused);
 static tmi_helper_t helper = {.work = help};
 static uint32_t asleep; // futex: 1 while the helper waits for something to do
 
-/* When main has left the helper looks around more often. */
+/* After the main thread has ended, the helper checks more often whether other threads are left. */
 static uint32_t patience(uint32_t ms)
 {
     return tmi_load_relaxed(&tmi_thread_main_left) ? (uint32_t)tmi_min(ms, TMI_HELPER_LOOK_MS) : ms;
@@ -164,17 +165,17 @@ static uint32_t patience(uint32_t ms)
 
 static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()) && !refused(); }
 
-/* What threads have exchanged lies there, and may keep pages. */
+/* Free slots in depots keep their pages. */
 static void empty_depots(void)
 {
-    if (!tmi_trylock(&tmi_pacer_lock)) // fork must not lose the slots under way
+    if (!tmi_trylock(&tmi_pacer_lock)) // fork must not lose slots that are between depot and slab
         return;
     tmi_depot_trim(true);
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* False: nothing has come up for a while. Whoever frees stores its counts and then looks at `asleep`; here it is the
- * other way round. With a full fence on both sides one of them sees the other. */
+/* False: there has been no work for a while. A thread that frees stores its counts and then reads `asleep`; the helper
+ * stores `asleep` and then reads the counts. With a full fence on both sides one of them sees the other. */
 static bool wait_for_work(void)
 {
     tmi_store_relaxed(&asleep, 1);
@@ -184,13 +185,13 @@ static bool wait_for_work(void)
             empty_depots();
             break;
         }
-    tmi_helper_look_around();
+    tmi_helper_end_if_last();
     tmi_request_poll();
     tmi_store_relaxed(&asleep, 0);
     return anything_to_do();
 }
 
-/* Whether the program has stopped: no allocation has come here for a while. Bursts may be that far apart. */
+/* The program has stopped if no allocation has taken a slow path for STOPPED_MS. Bursts may be as far apart. */
 static uint32_t still; // 0 since the last allocation. Relaxed: a hint
 
 static bool has_stopped(uint32_t now)
@@ -224,13 +225,13 @@ static uint32_t until_next_pass(void)
     return empty_bytes() > with_slack(kept_bytes()) ? TMI_PACER_SOON_MS : WATCH_MS;
 }
 
-/* What is kept for bursts is watched until it has been let go. */
+/* The helper stays until what was kept for bursts has been purged. */
 static void *help(void *unused)
 {
     do {
         while (anything_to_do() || wait_for_work()) {
             tmi_os_sleep_ms(patience(until_next_pass()));
-            tmi_helper_look_around();
+            tmi_helper_end_if_last();
             tmi_request_poll();
             (void)pass_of_helper();
         }
@@ -247,7 +248,7 @@ void tmi_pacer_serve_by(bool (*call)(void)) { tmi_store_release(&server, call); 
 uint32_t tmi_pacer_serve(uint32_t idle_ms)
 {
     bool stopped = pass_of_helper();
-    size_t kept = tmi_max(QUIET_KEEP, live_bytes() / 200 * tmi_option(purge_keep));
+    size_t kept = tmi_max(QUIET_KEEP, occupied_bytes() / 200 * tmi_option(purge_keep));
     if (anything_to_do())
         return until_next_pass();
     if (empty_bytes() <= kept)
@@ -259,8 +260,9 @@ uint32_t tmi_pacer_serve(uint32_t idle_ms)
 
 /* ---- calling it -------------------------------------------------------------------------------------------------- */
 
-/* A child of fork has one thread, whatever its parent had, and others' wrappers of pthread_create may not work in it.
- * It is alone until more caches are in use than right after the fork; 0 in other processes. */
+/* A child of fork has one thread, however many its parent had. Other libraries' wrappers of pthread_create may not work
+ * in it. So it counts as alone until more caches are in use than right after the fork. The number is 0 in other
+ * processes. */
 static uint32_t caches_of_child;
 
 static bool alone(void)
@@ -276,7 +278,7 @@ static bool may_have_helper(void)
     return tmi_option(background) == TMI_BACKGROUND_ON || (tmi_option(background) == TMI_BACKGROUND_AUTO && !alone());
 }
 
-/* False: there is none. */
+/* False: there is no helper. */
 static bool wake_helper(void)
 {
     if (!may_have_helper())
@@ -303,8 +305,8 @@ static void disarm(tmi_cache_t *cache)
         tmi_cache_disarm(cache);
 }
 
-/* After a slice: go on at the next frees, or no longer. */
-static void settle_arms(tmi_cache_t *cache, size_t kept)
+/* After a slice: arm the cache if its frees should purge more, or else disarm it. */
+static void arm_or_disarm(tmi_cache_t *cache, size_t kept)
 {
     if (cache == NULL)
         return;
@@ -314,7 +316,7 @@ static void settle_arms(tmi_cache_t *cache, size_t kept)
         tmi_cache_arm(cache);
 }
 
-/* Now and then, while something is empty; and before more is purged than has been regretted already. */
+/* Update the need every LOOK_MS while something is empty, and whenever more bytes have been regretted. */
 static void look_now_and_then(void)
 {
     uint32_t now = tmi_os_now_ms();
@@ -340,7 +342,7 @@ static TMI_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
     size_t kept = kept_bytes();
     if (empty_bytes() > with_slack(kept))
         slice(kept, SLICE_NS + bytes / tmi_os_page_size * NS_PER_PAGE);
-    settle_arms(cache, kept);
+    arm_or_disarm(cache, kept);
 }
 
 void tmi_pacer_freed(tmi_cache_t *cache, size_t bytes)
@@ -393,19 +395,19 @@ static void pay(size_t empty, size_t payment)
 
 static TMI_NOINLINE void pay_for_growth(size_t highest, size_t growth)
 {
-    if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (live_bytes() + empty_bytes()) / MIX_FROM)
+    if (highest >= TMI_NEED_SMALL_HEAP && tmi_raw_room() >= (occupied_bytes() + empty_bytes()) / MIX_FROM)
         (void)tmi_raw_mix(growth * 2);
     size_t empty = empty_bytes(), about_to_be_used = tmi_min(tmi_mixed_figures().empty, empty);
     size_t payment = tmi_need_payment(highest, empty - about_to_be_used, growth);
     if (payment > 0)
         pay(empty, payment);
-    tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, live_bytes() + empty_bytes()));
+    tmi_store_relaxed(&summit, tmi_need_summit(highest, growth, occupied_bytes() + empty_bytes()));
 }
 
 void tmi_pacer_allocated(void)
 {
     tmi_request_poll();
-    size_t live = live_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
+    size_t live = occupied_bytes(), empty = empty_bytes(), highest = tmi_load_relaxed(&summit);
     tmi_need_note(&need, live, empty);
     if (TMI_UNLIKELY(tmi_load_relaxed(&still) != 0))
         tmi_store_relaxed(&still, 0);

@@ -16,25 +16,25 @@ static uint8_t *byte_of(unsigned which) { return (uint8_t *)&tmi_requests + whic
 
 void tmi_request_handle(tmi_request_t which, void (*handler)(void))
 {
-    tmi_store_release(&tmi_request_clients[which].handler, handler); // what it needs before it; pairs: serve
+    tmi_store_release(&tmi_request_clients[which].handler, handler); // its data before it; pairs: serve
 }
 
 void tmi_request_show(tmi_request_t which, const void *records)
 {
-    tmi_store_release(&tmi_request_clients[which].records, records); // what is there before it; pairs: tools outside
+    tmi_store_release(&tmi_request_clients[which].records, records); // the records before it; pairs: tools outside
 }
 
-void tmi_request_leave(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
+void tmi_request_post(tmi_request_t which) { tmi_store_release(byte_of(which), (uint8_t)1); } // pairs: serve
 
 void tmi_request_every(tmi_request_t which, uint32_t ms)
 {
     tmi_store_relaxed(&tmi_request_clients[which].due, tmi_os_now_ms() + ms); // relaxed: it paces
     tmi_store_relaxed(&tmi_request_clients[which].every, ms);
     if (ms > 0)
-        tmi_request_leave(TMI_REQUEST_CLOCK);
+        tmi_request_post(TMI_REQUEST_CLOCK);
 }
 
-/* The next time counts from now: what was missed is not made up for. Of threads that find a request due, one leaves
+/* The next time counts from now, so missed times are skipped. If several threads find a request due, one of them posts
  * it. */
 static void look_at_the_clock(uint32_t now)
 {
@@ -42,7 +42,7 @@ static void look_at_the_clock(uint32_t now)
         tmi_request_client_t *c = &tmi_request_clients[which];
         uint32_t every = tmi_load_relaxed(&c->every), due = tmi_load_relaxed(&c->due); // relaxed: they pace
         if (every != 0 && (int32_t)(now - due) >= 0 && tmi_cas_relaxed(&c->due, &due, now + every))
-            tmi_request_leave((tmi_request_t)which);
+            tmi_request_post((tmi_request_t)which);
     }
 }
 
@@ -64,7 +64,7 @@ static void on_signal(int number)
         if (c->at_once != NULL)
             c->at_once();
         else
-            tmi_request_leave((tmi_request_t)which);
+            tmi_request_post((tmi_request_t)which);
     }
     errno = before;
 }
@@ -94,13 +94,12 @@ static void serve(unsigned which)
     void (*handler)(void) = tmi_load_acquire(&tmi_request_clients[which].handler);
     if (handler != NULL)
         handler();
-    (void)tmi_add_relaxed(&times[which], 1); // relaxed: who looks wants to know that there was one, not what it did
+    (void)tmi_add_relaxed(&times[which], 1); // relaxed: only a count for its readers
 }
 
 uint32_t tmi_request_times(tmi_request_t which) { return tmi_load_relaxed(&times[which]); } // relaxed: see serve
 
-/* Between the handlers of fork the forking thread holds every lock, and what it allocates there must not start
- * anything. */
+/* Between the handlers of fork the forking thread holds every lock. Its allocations there must not serve requests. */
 void tmi_request_serve(void)
 {
     uint32_t nobody = 0;

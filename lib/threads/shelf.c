@@ -20,7 +20,7 @@ static void set_counts(tmi_shelf_t *shelf, unsigned count, size_t bytes)
     tmi_store_relaxed(&shelf->bytes, bytes);
 }
 
-/* By memmove: of a loop over both arrays gcc 12 believes, at -O1, that it writes nothing. */
+/* Uses memmove: gcc 12 at -O1 assumes that a loop over both arrays writes nothing. */
 static TMI_NOINLINE void close_gap(tmi_shelf_t *shelf, unsigned i)
 {
     size_t n = shelf->count - i;
@@ -51,7 +51,7 @@ void *tmi_shelf_take(tmi_shelf_t *shelf, unsigned cls)
     return NULL;
 }
 
-/* Give back what lies there longest until there is room for `size` bytes more. */
+/* Give back the oldest blocks until there is room for `size` more bytes. */
 static TMI_NOINLINE void make_room(tmi_shelf_t *shelf, size_t size, const char *function)
 {
     while (shelf->count == TMI_SHELF_BLOCKS || shelf->bytes + size > TMI_SHELF_BYTES)

@@ -26,14 +26,14 @@ typedef struct tmi_shelf {
 /* A block of the medium class that the thread freed lately, or NULL. */
 void *tmi_shelf_take(tmi_shelf_t *shelf, unsigned cls);
 
-/* Keep a medium block of that class. One that has been freed already is reported in the name of `function`, then abort.
- * True if it, or others instead of it, returned to their slabs. */
+/* Keep a medium block of that class. If it has been freed already, report that in the name of `function` and abort.
+ * True: it, or older blocks, returned to their slabs. */
 bool tmi_shelf_put(tmi_shelf_t *shelf, void *p, unsigned cls, const char *function);
 
 /* Whether the thread has freed the block and kept it. */
 bool tmi_shelf_holds(const tmi_shelf_t *shelf, const void *p);
 
-/* How many of a class it has. Any thread, no lock: the answer is recent. */
+/* How many blocks of a class the shelf has. Any thread, no lock: the answer is recent. */
 size_t tmi_shelf_count(const tmi_shelf_t *shelf, unsigned cls) TMI_COLD;
 
 /* Return all to their slabs. */

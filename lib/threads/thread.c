@@ -10,7 +10,7 @@ tmi_thread_t tmi_nobody = {
     .handles.current = &tmi_hcache_none,
     .pins.slot[0] = TM_PIN_GUARD_,
 };
-tmi_thread_t tmi_departed; // made the same when the first thread departs: most processes end before
+tmi_thread_t tmi_departed; // made inert when the first thread departs; most processes end before that
 
 __thread tm_pins_t_ *tmi_self_ = &tmi_nobody.pins;
 #undef tm_self_
@@ -20,8 +20,8 @@ static tmi_thread_t first; // the record of a process's first thread costs no ma
 tmi_thread_t *tmi_thread_records;
 static bool observe;
 
-/* Made by a constructor, in processes that never call us too: so it lies where the dynamic linker has written a page
- * already, beside an address. */
+/* A constructor makes the key in every process. It lies beside an address that the dynamic linker relocates, on a page
+ * that has been written already, so it costs no further page. */
 static struct {
     const tmi_thread_t *beside;
     pthread_key_t key;
@@ -31,8 +31,8 @@ static struct {
 /* glibc keeps the values of so many keys in the thread itself; setting one of the others allocates. */
 enum { KEYS_WITHOUT_MEMORY = 32 };
 
-/* A record that serves nothing yet. Any thread, again and again. Relaxed: all write the same, and each reads what it
- * has written itself. */
+/* Make a record inert. Any thread, any number of times. Relaxed: all threads write the same values, and each reads what
+ * it has written itself. */
 static void make_inert(tmi_thread_t *t)
 {
     tmi_store_relaxed(&t->cache.rations[0], tmi_nobody.cache.rations[0]);
@@ -58,12 +58,12 @@ void tmi_thread_make_key(void)
     end_of_thread.made = pthread_key_create(&end_of_thread.key, tmi_thread_end) == 0;
 }
 
-/* ---- records: claimed by a compare-and-swap, without a lock, so that a signal handler can at any time (T3) */
+/* ---- records: claimed by a compare-and-swap, without a lock, so that a signal handler can do it at any time (T3) */
 
 static bool claim(tmi_thread_t *t)
 {
     uint32_t expected = TMI_RECORD_UNUSED;
-    // relaxed look: claiming decides; acquire: what the last owner did is over; pairs: give_up_record
+    // relaxed: a hint, the claim decides; acquire: after all that the last owner did; pairs: give_up_record
     return tmi_load_relaxed(&t->used) == TMI_RECORD_UNUSED && tmi_cas_acquire(&t->used, &expected, TMI_RECORD_USED);
 }
 
@@ -78,7 +78,7 @@ static void give_up_record(tmi_thread_t *t)
 static void list(tmi_thread_t *t)
 {
     make_inert(t);
-    tmi_pin_list(&t->pins);
+    tmi_pin_add_record(&t->pins);
     tmi_thread_t *head = tmi_load_relaxed(&tmi_thread_records); // relaxed: the compare-and-swap decides
     do
         t->next = head;
@@ -108,8 +108,9 @@ static void note_owner(tmi_thread_t *t)
     tmi_store_relaxed(&t->owner_thread, tmi_os_gettid());
 }
 
-/* A record for the calling thread, which has `before` instead of one. A signal handler on this thread may come first at
- * any instant: then its record is the thread's, and the one claimed here goes back. NULL: no memory. */
+/* Get a record for the calling thread, which has `before` instead of one. A signal handler may interrupt this at any
+ * instant and get a record first. Then the thread uses the handler's record, and the one claimed here is given up.
+ * NULL: no memory. */
 static tmi_thread_t *attach(tmi_thread_t *before)
 {
     tmi_thread_t *t = claim_record();
@@ -123,8 +124,8 @@ static tmi_thread_t *attach(tmi_thread_t *before)
     return tmi_self();
 }
 
-/* So that the record comes back when the thread ends. May allocate unless the key is a low one; then the record is
- * there already. */
+/* Set the key, so that the record is given up when the thread ends. May allocate unless the key is a low one; the
+ * record exists by then. */
 static void set_key(tmi_thread_t *t)
 {
     if (t->keyed || !end_of_thread.made)
@@ -136,7 +137,7 @@ static void set_key(tmi_thread_t *t)
 
 /* ---- the end of a thread ----------------------------------------------------------------------------------------- */
 
-/* Nobody uses the record any more: its slots go back, and it is for the next thread. */
+/* Retire a record that no thread uses any more: return its slots, and leave the record to the next thread. */
 static void retire(tmi_thread_t *t)
 {
     if (t->ready) {
@@ -148,13 +149,13 @@ static void retire(tmi_thread_t *t)
     give_up_record(t);
 }
 
-uint32_t tmi_thread_main_left; // relaxed: it is looked at again and again
+uint32_t tmi_thread_main_left; // relaxed: it is read repeatedly
 void (*tmi_thread_main_watcher)(void);
 
 static void tell_that_main_leaves(void)
 {
     tmi_store_relaxed(&tmi_thread_main_left, 1);
-    tmi_fence_full(); // before the watcher is looked at and woken; pairs: fall_asleep
+    tmi_fence_full(); // before the watcher is read and woken; pairs: fall_asleep
     void (*watcher)(void) = tmi_load_acquire(&tmi_thread_main_watcher); // pairs: the release in compactor.c
     if (watcher != NULL)
         watcher();
@@ -180,9 +181,9 @@ static bool owner_is_dead(const tmi_thread_t *t, uint32_t owner)
            tmi_load_relaxed(&t->owner_process) == tmi_os_getpid() && !tmi_os_thread_exists(owner);
 }
 
-/* Take the record of a thread that is gone. The owner is looked at again afterwards: meanwhile another caller may have
- * taken the record, and a thread that lives may have claimed it. To that thread the state makes no difference, and it
- * is put right. */
+/* Take the record of a thread that has ended. The owner is read again afterwards, since another caller may have taken
+ * the record meanwhile, and a live thread may have claimed it. The state does not matter to that thread, and is
+ * restored. */
 static bool take_if_dead(tmi_thread_t *t)
 {
     uint32_t owner = tmi_load_relaxed(&t->owner_thread), state = TMI_RECORD_USED;
@@ -196,8 +197,8 @@ static bool take_if_dead(tmi_thread_t *t)
 }
 
 /* Without our key, or when handlers pin after the last round of destructors, a thread leaves its record behind. This
- * looks at a few records in turn, so that as many come back as go. Not for signal handlers: slots are flushed under
- * locks. */
+ * checks a few records in turn, so that abandoned records are reused as fast as they appear. Signal handlers must not
+ * call it, since slots are flushed under locks. */
 static void take_from_the_dead(void)
 {
     enum { LOOKS = 4 };
@@ -256,7 +257,7 @@ tmi_thread_t *tmi_thread_with_handles(void)
     if (TMI_UNLIKELY(!t->keyed))
         set_key(t);
     if (t->handles.own == NULL)
-        (void)tmi_hcache_make(&t->handles); // without memory it does without
+        (void)tmi_hcache_make(&t->handles); // without memory the thread uses the slabs
     return t;
 }
 
@@ -276,15 +277,15 @@ static bool in_exchange(const tmi_thread_t *t)
 
 void tmi_thread_reap_others(void)
 {
-    tmi_store_relaxed(&tmi_thread_main_left, 0); // the thread that has forked is the child's first
+    tmi_store_relaxed(&tmi_thread_main_left, 0); // the forking thread is the child's first
     for (tmi_thread_t *t = tmi_thread_records; t != NULL; t = t->next) {
         t->allocs = t->frees = 0;
         if (t == tmi_self())
             note_owner(t); // the child has numbers of its own
         else if (t->used != TMI_RECORD_UNUSED && !in_exchange(t))
-            retire(t); // a cache caught in an exchange stays as it is: nobody can tell what it holds
+            retire(t); // a cache that fork caught in an exchange is abandoned: its content is not known
         else
-            t->owner_thread = 0; // and never looked at again
+            t->owner_thread = 0; // the record is never used again
     }
 }
 
@@ -299,7 +300,7 @@ size_t tmi_thread_claim_caches(void)
 {
     size_t n = 0;
     if (!tmi_pin_asymmetric())
-        return 0; // the owner of a cache has no fence of its own
+        return 0; // owners of caches execute no fence
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next)
         tmi_hcache_claim(&t->handles);
     if (tmi_os_fence(TMI_FENCE_EXPEDITED) == 0) // [model: claim_fence] pairs: claim_busy

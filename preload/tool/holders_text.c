@@ -50,7 +50,7 @@ void holders_name(map_t *m)
     (void)tmi_maps_read_from(&p.maps, path); // without it addresses stay numbers
     for (size_t i = 0; i < m->holders.n; i++)
         name_site(&p, m->t, &m->holders.list[i]);
-    tmi_maps_release(&p.maps);
+    tmi_maps_close(&p.maps);
 }
 
 size_t holders_frame(const holder_t *h, size_t i, char *to, size_t size)

@@ -39,13 +39,13 @@ void map_put_plain(const char *text, FILE *to)
         fputc((unsigned char)*text < ' ' || strchr("\"\\<>&", *text) != NULL ? '?' : *text, to);
 }
 
-/* What tmi_account says of the same look. */
+/* What tmi_account says about the same copy. */
 static void put_statistics(const map_t *m, FILE *to)
 {
     tmi_text_t text = {NULL, 0, 0};
-    tmi_stats_json_put(&text, m->sheet);
+    tmi_stats_json_write(&text, m->sheet);
     text = (tmi_text_t){tool_alloc(text.length + 1), text.length, 0};
-    tmi_stats_json_put(&text, m->sheet);
+    tmi_stats_json_write(&text, m->sheet);
     fprintf(to, "\"statistics\":%.*s,", (int)text.length - 1, text.buf);
     free(text.buf);
 }

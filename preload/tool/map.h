@@ -35,7 +35,7 @@ typedef struct map {
     map_row_t *rows;
     part_t *parts;      // of the rows: they outlive the look, and have no records then
     size_t nrows;
-    tmi_sheet_t *sheet; // what tmi_account says of the same look
+    tmi_sheet_t *sheet; // what tmi_account says about the same copy
     size_t scopes; // threads that are in one: whatever they look up stays in place
     holders_t holders;
     replica_t look;
@@ -78,7 +78,7 @@ typedef struct map_style {
     bool color, plain; // plain: without block characters
 } map_style_t;
 
-/* With what tm_stats_json would say of the same look. */
+/* With what tm_stats_json would say about the same copy. */
 void map_put_json(const map_t *m, FILE *to);
 void map_put_text(const map_t *m, map_style_t style);
 void map_put_html(const map_t *m, FILE *to);

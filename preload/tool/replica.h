@@ -2,8 +2,8 @@
  *
  * Idea: this program is linked with the core of the library and never uses its heap. So the core's variables are free
  * to hold those of the other process: they are copied over ours by the list in layout.def, and what they lead to
- * (records of threads, the page map, segments, slabs) is copied too and linked anew. Then tmi_account says of the copy
- * what it would say there, and there is no second account that could drift from the first.
+ * (records of threads, the page map, segments, slabs) is copied too and linked anew. Then tmi_account says about the
+ * copy what it would say there, and there is no second account that could drift from the first.
  *
  * Nobody stops while this goes on. A record that does not fit together (a slab whose bits do not sum up to its count,
  * or that is not where the page map says) was read while it changed, or its page has been purged and is zero: it is

@@ -135,7 +135,7 @@ bool replica_span_again(const target_t *t, uintptr_t address)
            target_read(t, there + at, copy, sizeof *copy);
 }
 
-/* Until the records of slabs are here nobody may follow what the spans of movable ones say of them. */
+/* Until the records of slabs are here nobody may follow what the spans of movable ones say about them. */
 void replica_forget_owners(void)
 {
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < TMI_PAGEMAP_SEGMENTS; g = tmi_pagemap_next_segment(g + 1)) {

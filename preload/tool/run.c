@@ -1,4 +1,4 @@
-/* Run a program with the library in front of it. What it says and returns is what preload/run does, which see. */
+/* Run a program with the library in front of it. Its messages and exit statuses are those of preload/run. */
 #include "tool.h"
 
 #include <errno.h>

@@ -9,9 +9,9 @@ enum { LOOKS = 4, CLASSES_SHOWN = 10 };
 static void put_json(const replica_t *r, const tmi_sheet_t *sheet)
 {
     tmi_text_t text = {NULL, 0, 0};
-    tmi_stats_json_put(&text, sheet);
+    tmi_stats_json_write(&text, sheet);
     text = (tmi_text_t){tool_alloc(text.length + 1), text.length, 0};
-    tmi_stats_json_put(&text, sheet);
+    tmi_stats_json_write(&text, sheet);
     printf("%.*s,\"look\":{\"steady\":%s,\"looks\":%u,\"read_again\":%zu,\"left_out\":%zu}}\n", (int)text.length - 2,
            text.buf, r->steady ? "true" : "false", r->looks, r->retries, r->left_out);
     free(text.buf);

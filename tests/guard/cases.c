@@ -54,7 +54,7 @@ NOINLINE static void write_here(volatile char *p)
     __asm__ volatile("" ::: "memory");
 }
 
-/* A block that ends with its pages, but for its alignment; or one that starts with them. */
+/* A block that ends with its pages, as its alignment allows; or one that starts with them. */
 static char *at_end(size_t size)
 {
     for (int i = 0; i < TRIES; i++) {

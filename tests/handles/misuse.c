@@ -77,7 +77,7 @@ static tm_handle_t small_number(void)
     return say(4096);
 }
 
-/* What a word in a magazine says, but for the address: the next life of a freed object, which has not begun. */
+/* What a word in a magazine says, except for the address: the next life of a freed object, which has not begun. */
 static tm_handle_t next_life(void)
 {
     tm_handle_t h = tm_alloc(100);
@@ -85,7 +85,7 @@ static tm_handle_t next_life(void)
     return say(h - 4 - 2);
 }
 
-/* Live handles but for a bit. */
+/* Live handles with one bit changed. */
 static tm_handle_t with_a_bit_more(void) { return say(tm_alloc(100) | 1 << 20); }
 static tm_handle_t with_the_movers_bit(void) { return say(tm_alloc(100) | 1); }
 

@@ -1,5 +1,5 @@
 /* The system refuses what compaction lives by, from some moment on: threads, membarrier. Objects stay whole, and the
- * heap comes together all the same. What the mover's thread inherits from the thread that starts it is here too. */
+ * heap is compacted nevertheless. What the mover's thread inherits from the thread that starts it is here too. */
 #include "objects.h"
 
 #include <dirent.h>

@@ -111,7 +111,7 @@ echo 'const char *tm_options = "verbose:on"; int main(void) { return 0; }' >"$tm
 cc -rdynamic -o "$tmp/preloaded" "$tmp/preloaded.c"
 is "a program that exports tm_options has them under LD_PRELOAD" \
     "$(LD_PRELOAD=$prefix/lib/libtinymem.so "$tmp/preloaded" 2>&1 | grep -c '^tinymem: version.* active$')" 1
-# As the README says of ctypes: only names that are looked up in the whole program are tinymem's.
+# As the README says about ctypes: only names that are looked up in the whole program are tinymem's.
 whose() { # LIBRARY: of which file is the malloc_trim that Python finds in it?
     LD_PRELOAD=$prefix/lib/libtinymem.so PYTHONNOUSERSITE=1 /usr/bin/python3 -c "
 import ctypes, re

@@ -27,7 +27,7 @@ static char *block(size_t size)
     return around[AROUND / 2];
 }
 
-static void quietly(void *p) /* lest the compiler see through it */
+static void quietly(void *p) /* so that the compiler does not see through it */
 {
     sink = p;
     free(sink);

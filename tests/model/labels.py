@@ -57,7 +57,7 @@ def result(name, why):
 
 
 def control_tree(root, models, fault):
-    """A small tree that has every label once but for the fault."""
+    """A small tree that has every label once, except for the fault."""
     labels = sorted(models)
     lines = [f"    step(); /* does it; [model: {l}] */" for l in labels]
     if fault == "missing":

@@ -1,4 +1,4 @@
-/* model.h - random operations on a pool beside a model of it that knows nothing of its books.
+/* model.h - random operations on a pool beside a model of it that does not use its metadata.
  *
  * The model keeps a list of objects: handle, size, contents, pins, address; and a map of blocks made from the
  * addresses. From the map it tells what each call must do: which succeed, which fail and how. After each operation it

@@ -158,7 +158,7 @@ static void overhead_is_18_34_and_66_bits_a_handle(void)
     EXPECT(bits_a_handle(4, 252, 8) == 18 + generation);
     EXPECT(bits_a_handle(256, 65532, 16) == 34 + generation);
     EXPECT(bits_a_handle(65536, 65636, 32) == 66 + generation);
-    make(1 << 20, 255, 0, 0, 0); /* and all the books lie before the first block: the rest is blocks and padding */
+    make(1 << 20, 255, 0, 0, 0); /* and all metadata lies before the first block: the rest is blocks and padding */
     tm_pool_stats(pool, &s);
     EXPECT(s.overhead + s.block_size >= (size_t)(pool->base - buffer) + TMI_SENTINEL);
     EXPECT(s.overhead <= (size_t)(pool->base - buffer) + TMI_SENTINEL);

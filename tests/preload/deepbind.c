@@ -1,4 +1,4 @@
-/* A plugin that is opened with RTLD_DEEPBIND has the program's malloc all the same: what it frees may come from here,
+/* A plugin that is opened with RTLD_DEEPBIND has the program's malloc nevertheless: what it frees may come from here,
  * and what it makes may be freed here. */
 #include "tap.h"
 

@@ -14,7 +14,7 @@
 static char data[4096] = "static";
 static void *volatile sink;
 
-/* Which pointer is about to be misused. Without stdio, whose buffer might come to lie in the block just freed. */
+/* Which pointer is about to be misused. Without stdio, whose buffer might take the block just freed. */
 static void say(const void *p)
 {
     char line[32];

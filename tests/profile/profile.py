@@ -1,4 +1,4 @@
-"""profile.py SCRATCH SOURCES - what the sampled profile says of programs whose allocations are known.
+"""profile.py SCRATCH SOURCES - what the sampled profile says about programs whose allocations are known.
 
 Estimates are compared with the truth, in units of their standard error. Each check has a control: the same check must
 refuse what a wrong sampler, or a doctored file, would give.

@@ -36,7 +36,7 @@ def report(good, name):
 
 
 def main(program, library):
-    # The blocks that stay are 2 %. Whole pages: they and the books. 512 B: pages with none of 8 left, 85 %, are empty.
+    # The blocks that stay are 2 %. Whole pages: they and metadata. 512 B: pages with none of 8 left, 85 %, are empty.
     for size, most in ((16384, 0.10), (4096, 0.10), (512, 0.25)):
         full, thin = sample(program, size, library)
         report(full >= TOTAL and thin <= most * full,

@@ -1,4 +1,4 @@
-"""figures.py - stat and map: what they say must be what the process says of itself, and add up."""
+"""figures.py - stat and map: what they say must be what the process says about itself, and add up."""
 import html.parser
 import json
 import os

@@ -55,7 +55,7 @@ class Work:
 
 
 def differences(theirs, ours, path=""):
-    """Where two JSON values differ, but for the clock."""
+    """Where two JSON values differ, except for the clock."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         return [
             d

@@ -24,7 +24,7 @@ static void *waves(void *unused)
         for (int i = 0; i < OBJECTS; i++)
             if (i % 16 != 0)
                 tm_free(object[i]);
-        (void)usleep(REST_US); // so that now and then a look is a snapshot
+        (void)usleep(REST_US); // so that some looks are snapshots
         for (int i = 0; i < OBJECTS; i += 16)
             tm_free(object[i]);
     }

@@ -1,4 +1,4 @@
-"""tool.py SCRATCH - looks of the tool into processes: what it says must be what they say of themselves.
+"""tool.py SCRATCH - looks of the tool into processes: what it says must be what they say about themselves.
 
 Each check has a control: a figure that is off by one, or a process that is none of ours, must be noticed.
 """

@@ -71,8 +71,8 @@ bool exited(const outcome_t *o, int code);
 /* Ended by SIGABRT, with `line` as one whole line on stderr; * stands for a hexadecimal number. */
 bool aborted_saying(const outcome_t *o, const char *line);
 
-/* With TEST_DELAYS=SEED in the environment, and in builds with hooks, threads are held up now and then before an
- * atomic access of the library. From now on some of these times this signal is raised, too; 0: none. */
+/* With TEST_DELAYS=SEED in the environment, and in builds with hooks, threads are sometimes delayed before an atomic
+ * access of the library. From now on some of these times this signal is raised, too; 0: none. */
 void delays_raise(int signal);
 
 /* Monotonic time. */

@@ -328,7 +328,7 @@ static int both_heaps(void *unused)
     return add_up("both heaps", raw_stranded) && add_up("both heaps", movable_stranded) ? 0 : 1;
 }
 
-/* ---- whoever asks, and whenever -------------------------------------------------------------------------------- */
+/* ---- any caller, at any time ------------------------------------------------------------------------------------- */
 
 static uint32_t stop, asked;
 

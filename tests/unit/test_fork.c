@@ -92,7 +92,7 @@ static int live_as_a_child(bool audit)
         (void)tmi_heap_trim(0);
         tmi_check_all();
     } else {
-        tmi_depot_trim(true); // a slot that is there twice is found when it goes home
+        tmi_depot_trim(true); // a slot that is there twice is found when it returns to its slab
     }
     return 0;
 }

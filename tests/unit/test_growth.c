@@ -1,4 +1,4 @@
-/* Growth is paid from what is empty: a new peak of the heap is one of what is live. And no program pays for ever with
+/* Growth is paid from what is empty: a new peak of the heap is one of what is live. And no program keeps paying with
  * what it needs again (test_need has the rule, with a control). Each test has a process, and a peak, of its own. */
 #include "heapcalls.h"
 #include "os/counters.h"

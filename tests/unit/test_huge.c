@@ -32,7 +32,7 @@ static void give(void *p)
         assert_true(tmi_heap_free(p, "free"));
 }
 
-/* What /proc/self/smaps says of the mapping of p: 'h' hg, may be huge; 'n' nh, may not; '-' neither. */
+/* What /proc/self/smaps says about the mapping of p: 'h' hg, may be huge; 'n' nh, may not; '-' neither. */
 static char said_of(const void *p)
 {
     char line[512], result = 0;

@@ -106,11 +106,11 @@ static void growth_into_a_free_neighbour_stays(void **state)
 static char *walled(size_t size, char **wall)
 {
     (void)tmi_space_purge(SIZE_MAX);
-    (void)tmi_space_release(); // or p might take in what a test before has left: a gigabyte
+    (void)tmi_space_unmap(); // or p might take in what a test before has left: a gigabyte
     char *p = tmi_large_alloc(size, 1, false);
     *wall = tmi_large_alloc(TMI_UNIT_SIZE, 1, false);
     bool dirty;
-    while (p != NULL && tmi_space_extend(tmi_unit_start(p), tmi_span_of(p)->nunits, tmi_span_of(p)->nunits + 1,
+    while (p != NULL && tmi_space_extend(tmi_unit_of(p), tmi_span_of(p)->nunits, tmi_span_of(p)->nunits + 1,
                                          TMI_CLASS_LARGE_TAIL, &dirty)) {
     } // whatever was free behind p is p's now
     return p;

@@ -344,7 +344,7 @@ static void an_armed_cache_refuses_the_fast_path(void **state)
     assert_ptr_equal(take(c), p);
     tmi_cache_arm(&cache);
     assert_false(tmi_cache_push(&cache, c * 2, p));
-    tmi_cache_free(&cache, c, p, "free"); // but the slow path caches it all the same
+    tmi_cache_free(&cache, c, p, "free"); // but the slow path caches it nevertheless
     assert_ptr_equal(take(c), p);
     tmi_cache_disarm(&cache);
     assert_true(tmi_cache_push(&cache, c * 2, p));

@@ -259,7 +259,7 @@ static void *mix_for_ever(void *unused)
 }
 
 #if TMI_TEST_HOOKS
-/* Now and then a thread gives way before an atomic access, in the middle of what it does. */
+/* Sometimes a thread yields before an atomic access, in the middle of what it does. */
 static void give_way(void)
 {
     static uint32_t n;

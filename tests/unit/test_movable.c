@@ -52,7 +52,7 @@ static void slots_of_every_class_are_disjoint_and_aligned(void **state)
             fill(slot[i], size, i);
             tmi_movable_set_ref(slot[i], 0);
         }
-        audit(c); // no slot has written over the books
+        audit(c); // no slot has written over the metadata
         for (size_t i = 0; i < n; i++)
             assert_true(intact(slot[i], size, size, i));
         give(c, 0, n);

@@ -20,7 +20,7 @@ static void look(model_t *m)
 {
     tmi_need_sight_t sight = {m->now, m->live, m->empty, m->regretted, m->spans};
     tmi_need_rules_t rules = {PERCENT, INTERVAL, m->gap};
-    tmi_need_look(&m->need, &sight, &rules);
+    tmi_need_update(&m->need, &sight, &rules);
 }
 
 static void purge(model_t *m)
@@ -57,7 +57,7 @@ static void pass_time(model_t *m, uint32_t ms)
     m->now += ms;
 }
 
-/* A helper comes by every half second. */
+/* A helper runs every half second. */
 static void sleep_beside_helper(model_t *m, uint32_t ms)
 {
     for (uint32_t t = 0; t < ms; t += 500) {
@@ -180,8 +180,8 @@ static void old_regret_is_forgotten(void **state)
     assert_in_range(m.empty, MIB, 4 * MIB);
 }
 
-/* Something live all the time: kept memory does not take the heap past its peak, but for a 28th, and for a quarter of
- * what is live where spans did not fit. */
+/* Something live all the time: kept memory takes the heap past its peak by at most a 28th, and a quarter of what is
+ * live where spans did not fit. */
 static void a_steady_heap_keeps_little_however_much_it_regrets(void **state)
 {
     (void)state;

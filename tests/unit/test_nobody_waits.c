@@ -194,7 +194,7 @@ static bool new_thread(tm_handle_t *x, size_t size, size_t mark)
 typedef struct operation {
     const char *name;
     bool (*run)(tm_handle_t *x, size_t size, size_t mark);
-    size_t dear; // so many times fewer, but for a full run
+    size_t dear; // so many times fewer, except in a full run
 } operation_t;
 
 #define OP(f, dear) {#f, f, dear}

@@ -113,7 +113,7 @@ static void try_realloc(size_t i, size_t size)
     errno = UNTOUCHED;
     tm_handle_t h = tm_realloc(objects[i].h, size);
     int err = errno;
-    if (h == TM_NULL) { // the object must be as it was: verify_all sees to it
+    if (h == TM_NULL) { // the object must be as it was: verify_all checks that
         if (err != ENOMEM)
             sweep_give_up("realloc: TM_NULL without ENOMEM", i);
         nulls++;

@@ -7,7 +7,7 @@
  * scope or lock must have the same address at the end.
  *
  * The test fails unless enough happened: moves, and moves aborted for each of the three reasons. In the controls the
- * mover does not scan, or who finds a mark does not take it away; the same work must then fail. */
+ * mover does not scan, or a thread that finds a mark leaves it set; the same work must then fail. */
 #include "heap/heap.h"
 #include "heap/introspect.h"
 #include "os/options.h"

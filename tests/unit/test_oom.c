@@ -79,7 +79,7 @@ static void try_realloc(size_t i, size_t size)
     errno = 4711;
     void *q = h_realloc(blocks[i].p, size);
     int err = errno;
-    if (q == NULL) { // the old block must be as it was: verify_all sees to it
+    if (q == NULL) { // the old block must be as it was: verify_all checks that
         if (err != ENOMEM)
             sweep_give_up("realloc: NULL without ENOMEM", i);
         nulls++;

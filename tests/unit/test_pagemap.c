@@ -16,7 +16,7 @@ static int in_a_small_address_space(void *limit)
     void *p;
     if (tmi_os_map(NULL, TMI_SEGMENT_SIZE, TMI_SEGMENT_SIZE, &p) != 0)
         return 4;
-    if (tmi_pagemap_prepare((uintptr_t)p, TMI_SEGMENT_SIZE) != 0)
+    if (tmi_pagemap_commit((uintptr_t)p, TMI_SEGMENT_SIZE) != 0)
         return 5;
     return tmi_windows[0].nunits <= (uintptr_t)limit / 12 ? 0 : 6; // a byte a unit, and a quarter more
 }
@@ -44,7 +44,7 @@ static void before_init_nothing_is_ours_and_after_it_nothing_is_resident(void **
     tmi_pagemap_init();
     void *p;
     assert_int_equal(tmi_os_map(NULL, TMI_SEGMENT_SIZE, TMI_SEGMENT_SIZE, &p), 0);
-    assert_int_equal(tmi_pagemap_prepare((uintptr_t)p, TMI_SEGMENT_SIZE), 0);
+    assert_int_equal(tmi_pagemap_commit((uintptr_t)p, TMI_SEGMENT_SIZE), 0);
     assert_int_equal(tmi_nwindows, 1);
     rng_t r = {9};
     for (int i = 0; i < 1000; i++) // reading makes nothing resident either
@@ -85,7 +85,7 @@ static void entries_are_found_for_each_byte_of_their_units(void **state)
     (void)state;
     char *p;
     assert_int_equal(tmi_os_map(NULL, TMI_SEGMENT_SIZE, TMI_SEGMENT_SIZE, (void **)&p), 0);
-    assert_int_equal(tmi_pagemap_prepare((uintptr_t)p, TMI_SEGMENT_SIZE), 0);
+    assert_int_equal(tmi_pagemap_commit((uintptr_t)p, TMI_SEGMENT_SIZE), 0);
     static char record[64]; // stands for a segment's
     tmi_segment_t *seg = (tmi_segment_t *)(void *)record;
     tmi_pagemap_set_segment(p, seg);
@@ -114,10 +114,10 @@ static void ranges_outside_are_refused(void **state)
 {
     (void)state;
     uintptr_t end = (uintptr_t)1 << TMI_ADDRESS_BITS;
-    assert_int_not_equal(tmi_pagemap_prepare(end, TMI_SEGMENT_SIZE), 0);
-    assert_int_not_equal(tmi_pagemap_prepare(end - TMI_SEGMENT_SIZE, 2 * TMI_SEGMENT_SIZE), 0);
-    assert_int_not_equal(tmi_pagemap_prepare(UINTPTR_MAX - 1000, 2000), 0);
-    assert_int_equal(tmi_pagemap_prepare(end - TMI_SEGMENT_SIZE, TMI_SEGMENT_SIZE), 0);
+    assert_int_not_equal(tmi_pagemap_commit(end, TMI_SEGMENT_SIZE), 0);
+    assert_int_not_equal(tmi_pagemap_commit(end - TMI_SEGMENT_SIZE, 2 * TMI_SEGMENT_SIZE), 0);
+    assert_int_not_equal(tmi_pagemap_commit(UINTPTR_MAX - 1000, 2000), 0);
+    assert_int_equal(tmi_pagemap_commit(end - TMI_SEGMENT_SIZE, TMI_SEGMENT_SIZE), 0);
 }
 
 /* Addresses far apart are in windows of their own, which do not overlap. */
@@ -132,7 +132,7 @@ static void segments_elsewhere_get_further_windows(void **state)
     uint32_t before = tmi_nwindows;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *p = (const char *)places[i];
-        assert_int_equal(tmi_pagemap_prepare(places[i], TMI_SEGMENT_SIZE), 0);
+        assert_int_equal(tmi_pagemap_commit(places[i], TMI_SEGMENT_SIZE), 0);
         tmi_pagemap_set_segment(p, seg);
         tmi_pagemap_set_class(p, TMI_SEGMENT_UNITS, 5);
         assert_ptr_equal(tmi_pagemap_segment(p + TMI_SEGMENT_SIZE - 1), seg);
@@ -176,12 +176,12 @@ static void a_refusal_leaves_every_address_foreign(void **state)
     tmi_pagemap = (tmi_pagemap_t){0};
     tmi_nwindows = 0;
     tmi_os_fail_at(1, true);
-    assert_int_not_equal(tmi_pagemap_prepare((uintptr_t)p, TMI_SEGMENT_SIZE), 0);
+    assert_int_not_equal(tmi_pagemap_commit((uintptr_t)p, TMI_SEGMENT_SIZE), 0);
     tmi_os_fail_at(0, false);
     assert_int_equal(tmi_pagemap.limit, 0);
     assert_int_equal(tmi_pagemap_code(p), 0);
     tmi_window_t first = tmi_windows[0];
-    assert_int_equal(tmi_pagemap_prepare((uintptr_t)p, TMI_SEGMENT_SIZE), 0); // and a later attempt succeeds
+    assert_int_equal(tmi_pagemap_commit((uintptr_t)p, TMI_SEGMENT_SIZE), 0); // and a later attempt succeeds
     tmi_windows[0] = first;
     tmi_pagemap = before;
     tmi_nwindows = windows;

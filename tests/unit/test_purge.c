@@ -57,7 +57,7 @@ static size_t empty_now(void)
     return f.empty;
 }
 
-/* What a quiet program does: a few allocations of the same sizes now and then. */
+/* What a quiet program does: a few allocations of the same sizes at intervals. */
 static void tick(unsigned ms)
 {
     for (unsigned t = 0; t < ms; t += 10) {
@@ -225,7 +225,7 @@ static void pages_in_use_again_at_once_are_not_purged(void **state)
     assert_true(again <= rounds * 3 * TMI_MIB / 4);
 }
 
-/* The idle loop: one block, freed and allocated again. It never leaves the magazine, and all the same pages go back. */
+/* The idle loop: one block, freed and allocated again. It never leaves the magazine, and pages go back nevertheless. */
 static void an_idle_loop_in_one_magazine_purges(void **state)
 {
     (void)state;

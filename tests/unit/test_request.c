@@ -1,4 +1,4 @@
-/* What is left as a request is served by the next slow path, once, whoever left it. */
+/* What is left as a request is served by the next slow path, once, for every kind of sender. */
 #include "heapcalls.h"
 #include "os/counters.h"
 #include "os/options.h"
@@ -22,7 +22,7 @@ static size_t served(void) { return __atomic_load_n(&stats, __ATOMIC_RELAXED); }
 static void serve_profile(void)
 {
     void *p = h_malloc(300000); // a slow path in the handler serves nothing
-    tmi_request_leave(TMI_REQUEST_STATS);
+    tmi_request_post(TMI_REQUEST_STATS);
     h_free(p);
     profiles++;
     errno = EIO;
@@ -48,7 +48,7 @@ static void a_slow_path_serves_a_request_once(void **state)
     take_a_slow_path();
     assert_int_equal(served(), before); // control: nothing was left
     assert_int_equal(tmi_request_times(TMI_REQUEST_STATS), times);
-    tmi_request_leave(TMI_REQUEST_STATS);
+    tmi_request_post(TMI_REQUEST_STATS);
     assert_int_equal(served(), before);
     take_a_slow_path();
     take_a_slow_path();
@@ -61,9 +61,9 @@ static void idle_and_slow_paths_of_handles_serve_too(void **state)
 {
     (void)state;
     size_t before = served();
-    tmi_request_leave(TMI_REQUEST_STATS);
+    tmi_request_post(TMI_REQUEST_STATS);
     tmi_pacer_idle();
-    tmi_request_leave(TMI_REQUEST_STATS);
+    tmi_request_post(TMI_REQUEST_STATS);
     tmi_compactor_poll();
     assert_int_equal(served(), before + 2);
 }
@@ -85,7 +85,7 @@ static void handlers_may_allocate_and_errno_stays(void **state)
 {
     (void)state;
     size_t before = served();
-    tmi_request_leave(TMI_REQUEST_PROFILE);
+    tmi_request_post(TMI_REQUEST_PROFILE);
     errno = 0;
     void *p = h_malloc(2 << 20);
     assert_int_equal(errno, 0);
@@ -104,7 +104,7 @@ static void trim_gives_back_what_is_empty(void **state)
     h_free(p);
     size_t before = tmi_counter(dirty_bytes) + tmi_counter(medium_empty_bytes);
     assert_true(before >= 1 << 20);
-    tmi_request_leave(TMI_REQUEST_TRIM);
+    tmi_request_post(TMI_REQUEST_TRIM);
     void *r = h_malloc(300 << 10);
     size_t after = tmi_counter(dirty_bytes) + tmi_counter(medium_empty_bytes);
     assert_true(after + (512 << 10) <= before);
@@ -141,7 +141,7 @@ static void a_helper_thread_serves(void **state)
     tmi_options.background = TMI_BACKGROUND_ON;
     for (int i = 0; i < 16; i++)
         h_free(p[i]);
-    tmi_request_leave(TMI_REQUEST_STATS);
+    tmi_request_post(TMI_REQUEST_STATS);
     for (int i = 0; i < 1000 && served() == before; i++)
         sleep_ms(10);
     tmi_options.background = TMI_BACKGROUND_OFF;
@@ -160,7 +160,7 @@ static void a_child_of_fork_has_none(void **state)
 {
     (void)state;
     size_t before = served();
-    tmi_request_leave(TMI_REQUEST_STATS);
+    tmi_request_post(TMI_REQUEST_STATS);
     outcome_t o = run_child(child_finds_none, NULL, 20);
     assert_true(exited(&o, 0));
     take_a_slow_path();
@@ -203,7 +203,7 @@ static uint32_t stop;
 static void *leave_many(void *unused)
 {
     for (size_t i = 0; i < scaled(20000); i++)
-        tmi_request_leave(TMI_REQUEST_STATS);
+        tmi_request_post(TMI_REQUEST_STATS);
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     return unused;
 }

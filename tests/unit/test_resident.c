@@ -57,13 +57,13 @@ static void step_free(model_span_t *s, rng_t *r)
     if (rng_below(r, 2)) {
         tmi_space_free_pages(s->addr, s->nunits, s->written);
     } else {
-        tmi_space_unmark(s->addr, s->nunits);
+        tmi_space_note_clean(s->addr, s->nunits);
         for (uint64_t left = s->written, run; left != 0; left &= ~run) {
             run = tmi_lowest_run(left);
-            tmi_space_mark_resident(s->addr + ((size_t)tmi_lowest_bit(run) << tmi_os_page_shift),
+            tmi_space_note_resident(s->addr + ((size_t)tmi_lowest_bit(run) << tmi_os_page_shift),
                                     (size_t)tmi_popcount(run) << tmi_os_page_shift);
         }
-        tmi_space_free_marked(s->addr, s->nunits);
+        tmi_space_free_noted(s->addr, s->nunits);
     }
     s->addr = NULL;
 }
@@ -129,7 +129,7 @@ static void small_slots_on_resident_pages_come_first(void **state)
     size_t bytes = tmi_counter(slab_bytes);
     for (size_t i = 0; i < slots; i++) {
         assert_int_equal(tmi_raw_take(c, &p[i], 1), 1);
-        assert_ptr_equal(tmi_unit_start(p[i]), base);
+        assert_ptr_equal(tmi_unit_of(p[i]), base);
         size_t page = page_of(base, p[i]), turn = i / per_page;
         assert_int_equal(page, turn == 0 ? 5 : turn == 1 ? 9 : turn < 7 ? turn - 2 : turn < 10 ? turn - 1 : turn);
         if (i == 2 * per_page - 1)
@@ -188,9 +188,9 @@ static void medium_slots_are_touched_where_pages_are_resident(void **state)
     (void)leave_dirty(1, 0);
     char *base = alloc_span(units);
     base[size + 1] = 1; // in slot 1
-    tmi_space_unmark(base, units);
-    tmi_space_mark_resident(base + size + 1, 1);
-    tmi_space_free_marked(base, units);
+    tmi_space_note_clean(base, units);
+    tmi_space_note_resident(base + size + 1, 1);
+    tmi_space_free_noted(base, units);
     assert_int_equal(tmi_counter(dirty_bytes), tmi_os_page_size);
     void *p = tmi_medium_take(c, true, &dirty), *q = tmi_medium_take(c, true, &dirty);
     assert_ptr_equal(p, base + size);
@@ -199,7 +199,7 @@ static void medium_slots_are_touched_where_pages_are_resident(void **state)
     assert_int_equal(tmi_counter(medium_empty_bytes), 0);
     tmi_medium_return(p, "free");
     tmi_medium_return(q, "free");
-    tmi_medium_release();
+    tmi_medium_release_unused();
     assert_int_equal(tmi_counter(dirty_bytes), 2 * size);
     tmi_medium_check();
 }

@@ -98,7 +98,7 @@ static void step(model_t *m, rng_t *r)
     if (what == 0)
         (void)tmi_space_purge(rng_below(r, 4 * TMI_MIB));
     else if (what == 1)
-        (void)tmi_space_release();
+        (void)tmi_space_unmap();
     else if (s->addr == NULL)
         step_alloc(m, s, r);
     else if (what < 10)
@@ -137,7 +137,7 @@ static void everything_freed_goes_back_to_the_kernel(void **state)
     (void)state;
     (void)tmi_space_purge(SIZE_MAX);
     assert_int_equal(tmi_counter(dirty_bytes), 0);
-    (void)tmi_space_release();
+    (void)tmi_space_unmap();
     audit();
     assert_int_equal(tmi_counter(mapped_bytes), 0);
 }
@@ -161,7 +161,7 @@ static void alignment_up_to_a_gib_is_kept(void **state)
             audit();
         }
     (void)tmi_space_purge(SIZE_MAX);
-    (void)tmi_space_release();
+    (void)tmi_space_unmap();
     audit();
 }
 
@@ -273,7 +273,7 @@ static void growth_survives_every_kernel_failure(void **state)
         for (bool fired = true; fired; nth++) {
             bool dirty;
             (void)tmi_space_purge(SIZE_MAX);
-            (void)tmi_space_release();
+            (void)tmi_space_unmap();
             tmi_os_fail_at(nth, sticky);
             char *p = alloc_span(1000, 512, &dirty);
             fired = tmi_os_fail_fired();
@@ -316,7 +316,7 @@ static int audit_after_marking_a_clean_page(void *unused)
     (void)tmi_space_purge(SIZE_MAX);
     char *p = alloc_span(3, 1, &dirty);
     tmi_space_free(p, 3, 0);
-    tmi_space_mark_resident(p, 1);
+    tmi_space_note_resident(p, 1);
     audit();
     return 0;
 }

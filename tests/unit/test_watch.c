@@ -1,5 +1,5 @@
-/* Units in which sampled blocks begin (S7): what the page map says of them, until the last sample is gone, for blocks
- * of all kinds; and a heap that is sampled meanwhile, against the audit. */
+/* Units in which sampled blocks begin (S7): what the page map says about them, until the last sample is gone, for
+ * blocks of all kinds; and a heap that is sampled meanwhile, against the audit. */
 #include "heap/heap.h"
 #include "heap/introspect.h"
 #include "sampling/samples.h"

@@ -62,7 +62,7 @@ static void look(const heap_t *h, uint32_t longest_gap)
 {
     tmi_need_sight_t sight = {h->now, h->live, h->empty, h->regretted, h->regretted_spans};
     tmi_need_rules_t rules = {(unsigned)k.keep_percent, (uint32_t)k.interval_ms, longest_gap};
-    tmi_need_look(&need, &sight, &rules);
+    tmi_need_update(&need, &sight, &rules);
 }
 
 static void give_back_the_rest(heap_t *h)

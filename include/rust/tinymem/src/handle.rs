@@ -34,8 +34,8 @@ pub struct Handle<T: ?Sized> {
 // release and an acquire).
 unsafe impl<T: ?Sized + Send> Send for Handle<T> {}
 
-// SAFETY: a shared handle gives shared references only, on several threads at a time, which is what `Sync` says of the
-// value. Pins of several threads count independently.
+// SAFETY: a shared handle gives shared references only, on several threads at a time, which is what `Sync` says about
+// the value. Pins of several threads count independently.
 unsafe impl<T: ?Sized + Sync> Sync for Handle<T> {}
 
 // The handle may move though the value must not: the value is elsewhere.

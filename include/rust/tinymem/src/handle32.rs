@@ -115,7 +115,7 @@ struct FreeRefAtEnd(u32);
 impl Drop for FreeRefAtEnd {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: whoever makes one owns the object.
+        // SAFETY: the code that makes one owns the object.
         unsafe { sys::tm_free_ref(self.0) }
     }
 }

@@ -18,8 +18,9 @@ pub struct Pinned<'a, T: ?Sized> {
     _borrows: PhantomData<&'a T>,
 }
 
-// SAFETY: a shared guard gives shared references to the value on several threads, which is what `Sync` says of the
-// value; it cannot be dropped there. Not `Send`: the raw pin is not, since only the thread that pinned may unpin.
+// SAFETY: a shared guard gives shared references to the value on several threads, which is what `Sync` says
+// about the value; it cannot be dropped there. Not `Send`: the raw pin is not, since only the thread that pinned may
+// unpin.
 unsafe impl<T: ?Sized + Sync> Sync for Pinned<'_, T> {}
 
 impl<'a, T: ?Sized> Pinned<'a, T> {

@@ -110,7 +110,7 @@ pub(crate) struct FreeAtEnd(pub u64);
 impl Drop for FreeAtEnd {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: whoever makes one owns the object, and lets nobody else free it.
+        // SAFETY: the code that makes one owns the object, and lets nobody else free it.
         unsafe { sys::tm_free(self.0) }
     }
 }
