@@ -232,7 +232,8 @@ void tm_mover_on_batch(tm_batch_call_t *call, void *context);
 void tm_idle(void);
 
 /** Figures of the movable heap. Set struct_size to sizeof(tm_stats_t) first. Fields beyond that size are left out;
- *  fields that the library does not know are 0. Each figure was true a moment ago. The figures are not a snapshot.
+ *  fields that the library does not know are 0. Each figure was true a moment ago. The figures are not a snapshot: an
+ *  object that is being moved, or freed ones that the cache of a thread hands back at that moment, may count as live.
  *  Bytes unless said otherwise. */
 typedef struct tm_figures {
     size_t struct_size;
