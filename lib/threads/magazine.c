@@ -7,17 +7,9 @@
 
 #include <string.h>
 
-#define MAGAZINE_BYTES ((size_t)32 << 10) // one magazine aims to hold at most this much
 enum { CAPACITY_MAX = 255 };
 
 void *const tmi_no_slots[1];
-
-/* 2^k - 1 slots, at least 1. */
-static unsigned capacity_max(unsigned cls)
-{
-    size_t n = tmi_min(MAGAZINE_BYTES / tmi_classes[cls].size, CAPACITY_MAX);
-    return n < 3 ? 1 : (1u << tmi_log2(n + 1)) - 1;
-}
 
 static unsigned capacity_first(unsigned cls)
 {
@@ -101,7 +93,7 @@ enum { DEPOT_MAGAZINES = 4, ALONE_MAX = 256 };
 static size_t depot_capacity(unsigned cls)
 {
     bool less = tmi_classes[cls].size > ALONE_MAX && tmi_caches_in_use() < 2;
-    return (capacity_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
+    return (tmi_depot_magazine_max(cls) + 1) * (less ? DEPOT_MAGAZINES / 2 : DEPOT_MAGAZINES);
 }
 
 /* Take the n oldest slots out of a magazine and give them to the depot, or to the slabs. */
@@ -110,7 +102,7 @@ static void flush_some(tmi_cache_t *cache, unsigned cls, size_t n, bool to_depot
     void **bottom = cache->info[cls].buffer + 1;
     if (n == 0)
         return;
-    if (!to_depot || !tmi_depot_put(cls, bottom, n, depot_capacity(cls)))
+    if (!to_depot || !tmi_depot_put(cls, bottom, n, depot_capacity(cls), &cache->rows))
         tmi_raw_return(cls, bottom, n, function);
     size_t rest = tmi_cache_held(cache, cls) - n;
     memmove(bottom, bottom + n, rest * sizeof *bottom);
@@ -154,7 +146,7 @@ static size_t bound_max(unsigned cls)
 {
     if (tmi_caches_in_use() >= 2)
         return TMI_THREAD_CACHE_MAX;
-    return tmi_classes[cls].size > MAGAZINE_BYTES / 8 ? TMI_THREAD_CACHE_ALONE : TMI_THREAD_CACHE_FIRST;
+    return tmi_classes[cls].size > TMI_MAGAZINE_BYTES / 8 ? TMI_THREAD_CACHE_ALONE : TMI_THREAD_CACHE_FIRST;
 }
 
 /* The budget is used up, for the sixteenth time. When every eighth exchange comes here, the classes rob each other, and
@@ -179,7 +171,7 @@ static void take_budget(tmi_cache_t *cache, unsigned cls)
         unsigned v = cache->victim;
         tmi_magazine_info_t *info = &cache->info[v];
         cache->victim = v == TMI_CLASS_LAST ? TMI_CLASS_FIRST : (uint8_t)(v + 1);
-        bool spared = v == cls || info->active || info->capacity * (size_t)tmi_classes[v].size < MAGAZINE_BYTES / 8;
+        bool spared = v == cls || info->active || info->capacity * (size_t)tmi_classes[v].size < TMI_MAGAZINE_BYTES / 8;
         info->active = false;
         if (spared)
             continue;
@@ -199,7 +191,7 @@ static void grow(tmi_cache_t *cache, unsigned cls)
     if (cache->info[cls].homing)
         return;
     unsigned wanted = capacity == 0 ? capacity_first(cls) : capacity * 2 + 1;
-    if (capacity >= capacity_max(cls))
+    if (capacity >= tmi_depot_magazine_max(cls))
         return;
     size_t cost = (wanted - capacity) * (size_t)tmi_classes[cls].size;
     if (cost > cache->budget)
@@ -245,7 +237,7 @@ static void *refill(tmi_cache_t *cache, unsigned cls)
     info->refilled = true;
     size_t wanted = (info->capacity + 1u) / 2, got = 0;
     if (!first && !info->homing)
-        got = tmi_depot_take(cls, info->buffer + 1, wanted);
+        got = tmi_depot_take(cls, info->buffer + 1, wanted, &cache->rows);
     if (got == 0)
         got = first ? tmi_raw_take_lines(cls, info->buffer + 1, wanted) : tmi_raw_take(cls, info->buffer + 1, wanted);
     if (got == 0)
@@ -368,6 +360,7 @@ void tmi_cache_flush(tmi_cache_t *cache)
         flush_returning(cache, c, "free");
         flush_some(cache, c, tmi_cache_held(cache, c), false, "free");
     }
+    tmi_depot_free_rows(&cache->rows);
     tmi_cache_end_exchange(cache);
 }
 
@@ -382,12 +375,13 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         cache->nresting -= cache->info[c].resting;
         cache->info[c].homing = cache->info[c].resting = false;
         // at a thread's end the depot may have them: another thread will want them soon, or the trim takes them
-        size_t n = tmi_cache_held(cache, c), half = capacity_max(c) / 2 + 1;
+        size_t n = tmi_cache_held(cache, c), half = tmi_depot_magazine_max(c) / 2 + 1;
         flush_some(cache, c, tmi_min(n, half), true, "free");
         flush_some(cache, c, tmi_cache_held(cache, c), true, "free");
         (void)resize(cache, c, 0);
         cache->info[c].refilled = false;
     }
+    tmi_depot_free_rows(&cache->rows);
     tmi_cache_end_exchange(cache);
     (void)tmi_sub_relaxed(&caches_in_use, 1);
 }

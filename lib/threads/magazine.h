@@ -84,6 +84,7 @@ typedef struct tmi_cache {
     bool rationed;             // G7
     tmi_magazine_info_t info[TMI_CLASS_COUNT];
     tmi_ration_info_t ration_info[TMI_RATION_CLASSES];
+    tmi_rows_t rows; // for exchanges with depots
 } tmi_cache_t;
 
 /* What codes[] say, in steps of 8 bytes from the start of the cache. */

@@ -94,7 +94,7 @@ static void renew(tmi_cache_t *cache, unsigned cls)
     size_t mine = tmi_min(n, tmi_cache_held(cache, cls));
     void **top = cache->magazines[cls].top - mine, **bottom = r->buffer + 1;
     if (mine < n / 2 && !cache->info[cls].homing) {
-        more = tmi_depot_take(cls, bottom, n - mine);
+        more = tmi_depot_take(cls, bottom, n - mine, &cache->rows);
         more = more > 0 ? more : tmi_raw_take(cls, bottom, n - mine);
     }
     if (mine > 0) {

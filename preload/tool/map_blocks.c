@@ -2,6 +2,7 @@
 #include "map.h"
 #include "tool.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,18 @@ static void count_pointers(map_t *m, uintptr_t from, size_t n)
         (void)target_read(m->t, from + done * sizeof(uintptr_t), pointers, some * sizeof(uintptr_t));
         for (size_t i = 0; i < some; i++)
             count_block(m, pointers[i]);
+    }
+}
+
+/* Rows may change meanwhile: no more are followed than a depot can have. */
+static void count_rows(map_t *m, const tmi_row_t *first)
+{
+    enum { ROWS_MAX = 64 };
+    uintptr_t at = (uintptr_t)first;
+    tmi_row_t row;
+    for (unsigned i = 0; i < ROWS_MAX && at != 0 && target_read(m->t, at, &row, sizeof row); i++) {
+        count_pointers(m, at + offsetof(tmi_row_t, slots), tmi_min(row.count, (size_t)1 << TMI_ROW_LOG_MAX));
+        at = (uintptr_t)row.next;
     }
 }
 
@@ -93,8 +106,10 @@ static void count_handles(map_t *m, const tmi_hmagazines_t *magazines)
 
 void map_count_cached(map_t *m)
 {
-    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++)
-        count_pointers(m, (uintptr_t)tmi_depots[c].slots, tmi_min(tmi_depots[c].count, 1 << 16));
+    for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
+        count_rows(m, tmi_depots[c].full);
+        count_rows(m, tmi_depots[c].part);
+    }
     for (const tmi_thread_t *t = tmi_thread_records; t != NULL; t = t->next) {
         count_magazines(m, &t->cache);
         count_shelf(m, &t->shelf);
