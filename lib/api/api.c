@@ -83,9 +83,18 @@ tm_handle_t tm_calloc_aligned(size_t align, size_t n, size_t size)
     return tmi_object_alloc(total, align, true);
 }
 
+static TMI_NOINLINE tm_handle_t alloc_near_counted(tm_handle_t near, size_t size)
+{
+    void *frame = __builtin_frame_address(0);
+    tm_handle_t h = tmi_object_alloc_near(near, size, frame);
+    return h != TM_NULL ? h : tmi_object_alloc_for(size, 1, false, frame);
+}
+
 tm_handle_t tm_alloc_near(tm_handle_t near, size_t size)
 {
-    tm_handle_t h = tmi_object_alloc_near(near, size);
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sampling))) // relaxed: a late change only delays sampling
+        return alloc_near_counted(near, size);
+    tm_handle_t h = tmi_object_alloc_near(near, size, NULL);
     return h != TM_NULL ? h : tm_alloc(size);
 }
 

@@ -210,16 +210,42 @@ void tmi_object_watch(bool on)
     tmi_unlock(&tmi_compact_lock);
 }
 
-tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame)
+/* The object begins to live, zeroed if that is wanted. */
+static void give_life(tm_handle_t h, size_t nzeroes)
 {
-    tm_handle_t h = bind_new(size, align, zero);
+    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
+    if (nzeroes > 0)
+        memset(tmi_word_address(w), 0, nzeroes);
+    tmi_store_release(word, w | TMI_WORD_LIVE); // as in tm_alloc; the zeroes before it
+}
+
+/* While allocations are sampled: what tm_alloc does otherwise, and the countdown to the next sample. TM_NULL: the
+ * magazine is empty. */
+static tm_handle_t alloc_watched(size_t size, bool zero, void *frame)
+{
+    tmi_thread_t *t = tmi_self();
+    if (t->handles.own == NULL || size - 1 >= TMI_MOVABLE_MAX)
+        return TM_NULL;
+    tm_handle_t h = tmi_hcache_pop_watched(&t->handles, tmi_mclass_of(size));
     if (h == TM_NULL)
         return TM_NULL;
-    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
-    if (zero && !tmi_object_is_large(size, align))
-        memset(tmi_word_address(w), 0, size);
-    tmi_store_release(word, w | TMI_WORD_LIVE); // as in tm_alloc; the zeroes before it
-    if (TMI_UNLIKELY(tmi_load_acquire(&tmi_sampling))) // pairs: tmi_samples_start
+    give_life(h, zero ? size : 0);
+    if (tmi_samples_count(&t->sampler, size))
+        tmi_heap_sampled(&t->sampler, tmi_samples_key_of_index(tmi_handle_index(h)), size, frame);
+    return h;
+}
+
+tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame)
+{
+    bool sampling = tmi_load_acquire(&tmi_sampling); // pairs: tmi_samples_start
+    tm_handle_t h = TMI_UNLIKELY(sampling) && align == 1 ? alloc_watched(size, zero, frame) : TM_NULL;
+    if (h != TM_NULL)
+        return h;
+    h = bind_new(size, align, zero);
+    if (h == TM_NULL)
+        return TM_NULL;
+    give_life(h, zero && !tmi_object_is_large(size, align) ? size : 0);
+    if (TMI_UNLIKELY(sampling))
         tmi_object_sampled(h, size, frame);
     return h;
 }
@@ -268,6 +294,9 @@ void tmi_object_put(char *p, tm_handle_t next, bool last)
     uint32_t index = tmi_handle_index(next);
     size_t extent = 0;
     (void)tmi_samples_freed(tmi_samples_key_of_index(index));
+    if (!last && tmi_load_relaxed(&tmi_sampling) && // relaxed: seen late, the way is longer
+        tmi_hcache_push_watched(&tmi_self()->handles, cls, next))
+        return;
     if (cls == TMI_MCLASS_LARGE) {
         extent = tmi_object_usable(p);
         require_loose_at_put(&tmi_span_of(p)->attributes, next);

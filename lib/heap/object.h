@@ -20,8 +20,8 @@ tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *fra
 tm_handle_t tmi_object_alloc(size_t size, size_t align, bool zero) TMI_NOINLINE;
 tm_handle_t tmi_object_realloc(tm_handle_t h, size_t size) TMI_NOINLINE;
 /* Allocate a live object in the slab of `near`. TM_NULL: the slab has no room, or `near` is stale, which is
- * reported. */
-tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size) TMI_NOINLINE;
+ * reported. With a `frame` the object is counted for the samples. */
+tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size, void *frame) TMI_NOINLINE;
 /* Returns how many objects were visited. */
 size_t tmi_object_each(bool (*visit)(tm_handle_t h, void *context), void *context);
 /* The slow path of tm_free. It repeats all of the fast path's checks. */

@@ -25,7 +25,7 @@ static tm_handle_t beside(tmi_thread_t *t, const char *at, size_t size)
     return g;
 }
 
-tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size)
+tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size, void *frame)
 {
     uint64_t w;
     tm_handle_t g = TM_NULL;
@@ -35,12 +35,14 @@ tm_handle_t tmi_object_alloc_near(tm_handle_t near, size_t size)
         tmi_object_stale("tm_alloc_near", near);
         return TM_NULL;
     }
-    tmi_thread_t *t = tmi_load_relaxed(&tmi_sampling) ? NULL : tmi_thread_with_handles(); // relaxed: as in tm_alloc_ref
+    tmi_thread_t *t = tmi_thread_with_handles();
     char *at = t == NULL || t->handles.own == NULL ? NULL : tm_try_pin(near);
     if (at == NULL)
         return TM_NULL;
     g = beside(t, at, size);
     tm_unpin(near);
+    if (frame != NULL && g != TM_NULL)
+        tmi_object_sampled(g, size, frame);
     return g;
 }
 

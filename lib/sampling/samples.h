@@ -23,7 +23,8 @@
  * I3  live <= total, for each amount of each site; live is the sum over the site's entries.
  *
  * Nothing of it costs anything while no samples are taken. Otherwise malloc takes a slow path once a ration, and free
- * where a sampled block begins in the same unit (S7); tm_alloc and tm_free always do.
+ * where a sampled block begins in the same unit (S7). tm_alloc and tm_free leave their fast paths, count each call, and
+ * then use the thread's magazine as always.
  *
  * Lock: one, the innermost rank. Stacks are captured before it is taken. Fails: without memory a sample is dropped and
  * counted. Owner of a tmi_sampler_t: its thread. */

@@ -261,6 +261,34 @@ void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h)
     tmi_hcache_end(cache);
 }
 
+tm_handle_t tmi_hcache_pop_watched(tmi_hcache_t *cache, unsigned cls)
+{
+    tm_handle_t h = TM_NULL;
+    if (tmi_hcache_begin(cache) == &tmi_hcache_watched) {
+        tmi_hmagazine_t *m = &cache->own->magazine[cls];
+        h = m->top[-1];
+        if (h != TM_NULL)
+            set_top(cache->own, cls, m->top - 1);
+    }
+    tmi_hcache_end(cache);
+    return h;
+}
+
+bool tmi_hcache_push_watched(tmi_hcache_t *cache, size_t code, tm_handle_t h)
+{
+    bool done = false;
+    if (tmi_hcache_begin(cache) == &tmi_hcache_watched) {
+        tmi_hmagazine_t *m = &cache->own->magazine[code];
+        done = m->top < m->limit;
+        if (done) {
+            *m->top = h;
+            tmi_store_relaxed(&m->top, m->top + 1); // other threads' statistics read it
+        }
+    }
+    tmi_hcache_end(cache);
+    return done;
+}
+
 static size_t flush_all(tmi_hmagazines_t *ms)
 {
     size_t n = 0;

@@ -119,6 +119,11 @@ static inline bool tmi_hcache_push(tmi_hcache_t *cache, size_t code, tm_handle_t
     return ok;
 }
 
+/* The same two while allocations are sampled: what the slow paths of tm_alloc and tm_free try first. They fail, too,
+ * when the cache is not watched, as its owner finds when it is claimed. */
+tm_handle_t tmi_hcache_pop_watched(tmi_hcache_t *cache, unsigned cls);
+bool tmi_hcache_push_watched(tmi_hcache_t *cache, size_t code, tm_handle_t h);
+
 _Static_assert(sizeof(tmi_hmagazine_t) == 16, "a class times 16 is the offset of its magazine");
 
 #endif

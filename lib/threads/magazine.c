@@ -382,6 +382,7 @@ void tmi_cache_destroy(tmi_cache_t *cache)
         cache->info[c].refilled = false;
     }
     tmi_depot_free_rows(&cache->rows);
+    tmi_cache_end_codes(cache); // the record's next owner may use its handles first, and this cache is not ready then
     tmi_cache_end_exchange(cache);
     (void)tmi_sub_relaxed(&caches_in_use, 1);
 }

@@ -36,6 +36,8 @@ void tmi_cache_end_exchange(tmi_cache_t *cache);
 void tmi_cache_init_rations(tmi_cache_t *cache);
 /* Give their slots to the slabs, and with `end` their memory back. In an exchange. */
 void tmi_cache_flush_rations(tmi_cache_t *cache, bool end);
+/* From now on fast paths find nothing, and slow paths a cache that is not rationed: as in a new record. */
+void tmi_cache_end_codes(tmi_cache_t *cache);
 bool tmi_cache_in_ration(const tmi_cache_t *cache, unsigned cls, const void *p);
 /* Any thread may ask, as tmi_cache_count. */
 size_t tmi_cache_count_ration(const tmi_cache_t *cache, unsigned cls);

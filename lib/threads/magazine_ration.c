@@ -66,6 +66,12 @@ void tmi_cache_flush_rations(tmi_cache_t *cache, bool end)
     }
 }
 
+void tmi_cache_end_codes(tmi_cache_t *cache)
+{
+    cache->rationed = false;
+    memset(cache->codes, 0, sizeof cache->codes);
+}
+
 void tmi_cache_ration(tmi_cache_t *cache, bool on)
 {
     if (cache->observed || cache->rationed == on)

@@ -65,6 +65,32 @@ static void drop_cache(void)
     tmi_check_all();
 }
 
+/* The record of a thread that has ended may be taken by one that uses its handles first: then nothing makes the cache,
+ * and both fast and slow paths must find one that serves nothing. */
+static void a_destroyed_cache_serves_nothing(void **state)
+{
+    (void)state;
+    for (int rationed = 0; rationed < 2; rationed++) {
+        fresh_cache(false);
+        if (rationed)
+            tmi_cache_ration(&cache, true);
+        void *p = tmi_cache_alloc(&cache, tmi_class_of(48));
+        assert_non_null(p);
+        tmi_cache_free(&cache, tmi_class_of(48), p, "free");
+        assert_true(cache.rationed == rationed && cache.codes[48] != 0); // control
+        drop_cache();
+        assert_false(cache.rationed || cache.busy);
+        for (size_t size = 0; size <= TMI_TINY_MAX; size++)
+            assert_int_equal(cache.codes[size], 0);
+        assert_null(cache.rations[0][-1]);
+        for (unsigned c = TMI_CLASS_FIRST; c <= TMI_CLASS_LAST; c++) {
+            assert_null(cache.magazines[c].top[-1]);
+            assert_ptr_equal(cache.magazines[c].limit, TMI_LIMIT_DIVERTS);
+            assert_true(cache.info[c].capacity == 0 && cache.info[c].buffer == NULL);
+        }
+    }
+}
+
 static void codes_lead_to_the_class(void **state)
 {
     (void)state;
@@ -489,6 +515,7 @@ int main(void)
 {
     tmi_heap_init();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_destroyed_cache_serves_nothing),
         cmocka_unit_test(codes_lead_to_the_class),
         cmocka_unit_test(last_freed_is_first_allocated),
         cmocka_unit_test(what_a_thread_holds_is_bounded),
