@@ -53,12 +53,14 @@ static TMI_COLD void look_for_objects(void)
 
 void tmi_stack_init(void)
 {
+    int before = errno;
     look_for_objects();
     if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
         return;
     tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
     if (libc_is_ready())
         open_libunwind();
+    errno = before;
 }
 
 void tmi_stack_after_fork(void) { tmi_store_relaxed(&wanted, 0); } // relaxed: the child has one thread
@@ -176,9 +178,11 @@ static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t 
     return n;
 }
 
-/* The stack from return address `first` on, of which n addresses have been found by frame pointers. */
+/* The stack from return address `first` on, of which n addresses have been found by frame pointers. The dynamic linker
+ * and libunwind may change errno, which an allocation that succeeds leaves alone. */
 static size_t complete(uintptr_t first, uintptr_t *out, size_t n)
 {
+    int before = errno;
     int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
     if (n < ENOUGH && backtrace == NULL)
         open_late(first);
@@ -189,6 +193,7 @@ static size_t complete(uintptr_t first, uintptr_t *out, size_t n)
             memcpy(out, other, m * sizeof *out);
         n = tmi_max(m, n);
     }
+    errno = before;
     return tmi_max(n, 1);
 }
 
