@@ -1,15 +1,15 @@
 //! `Handle32`, an owner of 4 bytes.
 
-use crate::error::AllocError;
+use crate::error::{failed, AllocError};
 use crate::handle::Handle;
 use crate::pinned::{Pinned, PinnedMut};
-use crate::raw::RawPin;
+use crate::raw::{allocate_ref, RawPin};
 use crate::reference::Ref;
 use crate::scope::Scope;
 use crate::sys;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{needs_drop, ManuallyDrop};
+use core::mem::{align_of, needs_drop, size_of, ManuallyDrop};
 use core::num::NonZeroU32;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -47,13 +47,19 @@ impl<T> Handle32<T> {
     /// As [`Handle::new`].
     #[inline]
     pub fn new(value: T) -> Self {
-        Handle::new(value).into()
+        Handle32::try_new(value).unwrap_or_else(|why| failed(why))
     }
 
     /// As [`new`](Handle32::new), with an error in place of a panic; the value is dropped then.
     #[inline]
     pub fn try_new(value: T) -> Result<Self, AllocError> {
-        Handle::try_new(value).map(Into::into)
+        let r = allocate_ref(align_of::<T>(), size_of::<T>())?;
+        // SAFETY: the object is new: live, large enough and aligned, and only known here.
+        unsafe {
+            let (_pin, address) = RawPin::of_ref(r);
+            address.as_ptr().cast::<T>().write(value);
+            Ok(Handle32 { index: NonZeroU32::new_unchecked(r), _owns: PhantomData })
+        }
     }
 
     /// As [`Handle::pin`].
@@ -95,6 +101,13 @@ impl<T> Handle32<T> {
     pub fn get_in<'s>(&'s self, scope: &'s Scope) -> &'s T {
         // SAFETY: alive and not borrowed mutably for 's, since this is borrowed.
         unsafe { scope.get_ref(self.to_ref()) }
+    }
+
+    /// As [`get_in`](Handle32::get_in), for changes.
+    #[inline]
+    pub fn get_mut_in<'s>(&'s mut self, scope: &'s Scope) -> &'s mut T {
+        // SAFETY: alive and borrowed by nobody else for 's, since this is borrowed mutably.
+        unsafe { scope.get_ref_mut(self.to_ref()) }
     }
 
     /// Moves the value out and frees the object.

@@ -34,6 +34,10 @@
 //! | look at many objects | [`scope()`] | one load an object |
 //! | keep an object in place across threads, or for long | [`Handle::lock`] | an atomic read-modify-write |
 //! | store links in 4 bytes | [`Handle32`], an owner, or [`Ref`], unsafe to follow | as above |
+//! | know whether an object is still alive | [`Name`], unsafe to follow | as a pin |
+//! | visit all objects | [`each`] | one look-up an object |
+//! | place an object beside another | [`Handle::new_near`] | an allocation, at times a lock |
+//! | control what moves objects | [`mover`], [`compact()`] | |
 //!
 //! # Every type can be moved
 //!
@@ -67,12 +71,20 @@ compile_error!("tinymem works on 64-bit Linux with glibc");
 #[cfg(feature = "std")]
 extern crate std;
 
+mod callback;
+mod each;
 mod error;
 #[cfg(feature = "malloc")]
 mod global;
 mod handle;
 mod handle32;
+pub mod mover;
+mod name;
+mod near;
+pub mod options;
 mod pinned;
+#[cfg(feature = "std")]
+pub mod profile;
 mod raw;
 mod reference;
 mod scope;
@@ -81,20 +93,24 @@ mod stats;
 mod sys;
 mod thread_end;
 mod traits;
+mod zeroed;
 
+pub use each::each;
 pub use error::AllocError;
 #[cfg(feature = "malloc")]
 pub use global::Tinymem;
 pub use handle::Handle;
 pub use handle32::Handle32;
+pub use name::{held_pins, Name};
 pub use pinned::{Locked, Pinned, PinnedMut};
 pub use raw::MAX_ALIGN;
 pub use reference::Ref;
-pub use scope::{scope, Scope};
-pub use stats::{compact, compact_step, heap_stats, idle, stats, version, write_json, write_prometheus};
+pub use scope::{open_scopes, scope, Scope};
+pub use stats::{compact, compact_step, heap_stats, heap_stats_of_classes, idle, stats, version};
 #[cfg(feature = "std")]
-pub use stats::{json, prometheus};
-pub use stats::{HeapPart, HeapStats, Stats};
+pub use stats::{heap_classes, json, prometheus};
+pub use stats::{write_json, write_prometheus, ClassKind, HeapClass, HeapPart, HeapStats, Stats, HEAP_CLASSES_MAX};
+pub use zeroed::Zeroable;
 
 // The program in the README is tested, too.
 #[cfg(doctest)]
