@@ -24,9 +24,9 @@ pub struct Settings {
     /// What moves objects.
     pub mode: Mode,
     /// Of one processor that the library's thread may take, per cent.
-    pub share: usize,
+    pub share: u32,
     /// Waste that a quiet program is left with, per cent of live bytes.
-    pub target: usize,
+    pub target: u32,
     /// How many pauses there are now.
     pub pauses: usize,
 }
@@ -84,7 +84,7 @@ pub fn settings() -> Settings {
         1 => Mode::Manual,
         _ => Mode::Off,
     };
-    Settings { mode, share: now.mover_share, target: now.mover_target, pauses: now.mover_paused }
+    Settings { mode, share: now.mover_share as u32, target: now.mover_target as u32, pauses: now.mover_paused }
 }
 
 /// A pause of the mover, from [`pause`]. It ends when the guard is dropped.

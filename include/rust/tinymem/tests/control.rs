@@ -60,7 +60,7 @@ fn the_mover_does_what_it_is_told() {
     assert_eq!(moved(), before, "it moved something though it is off");
     mover::set(Some(Mode::Background), Some(100), Some(0)).unwrap();
     assert!(soon(|| moved() > before), "control: in the background nothing moved");
-    mover::set(None, Some(first.share as u32), Some(first.target as u32)).unwrap();
+    mover::set(None, Some(first.share), Some(first.target)).unwrap();
     assert_eq!(mover::settings(), first);
     assert_eq!(left.len() + more.len(), 10_000);
 }

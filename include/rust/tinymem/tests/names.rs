@@ -14,8 +14,7 @@ fn read<T: Copy>(name: Name<T>) -> Option<T> {
     unsafe { name.try_pin() }.map(|pin| *pin)
 }
 
-#[test]
-fn a_name_knows_whether_its_object_is_alive() {
+fn names_of_freed_objects_name_nothing() -> bool {
     let handles: Vec<_> = (0..1000).map(Handle::new).collect();
     let names: Vec<_> = handles.iter().map(Handle::name).collect();
     assert!(names.iter().enumerate().all(|(i, &name)| read(name) == Some(i) && name.is_live()));
@@ -25,10 +24,16 @@ fn a_name_knows_whether_its_object_is_alive() {
         assert_eq!(read(name), if i % 2 == 0 { Some(i) } else { None });
         assert_eq!(name.is_live(), i % 2 == 0);
     }
-    // The control: a reference has no generation, so that some name newer objects.
-    let reused = names.iter().skip(1).step_by(2).filter_map(|name| name.to_ref()?.name());
-    assert!(reused.filter(|name| newer.iter().any(|handle| name.names(handle))).count() > 0);
     assert_eq!((left.len(), held_pins()), (500, 0));
+    // Whether a reference, which has no generation, names a newer object.
+    let reused = names.iter().skip(1).step_by(2).filter_map(|name| name.to_ref()?.name());
+    reused.filter(|name| newer.iter().any(|handle| name.names(handle))).count() > 0
+}
+
+#[test]
+fn a_name_knows_whether_its_object_is_alive() {
+    // The library may have taken all freed places for itself when the newer objects are made.
+    assert!((0..100).any(|_| names_of_freed_objects_name_nothing()), "control: no place was used again");
 }
 
 #[test]
@@ -247,16 +252,19 @@ fn zeroed_values_are_zero() {
     struct Line([u8; 64]);
     // SAFETY: an array of bytes.
     unsafe impl tinymem::Zeroable for Line {}
-    let dirty = |n| drop((0..200).map(|_| Handle::<[u8]>::from_fn(n, |_| 0xa5)).collect::<Vec<_>>());
+    let dirty = |n| {
+        let mut all: Vec<_> = (0..20).map(|_| Handle::<[u8]>::zeroed_slice(n)).collect();
+        all.iter_mut().for_each(|handle| handle.pin_mut().fill(0xa5));
+    };
     let mut remains = 0;
     for n in [1, 15, 16, 17, 64, 100, 1000, 5000, 40_000, 300_000] {
         dirty(n);
-        for _ in 0..50 {
+        for _ in 0..30 {
             let zeroed = Handle::<[u8]>::zeroed_slice(n);
             assert!(zeroed.len() == n && zeroed.pin().iter().all(|&byte| byte == 0), "{}", n);
         }
         // Of the bytes behind the last value nobody has written any but those of an older object.
-        let other = Handle::<[u8]>::from_fn(n - 1, |_| 0);
+        let other = Handle::<[u8]>::zeroed_slice(n - 1);
         let bytes = unsafe { Name::<()>::from_bits(other.bits()).unwrap().try_pin_bytes() }.unwrap();
         // SAFETY: the object has that byte, and it is never written to.
         remains += usize::from(unsafe { bytes.as_ptr().cast::<u8>().add(n - 1).read_volatile() } != 0);
