@@ -70,9 +70,10 @@ This package has the source of the Rust crate tinymem, for cargo and for
 packages of Rust programs.]] "libtinymem-dev (>= ${PROJECT_VERSION}), pkg-config" "")
 set(CPACK_DEBIAN_RUST_PACKAGE_ARCHITECTURE all)
 set(provides "")
+set(this_version "(= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
 foreach(part "" "-${PROJECT_VERSION_MAJOR}" "-${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}" "-${PROJECT_VERSION}")
   foreach(feature "" +default +malloc +static +std)
-    list(APPEND provides "librust-tinymem${part}${feature}-dev (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
+    list(APPEND provides "librust-tinymem${part}${feature}-dev ${this_version}")
   endforeach()
 endforeach()
 list(REMOVE_AT provides 0) # the package's own name

@@ -8,9 +8,7 @@ crate_user() {
     mkdir -p "$2/.cargo" && cp -r "$1/Cargo.toml" "$1/src" "$2/" &&
         sed -i "s|^tinymem = {.*|tinymem = \"$version\"|" "$2/Cargo.toml" &&
         cat >"$2/.cargo/config.toml" <<END
-[source.crates-io]
-replace-with = "installed"
-[source.installed]
-directory = "$3"
+source.crates-io.replace-with = "installed"
+source.installed.directory = "$3"
 END
 }

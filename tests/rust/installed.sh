@@ -45,16 +45,26 @@ holds "installed: with the archive" build taken "PKG_CONFIG=$tmp/none"
 works "installed, with the archive" ''
 is "installed: it needs no library then" "$(needed "$CARGO_TARGET_DIR/debug/word_count")" ''
 
+# As the crate's README says, beside other crates.
+crate_user "$example" "$tmp/by_path" "$registry"
+rm "$tmp/by_path/.cargo/config.toml"
+sed -i "s|^tinymem = .*|tinymem = { path = \"$installed\" }|" "$tmp/by_path/Cargo.toml"
+holds "installed: the word count depends on it by its path" build by_path "PKG_CONFIG=$tmp/none"
+works "installed, by its path" "$prefix/lib"
+is "installed: the README's lines are those of the tests" \
+    "$(grep -cE '^source\.(crates-io\.replace-with = "installed"|installed\.directory = ".*/share/cargo/registry")$' \
+        "$crate/README.md")" 2
+
 # A registry that was copied, as `cargo vendor` does it, is no part of a prefix.
 cp -r "$registry" "$tmp/vendor"
 crate_user "$example" "$tmp/copied" "$tmp/vendor"
 unfound() { # NAME WHY ENVIRONMENT...
     local name=$1 why=$2
     shift 2
-    if build copied "$@" >"$tmp/out" 2>&1; then
+    if build copied "$@" >"$tmp/unfound" 2>&1; then
         not_ok "refused with a sentence: $name" "it was built"
     else
-        holds "refused with a sentence: $name" grep -F -- "$why" "$tmp/out"
+        holds "refused with a sentence: $name" grep -F -- "$why" "$tmp/unfound"
     fi
 }
 unfound "a copy of the crate, and no library" "install tinymem, or set TINYMEM_LIB_DIR" "PKG_CONFIG_LIBDIR=$tmp"
@@ -64,7 +74,7 @@ holds "a copy of the crate: pkg-config leads to the library" build copied "PKG_C
 works "a copy of the crate" "$prefix/lib"
 holds "a copy of the crate: TINYMEM_LIB_DIR does" build copied "PKG_CONFIG=$tmp/none" "TINYMEM_LIB_DIR=$prefix/lib"
 echo "// changed" >>"$tmp/vendor/$(basename "$installed")/src/name.rs"
-CARGO_TARGET_DIR=$target/changed unfound "control: a file that was changed" "checksum for" "PKG_CONFIG=$tmp/none" \
+unfound "control: a file that was changed" "the listed checksum of" "PKG_CONFIG=$tmp/none" \
     "TINYMEM_LIB_DIR=$prefix/lib"
 rm "$tmp/copied/.cargo/config.toml"
 rm -f "$tmp/copied/Cargo.lock"

@@ -54,10 +54,18 @@
 //! ends the program with a message, and so does the end of the thread, unless it is the program's first. This keeps
 //! references good that were taken from the guard and that other threads may still use.
 //!
+//! A closure that the library calls ([`each`], [`mover::set_batch_hook`]) may panic: the panic does not unwind through
+//! the library. That of a visitor goes on when the visits have ended. Without the feature `std` it ends the process.
+//!
+//! # What C has and this crate does not
+//!
+//! `tm_pin_reset` and `tm_scope_reset`, since guards and closures end pins and scopes, and a reset would end those of
+//! guards that live on. The pool, which is another library.
+//!
 //! # Linking
 //!
-//! The build script looks in `TINYMEM_LIB_DIR`, an absolute path, then in the checkout that the crate is part of, and
-//! then asks pkg-config. Features: `static` links the archive. `malloc` (default) links libtinymem, which serves
+//! The build script looks in `TINYMEM_LIB_DIR`, an absolute path, then in the prefix where the crate is installed or in
+//! the checkout that it is part of, and then asks pkg-config. Features: `static` links the archive. `malloc` (default) links libtinymem, which serves
 //! `malloc` too, and has the global allocator; without it libtinymem-handles is linked, and malloc stays as it is.
 //! `std` (default) adds what needs the standard library; without it the crate needs `core` only.
 
