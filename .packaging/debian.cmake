@@ -60,8 +60,8 @@ heap of those that allocate by handles.
 This package has what is for users of programs: the manual of the library's
 options, and commands.]] "${same_version}" "")
 # A package of its own, under the name that Debian gives to crates: packages of Rust programs depend on that name, and
-# those who write C need no crate. It is text, for all architectures. As there, it provides a name for each feature, with
-# and without the parts of the version.
+# those who write C need no crate. It is text, for all architectures. As Debian's, it provides a name for each feature,
+# with and without the parts of the version.
 tmi_package(rust librust-tinymem-dev rust [[
 tinymem replaces malloc in programs that know nothing of it, and compacts the
 heap of those that allocate by handles.

@@ -35,7 +35,7 @@
 //! | keep an object in place across threads, or for long | [`Handle::lock`] | an atomic read-modify-write |
 //! | store links in 4 bytes | [`Handle32`], an owner, or [`Ref`], unsafe to follow | as above |
 //! | know whether an object is still alive | [`Name`], unsafe to follow | as a pin |
-//! | visit all objects | [`each`] | one look-up an object |
+//! | visit all objects | [`each()`] | one look-up an object |
 //! | place an object beside another | [`Handle::new_near`] | an allocation, at times a lock |
 //! | control what moves objects | [`mover`], [`compact()`] | |
 //!
@@ -54,7 +54,7 @@
 //! ends the program with a message, and so does the end of the thread, unless it is the program's first. This keeps
 //! references good that were taken from the guard and that other threads may still use.
 //!
-//! A closure that the library calls ([`each`], [`mover::set_batch_hook`]) may panic: the panic does not unwind through
+//! A closure that the library calls ([`each()`], `mover::set_batch_hook`) may panic: the panic does not unwind through
 //! the library. That of a visitor goes on when the visits have ended. Without the feature `std` it ends the process.
 //!
 //! # What C has and this crate does not

@@ -156,6 +156,7 @@ impl Drop for Paused {
 }
 
 /// What happened since the last call of the function that [`set_batch_hook`] has set.
+#[cfg(feature = "std")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]

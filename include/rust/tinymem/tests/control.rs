@@ -28,6 +28,10 @@ fn moved() -> usize {
     tinymem::stats().moved_objects
 }
 
+fn add(sum: &AtomicUsize, n: usize) {
+    sum.fetch_add(n, SeqCst);
+}
+
 /// Whether it becomes true within some time.
 fn soon(mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(60);
@@ -133,7 +137,7 @@ fn the_hook_is_told_what_batches_moved() {
     let before = tinymem::stats();
     mover::set_batch_hook(move |batch| {
         let figures = [batch.batches, batch.moved_objects, batch.moved_bytes, (batch.time_ns > 0) as usize];
-        hook.iter().zip(figures).for_each(|(sum, n)| drop(sum.fetch_add(n, SeqCst)));
+        hook.iter().zip(figures).for_each(|(sum, n)| add(sum, n));
     });
     batch();
     let (after, told) = (tinymem::stats(), sum.iter().map(|n| n.load(SeqCst)).collect::<Vec<_>>());
@@ -166,7 +170,7 @@ fn a_hook_may_panic_or_set_another() {
     mover::set_batch_hook(move |_| {
         let (counter, dropping) = (counter.clone(), &dropping);
         counter.store(1000, SeqCst);
-        mover::set_batch_hook(move |_| drop(counter.fetch_add(1, SeqCst)));
+        mover::set_batch_hook(move |_| add(&counter, 1));
         assert_eq!(Arc::strong_count(dropping), 2, "the closure that runs was dropped");
     });
     batch();
@@ -186,7 +190,7 @@ fn hooks_are_exchanged_while_batches_end() {
             t.spawn(|| {
                 while !stop.load(SeqCst) {
                     let (calls, text) = (calls.clone(), String::from("alive"));
-                    mover::set_batch_hook(move |_| drop(calls.fetch_add(text.len(), SeqCst)));
+                    mover::set_batch_hook(move |_| add(&calls, text.len()));
                 }
             });
         }
