@@ -2,7 +2,7 @@
 
 A function that a header declares is declared by sys.rs, with the same types, and used by another file of the crate; or
 it is in UNBOUND, with a reason. A structure of figures has the same members in C and in Rust, in the same order and of
-the same types.
+the same types. Constants of the headers are in sys.rs, with the same values.
 """
 import os
 import re
@@ -28,6 +28,26 @@ TYPES = {
 DECLARED = re.compile(r"^(?!typedef\b)(?:TM_INLINE_ |TM_POOL_API )?((?:const )?\w+[ *]+)((?:tm|je)_\w+)(?=\()", re.M)
 STRUCTURES = (("tm_figures", "Stats"), ("tm_heap_part", "HeapPart"), ("tm_heap_class", "HeapClass"),
               ("tm_heap_figures", "HeapStats"), ("tm_batch", "Batch"))
+
+
+APART = ("TM_POOL_", "TM_INLINE_")  # the pool's; no constant
+
+
+def constants(text):
+    """{name: value} of the enumerators and macros of a header that are numbers."""
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.S)
+    found = re.findall(r"\b(TM_[A-Z_]+) = (-?\d+)(?=[,\s}])", text)
+    found += re.findall(r"^#define (TM_[A-Z_]+) (?:\(\([a-z_]+\))?(-?\d+)\)?$", text, re.M)
+    return {name: int(value) for name, value in found if not name.endswith("_") and not name.startswith(APART)}
+
+
+def wrong_constants(headers, sys_rs):
+    c = constants(headers)
+    rust = dict(re.findall(r"pub const (TM_[A-Z_]+): \w+ = ([^;]+);", sys_rs))
+    rust = {name: -1 if value == "usize::MAX" else int(value) for name, value in rust.items()}
+    for name in sorted(c.keys() | rust.keys()):
+        if c.get(name) != rust.get(name):
+            yield f"{name}: in C {c.get(name, 'nothing')}, in Rust {rust.get(name, 'nothing')}"
 
 
 def stripped(text):
@@ -165,6 +185,8 @@ def main(root):
         wrong = list(differences(c_name, rust_name, headers, others))
         count += len(c_members(c_name, headers))
         report(not wrong, f"{rust_name} has the members of {c_name}", wrong)
+    wrong = list(wrong_constants(headers, sys_rs))
+    report(not wrong, f"{len(constants(headers))} constants have the values that they have in C", wrong)
     print(f"# {len(bound)} functions, {count} members of {len(STRUCTURES)} structures")
     control("a new function of a header", complaints(headers + "\nint tm_new(void);\n", sys_rs, others))
     control("a new inlined function", complaints(headers + "\nTM_INLINE_ void *tm_new(tm_ref_t r)\n{\n}", sys_rs,
@@ -177,6 +199,10 @@ def main(root):
     control("a function that nobody uses", complaints(headers, sys_rs, others.replace("sys::tm_each", "")))
     control("a reason for a function that has gone", complaints(headers.replace("je_get_defrag_hint", "tm_not_"),
             sys_rs, others))
+    control("another value of a constant", wrong_constants(headers.replace("TM_MOVER_OFF = 2", "TM_MOVER_OFF = 3"),
+            sys_rs))
+    control("a new constant", wrong_constants(headers.replace("TM_MOVER_OFF = 2", "TM_MOVER_OFF = 2, TM_MOVER_NEW = 3"),
+            sys_rs))
     control("a new member", differences("tm_batch", "Batch", headers.replace("} tm_batch_t", "size_t n; } tm_batch_t"),
             others))
     control("a member of another type", differences("tm_batch", "Batch", headers, re.sub(

@@ -2,7 +2,8 @@
 
 use crate::error::{failed, AllocError};
 use crate::handle::Handle;
-use crate::pinned::{Pinned, PinnedMut};
+use crate::name::Name;
+use crate::pinned::{Locked, Pinned, PinnedMut};
 use crate::raw::{allocate_ref, RawPin};
 use crate::reference::Ref;
 use crate::scope::Scope;
@@ -12,6 +13,7 @@ use core::marker::PhantomData;
 use core::mem::{align_of, needs_drop, size_of, ManuallyDrop};
 use core::num::NonZeroU32;
 use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::ptr::NonNull;
 
 /// A [`Handle`] of 4 bytes, for lists and trees of many small nodes. `Option<Handle32<T>>` is 4 bytes too.
 ///
@@ -94,6 +96,55 @@ impl<T> Handle32<T> {
             let (_pin, address) = RawPin::of_ref(self.index.get());
             f(address.cast().as_mut())
         }
+    }
+
+    /// As [`Handle::lock`].
+    ///
+    /// # Panics
+    /// Without memory for the count.
+    pub fn lock(&self) -> Locked<'_, T> {
+        let bits = self.bits();
+        // SAFETY: the guard borrows the owner, so the object is live until the lock ends.
+        let address = unsafe { sys::tm_lock(bits) };
+        match NonNull::new(address.cast()) {
+            // SAFETY: locked, and the address of the value.
+            Some(value) => unsafe { Locked::new(bits, value) },
+            None => failed(AllocError::OutOfMemory),
+        }
+    }
+
+    /// A copy of the value.
+    #[inline]
+    pub fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        self.with(|value| *value)
+    }
+
+    /// Drops the value and puts another one in its place.
+    #[inline]
+    pub fn set(&mut self, value: T) {
+        drop(self.replace(value));
+    }
+
+    /// Puts another value in place and returns the old one.
+    #[inline]
+    pub fn replace(&mut self, value: T) -> T {
+        self.with_mut(|place| core::mem::replace(place, value))
+    }
+
+    /// As [`Handle::name`].
+    #[inline]
+    pub fn name(&self) -> Name<T> {
+        // SAFETY: the object is live, so its handle is not 0.
+        unsafe { Name::from_bits(self.bits()).unwrap_unchecked() }
+    }
+
+    /// The handle as C knows it, a `tm_handle_t` with its generation.
+    fn bits(&self) -> u64 {
+        // SAFETY: tm_from_ref has no demands.
+        unsafe { sys::tm_from_ref(self.index.get()) }
     }
 
     /// The value, for the rest of a scope.

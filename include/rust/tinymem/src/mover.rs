@@ -59,15 +59,14 @@ impl std::error::Error for OutOfRange {}
 /// # Errors
 /// A value is out of range. Nothing is changed then.
 pub fn set(mode: Option<Mode>, share: Option<u32>, target: Option<u32>) -> Result<(), OutOfRange> {
-    const KEEP: i32 = -1;
     let mode = match mode {
-        None => KEEP,
-        Some(Mode::Background) => 0,
-        Some(Mode::Manual) => 1,
-        Some(Mode::Off) => 2,
+        None => sys::TM_MOVER_KEEP,
+        Some(Mode::Background) => sys::TM_MOVER_BACKGROUND,
+        Some(Mode::Manual) => sys::TM_MOVER_MANUAL,
+        Some(Mode::Off) => sys::TM_MOVER_OFF,
     };
     // A number that is too large for C is out of range there, too.
-    let number = |n: Option<u32>| n.map_or(KEEP, |n| i32::try_from(n).unwrap_or(i32::MAX));
+    let number = |n: Option<u32>| n.map_or(sys::TM_MOVER_KEEP, |n| i32::try_from(n).unwrap_or(i32::MAX));
     // SAFETY: tm_mover_set takes any numbers.
     if unsafe { sys::tm_mover_set(mode, number(share), number(target)) } {
         Ok(())
@@ -79,9 +78,9 @@ pub fn set(mode: Option<Mode>, share: Option<u32>, target: Option<u32>) -> Resul
 /// What the mover may do now.
 pub fn settings() -> Settings {
     let now = crate::stats();
-    let mode = match now.mover_mode {
-        0 => Mode::Background,
-        1 => Mode::Manual,
+    let mode = match now.mover_mode as i32 {
+        sys::TM_MOVER_BACKGROUND => Mode::Background,
+        sys::TM_MOVER_MANUAL => Mode::Manual,
         _ => Mode::Off,
     };
     Settings { mode, share: now.mover_share as u32, target: now.mover_target as u32, pauses: now.mover_paused }

@@ -4,7 +4,6 @@ use crate::error::{failed, AllocError};
 use crate::handle::Handle;
 use crate::handle32::Handle32;
 use crate::raw::allocate_near;
-use crate::sys;
 use core::mem::{align_of, size_of};
 
 impl<T> Handle<T> {
@@ -49,9 +48,7 @@ impl<T> Handle32<T> {
     /// As [`new_near`](Handle32::new_near), with an error in place of a panic; the value is dropped then.
     #[inline]
     pub fn try_new_near<U>(value: T, near: &Handle32<U>) -> Result<Handle32<T>, AllocError> {
-        // SAFETY: tm_from_ref has no demands.
-        let near = unsafe { sys::tm_from_ref(near.to_ref().to_bits()) };
-        let bits = allocate_near(align_of::<T>(), size_of::<T>(), near)?;
+        let bits = allocate_near(align_of::<T>(), size_of::<T>(), near.name().to_bits())?;
         // SAFETY: as in Handle::try_new_near.
         Ok(unsafe { Handle::fill(bits, value) }.into())
     }

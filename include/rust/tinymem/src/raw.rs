@@ -70,7 +70,7 @@ pub(crate) fn allocate_ref(align: usize, size: usize) -> Result<u32, AllocError>
 }
 
 fn made(bits: u64) -> Result<u64, AllocError> {
-    if bits == 0 {
+    if bits == sys::TM_NULL {
         Err(AllocError::OutOfMemory)
     } else {
         Ok(bits)

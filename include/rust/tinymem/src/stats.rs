@@ -101,6 +101,13 @@ pub struct HeapPart {
     reserved: [usize; 8],
 }
 
+impl HeapPart {
+    /// [`requested`](HeapPart::requested), if it is known.
+    pub fn known_requested(&self) -> Option<usize> {
+        (self.requested != sys::TM_UNKNOWN).then_some(self.requested)
+    }
+}
+
 /// What a [`HeapClass`] holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -151,25 +158,30 @@ pub struct HeapClass {
 }
 
 impl HeapClass {
-    /// Whether it is a class of the heap of handles; if not, it is one of malloc's.
+    /// Whether it is a class of malloc's heap.
+    pub fn is_raw(&self) -> bool {
+        self.heap == sys::TM_HEAP_RAW
+    }
+
+    /// Whether it is a class of the heap of handles.
     pub fn is_movable(&self) -> bool {
-        self.heap == 1
+        self.heap == sys::TM_HEAP_MOVABLE
     }
 
     /// What it holds.
     pub fn kind(&self) -> ClassKind {
         match self.kind {
-            0 => ClassKind::Small,
-            1 => ClassKind::Medium,
-            2 => ClassKind::Large,
-            3 => ClassKind::Mixed,
+            sys::TM_CLASS_SMALL => ClassKind::Small,
+            sys::TM_CLASS_MEDIUM => ClassKind::Medium,
+            sys::TM_CLASS_LARGE => ClassKind::Large,
+            sys::TM_CLASS_MIXED => ClassKind::Mixed,
             _ => ClassKind::Other,
         }
     }
 }
 
 /// There are never more classes than that.
-pub const HEAP_CLASSES_MAX: usize = 320;
+pub const HEAP_CLASSES_MAX: usize = sys::TM_HEAP_CLASSES_MAX;
 
 /// Where the memory of both heaps is.
 #[repr(C)]

@@ -19,6 +19,20 @@ pub type Visit = unsafe extern "C" fn(h: u64, context: *mut c_void) -> bool;
 #[cfg(feature = "std")]
 pub type BatchCall = unsafe extern "C" fn(batch: *const Batch, context: *mut c_void);
 
+pub const TM_NULL: u64 = 0;
+pub const TM_MOVER_KEEP: c_int = -1;
+pub const TM_MOVER_BACKGROUND: c_int = 0;
+pub const TM_MOVER_MANUAL: c_int = 1;
+pub const TM_MOVER_OFF: c_int = 2;
+pub const TM_UNKNOWN: usize = usize::MAX;
+pub const TM_CLASS_SMALL: usize = 0;
+pub const TM_CLASS_MEDIUM: usize = 1;
+pub const TM_CLASS_LARGE: usize = 2;
+pub const TM_CLASS_MIXED: usize = 3;
+pub const TM_HEAP_RAW: usize = 0;
+pub const TM_HEAP_MOVABLE: usize = 1;
+pub const TM_HEAP_CLASSES_MAX: usize = 320;
+
 // <tinymem/tinymem.h>
 extern "C" {
     pub fn tm_version() -> *const c_char;

@@ -34,6 +34,8 @@ fn raw() {
     let full = HEAP.stats();
     assert!(full.raw.live >= before.raw.live + 10_000_000, "this program is not on tinymem: {:?}", full.raw);
     assert!(full.resident >= full.raw.live);
+    assert_eq!(full.raw.known_requested(), None, "the raw heap does not know what was asked for");
+    assert!(full.movable.known_requested().is_some());
     drop(blocks);
     HEAP.trim(0);
     let after = HEAP.stats();
@@ -89,6 +91,7 @@ fn classes() {
     assert!(has(true, ClassKind::Small, 500_000) && has(false, ClassKind::Medium, 5_000_000), "{:?}", known);
     assert!(has(false, ClassKind::Large, large.len()) && !has(true, ClassKind::Large, 1), "{:?}", known);
     assert!(room[figures.nclasses..].iter().all(|class| class.live == 0 && class.size == 0));
+    assert!(known.iter().all(|class| class.is_raw() != class.is_movable()));
     let mut few = [HeapClass::default(); 2];
     assert!(tinymem::heap_stats_of_classes(&mut few).nclasses > 2 && few[1].resident > 0);
     assert!(tinymem::heap_stats_of_classes(&mut []).nclasses > 2);
