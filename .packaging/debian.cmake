@@ -1,4 +1,4 @@
-# debian.cmake - Debian packages by cpack: libtinymem0, libtinymem-dev, tinymem-tools.
+# debian.cmake - Debian packages by cpack: libtinymem0, libtinymem-dev, tinymem-tools, librust-tinymem-dev.
 #   cmake -S . -B b -DCMAKE_INSTALL_PREFIX=/usr && cmake --build b && (cd b && cpack)
 set(TMI_PACKAGER "tinymem authors <packages@tinymem.invalid>" CACHE STRING "Maintainer of the packages, NAME <ADDRESS>")
 find_program(TMI_GZIP gzip)
@@ -8,7 +8,7 @@ set(CPACK_PACKAGE_NAME tinymem)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "memory allocator that gives fragmented memory back")
 set(CPACK_PACKAGE_CONTACT ${TMI_PACKAGER})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_COMPONENTS_ALL runtime dev tools)
+set(CPACK_COMPONENTS_ALL runtime dev tools rust)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
@@ -59,6 +59,25 @@ heap of those that allocate by handles.
 .
 This package has what is for users of programs: the manual of the library's
 options, and commands.]] "${same_version}" "")
+# A package of its own, under the name that Debian gives to crates: packages of Rust programs depend on that name, and
+# those who write C need no crate. It is text, for all architectures. As Debian's, it provides a name for each feature,
+# with and without the parts of the version.
+tmi_package(rust librust-tinymem-dev rust [[
+tinymem replaces malloc in programs that know nothing of it, and compacts the
+heap of those that allocate by handles.
+.
+This package has the source of the Rust crate tinymem, for cargo and for
+packages of Rust programs.]] "libtinymem-dev (>= ${PROJECT_VERSION}), pkg-config" "")
+set(CPACK_DEBIAN_RUST_PACKAGE_ARCHITECTURE all)
+set(provides "")
+set(this_version "(= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
+foreach(part "" "-${PROJECT_VERSION_MAJOR}" "-${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}" "-${PROJECT_VERSION}")
+  foreach(feature "" +default +malloc +static +std)
+    list(APPEND provides "librust-tinymem${part}${feature}-dev ${this_version}")
+  endforeach()
+endforeach()
+list(REMOVE_AT provides 0) # the package's own name
+list(JOIN provides ", " CPACK_DEBIAN_RUST_PACKAGE_PROVIDES)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")

@@ -1,4 +1,4 @@
-# install.cmake - what goes where. Components: runtime (the shared libraries), dev, tools.
+# install.cmake - what goes where. Components: runtime (the shared libraries), dev, tools, rust.
 include(CMakePackageConfigHelpers)
 
 set(tmi_targets tinymem_pool)
@@ -104,6 +104,10 @@ foreach(file ${pages})
     tinymem_man(${page} ${section} ${component})
   endif()
 endforeach()
+
+if(TMI_PARTS STREQUAL all)
+  include(lib/cmake/rust.cmake)
+endif()
 
 if(PROJECT_IS_TOP_LEVEL AND TMI_PARTS STREQUAL all)
   include(.packaging/debian.cmake OPTIONAL) # a tree without dotfiles is built all the same

@@ -1,5 +1,5 @@
-//! Finds the library: in `TINYMEM_LIB_DIR`, in the checkout that this crate is part of, or where pkg-config says that
-//! it is installed.
+//! Finds the library: in `TINYMEM_LIB_DIR`; in the prefix where this crate is installed, or in the checkout that it is
+//! part of; or where pkg-config says that it is installed.
 
 use std::env;
 use std::fs;
@@ -18,7 +18,10 @@ fn main() {
     let name = if feature("MALLOC") { "tinymem" } else { "tinymem-handles" };
     let suffix = if feature("STATIC") { "a" } else { "so" };
     let file = format!("lib{}.{}", name, suffix);
-    let dir = from_environment(&file).or_else(|| from_checkout(&file)).unwrap_or_else(|| from_pkg_config(name, &file));
+    let dir = from_environment(&file)
+        .or_else(|| from_prefix(&file))
+        .or_else(|| from_checkout(&file))
+        .unwrap_or_else(|| from_pkg_config(name, &file));
     println!("cargo:rerun-if-changed={}", dir.join(&file).display());
     if !feature("STATIC") {
         link_beside(&dir, &file);
@@ -47,6 +50,18 @@ fn from_environment(file: &str) -> Option<PathBuf> {
         fail(&format!("TINYMEM_LIB_DIR is {}, and there is no {} in it", dir.display(), file));
     }
     Some(dir.to_path_buf())
+}
+
+/// The library that was installed with this crate: `PREFIX/share/cargo/registry/tinymem-VERSION`.
+fn from_prefix(file: &str) -> Option<PathBuf> {
+    let crate_dir = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?);
+    let prefix = crate_dir.ancestors().nth(4)?;
+    if !crate_dir.parent()?.ends_with("share/cargo/registry") {
+        return None;
+    }
+    let triplet = env::var("TARGET").ok()?.replace("-unknown-", "-"); // as Debian names its directories
+    let places = [prefix.join("lib").join(triplet), prefix.join("lib64"), prefix.join("lib")];
+    places.into_iter().find(|dir| dir.join(file).exists())
 }
 
 /// In a checkout, the library that was built there.
@@ -79,12 +94,16 @@ fn link_beside(dir: &Path, file: &str) {
 
 fn from_pkg_config(name: &str, file: &str) -> PathBuf {
     let program = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
-    let asked = Command::new(program).args(["--variable=libdir", name]).output();
+    let wanted = format!("{} >= {}", name, env!("CARGO_PKG_VERSION"));
+    let asked = Command::new(program).args(["--variable=libdir", &wanted]).output();
     let dir = match asked {
-        Ok(answer) if answer.status.success() => PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()),
+        // It writes a backslash before a blank.
+        Ok(answer) if answer.status.success() => {
+            PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim().replace('\\', ""))
+        }
         _ => fail(&format!(
             "pkg-config does not know {}: install tinymem, or set TINYMEM_LIB_DIR to the directory of {}",
-            name, file
+            wanted, file
         )),
     };
     if !dir.join(file).exists() {

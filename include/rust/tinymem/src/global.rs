@@ -37,6 +37,25 @@ impl Tinymem {
         unsafe { sys::malloc_trim(keep) != 0 }
     }
 
+    /// Whether moving a block could free a page: true if the block lies in a sparse place, and a copy of it would be put
+    /// into a fuller one. For programs that keep their data in boxes and make copies of them when that helps:
+    ///
+    /// ```
+    /// # use tinymem::Tinymem;
+    /// # #[derive(Clone)] struct Entry;
+    /// fn tidy(entry: &mut Box<Entry>) {
+    ///     if Tinymem.should_move(&**entry) {
+    ///         *entry = entry.clone();
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// A [`Handle`](crate::Handle) needs no such query. For a pointer that is not to a block of malloc it is false.
+    pub fn should_move<T: ?Sized>(&self, block: *const T) -> bool {
+        // SAFETY: tm_should_move takes any pointer.
+        unsafe { sys::tm_should_move(block.cast()) }
+    }
+
     /// Figures of both heaps; those of this allocator are in `raw`. The same as [`heap_stats`](crate::heap_stats).
     pub fn stats(&self) -> HeapStats {
         crate::heap_stats()

@@ -1,6 +1,7 @@
 //! `Handle`, the owner of an object.
 
 use crate::error::{failed, AllocError};
+use crate::name::Name;
 use crate::pinned::{Locked, Pinned, PinnedMut};
 use crate::raw::{allocate, with_address, FreeAtEnd, RawPin};
 use crate::reference::Ref;
@@ -58,11 +59,16 @@ impl<T> Handle<T> {
     pub fn try_new(value: T) -> Result<Handle<T>, AllocError> {
         let bits = allocate(align_of::<T>(), size_of::<T>())?;
         // SAFETY: the object is new: live, large enough and aligned, and only known here.
-        unsafe {
-            let (_pin, address) = RawPin::new(bits);
-            address.as_ptr().cast::<T>().write(value);
-            Ok(Handle::from_bits(bits))
-        }
+        Ok(unsafe { Handle::fill(bits, value) })
+    }
+
+    /// # Safety
+    /// A live object that holds no value so far, has room and alignment for one, and is known to the caller only.
+    #[inline]
+    pub(crate) unsafe fn fill(bits: u64, value: T) -> Handle<T> {
+        let (_pin, address) = RawPin::new(bits);
+        address.as_ptr().cast::<T>().write(value);
+        Handle::from_bits(bits)
     }
 
     /// Allocates first and then puts in what `make` returns. When `make` panics the object is freed.
@@ -75,11 +81,7 @@ impl<T> Handle<T> {
         let value = make();
         core::mem::forget(free);
         // SAFETY: as in try_new.
-        unsafe {
-            let (_pin, address) = RawPin::new(bits);
-            address.as_ptr().cast::<T>().write(value);
-            Handle::from_bits(bits)
-        }
+        unsafe { Handle::fill(bits, value) }
     }
 
     /// Moves the value out and frees the object.
@@ -119,6 +121,13 @@ impl<T> Handle<T> {
     pub fn to_ref(&self) -> Ref<T> {
         // SAFETY: tm_ref has no demands; a live handle's index is not 0.
         unsafe { Ref::new(NonZeroU32::new_unchecked(sys::tm_ref(self.bits()))) }
+    }
+
+    /// A name of 8 bytes for the object, which knows when the object has been freed. It does not keep the object alive.
+    #[inline]
+    pub fn name(&self) -> Name<T> {
+        // SAFETY: a handle is not 0.
+        unsafe { Name::from_bits(self.bits()).unwrap_unchecked() }
     }
 
     /// Gives up ownership: the handle as C knows it, a `tm_handle_t`. The value is not dropped.

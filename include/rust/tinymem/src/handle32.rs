@@ -1,17 +1,19 @@
 //! `Handle32`, an owner of 4 bytes.
 
-use crate::error::AllocError;
+use crate::error::{failed, AllocError};
 use crate::handle::Handle;
-use crate::pinned::{Pinned, PinnedMut};
-use crate::raw::RawPin;
+use crate::name::Name;
+use crate::pinned::{Locked, Pinned, PinnedMut};
+use crate::raw::{allocate_ref, RawPin};
 use crate::reference::Ref;
 use crate::scope::Scope;
 use crate::sys;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{needs_drop, ManuallyDrop};
+use core::mem::{align_of, needs_drop, size_of, ManuallyDrop};
 use core::num::NonZeroU32;
 use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::ptr::NonNull;
 
 /// A [`Handle`] of 4 bytes, for lists and trees of many small nodes. `Option<Handle32<T>>` is 4 bytes too.
 ///
@@ -47,13 +49,19 @@ impl<T> Handle32<T> {
     /// As [`Handle::new`].
     #[inline]
     pub fn new(value: T) -> Self {
-        Handle::new(value).into()
+        Handle32::try_new(value).unwrap_or_else(|why| failed(why))
     }
 
     /// As [`new`](Handle32::new), with an error in place of a panic; the value is dropped then.
     #[inline]
     pub fn try_new(value: T) -> Result<Self, AllocError> {
-        Handle::try_new(value).map(Into::into)
+        let r = allocate_ref(align_of::<T>(), size_of::<T>())?;
+        // SAFETY: the object is new: live, large enough and aligned, and only known here.
+        unsafe {
+            let (_pin, address) = RawPin::of_ref(r);
+            address.as_ptr().cast::<T>().write(value);
+            Ok(Handle32 { index: NonZeroU32::new_unchecked(r), _owns: PhantomData })
+        }
     }
 
     /// As [`Handle::pin`].
@@ -90,11 +98,67 @@ impl<T> Handle32<T> {
         }
     }
 
+    /// As [`Handle::lock`].
+    ///
+    /// # Panics
+    /// Without memory for the count.
+    pub fn lock(&self) -> Locked<'_, T> {
+        let bits = self.bits();
+        // SAFETY: the guard borrows the owner, so the object is live until the lock ends.
+        let address = unsafe { sys::tm_lock(bits) };
+        match NonNull::new(address.cast()) {
+            // SAFETY: locked, and the address of the value.
+            Some(value) => unsafe { Locked::new(bits, value) },
+            None => failed(AllocError::OutOfMemory),
+        }
+    }
+
+    /// A copy of the value.
+    #[inline]
+    pub fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        self.with(|value| *value)
+    }
+
+    /// Drops the value and puts another one in its place.
+    #[inline]
+    pub fn set(&mut self, value: T) {
+        drop(self.replace(value));
+    }
+
+    /// Puts another value in place and returns the old one.
+    #[inline]
+    pub fn replace(&mut self, value: T) -> T {
+        self.with_mut(|place| core::mem::replace(place, value))
+    }
+
+    /// As [`Handle::name`].
+    #[inline]
+    pub fn name(&self) -> Name<T> {
+        // SAFETY: the object is live, so its handle is not 0.
+        unsafe { Name::from_bits(self.bits()).unwrap_unchecked() }
+    }
+
+    /// The handle as C knows it, a `tm_handle_t` with its generation.
+    fn bits(&self) -> u64 {
+        // SAFETY: tm_from_ref has no demands.
+        unsafe { sys::tm_from_ref(self.index.get()) }
+    }
+
     /// The value, for the rest of a scope.
     #[inline]
     pub fn get_in<'s>(&'s self, scope: &'s Scope) -> &'s T {
         // SAFETY: alive and not borrowed mutably for 's, since this is borrowed.
         unsafe { scope.get_ref(self.to_ref()) }
+    }
+
+    /// As [`get_in`](Handle32::get_in), for changes.
+    #[inline]
+    pub fn get_mut_in<'s>(&'s mut self, scope: &'s Scope) -> &'s mut T {
+        // SAFETY: alive and borrowed by nobody else for 's, since this is borrowed mutably.
+        unsafe { scope.get_ref_mut(self.to_ref()) }
     }
 
     /// Moves the value out and frees the object.

@@ -34,6 +34,10 @@
 //! | look at many objects | [`scope()`] | one load an object |
 //! | keep an object in place across threads, or for long | [`Handle::lock`] | an atomic read-modify-write |
 //! | store links in 4 bytes | [`Handle32`], an owner, or [`Ref`], unsafe to follow | as above |
+//! | know whether an object is still alive | [`Name`], unsafe to follow | as a pin |
+//! | visit all objects | [`each()`] | one look-up an object |
+//! | place an object beside another | [`Handle::new_near`] | an allocation, at times a lock |
+//! | control what moves objects | [`mover`], [`compact()`] | |
 //!
 //! # Every type can be moved
 //!
@@ -50,10 +54,18 @@
 //! ends the program with a message, and so does the end of the thread, unless it is the program's first. This keeps
 //! references good that were taken from the guard and that other threads may still use.
 //!
+//! A closure that the library calls ([`each()`], `mover::set_batch_hook`) may panic: the panic does not unwind through
+//! the library. That of a visitor goes on when the visits have ended. Without the feature `std` it ends the process.
+//!
+//! # What C has and this crate does not
+//!
+//! `tm_pin_reset` and `tm_scope_reset`, since guards and closures end pins and scopes, and a reset would end those of
+//! guards that live on. The pool, which is another library.
+//!
 //! # Linking
 //!
-//! The build script looks in `TINYMEM_LIB_DIR`, an absolute path, then in the checkout that the crate is part of, and
-//! then asks pkg-config. Features: `static` links the archive. `malloc` (default) links libtinymem, which serves
+//! The build script looks in `TINYMEM_LIB_DIR`, an absolute path, then in the prefix where the crate is installed or in
+//! the checkout that it is part of, and then asks pkg-config. Features: `static` links the archive. `malloc` (default) links libtinymem, which serves
 //! `malloc` too, and has the global allocator; without it libtinymem-handles is linked, and malloc stays as it is.
 //! `std` (default) adds what needs the standard library; without it the crate needs `core` only.
 
@@ -67,12 +79,20 @@ compile_error!("tinymem works on 64-bit Linux with glibc");
 #[cfg(feature = "std")]
 extern crate std;
 
+mod callback;
+mod each;
 mod error;
 #[cfg(feature = "malloc")]
 mod global;
 mod handle;
 mod handle32;
+pub mod mover;
+mod name;
+mod near;
+pub mod options;
 mod pinned;
+#[cfg(feature = "std")]
+pub mod profile;
 mod raw;
 mod reference;
 mod scope;
@@ -81,20 +101,24 @@ mod stats;
 mod sys;
 mod thread_end;
 mod traits;
+mod zeroed;
 
+pub use each::each;
 pub use error::AllocError;
 #[cfg(feature = "malloc")]
 pub use global::Tinymem;
 pub use handle::Handle;
 pub use handle32::Handle32;
+pub use name::{held_pins, Name};
 pub use pinned::{Locked, Pinned, PinnedMut};
 pub use raw::MAX_ALIGN;
 pub use reference::Ref;
-pub use scope::{scope, Scope};
-pub use stats::{compact, compact_step, heap_stats, idle, stats, version, write_json, write_prometheus};
+pub use scope::{open_scopes, scope, Scope};
+pub use stats::{compact, compact_step, heap_stats, heap_stats_of_classes, idle, stats, version};
 #[cfg(feature = "std")]
-pub use stats::{json, prometheus};
-pub use stats::{HeapPart, HeapStats, Stats};
+pub use stats::{heap_classes, json, prometheus};
+pub use stats::{write_json, write_prometheus, ClassKind, HeapClass, HeapPart, HeapStats, Stats, HEAP_CLASSES_MAX};
+pub use zeroed::Zeroable;
 
 // The program in the README is tested, too.
 #[cfg(doctest)]

@@ -25,7 +25,52 @@ pub(crate) fn allocate(align: usize, size: usize) -> Result<u64, AllocError> {
             sys::tm_alloc_aligned(align, size)
         }
     };
-    if bits == 0 {
+    made(bits)
+}
+
+/// As `allocate`, near the object of a live handle, as far as its alignment allows.
+pub(crate) fn allocate_near(align: usize, size: usize, near: u64) -> Result<u64, AllocError> {
+    if align > EASY_ALIGN {
+        return allocate(align, size);
+    }
+    // SAFETY: the handle is live.
+    made(unsafe { sys::tm_alloc_near(near, size) })
+}
+
+/// A new object of `n * size` bytes, all zero.
+pub(crate) fn allocate_zeroed(align: usize, n: usize, size: usize) -> Result<u64, AllocError> {
+    if align > MAX_ALIGN {
+        return Err(AllocError::Alignment);
+    }
+    // SAFETY: neither call has demands; align is a power of two.
+    made(unsafe {
+        if align <= EASY_ALIGN {
+            sys::tm_calloc(n, size)
+        } else {
+            sys::tm_calloc_aligned(align, n, size)
+        }
+    })
+}
+
+/// A new object by reference, contents undefined.
+pub(crate) fn allocate_ref(align: usize, size: usize) -> Result<u32, AllocError> {
+    // SAFETY: neither call has demands.
+    let r = unsafe {
+        if align <= EASY_ALIGN {
+            sys::tm_alloc_ref(size)
+        } else {
+            sys::tm_ref(allocate(align, size)?)
+        }
+    };
+    if r == 0 {
+        Err(AllocError::OutOfMemory)
+    } else {
+        Ok(r)
+    }
+}
+
+fn made(bits: u64) -> Result<u64, AllocError> {
+    if bits == sys::TM_NULL {
         Err(AllocError::OutOfMemory)
     } else {
         Ok(bits)
@@ -61,6 +106,16 @@ impl RawPin {
     #[inline]
     pub unsafe fn of_ref(index: u32) -> (RawPin, NonNull<u8>) {
         RawPin::begun(u64::from(index), sys::tm_pin_ref(index))
+    }
+
+    /// As `new`, if the object is alive and there is memory to note the pin.
+    ///
+    /// # Safety
+    /// The handle was live once. If it is, it stays so until the pin ends.
+    #[inline]
+    pub unsafe fn try_new(bits: u64) -> Option<(RawPin, NonNull<u8>)> {
+        let address = NonNull::new(sys::tm_try_pin(bits).cast())?;
+        Some((RawPin { bits, _thread: PhantomData }, address))
     }
 
     /// Locks the object in place of pinning it. A lock lasts when its thread ends.

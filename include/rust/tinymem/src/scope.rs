@@ -49,6 +49,17 @@ pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
     f(&Scope { _thread: PhantomData })
 }
 
+/// How many scopes are open on the calling thread. For programs that make sure that none is before they wait.
+///
+/// ```
+/// assert_eq!(tinymem::open_scopes(), 0);
+/// assert_eq!(tinymem::scope(|_| tinymem::open_scopes()), 1);
+/// ```
+pub fn open_scopes() -> u32 {
+    // SAFETY: no demands.
+    unsafe { sys::tm_scope_mark() }
+}
+
 impl Scope {
     /// The object's value, for the rest of the scope.
     #[inline]

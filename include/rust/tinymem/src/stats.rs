@@ -59,6 +59,14 @@ pub struct Stats {
     pub time_ns: u64,
     /// Count of indices that are used again after they were set aside.
     pub revived_indices: usize,
+    /// What moves objects, as a number: see [`mover::settings`](crate::mover::settings).
+    pub mover_mode: usize,
+    /// Of one processor that the mover's thread may take, per cent.
+    pub mover_share: usize,
+    /// Waste that a quiet program is left with, per cent of live bytes.
+    pub mover_target: usize,
+    /// Count, now: pauses of the mover that have not ended.
+    pub mover_paused: usize,
 }
 
 /// A part of the memory: every byte that may be resident is in exactly one figure, from `live` to `empty`.
@@ -76,7 +84,7 @@ pub struct HeapPart {
     pub stranded: usize,
     /// What is behind the last slot of a slab, and around large blocks.
     pub slack: usize,
-    /// Records that stand in the pages of slabs.
+    /// Metadata in the pages of slabs (movable).
     pub books: usize,
     /// Pages that hold nothing.
     pub empty: usize,
@@ -93,16 +101,99 @@ pub struct HeapPart {
     reserved: [usize; 8],
 }
 
+impl HeapPart {
+    /// [`requested`](HeapPart::requested), if it is known.
+    pub fn known_requested(&self) -> Option<usize> {
+        (self.requested != sys::TM_UNKNOWN).then_some(self.requested)
+    }
+}
+
+/// What a [`HeapClass`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClassKind {
+    /// Slots of slabs, several to a page or a few pages each.
+    Small,
+    /// Slots of whole pages, 32 to 256 KiB; of the raw heap.
+    Medium,
+    /// All blocks that have address space of their own, of any size.
+    Large,
+    /// What is left of slabs that blocks of several classes share; of the raw heap.
+    Mixed,
+    /// A kind that this version of the crate does not know.
+    Other,
+}
+
+/// One size class, or the large blocks of a heap. Bytes unless said otherwise.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct HeapClass {
+    heap: usize,
+    kind: usize,
+    /// Of a slot; 0 for large and mixed.
+    pub size: usize,
+    /// Count of slabs; 0 for large.
+    pub slabs: usize,
+    /// Count of live blocks.
+    pub live_blocks: usize,
+    /// Count of cached blocks.
+    pub cached_blocks: usize,
+    /// Count of free slots of slabs.
+    pub free_blocks: usize,
+    /// As in [`HeapPart`], and so are the others.
+    pub live: usize,
+    /// Free blocks that threads keep.
+    pub cached: usize,
+    /// Free, in pages that cannot go.
+    pub stranded: usize,
+    /// Behind the last slot of a slab.
+    pub slack: usize,
+    /// Metadata in the pages of slabs.
+    pub books: usize,
+    /// Pages that hold nothing.
+    pub empty: usize,
+    /// The sum from `live` to `empty`.
+    pub resident: usize,
+}
+
+impl HeapClass {
+    /// Whether it is a class of malloc's heap.
+    pub fn is_raw(&self) -> bool {
+        self.heap == sys::TM_HEAP_RAW
+    }
+
+    /// Whether it is a class of the heap of handles.
+    pub fn is_movable(&self) -> bool {
+        self.heap == sys::TM_HEAP_MOVABLE
+    }
+
+    /// What it holds.
+    pub fn kind(&self) -> ClassKind {
+        match self.kind {
+            sys::TM_CLASS_SMALL => ClassKind::Small,
+            sys::TM_CLASS_MEDIUM => ClassKind::Medium,
+            sys::TM_CLASS_LARGE => ClassKind::Large,
+            sys::TM_CLASS_MIXED => ClassKind::Mixed,
+            _ => ClassKind::Other,
+        }
+    }
+}
+
+/// There are never more classes than that.
+pub const HEAP_CLASSES_MAX: usize = sys::TM_HEAP_CLASSES_MAX;
+
 /// Where the memory of both heaps is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HeapStats {
     struct_size: usize,
-    classes: *mut u8,
+    classes: *mut HeapClass,
     class_size: usize,
     max_classes: usize,
-    nclasses: usize,
+    /// Count of classes: see [`heap_stats_of_classes`].
+    pub nclasses: usize,
     /// The heap of malloc.
     pub raw: HeapPart,
     /// The heap of handles.
@@ -125,6 +216,14 @@ pub struct HeapStats {
     pub growth_paid: usize,
     /// Count of requests so far that ended for want of memory.
     pub failures: usize,
+    /// Bytes of movable objects that were moved, so far.
+    pub moved: usize,
+    /// Count of batches, so far, in which they were.
+    pub batches: usize,
+    /// What moves objects, as a number: see [`mover::settings`](crate::mover::settings).
+    pub mover_mode: usize,
+    /// Count, now: pauses of the mover that have not ended.
+    pub mover_paused: usize,
 }
 
 // SAFETY: `classes` is null; the other fields are numbers.
@@ -142,13 +241,41 @@ pub fn stats() -> Stats {
 
 /// Figures of both heaps.
 pub fn heap_stats() -> HeapStats {
+    heap_stats_of_classes(&mut [])
+}
+
+/// Figures of both heaps, and of their size classes: as many as `classes` has room for, of
+/// [`nclasses`](HeapStats::nclasses). The classes of a heap and its large blocks make up the figures of the heap.
+///
+/// ```
+/// let mut classes = [tinymem::HeapClass::default(); 20];
+/// let figures = tinymem::heap_stats_of_classes(&mut classes);
+/// let known = &classes[..figures.nclasses.min(20)];
+/// assert!(known.iter().map(|class| class.live).sum::<usize>() <= figures.resident);
+/// ```
+pub fn heap_stats_of_classes(classes: &mut [HeapClass]) -> HeapStats {
     // SAFETY: all fields are numbers or a pointer, for which zero is a value.
     let mut figures: HeapStats = unsafe { core::mem::zeroed() };
     figures.struct_size = size_of::<HeapStats>();
-    // SAFETY: the structure has the layout of tm_heap_stats_t, and struct_size says how much of it there is; no classes
-    // are asked for.
+    figures.class_size = size_of::<HeapClass>();
+    if !classes.is_empty() {
+        figures.classes = classes.as_mut_ptr();
+        figures.max_classes = classes.len();
+    }
+    // SAFETY: the structures have the layout of tm_heap_stats_t and tm_heap_class_t, and the sizes say how much of them
+    // there is; at most that many classes are written.
     unsafe { sys::tm_heap_stats(&mut figures) };
+    figures.classes = core::ptr::null_mut();
     figures
+}
+
+/// Figures of all size classes of both heaps.
+#[cfg(feature = "std")]
+pub fn heap_classes() -> std::vec::Vec<HeapClass> {
+    let mut classes = std::vec![HeapClass::default(); HEAP_CLASSES_MAX];
+    let count = heap_stats_of_classes(&mut classes).nclasses;
+    classes.truncate(count);
+    classes
 }
 
 /// Compacts the movable heap now, as far as pins allow, and gives the memory back. Returns by how many bytes committed

@@ -1,6 +1,7 @@
 //! What a handle does as its value does: compare, hash, print, clone.
 
 use crate::handle::Handle;
+use crate::handle32::Handle32;
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -64,5 +65,29 @@ impl<T: ?Sized + Hash> Hash for Handle<T> {
 impl<T: ?Sized> fmt::Pointer for Handle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.bits())
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Handle32<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with(|value| value.fmt(f))
+    }
+}
+
+impl<T: PartialOrd> PartialOrd for Handle32<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.with(|a| other.with(|b| a.partial_cmp(b)))
+    }
+}
+
+impl<T: Ord> Ord for Handle32<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.with(|a| other.with(|b| a.cmp(b)))
+    }
+}
+
+impl<T: Hash> Hash for Handle32<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.with(|value| value.hash(state))
     }
 }

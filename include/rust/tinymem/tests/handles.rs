@@ -214,6 +214,27 @@ fn handles_compare_and_print_as_their_values() {
 }
 
 #[test]
+fn small_owners_do_what_handles_do() {
+    let mut small = Handle32::new(5u64);
+    small.set(7);
+    assert_eq!((small.replace(8), small.get(), small.to_string()), (7, 8, "8".into()));
+    assert!(small < Handle32::new(9) && small.name().is_live() && small.name().to_ref() == Some(small.to_ref()));
+    let set: std::collections::HashSet<Handle32<u64>> = [small.clone(), Handle32::new(8)].into();
+    assert_eq!(set.len(), 1);
+    let others: Vec<_> = (0..8000).map(Handle32::new).collect();
+    let left: Vec<_> = others.into_iter().step_by(8).collect();
+    let locks: Vec<_> = left.iter().map(Handle32::lock).collect();
+    let addresses: Vec<*const u64> = locks.iter().map(tinymem::Locked::as_ptr).collect();
+    tinymem::compact();
+    assert!(left.iter().zip(&addresses).all(|(h, a)| Pinned::as_ptr(&h.pin()) == *a));
+    std::thread::scope(|t| drop(t.spawn(move || assert_eq!(*locks[999], 7992))));
+    drop(left); // ends the program if a lock were still held
+    scope(|s| *small.get_mut_in(s) += 1);
+    let name = small.name();
+    assert_eq!((small.into_inner(), name.is_live()), (9, false));
+}
+
+#[test]
 fn guards_narrow_to_a_part() {
     let mut pair = Handle::new((1, vec![1, 2, 3]));
     {

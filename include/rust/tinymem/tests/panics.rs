@@ -130,6 +130,40 @@ fn in_a_clone() {
 }
 
 #[test]
+fn in_a_visitor() {
+    panics(|| {
+        let _h = Handle::new(Value::new(false));
+        tinymem::each(|_| panic!("visitor"));
+    });
+}
+
+#[test]
+fn in_a_scope_of_a_visitor() {
+    panics(|| {
+        let h = Handle::new(Value::new(false));
+        tinymem::each(|_| scope(|s| if s.get(&h).0 { std::ops::ControlFlow::Break(()) } else { panic!("visitor") }));
+    });
+    assert_eq!((tinymem::open_scopes(), tinymem::held_pins()), (0, 0));
+}
+
+#[test]
+fn in_a_drop_near_another_object() {
+    panics(|| {
+        let near = Handle::new(Value::new(false));
+        drop(Handle::new_near(Value::new(true), &near));
+    });
+}
+
+#[test]
+fn in_a_pause() {
+    panics(|| {
+        let _pause = tinymem::mover::pause();
+        panic!("in a pause");
+    });
+    assert_eq!(tinymem::mover::settings().pauses, 0);
+}
+
+#[test]
 fn under_pins_and_scopes() {
     panics(|| {
         let mut h = Handle::new(1);

@@ -1,0 +1,10 @@
+use tinymem::{mover, Handle};
+
+fn main() {
+    let handle = Handle::new(1);
+    let paused = mover::pause();
+    let number = paused.get(&handle);
+    #[cfg(fail)]
+    drop(handle); //~ E0505
+    println!("{}", number);
+}
