@@ -28,12 +28,18 @@
 
 #include <tinymem/cxx/base.hpp>
 #include <tinymem/cxx/relocatable.hpp>
+#include <tinymem/cxx/mover.hpp>
+#include <tinymem/cxx/locked.hpp>
 #include <tinymem/cxx/pinned.hpp>
 #include <tinymem/cxx/handle.hpp>
+#include <tinymem/cxx/small_handle.hpp>
+#include <tinymem/cxx/each.hpp>
 #include <tinymem/cxx/element.hpp>
 #include <tinymem/cxx/vector.hpp>
 #include <tinymem/cxx/string.hpp>
 #include <tinymem/cxx/hash_map.hpp>
 #include <tinymem/cxx/allocator.hpp>
+#include <tinymem/cxx/figures.hpp>
+#include <tinymem/cxx/settings.hpp>
 
 #endif
