@@ -1,5 +1,5 @@
-// What the C interface has beside objects and pins, as C++ gives it: 4-byte owners, locks, neighbours, visits, the mover,
-// figures, options and the profile.
+// What the C interface has beside objects and pins, as C++ gives it: 4-byte owners, locks, neighbours, visits, the
+// mover, figures, options and the profile.
 #include "kit.hpp"
 
 #include <cerrno>
@@ -159,7 +159,8 @@ void locks()
     std::thread([ended = std::move(other)]() mutable { ended.reset(); }).join();
     second.reset();
     h.reset();
-    tap(!r.lock() && !r.try_lock() && !h.lock() && !h.try_lock(), "lock: ends on another thread; null without an object");
+    tap(!r.lock() && !r.try_lock() && !h.lock() && !h.try_lock(),
+        "lock: ends on another thread; null without an object");
     tinymem::vector<int> v{1, 2, 3};
     int sum = 0;
     for (int x : v.lock())
@@ -358,9 +359,11 @@ void mover_control()
     tap(refused && mode() == TM_MOVER_OFF, "set_mover: a share or target out of range is refused");
     const bool set = tinymem::set_mover(tinymem::mover_mode::manual, 20, 30);
     const auto s = tinymem::stats();
-    tap(set && mode() == TM_MOVER_MANUAL && s.mover_share == 20 && s.mover_target == 30, "set_mover: manual, with both");
+    tap(set && mode() == TM_MOVER_MANUAL && s.mover_share == 20 && s.mover_target == 30,
+        "set_mover: manual, with both");
     tap(tinymem::set_mover(tinymem::mover_mode::keep, tinymem::mover_keep, 40) && mode() == TM_MOVER_MANUAL &&
-            tinymem::stats().mover_target == 40 && tinymem::stats().mover_share == 20, "set_mover: keeps what is not set");
+            tinymem::stats().mover_target == 40 && tinymem::stats().mover_share == 20,
+        "set_mover: keeps what is not set");
 }
 
 void pauses()
@@ -487,7 +490,8 @@ void profile()
     std::ifstream in(file);
     const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
     std::remove(file.c_str());
-    tap(!started && !again && !dumped && text.size() > (interval == 1 ? 1000 : 1), "profile_start, profile_dump: a file");
+    tap(!started && !again && !dumped && text.size() > (interval == 1 ? 1000 : 1),
+        "profile_start, profile_dump: a file");
     tap(interval != 1 || other == std::errc::device_or_resource_busy, "profile_start: its error");
     tap(nowhere == std::errc::no_such_file_or_directory, "profile_dump: an error of opening the file");
     tap(!tinymem::should_move(nullptr) && !tinymem::should_move(&results), "should_move: only blocks of malloc");
