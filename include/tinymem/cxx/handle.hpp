@@ -7,6 +7,9 @@
 
 namespace tinymem {
 
+template <class T>
+class element;
+
 /** Owns one movable object, as std::unique_ptr owns one that stays put. 8 bytes, move-only, itself relocatable.
  *  @complexity  constant; the object's destructor runs, pinned, when the owner ends.
  *  @errors      none of its functions throws. Ending the owner while this thread holds a pin of the object, or using it
@@ -19,6 +22,8 @@ public:
     constexpr handle() noexcept = default;
     constexpr handle(std::nullptr_t) noexcept {}
     handle(handle &&other) noexcept : h_(std::exchange(other.h_, detail::null_handle)) {}
+    /** Take over the object of an owner of 4 bytes. */
+    explicit handle(small_handle<T> &&other) noexcept : h_(tm_from_ref(other.release())) {}
     handle &operator=(handle &&other) noexcept
     {
         handle(std::move(other)).swap(*this);
@@ -174,7 +179,7 @@ struct makes_object<T[N]> {
     static_assert(N == 0 && N != 0, "tinymem: write tinymem::make<T[]>(n) for an array");
 };
 
-/* The object beside which another one is made. That of a ref may be gone. */
+/* The object beside which another one is made. That of a ref may be gone. An element is of a container of owners. */
 template <class Near>
 tm_handle_t near_id(const Near &near) noexcept
 {
@@ -185,7 +190,13 @@ tm_handle_t near_id(const ref<T, Bytes> &near) noexcept
 {
     return near.alive() ? near.id() : null_handle;
 }
+template <class T>
+tm_handle_t near_id(const element<T> &near) noexcept
+{
+    return near_id(near.get());
+}
 inline tm_handle_t near_id(std::nullptr_t) noexcept { return null_handle; }
+inline tm_handle_t near_id(tm_handle_t near) noexcept { return near; }
 
 template <class T, class... Args>
 handle<T> make_object(tm_handle_t h, Args &&...args)
@@ -277,8 +288,9 @@ typename detail::makes_array<T>::type try_make(std::size_t n)
 /** As make and try_make, near another object: in the same page if there is room, or else in the same slab, or else
  *  anywhere. For objects that are used together, such as a node and its parent. They mostly stay together when they
  *  move.
- *  @param near  an owner, a ref, or a container, which may be null, and a ref whose object is gone counts as null. The
- *               object must not be freed meanwhile. Types aligned to more than 16 bytes are made anywhere. */
+ *  @param near  an owner, a ref, a container or a handle of the C interface. It may be null, and a ref whose object is
+ *               gone counts as null. The object must not be freed meanwhile. Types aligned to more than 16 bytes are
+ *               made anywhere. */
 template <class T, class Near, class... Args>
 typename detail::makes_object<T>::type make_near(const Near &near, Args &&...args)
 {

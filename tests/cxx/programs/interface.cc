@@ -24,6 +24,10 @@ struct tree {
     int value = 0;
     tinymem::small_handle<tree> left, right;
 };
+struct node {
+    int value = 0;
+    tinymem::small_handle<node> next;
+};
 struct throws_in_constructor {
     counted c;
     throws_in_constructor() { throw copy_failed(); }
@@ -35,6 +39,8 @@ struct knows_itself {
 
 } // namespace
 
+template <>
+struct tinymem::is_relocatable<node> : std::true_type {};
 template <>
 struct tinymem::is_relocatable<tree> : std::true_type {};
 template <>
@@ -84,7 +90,12 @@ void small_handles()
     }
     auto taken = tinymem::small_handle<point>(tinymem::make<point>(5, 6));
     auto back = tinymem::small_handle<point>::adopt(taken.release());
-    tap(!taken && back->x == 5, "small_handle: takes over an owner of 8 bytes; release and adopt");
+    auto wider = tinymem::handle<point>(std::move(back));
+    tap(!taken && !back && wider->x == 5, "small_handle: takes over an owner of 8 bytes, and back; release and adopt");
+    back = tinymem::small_handle<point>(std::move(wider));
+    const auto fixed = tinymem::make_small<const point>(7, 8);
+    const tinymem::ref<const point, 4> fixed_name = fixed;
+    tap(fixed->y == 8 && fixed_name.lock()->x == 7, "small_handle: an object that is const");
     tap(number(tinymem::make_small<wide>().pin().get()) % 256 == 0, "small_handle: alignment of the type");
     auto root = tinymem::make_small<tree>();
     root->left = tinymem::make_small<tree>();
@@ -188,13 +199,13 @@ void locks()
 // How many of 100 new objects lie in the page of the object that they are made near. The heap has holes everywhere.
 int in_its_page(bool near)
 {
+    const tinymem::mover_pause still; // the library's thread would fill the holes
     std::vector<tinymem::handle<point[]>> all;
     int n = 0;
     for (int i = 0; i < 8000; i++)
         all.push_back(tinymem::make<point[]>(16));
     for (std::size_t i = 0; i < all.size(); i += 2)
         all[i].reset();
-    const tinymem::mover_pause still;
     for (std::size_t i = 201; i < all.size(); i += 78) {
         all[i - 1] = near ? tinymem::make_near<point[]>(all[i], 16) : tinymem::make<point[]>(16);
         n += number(all[i - 1].in(still)) >> 12 == number(all[i].in(still)) >> 12;
@@ -213,6 +224,9 @@ void neighbours()
     auto small = tinymem::make_small<int>(5);
     tap(b->x == 3 && tinymem::try_make_near<point>(gone, 5, 6)->y == 6 && *tinymem::make_near<int>(small, 7).pin() == 7,
         "make_near: an owner, a reference");
+    tinymem::vector<tinymem::handle<point>> owners;
+    owners.push_back(tinymem::make_near<point>(a.id(), 7, 8));
+    tap(tinymem::make_near<point>(owners[0], 1, 2)->y == 2, "make_near: a handle of C, an owner in a container");
     a.reset();
     tap(tinymem::make_near<point>(gone, 1, 2) && tinymem::make_near<point>(gone_too, 1, 2) &&
             tinymem::make_near<point>(nullptr, 1, 2) && tinymem::make_near<point>(tinymem::vector<int>(), 1, 2),
@@ -436,6 +450,67 @@ void batches()
         }), "terminate"), "on_batch: an exception in it terminates");
 }
 
+// ---- all at once
+
+// A list of 4-byte owners, built beside itself, read in four ways.
+long build_and_read(int n)
+{
+    tinymem::small_handle<node> head;
+    long wrong = 0;
+    int value = 0;
+    for (int i = 0; i < n; i++) {
+        auto made = tinymem::make_small<node>();
+        if (i % 2 == 0)
+            made = tinymem::small_handle<node>(tinymem::make_near<node>(head));
+        made->value = i;
+        made->next = std::move(head);
+        head = std::move(made);
+    }
+    value = n;
+    tinymem::ref<node, 4> at = head;
+    while (at) {
+        const tinymem::scope open;
+        wrong += at.in(open)->value != --value || at.pin()->value != value;
+        if (value % 16 == 0)
+            wrong += at.lock()->value != value || at.usable_size() < sizeof(node);
+        at = at.in(open)->next;
+    }
+    wrong += value != 0;
+    while (head) { // not by one recursion, nor while it is pinned
+        auto next = std::move(head->next);
+        head = std::move(next);
+    }
+    return wrong;
+}
+
+void together()
+{
+    mover compacting;
+    std::atomic<bool> over{false};
+    std::atomic<long> wrong{0};
+    std::atomic<std::size_t> moved{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 2; t++)
+        threads.emplace_back([&] {
+            for (int i = 0; i < 30 || (i < 5000 && compacting.moved() < 100); i++)
+                wrong += build_and_read(200);
+        });
+    threads.emplace_back([&] {
+        while (!over) {
+            const tinymem::on_batch count([&](const tinymem::batch &b) { moved += b.moved_objects; });
+            if (const tinymem::mover_pause still; tinymem::stats().mover_paused != 1)
+                ++wrong;
+            wrong += tinymem::each([](tm_handle_t h) { return tinymem::ref<char>::from_id(h).alive() || true; }) == 0;
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+    });
+    threads[0].join();
+    threads[1].join();
+    over = true;
+    threads[2].join();
+    tap(wrong == 0 && compacting.stop() >= 100, "lists of 4-byte owners, visits, pauses, batches while objects move");
+}
+
 // ---- figures, options, the profile
 
 void figures()
@@ -515,6 +590,7 @@ int main()
     pauses();
     steps();
     batches();
+    together();
     figures();
     options();
     profile();
