@@ -113,6 +113,9 @@ private:
     F call_;
 };
 
+template <class F>
+on_batch(F) -> on_batch<F>;
+
 } // namespace tinymem
 
 #endif

@@ -490,9 +490,10 @@ void together()
     std::atomic<long> wrong{0};
     std::atomic<std::size_t> moved{0};
     std::vector<std::thread> threads;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     for (int t = 0; t < 2; t++)
         threads.emplace_back([&] {
-            for (int i = 0; i < 30 || (i < 5000 && compacting.moved() < 100); i++)
+            for (int i = 0; i < 30 || (compacting.moved() < 100 && std::chrono::steady_clock::now() < until); i++)
                 wrong += build_and_read(200);
         });
     threads.emplace_back([&] {
