@@ -25,8 +25,8 @@ static const struct {
              KEEP(i);
      }},
     {"c-pin", [](tm_handle_t *h, tm_ref_t *, long n) {
+         const tm_handle_t id = *h;
          for (long i = 0; i < n; i++) {
-             tm_handle_t id = *h;
              int x = at(tm_pin(id))->x;
              KEEP(x);
              tm_unpin(id);
@@ -42,8 +42,8 @@ static const struct {
          (void)owner.release();
      }},
     {"c-try", [](tm_handle_t *h, tm_ref_t *, long n) {
+         const tm_handle_t id = *h;
          for (long i = 0; i < n; i++) {
-             tm_handle_t id = *h;
              if (void *p = tm_try_pin(id)) {
                  int x = at(p)->x;
                  KEEP(x);
@@ -60,8 +60,8 @@ static const struct {
              }
      }},
     {"c-ref", [](tm_handle_t *, tm_ref_t *r, long n) {
+         const tm_ref_t ref = *r;
          for (long i = 0; i < n; i++) {
-             tm_ref_t ref = *r;
              int x = at(tm_pin_ref(ref))->x;
              KEEP(x);
              tm_unpin_ref(ref);
@@ -77,9 +77,10 @@ static const struct {
          (void)owner.release();
      }},
     {"c-scope", [](tm_handle_t *h, tm_ref_t *, long n) {
+         const tm_handle_t id = *h;
          for (long i = 0; i < n; i++) {
              tm_scope_enter();
-             int x = at(tm_deref(*h))->x;
+             int x = at(tm_deref(id))->x;
              KEEP(x);
              tm_scope_exit();
          }

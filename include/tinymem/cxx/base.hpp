@@ -102,15 +102,12 @@ public:
     ~held_scope() { tm_scope_exit(); }
 };
 
-/* The address in an open scope. TM_NULL is not looked up: the table's address may be set by another thread just now,
- * and only a handle comes with the order that makes it safe to read. */
-inline void *address_of(tm_handle_t h) noexcept { return h == null_handle ? nullptr : tm_deref(h); }
+/* The address in an open scope. TM_NULL needs no branch: its word reads 0, also while another thread makes the table. */
+inline void *address_of(tm_handle_t h) noexcept { return tm_deref(h); }
 
 /* The same, and null without a report for a stale handle. */
 inline void *try_deref(tm_handle_t h) noexcept
 {
-    if (h == null_handle)
-        return nullptr;
     const std::uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_);
     if (!tm_word_differs_(w, h))
         return tm_word_address_(w);

@@ -33,10 +33,10 @@ public:
     /* The same by reference. The handle that the index has now is what is pinned. */
     [[gnu::always_inline]] static pin_guard live_ref(tm_ref_t r) noexcept
     {
-        const tm_handle_t h = r == 0 ? null_handle : tm_handle_of_ref_(r);
-        if (h != null_handle && (h & word_live) == 0)
-            return stale_ref(r);
-        return live(h);
+        const tm_handle_t h = tm_handle_of_ref_(r);
+        if ((h & word_live) == 0)
+            return r == 0 ? pin_guard() : stale_ref(r);
+        return pin_guard(h, tm_pin(h));
     }
     [[gnu::always_inline]] static pin_guard maybe_ref(tm_ref_t r) noexcept
     {

@@ -57,6 +57,31 @@ std::uintptr_t number(T *p)
     return reinterpret_cast<std::uintptr_t>(p);
 }
 
+// ---- nothing
+
+// Looks up nothing, in every way, while another thread makes the heap.
+void nothing()
+{
+    long found = 0;
+    std::thread looks([&found] {
+        for (int i = 0; i < 5000; i++) {
+            const tinymem::small_handle<int> small;
+            const tinymem::handle<int> owner;
+            const tinymem::ref<int> name;
+            const tinymem::ref<int, 4> small_name;
+            const tinymem::scope open;
+            found += bool(small.pin()) + bool(owner.pin()) + bool(name.pin()) + bool(small_name.pin());
+            found += (small.in(open) != nullptr) + (owner.in(open) != nullptr) + (name.in(open) != nullptr) +
+                     (small_name.in(open) != nullptr);
+            found += bool(small.lock()) + bool(owner.lock()) + name.alive() + small_name.alive();
+        }
+    });
+    for (int i = 0; i < 500; i++)
+        found += !tinymem::make<int>(i);
+    looks.join();
+    tap(found == 0, "null owners and references give null, also before the first object");
+}
+
 // ---- owners of 4 bytes
 
 void small_handles()
@@ -313,6 +338,7 @@ void together()
 
 int main()
 {
+    nothing();
     small_handles();
     small_handles_fail();
     locks();
