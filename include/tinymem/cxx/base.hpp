@@ -102,7 +102,8 @@ public:
     ~held_scope() { tm_scope_exit(); }
 };
 
-/* The address in an open scope. TM_NULL needs no branch: its word reads 0, also while another thread makes the table. */
+/* The address in an open scope. TM_NULL needs no branch: its word reads 0, also while another thread makes the
+ * table. */
 inline void *address_of(tm_handle_t h) noexcept { return tm_deref(h); }
 
 /* The same, and null without a report for a stale handle. */
