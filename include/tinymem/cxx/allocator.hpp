@@ -1,5 +1,5 @@
 /** allocator.hpp - the raw heap for containers of the standard library: tinymem::allocator<T> and
- *  tinymem::raw_resource.
+ *  tinymem::raw_resource, which needs a standard library that has <memory_resource>.
  *
  *  The raw heap is malloc: tinymem's when the program runs on libtinymem, the C library's when it is linked with
  *  libtinymem-handles only. Addresses from it are fixed.
@@ -12,9 +12,11 @@
 #ifndef TINYMEM_CXX_ALLOCATOR_HPP
 #define TINYMEM_CXX_ALLOCATOR_HPP
 
-#include <memory_resource>
-
 #include <tinymem/cxx/base.hpp>
+
+#if __has_include(<memory_resource>)
+#include <memory_resource>
+#endif
 
 namespace tinymem {
 
@@ -64,6 +66,7 @@ public:
     }
 };
 
+#if __has_include(<memory_resource>)
 /** The raw heap as a std::pmr::memory_resource. Throws std::bad_alloc. Any thread. Get it from
  *  tinymem::raw_resource(). */
 class raw_memory_resource final : public std::pmr::memory_resource {
@@ -85,6 +88,7 @@ inline std::pmr::memory_resource *raw_resource() noexcept
     static std::pmr::memory_resource *const made = ::new (static_cast<void *>(place)) raw_memory_resource;
     return made;
 }
+#endif
 
 } // namespace tinymem
 

@@ -6,16 +6,22 @@
 #error "<tinymem/tinymem.hpp> needs C++17 or later: compile with -std=c++17"
 #endif
 
+#include <cstdint>
+
 /* The C header is C: its casts are no concern of those who include this one. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wpedantic"
 #include <tinymem/tinymem.h>
+namespace tinymem {
+namespace detail {
+constexpr std::uint64_t word_live = TM_WORD_LIVE_, word_moving = TM_WORD_MOVING_;
+} // namespace detail
+} // namespace tinymem
 #pragma GCC diagnostic pop
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,20 +43,22 @@ namespace tinymem {
  *  Pass a scope to view() and data() to show that one is open.
  *  @thread  a scope belongs to its thread. A thread that sleeps in one delays compaction. tm_compact in one does
  *           nothing. */
-class scope {
+class [[nodiscard]] scope {
 public:
-    scope() noexcept { tm_scope_enter(); }
+    [[nodiscard]] scope() noexcept { tm_scope_enter(); }
     ~scope() { tm_scope_exit(); }
     scope(const scope &) = delete;
     scope &operator=(const scope &) = delete;
+    static void *operator new(std::size_t) = delete;
+    static void *operator new[](std::size_t) = delete;
 };
 
 /** What pins and scopes this thread holds, and back to that: for longjmp, and for exceptions that pass C code which
  *  enters scopes or pins. Objects of this library's classes end their own, and need none.
  *  @thread  a mark is good on the thread that made it, while what it counts lives. */
-class mark {
+class [[nodiscard]] mark {
 public:
-    mark() noexcept : pins_(tm_pin_mark()), scopes_(tm_scope_mark()) {}
+    [[nodiscard]] mark() noexcept : pins_(tm_pin_mark()), scopes_(tm_scope_mark()) {}
     /** End the pins and scopes that have begun since. Ending one that is older is reported, then aborts. */
     void reset() const noexcept
     {
@@ -94,19 +102,36 @@ public:
     ~held_scope() { tm_scope_exit(); }
 };
 
-/* The address in an open scope. TM_NULL is not looked up: the table's address may be set by another thread just now,
- * and only a handle comes with the order that makes it safe to read. */
-inline void *address_of(tm_handle_t h) noexcept { return h == null_handle ? nullptr : tm_deref(h); }
+/* The address in an open scope. TM_NULL needs no branch: its word reads 0, also while another thread makes the
+ * table. */
+inline void *address_of(tm_handle_t h) noexcept { return tm_deref(h); }
 
 /* The same, and null without a report for a stale handle. */
 inline void *try_deref(tm_handle_t h) noexcept
 {
-    if (h == null_handle)
-        return nullptr;
     const std::uint64_t w = __atomic_load_n(tm_word_of_(h), TM_CONSUME_);
     if (!tm_word_differs_(w, h))
         return tm_word_address_(w);
     return tm_valid(h) ? tm_deref(h) : nullptr;
+}
+
+/* The same by reference. */
+inline void *try_deref_ref(tm_ref_t r) noexcept
+{
+    if (r == 0)
+        return nullptr;
+    const std::uint64_t w = __atomic_load_n(tm_word_of_index_(r), TM_CONSUME_);
+    if ((w & (word_live | word_moving)) == word_live)
+        return tm_word_address_(w);
+    return try_deref(tm_from_ref(r)); /* being moved, or free */
+}
+
+/* A handle that must not be TM_NULL. */
+inline tm_handle_t or_throw(tm_handle_t h)
+{
+    if (h == null_handle)
+        out_of_memory();
+    return h;
 }
 
 /* TM_NULL when the product overflows, or there is no memory. Zero bytes are an object too. */
@@ -115,6 +140,17 @@ inline tm_handle_t try_allocate(std::size_t n, std::size_t size, std::size_t ali
     if (n > max_bytes / size)
         return null_handle;
     return align <= default_alignment ? tm_alloc(n * size) : tm_alloc_aligned(align, n * size);
+}
+
+/* The same with all bytes 0. For alignments that every object has. */
+inline tm_handle_t try_allocate_zeroed(std::size_t n, std::size_t size) noexcept { return tm_calloc(n, size); }
+
+/* The same near another object, if there is one and the alignment is that of every object. */
+inline tm_handle_t try_allocate_near(tm_handle_t near, std::size_t n, std::size_t size, std::size_t align) noexcept
+{
+    if (n > max_bytes / size || align > default_alignment)
+        return try_allocate(n, size, align);
+    return tm_alloc_near(near, n * size);
 }
 
 /* Change storage of `h`, or allocate it, for n elements; n > 0. The handle stays. False: nothing has changed. */

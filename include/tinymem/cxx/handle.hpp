@@ -7,6 +7,9 @@
 
 namespace tinymem {
 
+template <class T>
+class element;
+
 /** Owns one movable object, as std::unique_ptr owns one that stays put. 8 bytes, move-only, itself relocatable.
  *  @complexity  constant; the object's destructor runs, pinned, when the owner ends.
  *  @errors      none of its functions throws. Ending the owner while this thread holds a pin of the object, or using it
@@ -19,6 +22,8 @@ public:
     constexpr handle() noexcept = default;
     constexpr handle(std::nullptr_t) noexcept {}
     handle(handle &&other) noexcept : h_(std::exchange(other.h_, detail::null_handle)) {}
+    /** Take over the object of an owner of 4 bytes. */
+    explicit handle(small_handle<T> &&other) noexcept : h_(tm_from_ref(other.release())) {}
     handle &operator=(handle &&other) noexcept
     {
         handle(std::move(other)).swap(*this);
@@ -34,11 +39,17 @@ public:
     }
 
     /** Pin the object; null if there is none. */
-    pinned<T> pin() const noexcept { return pinned<T>(detail::pin_guard::live(h_)); }
+    [[gnu::always_inline]] pinned<T> pin() const noexcept { return pinned<T>(detail::pin_guard::live(h_)); }
     /** h->member: pinned until the end of the full expression. There is no operator*: `*h.pin()` says how long. */
-    pinned<T> operator->() const noexcept { return pin(); }
-    /** The address for as long as the scope is open; null if there is no object. */
+    [[gnu::always_inline]] pinned<T> operator->() const noexcept { return pin(); }
+    /** The address for as long as the scope is open, or the pause lasts; null if there is no object. */
     T *in(const scope &) const noexcept { return static_cast<T *>(detail::address_of(h_)); }
+    T *in(const mover_pause &) const noexcept { return in(scope()); }
+    /** Lock the object; null if there is none. Throws std::bad_alloc. try_lock: null if there is no memory, too. */
+    locked<T> lock() const { return locked<T>(detail::lock_guard::take_or_throw(h_)); }
+    locked<T> try_lock() const noexcept { return locked<T>(detail::lock_guard::take(h_)); }
+    /** Bytes that the object may use, sizeof(T) or more; 0 if there is none. */
+    [[nodiscard]] std::size_t usable_size() const noexcept { return tm_sizeof(h_); }
     /** The C interface's handle: still owned here. */
     tm_handle_t id() const noexcept { return h_; }
     /** As id(), and no longer owned here. */
@@ -91,8 +102,22 @@ public:
         return made;
     }
 
-    pinned<T[]> pin() const noexcept { return pinned<T[]>(detail::pin_guard::live(h_), n_); }
+    [[gnu::always_inline]] pinned<T[]> pin() const noexcept { return pinned<T[]>(detail::pin_guard::live(h_), n_); }
     T *in(const scope &) const noexcept { return static_cast<T *>(detail::address_of(h_)); }
+    T *in(const mover_pause &) const noexcept { return in(scope()); }
+    locked<T[]> lock() const
+    {
+        auto taken = detail::lock_guard::take_or_throw(h_);
+        return locked<T[]>(std::move(taken), n_);
+    }
+    /** Null and empty if there is no memory. */
+    locked<T[]> try_lock() const noexcept
+    {
+        auto taken = detail::lock_guard::take(h_);
+        const std::size_t n = taken.address() == nullptr ? 0 : n_;
+        return locked<T[]>(std::move(taken), n);
+    }
+    [[nodiscard]] std::size_t usable_size() const noexcept { return tm_sizeof(h_); }
     std::size_t size() const noexcept { return n_; }
     bool empty() const noexcept { return n_ == 0; }
     tm_handle_t id() const noexcept { return h_; }
@@ -154,6 +179,25 @@ struct makes_object<T[N]> {
     static_assert(N == 0 && N != 0, "tinymem: write tinymem::make<T[]>(n) for an array");
 };
 
+/* The object beside which another one is made. That of a ref may be gone. An element is of a container of owners. */
+template <class Near>
+tm_handle_t near_id(const Near &near) noexcept
+{
+    return near.id();
+}
+template <class T, std::size_t Bytes>
+tm_handle_t near_id(const ref<T, Bytes> &near) noexcept
+{
+    return near.alive() ? near.id() : null_handle;
+}
+template <class T>
+tm_handle_t near_id(const element<T> &near) noexcept
+{
+    return near_id(near.get());
+}
+inline tm_handle_t near_id(std::nullptr_t) noexcept { return null_handle; }
+inline tm_handle_t near_id(tm_handle_t near) noexcept { return near; }
+
 template <class T, class... Args>
 handle<T> make_object(tm_handle_t h, Args &&...args)
 {
@@ -166,9 +210,25 @@ handle<T> make_object(tm_handle_t h, Args &&...args)
     return handle<T>::adopt(made.release());
 }
 
+/* Whether value-initialisation sets all bytes to 0. Also of other types, but the language does not tell which. */
 template <class T>
-handle<T[]> make_array(tm_handle_t h, std::size_t n)
+constexpr bool starts_as_zeros = std::is_arithmetic_v<T> || std::is_enum_v<T> || std::is_pointer_v<T>;
+
+template <class T>
+tm_handle_t try_allocate_array(std::size_t n) noexcept
 {
+    static_assert(check_element<T>());
+    if constexpr (starts_as_zeros<T> && alignof(T) <= default_alignment)
+        return try_allocate_zeroed(n, sizeof(T));
+    else
+        return try_allocate(n, sizeof(T), alignof(T));
+}
+
+/* An owner of the array in memory of any contents, or of zeros. */
+template <class T>
+handle<T[]> make_array_in(tm_handle_t h, std::size_t n)
+{
+    static_assert(check_element<T>());
     if (h == null_handle)
         return nullptr;
     unowned made(h);
@@ -180,6 +240,15 @@ handle<T[]> make_array(tm_handle_t h, std::size_t n)
     return handle<T[]>::adopt(made.release(), n);
 }
 
+template <class T>
+handle<T[]> make_array(tm_handle_t h, std::size_t n)
+{
+    if constexpr (starts_as_zeros<T> && alignof(T) <= default_alignment)
+        return h == null_handle ? handle<T[]>() : handle<T[]>::adopt(h, n);
+    else
+        return make_array_in<T>(h, n);
+}
+
 } // namespace detail
 
 /** Make a movable T from `args`, which is pinned while its constructor runs.
@@ -189,9 +258,7 @@ template <class T, class... Args>
 typename detail::makes_object<T>::type make(Args &&...args)
 {
     static_assert(detail::check_element<T>());
-    const tm_handle_t h = detail::try_allocate(1, sizeof(T), alignof(T));
-    if (h == detail::null_handle)
-        detail::out_of_memory();
+    const tm_handle_t h = detail::or_throw(detail::try_allocate(1, sizeof(T), alignof(T)));
     return detail::make_object<T>(h, std::forward<Args>(args)...);
 }
 
@@ -208,19 +275,53 @@ template <class T>
 typename detail::makes_array<T>::type make(std::size_t n)
 {
     using E = std::remove_extent_t<T>;
-    static_assert(detail::check_element<E>());
-    const tm_handle_t h = detail::try_allocate(n, sizeof(E), alignof(E));
-    if (h == detail::null_handle)
-        detail::out_of_memory();
-    return detail::make_array<E>(h, n);
+    return detail::make_array<E>(detail::or_throw(detail::try_allocate_array<E>(n)), n);
 }
 
 template <class T>
 typename detail::makes_array<T>::type try_make(std::size_t n)
 {
     using E = std::remove_extent_t<T>;
-    static_assert(detail::check_element<E>());
-    return detail::make_array<E>(detail::try_allocate(n, sizeof(E), alignof(E)), n);
+    return detail::make_array<E>(detail::try_allocate_array<E>(n), n);
+}
+
+/** As make and try_make, near another object: in the same page if there is room, or else in the same slab, or else
+ *  anywhere. For objects that are used together, such as a node and its parent. They mostly stay together when they
+ *  move.
+ *  @param near  an owner, a ref, a container or a handle of the C interface. It may be null, and a ref whose object is
+ *               gone counts as null. The object must not be freed meanwhile. Types aligned to more than 16 bytes are
+ *               made anywhere. */
+template <class T, class Near, class... Args>
+typename detail::makes_object<T>::type make_near(const Near &near, Args &&...args)
+{
+    static_assert(detail::check_element<T>());
+    const tm_handle_t at = detail::near_id(near);
+    const tm_handle_t h = detail::or_throw(detail::try_allocate_near(at, 1, sizeof(T), alignof(T)));
+    return detail::make_object<T>(h, std::forward<Args>(args)...);
+}
+
+template <class T, class Near, class... Args>
+typename detail::makes_object<T>::type try_make_near(const Near &near, Args &&...args)
+{
+    static_assert(detail::check_element<T>());
+    const tm_handle_t at = detail::near_id(near);
+    return detail::make_object<T>(detail::try_allocate_near(at, 1, sizeof(T), alignof(T)), std::forward<Args>(args)...);
+}
+
+template <class T, class Near>
+typename detail::makes_array<T>::type make_near(const Near &near, std::size_t n)
+{
+    using E = std::remove_extent_t<T>;
+    const tm_handle_t at = detail::near_id(near);
+    return detail::make_array_in<E>(detail::or_throw(detail::try_allocate_near(at, n, sizeof(E), alignof(E))), n);
+}
+
+template <class T, class Near>
+typename detail::makes_array<T>::type try_make_near(const Near &near, std::size_t n)
+{
+    using E = std::remove_extent_t<T>;
+    const tm_handle_t at = detail::near_id(near);
+    return detail::make_array_in<E>(detail::try_allocate_near(at, n, sizeof(E), alignof(E)), n);
 }
 
 } // namespace tinymem

@@ -3,11 +3,15 @@
 #define TINYMEM_CXX_PINNED_HPP
 
 #include <tinymem/cxx/base.hpp>
+#include <tinymem/cxx/locked.hpp>
+#include <tinymem/cxx/mover.hpp>
 
 namespace tinymem {
 
 template <class T>
 class handle;
+template <class T>
+class small_handle;
 
 namespace detail {
 
@@ -15,15 +19,29 @@ namespace detail {
 class pin_guard {
 public:
     pin_guard() noexcept = default;
-    /* A pin of an object that must be alive (tm_pin), or may be gone (tm_try_pin). */
-    static pin_guard live(tm_handle_t h) noexcept
+    /* A pin of an object that must be alive (tm_pin), or may be gone (tm_try_pin). Inlined always: that is what makes
+     * them as quick as in C. */
+    [[gnu::always_inline]] static pin_guard live(tm_handle_t h) noexcept
     {
         return h == null_handle ? pin_guard() : pin_guard(h, tm_pin(h));
     }
-    static pin_guard maybe(tm_handle_t h) noexcept
+    [[gnu::always_inline]] static pin_guard maybe(tm_handle_t h) noexcept
     {
         void *p = h == null_handle ? nullptr : tm_try_pin(h);
         return p == nullptr ? pin_guard() : pin_guard(h, p);
+    }
+    /* The same by reference. The handle that the index has now is what is pinned. */
+    [[gnu::always_inline]] static pin_guard live_ref(tm_ref_t r) noexcept
+    {
+        const tm_handle_t h = tm_handle_of_ref_(r);
+        if ((h & word_live) == 0)
+            return r == 0 ? pin_guard() : stale_ref(r);
+        return pin_guard(h, tm_pin(h));
+    }
+    [[gnu::always_inline]] static pin_guard maybe_ref(tm_ref_t r) noexcept
+    {
+        const tm_handle_t h = r == 0 ? null_handle : tm_handle_of_ref_(r);
+        return (h & word_live) == 0 ? pin_guard() : maybe(h);
     }
     pin_guard(pin_guard &&other) noexcept
         : address_(std::exchange(other.address_, nullptr)), h_(std::exchange(other.h_, null_handle))
@@ -50,6 +68,14 @@ public:
 
 private:
     pin_guard(tm_handle_t h, void *address) noexcept : address_(address), h_(h) {}
+    [[gnu::cold, gnu::noinline]] static pin_guard stale_ref(tm_ref_t r) noexcept
+    {
+        if (tm_pin_ref(r) == nullptr) /* which reports it */
+            tm_unpin(null_handle);
+        else
+            tm_unpin_ref(r); /* another thread has used the index meanwhile */
+        return {};
+    }
     void *address_ = nullptr;
     tm_handle_t h_ = null_handle;
 };
@@ -137,6 +163,11 @@ public:
     ref(const handle<U> &h) noexcept : ref(from_id(h.id()))
     {
     }
+    ref(const small_handle<T> &h) noexcept : value_(of_small(h)) {}
+    template <class U, class = std::enable_if_t<std::is_same_v<const U, T> && !std::is_same_v<U, T>>, class = void>
+    ref(const small_handle<U> &h) noexcept : value_(of_small(h))
+    {
+    }
     /** A name of the other size: widening gives the index's present object. */
     template <std::size_t Other, class = std::enable_if_t<Other != Bytes>>
     explicit ref(const ref<T, Other> &other) noexcept : ref(from_id(other.id()))
@@ -153,12 +184,35 @@ public:
         return r;
     }
 
+    /** From any handle of the C interface; null unless its object is alive and has the size of a T. A cheap check of
+     *  the type, which another type of that size passes, too. */
+    static ref checked(tm_handle_t h) noexcept { return tm_check(h, sizeof(T)) ? from_id(h) : ref(); }
+
     /** Pin the object. Null when it is gone. That the object is not freed while it is pinned is up to the program. */
-    pinned<T> pin() const noexcept { return pinned<T>(detail::pin_guard::maybe(id())); }
-    /** The address for as long as the scope is open; null when the object is gone. */
-    T *in(const scope &) const noexcept { return static_cast<T *>(detail::try_deref(id())); }
+    [[gnu::always_inline]] pinned<T> pin() const noexcept
+    {
+        if constexpr (Bytes == 8)
+            return pinned<T>(detail::pin_guard::maybe(value_));
+        else
+            return pinned<T>(detail::pin_guard::maybe_ref(value_));
+    }
+    /** The address for as long as the scope is open, or the pause lasts; null when the object is gone. */
+    T *in(const scope &) const noexcept
+    {
+        if constexpr (Bytes == 8)
+            return static_cast<T *>(detail::try_deref(value_));
+        else
+            return static_cast<T *>(detail::try_deref_ref(value_));
+    }
+    T *in(const mover_pause &) const noexcept { return in(scope()); }
+    /** Lock the object. Null when it is gone. Throws std::bad_alloc; try_lock: null if there is no memory, too. That
+     *  the object is not freed meanwhile is up to the program. */
+    locked<T> lock() const { return locked<T>(detail::lock_guard::take_or_throw(live_id())); }
+    locked<T> try_lock() const noexcept { return locked<T>(detail::lock_guard::take(live_id())); }
+    /** Bytes that the object may use; 0 when it is gone. */
+    [[nodiscard]] std::size_t usable_size() const noexcept { return tm_sizeof(live_id()); }
     /** Whether the object is still there. */
-    bool alive() const noexcept { return tm_valid(id()); }
+    bool alive() const noexcept { return live_id() != detail::null_handle; }
     /** The C interface's handle; TM_NULL for a null reference. */
     tm_handle_t id() const noexcept
     {
@@ -176,8 +230,29 @@ public:
     friend bool operator<(const ref &a, const ref &b) noexcept { return a.value_ < b.value_; }
 
 private:
+    tm_handle_t live_id() const noexcept
+    {
+        const tm_handle_t h = id();
+        return Bytes == 4 || tm_valid(h) ? h : detail::null_handle; /* tm_from_ref has looked */
+    }
+    template <class U>
+    static value_t of_small(const small_handle<U> &h) noexcept
+    {
+        if constexpr (Bytes == 8)
+            return h.id();
+        else
+            return h.r_;
+    }
     value_t value_ = 0;
 };
+
+/** The name of a pinned or locked object from its address; null if that is not exactly the start of a live object. For
+ *  a member function that has only `this`. Takes a lock for a moment. Any thread. Never throws. */
+template <class T>
+inline ref<T> ref_of(T *held) noexcept
+{
+    return ref<T>::from_id(tm_handle_of(held));
+}
 
 } // namespace tinymem
 

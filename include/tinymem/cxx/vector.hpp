@@ -8,8 +8,8 @@
  *
  *  Invalidation: references to elements end with anything that may grow or shrink the storage. Iterators and elements
  *  name a place, so they outlive growth of storage that there was; they end when the storage does: by clear and
- *  shrink_to_fit of all, assignment, swap, destruction. Storage must not grow or end while this thread holds v.pin():
- *  the library reports that, then aborts. */
+ *  shrink_to_fit of all, assignment, swap, destruction. Storage must not grow or end while this thread holds v.pin(),
+ *  or anything v.lock(): the library reports that, then aborts. */
 #ifndef TINYMEM_CXX_VECTOR_HPP
 #define TINYMEM_CXX_VECTOR_HPP
 
@@ -103,6 +103,9 @@ public:
     /** All elements, pinned. */
     pinned<T[]> pin() noexcept { return {detail::pin_guard::live(h_), size_}; }
     pinned<const T[]> pin() const noexcept { return {detail::pin_guard::live(h_), size_}; }
+    /** All elements, locked: for long, and for other threads. Throws std::bad_alloc. */
+    locked<T[]> lock() { return {detail::lock_guard::take_or_throw(h_), size_}; }
+    locked<const T[]> lock() const { return {detail::lock_guard::take_or_throw(h_), size_}; }
 
     iterator begin() noexcept { return {h_, 0}; }
     iterator end() noexcept { return {h_, static_cast<difference_type>(size_)}; }

@@ -6,9 +6,13 @@
 
 #include <atomic>
 #include <cinttypes>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 inline int results = 0, bad_results = 0;
@@ -121,6 +125,52 @@ template <>
 struct std::hash<counted> {
     std::size_t operator()(const counted &c) const noexcept { return static_cast<std::size_t>(c.read()); }
 };
+
+#if defined(__cpp_exceptions)
+template <class F>
+bool throws_copy_failed(F f)
+{
+    try {
+        f();
+    } catch (const copy_failed &) {
+        return true;
+    }
+    return false;
+}
+#endif
+
+// In a child: what it writes to stderr, when it ends by abort.
+template <class F>
+std::string last_words(F f)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        std::abort();
+    std::fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        f();
+        _exit(0);
+    }
+    close(ends[1]);
+    std::string said;
+    char buffer[500];
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+        said.append(buffer, static_cast<std::size_t>(n));
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said : "did not abort";
+}
+
+inline bool says(const std::string &said, const char *what)
+{
+    const bool good = said.find(what) != std::string::npos;
+    if (!good)
+        std::printf("# it said: %s\n", said.c_str());
+    return good;
+}
 
 inline tm_stats_t stats_now()
 {

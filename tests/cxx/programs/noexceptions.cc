@@ -54,5 +54,19 @@ int main()
     aborts("hash_map: reserve", [&] { m.reserve(huge); });
     aborts("allocator", [] { (void)tinymem::allocator<int>().allocate(huge); });
     aborts("memory_resource", [] { (void)tinymem::raw_resource()->allocate(huge); });
+    aborts("make_near", [] { auto a = tinymem::make_near<long[]>(nullptr, huge); });
+    auto owner = tinymem::make_small<int>(7);
+    tap(owner.lock() && owner.try_lock() && *owner.lock() == 7, "lock: without exceptions");
+    std::size_t visited = 0, moved = 0;
+    const std::size_t n = tinymem::each([&](tm_handle_t) { return ++visited < 2; });
+    tap(n == 2 && visited == 2, "each: without exceptions");
+    {
+        tinymem::on_batch count([&](const tinymem::batch &b) { moved += b.moved_objects; });
+        tinymem::mover_pause pause;
+        (void)tinymem::compact();
+        tap(*owner.in(pause) == 7 && moved == 0, "mover_pause, on_batch: without exceptions");
+    }
+    tap(!tinymem::stats_json().empty() && !tinymem::heap_classes().empty() && !tinymem::option("none") &&
+            tinymem::profile_dump() == std::errc::invalid_argument, "figures and options: without exceptions");
     return tap_done();
 }

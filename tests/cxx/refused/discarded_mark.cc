@@ -1,0 +1,12 @@
+// refused: nodiscard
+#include <tinymem/tinymem.hpp>
+#pragma GCC diagnostic error "-Wunused-result"
+#pragma GCC diagnostic error "-Wunused-value"
+int main()
+{
+#if CONTROL
+    tinymem::mark held;
+#else
+    tinymem::mark{};
+#endif
+}
