@@ -17,8 +17,8 @@ enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
 static int (*libunwind)(void **out, int most);
 static uint32_t wanted; // 1: to be opened as soon as that can be
 
-/* _dl_find_object of glibc 2.35 and later, or NULL: whether an address lies in a file that the dynamic linker has
- * mapped. It takes no lock. */
+/* _dl_find_object of glibc 2.35 and later, or NULL: which file that the dynamic linker has mapped holds an address. It
+ * takes no lock. */
 static int (*find_object)(void *address, void *result);
 typedef struct found_object {
     unsigned long long flags;
@@ -26,6 +26,15 @@ typedef struct found_object {
     struct link_map *map;
     void *more[28]; // as much as a later version may have
 } found_object_t;
+
+typedef struct range {
+    uintptr_t start, nbytes;
+} range_t;
+
+/* Without that function: the code that was there when we looked. */
+enum { CODES = 64 };
+static range_t codes[CODES];
+static uint32_t ncodes, looked;
 
 /* A library that is opened before libc's own constructor has run would have that run without the environment. */
 static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
@@ -43,23 +52,43 @@ static TMI_COLD void open_libunwind(void)
     tmi_store_release(&libunwind, function);
 }
 
+static int note_codes(struct dl_phdr_info *info, size_t size, void *n)
+{
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum && *(uint32_t *)n < CODES; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0)
+            codes[(*(uint32_t *)n)++] = (range_t){info->dlpi_addr + p->p_vaddr, p->p_filesz};
+    }
+    return 0;
+}
+
 static TMI_COLD void look_for_objects(void)
 {
     int (*function)(void *, void *);
-    void *found = libc_is_ready() ? dlsym(RTLD_DEFAULT, "_dl_find_object") : NULL;
+    uint32_t n = 0;
+    if (tmi_exchange_relaxed(&looked, 1) != 0) // relaxed: one thread is enough
+        return;
+    int before = errno;
+    void *found = dlsym(RTLD_DEFAULT, "_dl_find_object");
     memcpy(&function, &found, sizeof found);
     tmi_store_relaxed(&find_object, function); // relaxed: it is another library's
+    if (function == NULL)
+        (void)dl_iterate_phdr(note_codes, &n);
+    tmi_store_release(&ncodes, n); // pairs: in_file
+    errno = before;
 }
 
 void tmi_stack_init(void)
 {
     int before = errno;
-    look_for_objects();
-    if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
-        return;
-    tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
-    if (libc_is_ready())
+    bool opens = tmi_options.unwind != TMI_UNWIND_FP && tmi_options.unwind != TMI_UNWIND_NONE && libunwind == NULL;
+    if (opens)
+        tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
+    if (libc_is_ready()) {
+        look_for_objects();
         open_libunwind();
+    }
     errno = before;
 }
 
@@ -79,17 +108,30 @@ static bool linker_is_at_rest(void) { return false; } // it does not tell
 #endif
 
 /* In malloc, which the dynamic linker may have called: only while it is at rest. */
+static bool may_call_linker(uintptr_t caller)
+{
+    return libc_is_ready() && linker_is_at_rest() && !in_linker(caller);
+}
+
+static void look_late(uintptr_t caller)
+{
+    if (TMI_UNLIKELY(!tmi_load_relaxed(&looked)) && may_call_linker(caller)) // relaxed: as above
+        look_for_objects();
+}
+
 static void open_late(uintptr_t caller)
 {
-    bool at_rest = linker_is_at_rest() && !in_linker(caller);
-    if (tmi_load_relaxed(&wanted) && libc_is_ready() && at_rest) // relaxed: as above
+    if (tmi_load_relaxed(&wanted) && may_call_linker(caller)) // relaxed: as above
         open_libunwind();
 }
 
-/* The pages that are known to be readable during one walk. */
-typedef struct pages {
+/* What is known during one walk: pages that can be read, and a file that is loaded. */
+typedef struct known {
     uintptr_t data, text;
-} pages_t;
+    range_t file;
+} known_t;
+
+static bool lies_in(range_t range, uintptr_t address) { return address - range.start < range.nbytes; }
 
 static bool on_page(uintptr_t *known, uintptr_t p)
 {
@@ -99,6 +141,25 @@ static bool on_page(uintptr_t *known, uintptr_t p)
         return false;
     *known = p / PAGE;
     return true;
+}
+
+/* Whether the address lies in a file that is loaded, on a page that can be read. Nothing else may be read as code: any
+ * word may look like an address of it, and what it points to may be unmapped by another thread at any instant, such as
+ * that thread's own stack when it ends. */
+static bool in_file(known_t *known, uintptr_t address)
+{
+    found_object_t object;
+    int (*find)(void *, void *) = tmi_load_relaxed(&find_object); // relaxed: as above
+    bool found = lies_in(known->file, address);
+    if (!found && find != NULL) {
+        found = find((void *)address, &object) == 0;
+        if (found)
+            known->file = (range_t){(uintptr_t)object.start, (uintptr_t)object.end - (uintptr_t)object.start};
+    } else if (!found) {
+        for (uint32_t i = 0, n = tmi_load_acquire(&ncodes); i < n && !found; i++) // pairs: look_for_objects
+            found = lies_in(codes[i], address);
+    }
+    return found && on_page(&known->text, address);
 }
 
 #if defined(__x86_64__)
@@ -114,11 +175,11 @@ __attribute__((no_sanitize_address)) static int indirect_call_bytes(const unsign
 #endif
 
 /* Code is no object that the address sanitizer knows, and constants may lie beside it. */
-__attribute__((no_sanitize_address)) static bool follows_call(pages_t *pages, uintptr_t p)
+__attribute__((no_sanitize_address)) static bool follows_call(known_t *known, uintptr_t p)
 {
 #if defined(__x86_64__)
     enum { LONGEST = 7 }; // call with a SIB byte and 32 bits of displacement
-    if (p < PAGE || !on_page(&pages->text, p - LONGEST) || (p % PAGE < LONGEST && !on_page(&pages->text, p - 1)))
+    if (!in_file(known, p - LONGEST) || (p % PAGE < LONGEST && !in_file(known, p - 1)))
         return false;
     const unsigned char *c = (const unsigned char *)p;
     if (c[-5] == 0xe8)
@@ -128,7 +189,7 @@ __attribute__((no_sanitize_address)) static bool follows_call(pages_t *pages, ui
             return true;
     return false;
 #else
-    if (p % 4 != 0 || p < PAGE || !on_page(&pages->text, p - 4))
+    if (p % 4 != 0 || !in_file(known, p - 4))
         return false;
     uint32_t word = *(const uint32_t *)(p - 4);
     return word >> 26 == 0x25 || (word & 0xfffffc1f) == 0xd63f0000 || (word & 0xfefff800) == 0xd63f0800;
@@ -137,27 +198,40 @@ __attribute__((no_sanitize_address)) static bool follows_call(pages_t *pages, ui
 
 bool tmi_stack_is_return(uintptr_t p)
 {
-    pages_t pages = {0, 0};
-    return follows_call(&pages, p);
+    known_t known = {0};
+    return follows_call(&known, p);
 }
 
-static bool readable_frame(pages_t *pages, uintptr_t frame)
+static bool readable_frame(known_t *known, uintptr_t frame)
 {
-    return frame % sizeof(uintptr_t) == 0 && on_page(&pages->data, frame) &&
-           (frame / PAGE == (frame + 8) / PAGE || on_page(&pages->data, frame + 8));
+    return frame % sizeof(uintptr_t) == 0 && on_page(&known->data, frame) &&
+           (frame / PAGE == (frame + 8) / PAGE || on_page(&known->data, frame + 8));
+}
+
+/* Where frames above `frame` end at the latest: a register that is taken for a frame pointer may point anywhere above,
+ * to memory that other threads unmap. A thread's record of the C library lies at the end of its stack, the kernel's
+ * random bytes at the end of the first thread's. Another stack, such as that of a coroutine, may be longer than this. */
+static uintptr_t end_of_stack(uintptr_t frame)
+{
+    static uintptr_t random; // relaxed: all store the same
+    uintptr_t thread = (uintptr_t)__builtin_thread_pointer(), first = tmi_load_relaxed(&random);
+    if (first == 0)
+        tmi_store_relaxed(&random, first = getauxval(AT_RANDOM));
+    uintptr_t above_thread = thread - frame, above_first = first - frame; // huge if it lies below
+    return frame + tmi_min(tmi_min(above_thread, above_first), LONGEST_FRAME);
 }
 
 /* Return addresses by frame pointers, from a frame that is one, behind n that are known. */
-static size_t follow(uintptr_t frame, uintptr_t *out, size_t n)
+static size_t follow(known_t *known, uintptr_t frame, uintptr_t *out, size_t n)
 {
-    pages_t pages = {0, 0};
-    while (n < TMI_STACK_MAX && readable_frame(&pages, frame)) {
+    uintptr_t end = end_of_stack(frame);
+    while (n < TMI_STACK_MAX && readable_frame(known, frame)) {
         const uintptr_t *f = (const uintptr_t *)frame;
         uintptr_t next = tmi_load_relaxed(&f[0]), address = tmi_load_relaxed(&f[1]); // relaxed: may be anything
-        if (n > 0 && !follows_call(&pages, address))
+        if (n > 0 && !follows_call(known, address))
             break;
         out[n++] = address;
-        if (next <= frame || next - frame > LONGEST_FRAME)
+        if (next <= frame || next >= end - sizeof address)
             break;
         frame = next;
     }
@@ -203,8 +277,10 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
     out[0] = first;
     if (tmi_options.unwind == TMI_UNWIND_NONE)
         return 1;
+    look_late(first);
+    known_t known = {0};
     bool tables_first = tmi_options.unwind == TMI_UNWIND_LIBUNWIND && tmi_load_acquire(&libunwind) != NULL;
-    return complete(first, out, tables_first ? 0 : follow((uintptr_t)frame, out, 0));
+    return complete(first, out, tables_first ? 0 : follow(&known, (uintptr_t)frame, out, 0));
 }
 
 /* Where the image that this code is in has been loaded: of a shared library that is its own code only. */
@@ -216,39 +292,37 @@ static bool is_own(uintptr_t address)
     return address - (uintptr_t)tmi_image_start < (uintptr_t)tmi_image_end - (uintptr_t)tmi_image_start;
 }
 
-/* Whether the address lies in a segment of a mapped file that is executable. The file's header is where it begins. */
-static bool in_text(const found_object_t *object, uintptr_t address)
+/* Whether a word that is on the stack, and looks like an address behind a call, lies in an executable segment of its
+ * file, whose header is where the file begins. Static data may look like code, too. */
+static bool is_code(uintptr_t word)
 {
-    const ElfW(Ehdr) *e = object->start;
+    found_object_t object;
+    int (*find)(void *, void *) = tmi_load_relaxed(&find_object); // relaxed: as above
+    if (find == NULL)
+        return true; // in_file has looked at segments
+    if (find((void *)word, &object) != 0)
+        return false;
+    const ElfW(Ehdr) *e = object.start;
     if (!tmi_os_readable(e) || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phoff > PAGE)
         return false;
-    const ElfW(Phdr) *p = (const ElfW(Phdr) *)(const void *)((const char *)object->start + e->e_phoff);
+    const ElfW(Phdr) *p = (const ElfW(Phdr) *)(const void *)((const char *)object.start + e->e_phoff);
     for (unsigned i = 0; i < e->e_phnum && tmi_os_readable(&p[i]); i++)
         if (p[i].p_type == PT_LOAD && (p[i].p_flags & PF_X) != 0 &&
-            address - object->map->l_addr - p[i].p_vaddr < p[i].p_memsz)
+            word - object.map->l_addr - p[i].p_vaddr < p[i].p_memsz)
             return true;
     return false;
 }
 
-/* Data that may look like code are on the stack, in blocks of the heap, and in static data. */
-static bool is_code(pages_t *pages, uintptr_t word, uintptr_t frame)
-{
-    found_object_t object;
-    int (*find)(void *, void *) = tmi_load_relaxed(&find_object); // relaxed: as above
-    if (word - frame + LONGEST_FRAME < 2 * LONGEST_FRAME || !follows_call(pages, word))
-        return false;
-    return find == NULL || (find((void *)word, &object) == 0 && in_text(&object, word));
-}
-
 /* The first return address on the stack, from `frame` on, that is not the library's, or 0: our functions between have
  * no frame pointers, and keep few words. */
-__attribute__((no_sanitize_address)) static uintptr_t first_outside(uintptr_t frame)
+__attribute__((no_sanitize_address)) static uintptr_t first_outside(known_t *known, uintptr_t frame)
 {
-    enum { WORDS = 512 };
-    pages_t pages = {0, 0};
-    for (uintptr_t at = frame; at < frame + WORDS * sizeof at && on_page(&pages.data, at); at += sizeof at) {
+    enum { WORDS = 512, LOWEST = 1 << 16, ADDRESS_BITS = 48 };
+    uintptr_t end = tmi_min(frame + WORDS * sizeof frame, end_of_stack(frame));
+    for (uintptr_t at = frame; at < end && on_page(&known->data, at); at += sizeof at) {
         uintptr_t word = *(const uintptr_t *)at;
-        if (!is_own(word) && is_code(&pages, word, frame))
+        bool unlikely = word - frame + LONGEST_FRAME < 2 * LONGEST_FRAME || word < LOWEST || word >> ADDRESS_BITS != 0;
+        if (!unlikely && !is_own(word) && follows_call(known, word) && is_code(word))
             return word;
     }
     return 0;
@@ -256,24 +330,26 @@ __attribute__((no_sanitize_address)) static uintptr_t first_outside(uintptr_t fr
 
 size_t tmi_stack_capture_inside(void *frame, uintptr_t *out, bool tables)
 {
-    uintptr_t first = first_outside((uintptr_t)frame), above = *(const uintptr_t *)frame;
+    known_t known = {0};
+    uintptr_t first = first_outside(&known, (uintptr_t)frame), above = *(const uintptr_t *)frame;
     out[0] = first != 0 ? first : ((const uintptr_t *)frame)[1];
     if (tmi_options.unwind == TMI_UNWIND_NONE)
         return 1;
-    size_t n = above > (uintptr_t)frame && above - (uintptr_t)frame < LONGEST_FRAME ? follow(above, out, 1) : 1;
+    bool framed = above > (uintptr_t)frame && above < end_of_stack((uintptr_t)frame) - sizeof above;
+    size_t n = framed ? follow(&known, above, out, 1) : 1;
     return tables && tmi_options.unwind != TMI_UNWIND_FP ? complete(out[0], out, n) : n;
 }
 
 size_t tmi_stack_interrupted(uintptr_t pc, uintptr_t fp, uintptr_t caller, uintptr_t *out)
 {
-    pages_t pages = {0, 0};
+    known_t known = {0};
     size_t n = 0, m = 0;
     out[n++] = pc + 1;
     if (tmi_options.unwind == TMI_UNWIND_NONE)
         return n;
-    if (follows_call(&pages, caller) && !(readable_frame(&pages, fp) && ((const uintptr_t *)fp)[1] == caller))
+    if (follows_call(&known, caller) && !(readable_frame(&known, fp) && ((const uintptr_t *)fp)[1] == caller))
         out[n++] = caller;
-    n = follow(fp, out, n);
+    n = follow(&known, fp, out, n);
     int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
     if (tmi_options.unwind != TMI_UNWIND_FP && backtrace != NULL) {
         uintptr_t other[TMI_STACK_MAX];
