@@ -13,21 +13,20 @@
 enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
 #define LONGEST_FRAME ((uintptr_t)8 << 20)
 
-/* unw_backtrace, or NULL. Released after the library is there; pairs: tmi_stack_capture. */
+/* unw_backtrace, or NULL. Stored with release order once the library is loaded; pairs: tmi_stack_capture. */
 static int (*libunwind)(void **out, int most);
-static uint32_t wanted; // 1: to be opened as soon as that can be
+static uint32_t wanted; // 1: open libunwind as soon as that is possible
 
-/* _dl_find_object of glibc 2.35 and later, or NULL: whether an address lies in a file that the dynamic linker has
- * mapped. It takes no lock. */
+/* _dl_find_object of glibc 2.35 and later, or NULL. Finds the mapped file that contains an address. Takes no lock. */
 static int (*find_object)(void *address, void *result);
 typedef struct found_object {
     unsigned long long flags;
     void *start, *end;
     struct link_map *map;
-    void *more[28]; // as much as a later version may have
+    void *more[28]; // room for fields that later versions may add
 } found_object_t;
 
-/* A library that is opened before libc's own constructor has run would have that run without the environment. */
+/* Opening a library before libc's constructor has run would run that constructor without the environment. */
 static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
 
 static TMI_COLD void open_libunwind(void)
@@ -48,7 +47,7 @@ static TMI_COLD void look_for_objects(void)
     int (*function)(void *, void *);
     void *found = libc_is_ready() ? dlsym(RTLD_DEFAULT, "_dl_find_object") : NULL;
     memcpy(&function, &found, sizeof found);
-    tmi_store_relaxed(&find_object, function); // relaxed: it is another library's
+    tmi_store_relaxed(&find_object, function); // relaxed: no data of ours is published with it
 }
 
 void tmi_stack_init(void)
@@ -56,7 +55,7 @@ void tmi_stack_init(void)
     look_for_objects();
     if (tmi_options.unwind == TMI_UNWIND_FP || tmi_options.unwind == TMI_UNWIND_NONE || libunwind != NULL)
         return;
-    tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
+    tmi_store_relaxed(&wanted, 1); // relaxed: a thread that misses it captures a shorter stack
     if (libc_is_ready())
         open_libunwind();
 }
@@ -65,7 +64,7 @@ void tmi_stack_after_fork(void) { tmi_store_relaxed(&wanted, 0); } // relaxed: t
 
 static bool in_linker(uintptr_t address)
 {
-    enum { MOST = 1 << 20 }; // its code is less
+    enum { MOST = 1 << 20 }; // more than the size of the linker's code
     return address - getauxval(AT_BASE) < MOST;
 }
 
@@ -73,10 +72,10 @@ static bool in_linker(uintptr_t address)
 #pragma weak _r_debug // programs without a dynamic linker have none
 static bool linker_is_at_rest(void) { return &_r_debug != NULL && _r_debug.r_state == RT_CONSISTENT; }
 #else
-static bool linker_is_at_rest(void) { return false; } // it does not tell
+static bool linker_is_at_rest(void) { return false; } // this linker does not show its state
 #endif
 
-/* In malloc, which the dynamic linker may have called: only while it is at rest. */
+/* Open libunwind from within malloc. The dynamic linker may have called malloc, so this needs the linker at rest. */
 static void open_late(uintptr_t caller)
 {
     bool at_rest = linker_is_at_rest() && !in_linker(caller);
@@ -84,7 +83,7 @@ static void open_late(uintptr_t caller)
         open_libunwind();
 }
 
-/* The pages that are known to be readable during one walk. */
+/* Pages found readable during one walk. */
 typedef struct pages {
     uintptr_t data, text;
 } pages_t;
@@ -100,7 +99,7 @@ static bool on_page(uintptr_t *known, uintptr_t p)
 }
 
 #if defined(__x86_64__)
-/* Bytes of `call r/m`, opcode ff /2, from its second byte on; 0 if it is another instruction. */
+/* Length of an indirect call (`call r/m`, opcode ff /2), given its second byte; 0 if it is another instruction. */
 __attribute__((no_sanitize_address)) static int indirect_call_bytes(const unsigned char *modrm)
 {
     int mod = *modrm >> 6, rm = *modrm & 7;
@@ -111,7 +110,8 @@ __attribute__((no_sanitize_address)) static int indirect_call_bytes(const unsign
 }
 #endif
 
-/* Code is no object that the address sanitizer knows, and constants may lie beside it. */
+/* Whether p follows a call instruction. Not for the address sanitizer: it does not know code, and may have poisoned
+ * constants beside it. */
 __attribute__((no_sanitize_address)) static bool follows_call(pages_t *pages, uintptr_t p)
 {
 #if defined(__x86_64__)
@@ -145,7 +145,7 @@ static bool readable_frame(pages_t *pages, uintptr_t frame)
            (frame / PAGE == (frame + 8) / PAGE || on_page(&pages->data, frame + 8));
 }
 
-/* Return addresses by frame pointers, from a frame that is one, behind n that are known. */
+/* Append return addresses to the n in `out`, by following frame pointers from `frame`. Returns the new count. */
 static size_t follow(uintptr_t frame, uintptr_t *out, size_t n)
 {
     pages_t pages = {0, 0};
@@ -162,7 +162,7 @@ static size_t follow(uintptr_t frame, uintptr_t *out, size_t n)
     return n;
 }
 
-/* Return addresses by unwind tables, without those of functions inside `first`'s callee. */
+/* Return addresses found by unwind tables, from `first` on: frames inside it are dropped. */
 static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t *out)
 {
     void *all[TMI_STACK_MAX + OWN_FRAMES];
@@ -176,7 +176,8 @@ static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t 
     return n;
 }
 
-/* The stack from return address `first` on, of which n addresses have been found by frame pointers. */
+/* Complete the stack that begins with return address `first`: if the n addresses found by frame pointers are too few,
+ * try the unwind tables. Returns the count. */
 static size_t complete(uintptr_t first, uintptr_t *out, size_t n)
 {
     int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
@@ -202,7 +203,7 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
     return complete(first, out, tables_first ? 0 : follow((uintptr_t)frame, out, 0));
 }
 
-/* Where the image that this code is in has been loaded: of a shared library that is its own code only. */
+/* Bounds of the image that contains this code. In a shared library that is the library's own code only. */
 extern const char tmi_image_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char tmi_image_end[] __asm__("etext") __attribute__((visibility("hidden")));
 
@@ -211,7 +212,7 @@ static bool is_own(uintptr_t address)
     return address - (uintptr_t)tmi_image_start < (uintptr_t)tmi_image_end - (uintptr_t)tmi_image_start;
 }
 
-/* Whether the address lies in a segment of a mapped file that is executable. The file's header is where it begins. */
+/* Whether the address lies in an executable segment of the mapped file, whose ELF header is at its start. */
 static bool in_text(const found_object_t *object, uintptr_t address)
 {
     const ElfW(Ehdr) *e = object->start;
@@ -225,7 +226,8 @@ static bool in_text(const found_object_t *object, uintptr_t address)
     return false;
 }
 
-/* Data that may look like code are on the stack, in blocks of the heap, and in static data. */
+/* Whether a word from the stack is a return address, not the address of data: data on the stack, in the heap or in
+ * static storage may happen to follow bytes that look like a call. */
 static bool is_code(pages_t *pages, uintptr_t word, uintptr_t frame)
 {
     found_object_t object;
@@ -235,8 +237,8 @@ static bool is_code(pages_t *pages, uintptr_t word, uintptr_t frame)
     return find == NULL || (find((void *)word, &object) == 0 && in_text(&object, word));
 }
 
-/* The first return address on the stack, from `frame` on, that is not the library's, or 0: our functions between have
- * no frame pointers, and keep few words. */
+/* Scan the stack upwards from `frame` for the first return address outside the library, or 0. The library's functions
+ * in between have no frame pointers; their frames are small, so that a short scan suffices. */
 __attribute__((no_sanitize_address)) static uintptr_t first_outside(uintptr_t frame)
 {
     enum { WORDS = 512 };
@@ -272,7 +274,7 @@ size_t tmi_stack_interrupted(uintptr_t pc, uintptr_t fp, uintptr_t caller, uintp
     int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
     if (tmi_options.unwind != TMI_UNWIND_FP && backtrace != NULL) {
         uintptr_t other[TMI_STACK_MAX];
-        m = unwind(backtrace, pc, other); // the tables tell more than a guess at the caller
+        m = unwind(backtrace, pc, other); // unwind tables are more reliable than the guessed caller
         if (m > 1)
             memcpy(out, other, m * sizeof *out);
     }
