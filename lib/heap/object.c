@@ -116,7 +116,7 @@ static TMI_COLD void make_room(tmi_thread_t *t)
     (void)tmi_heap_trim(0);
 }
 
-/* The address of a bound handle, which belongs to this thread. */
+/* The address of the slot or extent of a handle that this thread has reserved. */
 static char *address_of(tm_handle_t h) { return tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); }
 
 static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
@@ -146,7 +146,7 @@ static tm_handle_t large(size_t size, size_t align, bool zero)
         tmi_handle_return(&index, 1);
         return TM_NULL;
     }
-    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | tmi_word_at(p)); // bound: ours
+    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | tmi_word_at(p)); // reserved: ours
     return h;
 }
 
@@ -169,7 +169,7 @@ double tmi_object_rounding(void)
     return g > a ? (g - a) / g : 0;
 }
 
-static tm_handle_t bind_new(size_t size, size_t align, bool zero)
+static tm_handle_t reserve_new(size_t size, size_t align, bool zero)
 {
     tmi_thread_t *t = NULL;
     tm_handle_t h = TM_NULL;
@@ -192,7 +192,7 @@ static tm_handle_t bind_new(size_t size, size_t align, bool zero)
     return h;
 }
 
-tm_handle_t tmi_object_bind(size_t size, size_t align) { return bind_new(size, align, false); }
+tm_handle_t tmi_object_reserve(size_t size, size_t align) { return reserve_new(size, align, false); }
 
 void tmi_object_sampled(tm_handle_t h, size_t size, void *frame)
 {
@@ -212,10 +212,10 @@ void tmi_object_watch(bool on)
 
 tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *frame)
 {
-    tm_handle_t h = bind_new(size, align, zero);
+    tm_handle_t h = reserve_new(size, align, zero);
     if (h == TM_NULL)
         return TM_NULL;
-    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
+    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // reserved: ours
     if (zero && !tmi_object_is_large(size, align))
         memset(tmi_word_address(w), 0, size);
     tmi_store_release(word, w | TMI_WORD_LIVE); // as in tm_alloc; the zeroes before it

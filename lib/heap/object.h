@@ -1,6 +1,6 @@
 /* object.h - the movable heap as a whole: objects by handle.
  *
- *   tm_alloc ── fast ─→ magazine of bound handles ── live bit set ─→ handle
+ *   tm_alloc ── fast ─→ magazine of reserved handles ── live bit set ─→ handle
  *        └─ slow ─→ slots and indices from the stores; over 64 KiB: an extent; then flush, compact, and once more
  *   tm_free  ── compare-and-swap of the word ─→ magazine ─→ stores
  *
@@ -27,8 +27,8 @@ size_t tmi_object_each(bool (*visit)(tm_handle_t h, void *context), void *contex
 /* The slow path of tm_free. It repeats all of the fast path's checks. */
 void tmi_object_free(tm_handle_t h) TMI_NOINLINE;
 
-/* The object at p has been freed. Put its slot into the magazine, bound to the index of `next`, the index's next
- * handle. `last`: the index has had all its lives, and has no next handle. */
+/* The object at p has been freed. Put its slot into the magazine, reserved for `next`, the next handle of its index.
+ * `last`: the index has had all its generations, and has no next handle. */
 void tmi_object_put(char *p, tm_handle_t next, bool last);
 
 /* Slow paths of the functions that pin.h inlines. */

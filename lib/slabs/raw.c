@@ -42,9 +42,9 @@ static void judge_rests(tmi_raw_class_t *s)
 {
     if (s->nreturned < RETURNED_MIN)
         return;
-    bool barren = s->useful < s->nreturned / USEFUL_ONE_IN;
-    tmi_store_relaxed(&s->rests_until, barren ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
-    s->next_rest = barren ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
+    bool useless = s->useful < s->nreturned / USEFUL_ONE_IN;
+    tmi_store_relaxed(&s->rests_until, useless ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
+    s->next_rest = useless ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
     s->nreturned = s->useful = 0;
 }
 

@@ -48,7 +48,7 @@ VERBS = (
     (r"\w*settle\w*", "no meaning: say what becomes of the thing"),
     (r"(?!batch_|compact_)\w*mark(?:ed|ing)?(?:_\w+)?", "mark: the bit M of a word"),
     (r"(?!names_|profile_|samples_|sentry_)\w+(?<!_at)_start", "start: turn a service on"),
-    (r"\w+_bound", "bound: of an index; the verb is bind"),
+    (r"\w+_(?:bound|bind)", "no meaning: reserve an index with its slot"),
     (r"(?:medium|need|guard)_look|\w+_look_\w+", "look: read without order"),
     (r"(?:meta|compact)_rest", "rest: of a class; pages are purged"),
     (r"(?:space|supply)_release", "release: of a record; segments are unmapped"),
