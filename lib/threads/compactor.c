@@ -241,7 +241,7 @@ static void sleep_until_polled(seen_t seen)
 
 /* The end of a pin or scope wakes no thread. So check pins and scopes at intervals, until they have changed, none is
  * left, or the program has taken a slow path. */
-static void sleep_until_let_go(seen_t seen)
+static void sleep_until_unpinned(seen_t seen)
 {
     enum { LOOK_MS = 400 };
     uint64_t before, now;
@@ -280,7 +280,7 @@ static void sleep_quietly(seen_t seen, bool in_use, bool *tried)
     if (worth_it(tmi_option(compact_target))) {
         if (in_use || tmi_pin_look(&look)) {
             *tried = false;
-            sleep_until_let_go(seen);
+            sleep_until_unpinned(seen);
             try_afresh();
             return;
         }
