@@ -137,7 +137,7 @@ NEW_NOTHROW(_ZnamRKSt9nothrow_t, own_array, _Znam)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, own_aligned, _ZnwmSt11align_val_t)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, own_array_aligned, _ZnamSt11align_val_t)
 
-/* ---- delete: size and alignment come from the page map, so two functions serve all forms -------------------------- */
+/* ---- delete: size and alignment come from the page map, so two functions serve all forms ------------------------- */
 
 REPLACEABLE void _ZdlPv(void *p);                         // operator delete(void*)
 REPLACEABLE void _ZdlPvSt11align_val_t(void *p, size_t align);
