@@ -211,7 +211,7 @@ static TMI_NOINLINE void *alloc_counted(size_t size)
     return TMI_LIKELY(p != NULL) ? p : allocate_framed(size, 1, PLAIN);
 }
 
-static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
+static inline void *allocate(size_t size, size_t align, unsigned how)
 {
     return is_watched() ? allocate_framed(size, align, how) : allocate_now(size, align, how);
 }
