@@ -118,7 +118,7 @@ tm_handle_t tm_realloc(tm_handle_t h, size_t size)
     return TMI_LIKELY(size - 1 < TMI_MOVABLE_MAX && stays(h, size)) ? h : tmi_object_realloc(h, size);
 }
 
-/* For a handle that only the mover's mark makes differ from its word: take the mark off, and continue. */
+/* For a handle that only the mover's mark makes differ from its word: clear the mark, and continue. */
 static TMI_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
 {
     if ((uint16_t)(w ^ h) != TMI_WORD_MOVING || tmi_self_->top != 0)

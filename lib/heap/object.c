@@ -19,7 +19,7 @@ uint32_t tmi_object_tables;
 
 bool tmi_object_ready(void) { return tmi_load_acquire(&tmi_object_tables) != 0; } // pairs: make_tables
 
-/* Caller holds the lock of handles, the outermost of the locks that are taken here. */
+/* The caller holds the lock of handles, the outermost of the locks that are taken here. */
 static void make_tables(void)
 {
     if (tmi_object_tables || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
@@ -306,7 +306,7 @@ void tmi_object_free(tm_handle_t h)
             tmi_object_put(tmi_word_address(w), tmi_handle_of_word(tmi_handle_index(h), next), last);
             return;
         }
-    } while (tmi_object_live(h, &w)); // it was marked or moved, or a mark was taken off
+    } while (tmi_object_live(h, &w)); // it was marked or moved, or a mark was cleared
     tmi_object_stale("tm_free", h); // another thread was first
 }
 

@@ -6,7 +6,7 @@
  *
  * O1  From its compare-and-swap until its slot is in a magazine, a freed object belongs to the thread that freed it,
  *     and to no other, even if several frees raced.
- * O2  A resize pins the object and replaces the address in its word by a compare-and-swap, which also takes a mark off.
+ * O2  A resize pins the object and replaces the address in its word by a compare-and-swap, which also clears a mark.
  *     The new slot came with another index; that index gets the old slot.
  *
  * Reports of misuse name the function that the program called. Failure is TM_NULL with errno ENOMEM. */
@@ -58,7 +58,7 @@ void tmi_object_pin_reset(uint32_t mark);
 /* End all scopes of this thread but the first `mark` ones. */
 void tmi_object_scope_reset(uint32_t mark);
 
-/* Make every tm_alloc and tm_free take the slow path, which records and forgets sampled objects; or stop that. */
+/* Make every tm_alloc and tm_free take the slow path, which records and forgets sampled objects; or end that. */
 void tmi_object_watch(bool on) TMI_COLD;
 
 /* tm_compact and tm_compact_step. */

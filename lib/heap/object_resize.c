@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Store another address in the word of h, and take off a mark that the mover has set meanwhile. */
+/* Store another address in the word of h, and clear a mark that the mover has set meanwhile. */
 static void publish(tm_handle_t h, char *to)
 {
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides

@@ -49,8 +49,8 @@ typedef struct tmi_span {
 
 struct tmi_segment {
     tmi_span_t spans[TMI_SEGMENT_UNITS];
-    uint16_t resident[TMI_SEGMENT_UNITS]; // S6, a bit for each page of a unit
-    uint32_t dense;                       // S5, a bit a unit
+    uint16_t resident[TMI_SEGMENT_UNITS]; // S6, one bit for each page of a unit
+    uint32_t dense;                       // S5, one bit for each unit
     bool small;                           // S5
 };
 

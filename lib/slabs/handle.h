@@ -144,7 +144,7 @@ tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
 /* For tests: give back the address space of words from there on, none of which has been used. More indices then need an
  * extension. */
 void tmi_handle_unreserve(uint32_t nindices);
-/* For tests: let the table hold only so many indices from now on. */
+/* For tests: let the table hold at most `nindices` indices from now on. */
 void tmi_handle_set_limit(uint32_t nindices);
 #endif
 

@@ -18,7 +18,7 @@ bool tmi_raw_must_be_sparse(unsigned cls);
 /* Update `sparse` and the rests of the class (R7). */
 void tmi_raw_judge(unsigned cls);
 
-/* A new slab with all slots free, in its level. NULL: out of memory. Caller holds the class lock. */
+/* A new slab with all slots free, in its level. NULL: out of memory. The caller holds the class lock. */
 tmi_raw_slab_t *tmi_raw_slab_make(unsigned cls);
 /* Remove the slab from its class and free its record. The caller owns its span from now on. */
 void tmi_raw_slab_drop(tmi_raw_slab_t *slab);

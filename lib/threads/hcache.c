@@ -3,7 +3,7 @@
 #include "os/os.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
-#define MAGAZINE_BYTES ((size_t)64 << 10) // at most so many bytes of slots of a class; the mover may claim them
+#define MAGAZINE_BYTES ((size_t)64 << 10) // limit in bytes of a class's slots; the mover may claim them
 
 static tm_handle_t no_handles[1];
 

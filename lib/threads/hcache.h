@@ -55,7 +55,7 @@ extern tmi_hmagazines_t tmi_hcache_none;
  * `own`. */
 extern tmi_hmagazines_t tmi_hcache_watched;
 
-/* Make all new caches watched ones, or stop that. Caller holds the mover's lock. Existing caches change when each is
+/* Make all new caches watched ones, or end that. The caller holds the mover's lock. Existing caches change when each is
  * unclaimed. */
 void tmi_hcache_watch_all(bool on);
 

@@ -74,7 +74,7 @@ void tmi_cache_ration(tmi_cache_t *cache, bool on)
     tmi_cache_begin_exchange(cache);
     tmi_cache_flush_rations(cache, !on);
     for (unsigned c = 0; c < TMI_RATION_CLASSES; c++)
-        cache->ration_info[c].left = 0; // the sampling interval may have changed: draw the next distance anew
+        cache->ration_info[c].left = 0; // the sampling interval may have changed: draw a new distance
     cache->rationed = on;
     set_codes(cache);
     tmi_cache_end_exchange(cache);

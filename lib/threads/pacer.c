@@ -41,7 +41,7 @@ static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
 /* ---- purging ----------------------------------------------------------------------------------------------------- */
 
-/* Caller holds the pacer lock. */
+/* The caller holds the pacer lock. */
 static void look(uint32_t now, uint32_t longest_gap)
 {
     tmi_need_sight_t sight = {now, occupied_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
@@ -70,8 +70,8 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Purge until at most `kept` bytes are empty, or `ns` have passed. Caller holds the pacer lock. False: pages were left
- * to purge, and the kernel took none. */
+/* Purge until at most `kept` bytes are empty, or `ns` have passed. The caller holds the pacer lock. False: pages were
+ * left to purge, and the kernel took none. */
 static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
@@ -94,7 +94,7 @@ static bool refused(void)
     return TMI_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
 }
 
-/* Caller holds the pacer lock. */
+/* The caller holds the pacer lock. */
 static void purge_or_wait(size_t kept, uint64_t ns)
 {
     bool any = purge_down(kept, ns);

@@ -28,7 +28,7 @@ static struct {
     bool made;
 } end_of_thread = {.beside = &tmi_nobody};
 
-/* glibc keeps the values of so many keys in the thread itself; setting one of the others allocates. */
+/* glibc keeps the values of the first 32 keys in the thread itself; setting one of the others allocates. */
 enum { KEYS_WITHOUT_MEMORY = 32 };
 
 /* Make a record inert. Any thread, any number of times. Relaxed: all threads write the same values, and each reads what
