@@ -83,7 +83,7 @@ static TMI_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, unsigned
     return from_stores(t, size, align, how);
 }
 
-static void answer_summons(tmi_thread_t *t)
+static void serve_summons(tmi_thread_t *t)
 {
     tmi_store_relaxed(&t->cache.summoned, 0); // before the flush: a summons that comes during it must not be lost
     tmi_thread_flush(t);
@@ -366,7 +366,7 @@ static TMI_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function
         tmi_tally_free(t, tmi_heap_usable(p, function));
     }
     if (TMI_UNLIKELY(t != NULL && tmi_load_relaxed(&t->cache.summoned)))
-        answer_summons(t);
+        serve_summons(t);
     if (TMI_UNLIKELY(tmi_heap_full_check)) {
         require_block(p, cls, function);
         tmi_guard_free(p, cls, function);

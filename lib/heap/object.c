@@ -330,7 +330,7 @@ size_t tmi_object_compact(void)
         (void)tmi_hcache_flush(&t->handles);
     tmi_compactor_all(t ? &t->pins : NULL);
     (void)tmi_pacer_purge_all();
-    tmi_compactor_tell();
+    tmi_compactor_notify();
     size_t after = committed();
     return before > after ? before - after : 0;
 }
@@ -341,6 +341,6 @@ bool tmi_object_compact_step(unsigned budget_us)
         return false;
     tmi_thread_t *t = tmi_thread_with_handles();
     bool more = t != NULL && tmi_compactor_step(&t->pins, budget_us);
-    tmi_compactor_tell();
+    tmi_compactor_notify();
     return more;
 }

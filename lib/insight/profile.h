@@ -31,8 +31,8 @@ typedef struct tmi_profile {
     tmi_snapshot_t samples;
     tmi_maps_t maps;
     tmi_writer_t *out;
-    uint64_t *hostage; // for each site, the empty bytes that its blocks keep resident; NULL: not known
-    size_t nhostage;
+    uint64_t *stranded; // for each site, the free bytes that its blocks keep resident; NULL: not known
+    size_t stranded_bytes;
 } tmi_profile_t;
 
 void tmi_profile_heap(tmi_profile_t *p);
@@ -43,7 +43,7 @@ void tmi_profile_words(tmi_profile_t *p);
 /* `frame`: the stack below it belongs to the library. */
 void tmi_profile_leaks(tmi_profile_t *p, void *frame);
 
-/* Compute `hostage`. Takes the lock of the class of each sampled block, so signal handlers must not call it. False: no
+/* Compute `stranded`. Takes the lock of the class of each sampled block, so signal handlers must not call it. False: no
  * memory. */
 bool tmi_profile_charge(tmi_profile_t *p);
 void tmi_profile_uncharge(tmi_profile_t *p);

@@ -53,7 +53,7 @@ int tmi_samples_start(uint64_t interval)
         err = EBUSY;
     if (err == 0) {
         all.interval = interval;
-        tmi_samples_tell_misuse();
+        tmi_samples_describe_misuse();
         tmi_store_release(&tmi_sampling, 1); // after the tables; pairs: readers that ask whether to sample
     }
     tmi_unlock(&tmi_samples_lock);

@@ -113,7 +113,7 @@ void tmi_samples_put_back(const tmi_sample_t *sample);
 /* The live block that contains `key`, an address, or has it as its index; and where it was allocated. Never waits. */
 bool tmi_samples_find(uint64_t key, tmi_sample_t *out, tmi_trace_t *allocated) TMI_COLD;
 /* From now on, reports of misuse add what is known about the block. */
-void tmi_samples_tell_misuse(void) TMI_COLD;
+void tmi_samples_describe_misuse(void) TMI_COLD;
 
 static inline uint64_t tmi_samples_key_of_index(uint32_t index) { return (uint64_t)1 << 63 | (uint64_t)index << 6; }
 static inline bool tmi_samples_is_index(uint64_t key, uint32_t *index)

@@ -37,7 +37,7 @@ static void print_here(void *frame)
 }
 
 /* A stale handle belongs to a freed object. Its index may have a new, live object, which is not the one misused. */
-static void tell(const char *function, const void *p, const char *what)
+static void describe(const char *function, const void *p, const char *what)
 {
     tmi_past_t past;
     tmi_sample_t live;
@@ -54,4 +54,5 @@ static void tell(const char *function, const void *p, const char *what)
     }
 }
 
-void tmi_samples_tell_misuse(void) { tmi_store_release(&tmi_misuse_teller, tell); } // pairs: tmi_report_misuse
+// pairs: tmi_report_misuse
+void tmi_samples_describe_misuse(void) { tmi_store_release(&tmi_misuse_describer, describe); }

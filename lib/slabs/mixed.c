@@ -120,13 +120,13 @@ static void ready(void)
 }
 
 /* Make a block of each taken slot of the raw slab. Returns the number of blocks. */
-static uint32_t enter_blocks(tmi_mixed_slab_t *slab, const tmi_mixed_gift_t *gift)
+static uint32_t enter_blocks(tmi_mixed_slab_t *slab, const tmi_mixed_origin_t *origin)
 {
-    const tmi_class_info_t *c = &tmi_classes[gift->cls];
+    const tmi_class_info_t *c = &tmi_classes[origin->cls];
     size_t n = c->size >> TMI_MIXED_SHIFT;
     uint32_t taken = 0;
     for (size_t i = 0; i < c->slots; i++) {
-        if (gift->free[i / 64] >> (i % 64) & 1)
+        if (origin->free[i / 64] >> (i % 64) & 1)
             continue;
         tmi_mixed_set(slab, i * n, n, true);
         taken++;
@@ -134,29 +134,29 @@ static uint32_t enter_blocks(tmi_mixed_slab_t *slab, const tmi_mixed_gift_t *gif
     return taken;
 }
 
-bool tmi_mixed_adopt(const tmi_mixed_gift_t *gift)
+bool tmi_mixed_adopt(const tmi_mixed_origin_t *origin)
 {
     tmi_mixed_slab_t *slab = tmi_meta_alloc(sizeof *slab);
     if (slab == NULL)
         return false;
     tmi_lock(&tmi_mixed.lock);
     ready();
-    uint64_t absent = tmi_low_bits((unsigned)(TMI_UNIT_SIZE >> tmi_os_page_shift)) & ~gift->touched;
-    slab->base = gift->base;
-    slab->touched = gift->touched;
+    uint64_t absent = tmi_low_bits((unsigned)(TMI_UNIT_SIZE >> tmi_os_page_shift)) & ~origin->touched;
+    slab->base = origin->base;
+    slab->touched = origin->touched;
     slab->failed = UINT32_MAX;
     tmi_dlist_init(&slab->purge_link);
-    slab->nblocks = enter_blocks(slab, gift);
+    slab->nblocks = enter_blocks(slab, origin);
     for (uint64_t left = absent; left != 0; left &= left - 1)
         change_page(slab, tmi_lowest_bit(left), false);
     size_t used = 0;
     for (unsigned w = 0; w < TMI_MIXED_WORDS; w++)
         used += tmi_popcount(slab->used[w]);
     change_free(slab, TMI_MIXED_GRANULES - used);
-    tmi_own_add(&tmi_mixed.taken[gift->cls], slab->nblocks);
+    tmi_own_add(&tmi_mixed.taken[origin->cls], slab->nblocks);
     tmi_own_add(&tmi_mixed.nslabs, 1);
     tmi_own_add(&tmi_mixed.touched_pages, tmi_popcount(slab->touched));
-    queue_empty(slab, gift->empty);
+    queue_empty(slab, origin->empty);
     tmi_dlist_push_front(&tmi_mixed.ring, &slab->link);
     tmi_store_relaxed(&tmi_mixed.epoch, tmi_mixed.epoch + 1);
     tmi_store_relaxed(&tmi_span_of(slab->base)->owner, (void *)slab); // before the class: see tmi_mixed_class_at
@@ -332,7 +332,7 @@ static TMI_COLD size_t share_of_page(const tmi_mixed_slab_t *slab, unsigned page
     return keepers > 0 ? (free << TMI_MIXED_SHIFT) / keepers : 0;
 }
 
-size_t tmi_mixed_hostage(const void *p)
+size_t tmi_mixed_stranded_by(const void *p)
 {
     size_t bytes = 0, i = tmi_mixed_index(p);
     tmi_lock(&tmi_mixed.lock);

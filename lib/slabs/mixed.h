@@ -94,9 +94,9 @@ unsigned tmi_mixed_class_at(const void *p);
 /* NULL if p, an address in a mixed slab, is the start of a block, else a text that says what is wrong with it. */
 const char *tmi_mixed_complaint(const void *p);
 
-/* As tmi_raw_hostage, for a block in a mixed slab: p's share of the free bytes on its pages. 0 if p is no block. Takes
- * the lock. */
-size_t tmi_mixed_hostage(const void *p) TMI_COLD;
+/* As tmi_raw_stranded_by, for a block in a mixed slab: p's share of the free bytes on its pages. 0 if p is no block.
+ * Takes the lock. */
+size_t tmi_mixed_stranded_by(const void *p) TMI_COLD;
 
 /* The class of the block at p, or TMI_CLASS_NONE. For a block also the number of granules on its slab's touched pages:
  * *free of *all are free. Takes the lock. */
@@ -104,13 +104,13 @@ unsigned tmi_mixed_room_around(const void *p, size_t *free, size_t *all);
 
 /* A raw slab of one unit that becomes mixed. The caller holds the lock of its class, and drops its own record of the
  * slab if tmi_mixed_adopt returns true. False: out of memory. */
-typedef struct tmi_mixed_gift {
+typedef struct tmi_mixed_origin {
     char *base;
     unsigned cls;
     const uint64_t *free; // one bit for each slot
     uint64_t touched, empty;
-} tmi_mixed_gift_t;
-bool tmi_mixed_adopt(const tmi_mixed_gift_t *gift);
+} tmi_mixed_origin_t;
+bool tmi_mixed_adopt(const tmi_mixed_origin_t *origin);
 
 /* Purge empty pages until `enough` bytes are purged. Returns the number of bytes. One caller at a time (pacer lock). */
 size_t tmi_mixed_purge(size_t enough);

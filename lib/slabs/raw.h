@@ -122,7 +122,7 @@ tmi_raw_figures_t tmi_raw_figures(unsigned cls) TMI_COLD;
 
 /* The free bytes on p's pages that p keeps from being purged: the free bytes of each page are divided equally among the
  * taken slots on it, and p's shares are added up. 0 if p is no small block. Any thread; takes the class's lock. */
-size_t tmi_raw_hostage(const void *p) TMI_COLD;
+size_t tmi_raw_stranded_by(const void *p) TMI_COLD;
 /* Whether copying the block at p to a new block would help to empty a slab: p lies in a slab of a loose class, or in a
  * mixed slab that is half free, and the slab that the new block would come from is fuller. Any thread; takes the lock
  * of the class, and of mixed slabs. */

@@ -33,12 +33,12 @@ static size_t share_of_page(const tmi_raw_slab_t *slab, unsigned page)
 
 static bool is_small(unsigned cls) { return cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST; }
 
-size_t tmi_raw_hostage(const void *p)
+size_t tmi_raw_stranded_by(const void *p)
 {
     unsigned cls = tmi_pagemap_class(p);
     size_t slot, bytes = 0;
     if (cls == TMI_CLASS_MIXED)
-        return tmi_mixed_hostage(p);
+        return tmi_mixed_stranded_by(p);
     if (!is_small(cls))
         return 0;
     tmi_lock(&tmi_raw_classes[cls].lock);

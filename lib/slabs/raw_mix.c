@@ -22,8 +22,8 @@ static bool worth_mixing(const tmi_raw_slab_t *slab)
 static size_t mix(tmi_raw_slab_t *slab)
 {
     size_t room = room_in(slab);
-    tmi_mixed_gift_t gift = {slab->base, slab->cls, slab->free, slab->touched, slab->empty};
-    if (!tmi_mixed_adopt(&gift))
+    tmi_mixed_origin_t origin = {slab->base, slab->cls, slab->free, slab->touched, slab->empty};
+    if (!tmi_mixed_adopt(&origin))
         return 0;
     tmi_raw_slab_drop(slab);
     return room;

@@ -119,7 +119,7 @@ static bool background_batch(bool quiet)
         if (r == TMI_COMPACT_NOTHING)
             return false;
         if (idle) {
-            tmi_compactor_tell();
+            tmi_compactor_notify();
             tmi_pacer_background_pass(); // a busy program may want what was just emptied for new slabs
             return true;
         }
@@ -544,7 +544,7 @@ void tmi_compactor_before_fork(void) { tmi_compact_drop(); } // [model: fork_for
 void tmi_compactor_after_fork(void)
 {
     tmi_helper_after_fork(&mover);
-    tmi_compactor_told_after_fork();
+    tmi_compactor_callback_after_fork();
     tmi_store_relaxed(&stepping, false);
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_pin_forget_others(tmi_self_);

@@ -317,7 +317,7 @@ static void arm_or_disarm(tmi_cache_t *cache, size_t kept)
 }
 
 /* Update the need every LOOK_MS while something is empty, and whenever more bytes have been regretted. */
-static void look_now_and_then(void)
+static void look_when_due(void)
 {
     uint32_t now = tmi_os_now_ms();
     bool due = now - tmi_load_relaxed(&need.looked_ms) >= LOOK_MS; // relaxed: it paces
@@ -338,7 +338,7 @@ static TMI_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
         disarm(cache);
         return;
     }
-    look_now_and_then();
+    look_when_due();
     size_t kept = kept_bytes();
     if (empty_bytes() > with_slack(kept))
         slice(kept, SLICE_NS + bytes / tmi_os_page_size * NS_PER_PAGE);

@@ -96,7 +96,7 @@ static bool charge_block(map_t *m, const tmi_sample_t *e, charge_t *out)
     if ((row->part->kind != PART_RAW && row->part->kind != PART_MIXED) || tmi_pagemap_class(p) != cls)
         return false;
     tmi_samples_weigh(e->size, copy.view.interval, &blocks, &bytes);
-    *out = (charge_t){row, e->site, tmi_raw_hostage(p), 0};
+    *out = (charge_t){row, e->site, tmi_raw_stranded_by(p), 0};
     out->all = (double)out->each * ((double)blocks / TMI_SAMPLES_BLOCK);
     return out->each > 0;
 }

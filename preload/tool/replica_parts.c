@@ -163,7 +163,7 @@ static bool try_again(const target_t *t, part_t *p, void **record)
 static void set_record(part_t *p, void *record)
 {
     p->record = record;
-    bool followed = p->kind == PART_MOVABLE || p->kind == PART_RAW || p->kind == PART_MIXED; // by tmi_raw_hostage
+    bool followed = p->kind == PART_MOVABLE || p->kind == PART_RAW || p->kind == PART_MIXED; // by tmi_raw_stranded_by
     for (size_t i = 0; i < p->nunits && i < 4 && followed; i++) {
         const char *unit = (const char *)p->address + i * TMI_UNIT_SIZE;
         if (tmi_pagemap_segment(unit) != NULL)
