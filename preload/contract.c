@@ -77,7 +77,7 @@ TMI_EXPORT void cfree(void *p) { tmi_preload_free(p, "cfree"); }
 
 TMI_EXPORT void free_sized(void *p, size_t size)
 {
-    (void)size; // the page map knows it
+    (void)size; // the page map gives the size
     tmi_preload_free(p, "free_sized");
 }
 

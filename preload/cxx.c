@@ -46,7 +46,7 @@ static inline void *aligned(size_t align, size_t size, void *frame)
 REPLACEABLE void *_Znwm(size_t size);                     // operator new(size_t)
 REPLACEABLE void *_ZnwmSt11align_val_t(size_t size, size_t align); // operator new(size_t, align_val_t)
 
-/* Entered by a jump, so that a profile finds the caller of the operator. */
+/* Entered by a jump, so that a stack captured here begins with the caller of the operator. */
 static TMI_NOINLINE void *new_slowly(size_t size)
 {
     void *p = tmi_heap_alloc_for(size, 1, __builtin_frame_address(0));
@@ -137,7 +137,7 @@ NEW_NOTHROW(_ZnamRKSt9nothrow_t, own_array, _Znam)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t, own_aligned, _ZnwmSt11align_val_t)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t, own_array_aligned, _ZnamSt11align_val_t)
 
-/* ---- delete: the page map knows size and alignment, so that all forms come down to two --------------------------- */
+/* ---- delete: size and alignment come from the page map, so two functions serve all forms ------------------------- */
 
 REPLACEABLE void _ZdlPv(void *p);                         // operator delete(void*)
 REPLACEABLE void _ZdlPvSt11align_val_t(void *p, size_t align);

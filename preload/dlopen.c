@@ -15,8 +15,8 @@ enum { DLOPEN, DLMOPEN };
 __attribute__((visibility("hidden"), used)) void *tmi_next_dlopen[2];
 
 __attribute__((visibility("hidden"), used)) void tmi_find_next_dlopen(void);
-/* For a program without a dynamic linker, which opens nothing. It serves both functions, since their arguments do not
- * matter then. */
+/* For a program without a dynamic linker, where nothing can be opened. Stands for both functions, since it reads no
+ * argument. */
 static void *open_nothing(void) { return NULL; }
 
 static void find(int which, const char *name)

@@ -73,7 +73,7 @@ static bool line_is_heap(const char *rest)
     return path == NULL || strncmp(path, "[heap", 5) == 0 || strncmp(path, "[anon", 5) == 0;
 }
 
-/* One line of the map; true when it covers p, *heap then says what it is. */
+/* Parse one line of the map. True: its range *r contains p, and *heap tells whether it can hold heap blocks. */
 static bool match_line(const char *line, uintptr_t p, range_t *r, bool *heap)
 {
     const char *rest = parse_hex(line, &r->from);
@@ -84,7 +84,7 @@ static bool match_line(const char *line, uintptr_t p, range_t *r, bool *heap)
     return true;
 }
 
-/* Finds the mapping that covers p. False: none, or no /proc. */
+/* Find the mapping that contains p. False: none, or no /proc. */
 static bool find_mapping(int fd, uintptr_t p, range_t *r, bool *heap)
 {
     char buf[2048];
@@ -117,7 +117,7 @@ static bool plausible(const void *p)
     // not by libc, whose functions are cancellation points
     int fd = tmi_os_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
-        return true; // not known: let the next allocator decide
+        return true; // without the map, the next allocator decides
     range_t r;
     bool heap = false, found = find_mapping(fd, address, &r, &heap);
     tmi_os_close(fd);

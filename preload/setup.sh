@@ -1,11 +1,9 @@
-# setup.sh - sourced by preload/run and tests/run: packages and builds. Needs $root, and $me for messages; all output is
-# on stderr.
-# Returns non-zero when something cannot be had, having said what.
+# setup.sh - sourced by preload/run and tests/run: installs packages and builds the library. Needs $root, and $me as the
+# prefix of messages, which go to stderr. A function that fails prints the reason and returns non-zero.
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 
-# setup_missing PROBE=PACKAGE ...: prints the packages whose probe (a command, or a file if it has a slash) is not
-# there.
+# setup_missing PROBE=PACKAGE ...: prints the packages whose probe is missing: a command, or a file if it has a slash.
 setup_missing() {
     local pair
     for pair; do
@@ -17,7 +15,7 @@ setup_missing() {
     done
 }
 
-# setup_install PACKAGE ...: with apt, as root. Servers among them are not started.
+# setup_install PACKAGE ...: installs with apt, as root. Servers among the packages are not started.
 setup_install() {
     local policy=/usr/sbin/policy-rc.d ours='' status=0
     local -x DEBIAN_FRONTEND=noninteractive
@@ -48,7 +46,7 @@ setup_toolchain() {
     setup_packages cmake=cmake make=make gcc=gcc cc=gcc /usr/include/stdlib.h=libc6-dev
 }
 
-# setup_logged LOG COMMAND ...: the log is shown when the command fails, and only then.
+# setup_logged LOG COMMAND ...: runs the command with its output in LOG, and shows the log if the command fails.
 setup_logged() {
     local log=$1
     shift
@@ -62,7 +60,7 @@ setup_current() {
     [ -e "$stamp" ] && [ -z "$(cd "$root" && find "${sources[@]}" -newer "$stamp" -print -quit 2>/dev/null)" ]
 }
 
-# setup_build PRESET: configures and builds build/PRESET if a source is newer. Several at a time wait for each other.
+# setup_build PRESET: configures and builds build/PRESET if a source is newer. Concurrent calls wait for each other.
 setup_build() {
     local preset=$1 dir=$root/build/$1 fresh=() target=()
     if setup_current "$preset"; then
@@ -79,11 +77,11 @@ setup_build() {
             exit 0
         fi
         say "building build/$preset"
-        touch "$dir/building" # older than the build: what changes meanwhile is newer than the stamp
+        touch "$dir/building" # becomes the stamp: sources that change during the build are newer
         if [ -e "$dir/CMakeCache.txt" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$dir/CMakeCache.txt"; then
-            fresh=(--fresh) # the tree was moved
+            fresh=(--fresh) # the source tree has another path now
         fi
-        [ "$preset" != release ] || target=(--target tinymem) # the archive is for those who install
+        [ "$preset" != release ] || target=(--target tinymem) # the archive is only needed for an installation
         cd "$root" &&
             setup_logged "$dir/configure.log" cmake "${fresh[@]}" --preset "$preset" &&
             setup_logged "$dir/build.log" cmake --build --preset "$preset" "${target[@]}" &&

@@ -1,1 +1,1 @@
-"""The benchmark driver: see bench/README.md for how a figure is made."""
+"""The benchmark driver. bench/README.md describes how the figures are measured."""

@@ -1,4 +1,4 @@
-"""The allocators: where each is found, which version it is, and what is said when it is not there."""
+"""The allocators: where each one is found, its version, and the note for a missing one."""
 
 import ctypes
 import dataclasses
@@ -17,11 +17,11 @@ from . import paths
 @dataclass
 class Allocator:
     name: str
-    path: Optional[str]               # None: missing
+    path: Optional[str]               # the shared object; None: missing
     version: str
-    note: str = ""                    # why it is missing, or what it is
-    peer: bool = True                 # counts when the best peer is looked for
-    variant: str = ""                 # runs programs built another way: what their names end in
+    note: str = ""                    # why it is missing, or a description
+    peer: bool = True                 # may be the best peer
+    variant: str = ""                 # suffix of the programs' names: it runs programs that are built differently
     extra: dict = field(default_factory=dict)
 
     def record(self):
@@ -43,7 +43,7 @@ DEFAULT = ["glibc", *PACKAGED, "tinymem", HANDLES]
 
 
 def library_path(soname):
-    """The full path of a library that the dynamic loader knows, or None."""
+    """The full path of a library in the dynamic loader's cache, or None."""
     for tool in ("/sbin/ldconfig", "ldconfig"):
         try:
             cache = subprocess.run([tool, "-p"], capture_output=True, text=True, check=True).stdout
@@ -87,7 +87,8 @@ def packaged(name):
 
 
 def library_commit():
-    """The commit that the library is built from; dirty only by what it is built of, so not by published figures."""
+    """The commit that the library is built from. "dirty" if sources of the library differ from it; changes to published
+    figures do not count."""
     def git(*words):
         return subprocess.run(["git", "-C", paths.ROOT, *words], capture_output=True, text=True)
     try:
@@ -106,7 +107,7 @@ def tinymem():
 
 
 def handles(library):
-    """The movable heap of the same library: programs that are built to use it."""
+    """The movable heap of the same library, for programs that are built to use it."""
     note = "tm_alloc, tm_pin and tm_free instead of malloc" if library.path else library.note
     return dataclasses.replace(library, name=HANDLES, note=note, variant="-handles")
 
@@ -123,7 +124,7 @@ def given(name, path):
 
 
 def find(names, extra):
-    """The chosen allocators in order; `extra` maps names to files. glibc always comes first: ratios need it."""
+    """The chosen allocators in order. `extra` maps names to files. glibc is always the first, since ratios need it."""
     chosen = []
     for name in dict.fromkeys(["glibc", *names]):
         if name in extra:
@@ -140,7 +141,7 @@ def find(names, extra):
 
 
 def machine():
-    """What a reader has to know about the machine to judge the figures."""
+    """The properties of the machine that a reader needs to judge the figures."""
     def first(path, pattern):
         try:
             with open(path, encoding="utf-8") as f:

@@ -66,7 +66,7 @@ def parse_extra(given, p):
 
 
 def parse(argv):
-    """(options, programs, allocator names, extra allocators); ends with a message on a bad option."""
+    """(options, programs, allocator names, extra allocators). Exits with a message on a bad option."""
     p = parser()
     options = p.parse_args(argv)
     extra = parse_extra(options.extra, p)
@@ -136,7 +136,7 @@ def run(options, programs, names, extra):
 
 
 def publish_run(result, only=None):
-    """Renews bench/RESULTS.md; 1 and a line when the results are not fit for it."""
+    """Renews bench/RESULTS.md. Returns 1, after a message, if the results cannot be published."""
     try:
         for path in publish.write(result, only):
             print("bench: wrote %s" % os.path.relpath(path, paths.ROOT), file=sys.stderr)

@@ -1,13 +1,13 @@
-"""The figures of README.md: each stands in bench/RESULTS.md or in a manual page.
+"""The figures of README.md: each of them must be in bench/RESULTS.md or in a manual page.
 
-F1  A comment before a table says which row of RESULTS.md each of its rows is:
+F1  A comment before a table names the row of RESULTS.md for each row of the table:
         <!-- figures
         LABEL = HEADING / ROW
         -->
-    HEADING is the beginning of a heading of RESULTS.md. The cells are those of the columns of the same name.
+    HEADING is the beginning of a heading of RESULTS.md. The cells are taken from the columns of the same name.
     refreshed() writes them; bench/run --publish calls it.
-F2  Any other number is in a manual page or in RESULTS.md with the same unit behind it, or is a cell of RESULTS.md. A
-    cell may be rounded, but not to a whole number.
+F2  Any other number must be in a manual page or in RESULTS.md with the same unit behind it, or be a cell of RESULTS.md.
+    A cell may be rounded, but not to a whole number.
 """
 
 import re
@@ -60,12 +60,12 @@ def wanted(note, results):
 
 
 def plain(cell):
-    """Without emphasis and spread."""
+    """The cell's value, without emphasis and spread."""
     return re.sub(r" \(\d+ %\)$", "", cell.strip("*"))
 
 
 def filled(table, rows):
-    """The table's text with the cells of RESULTS.md."""
+    """The table's text with its cells replaced by those of RESULTS.md."""
     header, rule, *body = table.rstrip("\n").split("\n")
     columns = cells(header)
     lines = [header, rule]
@@ -79,7 +79,7 @@ def filled(table, rows):
 
 
 def refreshed(readme, results):
-    """README.md with the cells of its tables as RESULTS.md has them now."""
+    """README.md with the cells of its tables replaced by the present ones of RESULTS.md."""
     def one(match):
         rows, _ = wanted(match[1], results)
         return "<!-- figures\n%s\n-->\n%s" % (match[1], filled(match[2], rows))
@@ -102,7 +102,7 @@ def wrong_tables(readme, results):
 
 
 def prose(readme):
-    """What F2 is about: no code, no links' targets, no comments, no tables of F1."""
+    """The text that F2 applies to: without code, targets of links, comments and the tables of F1."""
     text = NOTE.sub("", readme)
     text = re.sub(r"<!-- handles:begin -->.*?\n\n    [^\n]*\n", "", text, flags=re.S)
     for out in (r"<!--.*?-->", r"^```.*?^```", r"^    .*?$", r"`[^`]*`", r"\]\([^)]*\)"):
@@ -121,7 +121,7 @@ def known_cells(results):
 
 
 def same(number, cell):
-    """Whether the cell, rounded to as many digits, is the number."""
+    """Whether the number is the cell, rounded to the number's digits."""
     value = re.match(r"[+−-]?\d+(\.\d+)?", cell)
     if not value or "/" in number:
         return False
@@ -130,7 +130,7 @@ def same(number, cell):
 
 
 def unknown_numbers(readme, results, manual):
-    """Numbers of the README for which there is neither a manual page nor a result (F2)."""
+    """Numbers of the README that are neither in a manual page nor in the results (F2)."""
     told, shown = set(numbers(manual + results)), known_cells(results)
     return [" ".join(filter(None, n)) for n in dict.fromkeys(numbers(prose(readme)))
             if n not in told and not any(same(n[0], cell) for cell in shown)]

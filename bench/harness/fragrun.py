@@ -1,17 +1,18 @@
-"""Fragmentation workloads: PSS seen from outside, at moments that the program announces.
+"""Fragmentation workloads: the harness measures PSS from outside, at moments that the program announces.
 
-The program writes a line to the descriptor that BENCH_REPORT names and waits for a byte on that of BENCH_ACK:
+The program writes a line to descriptor BENCH_REPORT and waits for a byte on descriptor BENCH_ACK:
 
-    base NAME LIVE OWN    before it allocates: what the process needs anyway
-    mark NAME LIVE OWN    PSS is taken at once; the worst and the last ratio are kept
-    hold NAME LIVE OWN    asleep until the first byte, then one small malloc and free a millisecond until the second;
-                          PSS is taken at the end of each
+    base NAME LIVE OWN    before the program allocates: the memory that the process needs anyway
+    mark NAME LIVE OWN    PSS is measured at once; the worst and the last ratio are recorded
+    hold NAME LIVE OWN    the program sleeps until the first byte, then makes one small malloc and free a millisecond
+                          until the second; PSS is measured at the end of each
     kept NAME LIVE OWN    like hold, after everything was freed: MiB above base instead of a ratio
-    peak NAME BOUND OWN   peak RSS over a bound
+    peak NAME LIMIT OWN   peak RSS divided by LIMIT
     point NAME LIVE OWN   a point of the picture
-    books NAME LIVE OWN PAYLOAD PEAK   PAYLOAD is resident in regions with blocks; PEAK blocks lived at most at once
+    books NAME LIVE OWN PAYLOAD PEAK   metadata: PAYLOAD bytes are resident in regions with blocks; PEAK is the largest
+                                       number of live blocks
 
-OWN is the program's own bookkeeping, mapped and resident, which is subtracted. LIVE is the sum of the sizes asked for.
+OWN is the size of the program's own resident tables, which is subtracted. LIVE is the sum of the requested sizes.
 """
 
 import os
@@ -37,7 +38,7 @@ class Watch:
         self.pid, self.ctx = pid, ctx
         self.base = 0
         self.metrics = {}
-        self.curve = []            # (seconds, phase, mode, PSS MiB): raw material for plots
+        self.curve = []            # (seconds, phase, mode, PSS MiB), for plots
         self.points = []           # (live MiB, PSS MiB less own, seconds, phase), for the picture
         self.start = time.monotonic()
 
@@ -109,7 +110,8 @@ def converse(process, from_child, to_child, ctx):
 
 
 def start(program, allocator, ctx, tmp):
-    """Start the program itself (the pid watched must be its own); returns (process, read end, write end, probe)."""
+    """Start the program without a launcher, since its own pid is measured. Returns (process, read end, write end,
+    probe)."""
     report_read, report_write = os.pipe()
     ack_read, ack_write = os.pipe()
     probe = runner.make_probe_file(tmp)
@@ -148,7 +150,7 @@ def run_frag(program, allocator, ctx):
 
 
 class Redis:
-    """Just enough of the protocol: pipelined SETs, and INFO."""
+    """The part of the protocol that is needed: pipelined SETs, and INFO."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 30)

@@ -1,6 +1,6 @@
-"""Programs about handles: figures of one run, from Google Benchmark, from callgrind or from lines "NAME = VALUE".
+"""Programs that use handles: the figures of one run, from Google Benchmark, callgrind or lines "NAME = VALUE".
 
-They run under an allocator that has handles only, and bring their controls along."""
+They run only under an allocator that has handles, and contain their own controls."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from . import microrun, paths, runner, stats
 REPETITIONS = 5
 COUNTED = (("pin+unpin", "64"), ("deref", "64"), ("alloc+free", "16"), ("alloc+free", "48"), ("alloc+free", "512"),
            ("alloc+free-burst", "48"), ("malloc+free", "48"))
-FEW, MANY = 10016, 30016       # repetitions of which the difference is taken; whole bursts
+FEW, MANY = 10016, 30016       # numbers of repetitions; their difference is measured. Multiples of a burst
 
 
 def run_once(program, argv, allocator, ctx, read):
@@ -34,14 +34,14 @@ def read_figures(out, _):
 
 
 def read_repetitions(out, _):
-    """Median over repetitions of each case, in ns of wall time an operation, all threads together."""
+    """For each case the median over its repetitions of the wall time, in ns an operation of all threads together."""
     with open(out, encoding="utf-8") as f:
         cases = json.load(f)["benchmarks"]
     times = {}
     for c in cases:
         if c["run_type"] == "iteration":
             times.setdefault(microrun.case_name(c), []).append(microrun.nanoseconds(c))
-    return {name: stats.median(times[name]) for name in sorted(times)}  # the run shuffles them
+    return {name: stats.median(times[name]) for name in sorted(times)}  # a run executes them in random order
 
 
 def read_collected(_, err):
@@ -57,7 +57,7 @@ def run_benchmark(program, allocator, ctx):
 
 
 def run_counted(program, allocator, ctx):
-    """Instructions of one operation: of many less of few, divided, less those of the same loop around nothing."""
+    """Instructions of one operation: (count of MANY - count of FEW) / (MANY - FEW), less the same for an empty loop."""
     def per_round(case, size):
         counts = []
         for n in (FEW, MANY):

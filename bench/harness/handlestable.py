@@ -1,4 +1,4 @@
-"""Handles: the figures that have a must and an aim, each computed from medians of the samples."""
+"""Handles: the figures that have a requirement (must) and a goal (aim), each computed from medians of the samples."""
 
 from dataclasses import dataclass
 from typing import Callable
@@ -20,7 +20,7 @@ class Target:
 
 
 def paths_case(get, name, threads=1):
-    """ns an operation on one thread; the program's times are those of all threads together."""
+    """ns an operation of one thread. The program reports times of all threads together."""
     return get("handles-paths", "%s/threads:%d" % (name, threads)) * threads
 
 
@@ -144,7 +144,7 @@ def rows(results):
 
 
 def handles_tables(results, _):
-    """The figures with their bounds, then every median of the suite."""
+    """The figures with must and aim, then every median of the suite."""
     table = list(rows(results))
     lines = []
     if table:

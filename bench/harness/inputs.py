@@ -1,4 +1,4 @@
-"""Inputs that programs read, generated once, the same on every machine."""
+"""Inputs of the programs. They are generated once and are the same on every machine."""
 
 import os
 import shutil
@@ -7,11 +7,11 @@ import sys
 
 from . import paths
 
-REPOSITORY_VERSION = "3"     # raise it when the generator changes
+REPOSITORY_VERSION = "3"     # to be raised when the generator changes
 
 
 class Random:
-    """A generator that will never change under us: 64-bit linear congruential, upper bits."""
+    """A random generator that does not depend on Python's version: 64-bit linear congruential, upper bits."""
 
     def __init__(self, seed):
         self.state = seed
@@ -37,7 +37,7 @@ def write_once(path, text):
 
 
 def sqlite(program, ctx):
-    """The SQL script for the amount of work; sqlite itself makes the rows."""
+    """The SQL script for the amount of work. sqlite generates the rows itself."""
     n = ctx.work(program)
     with open(os.path.join(paths.SCRIPTS, "tables.sql"), encoding="utf-8") as f:
         write_once(os.path.join(paths.DATA, "sqlite-%d.sql" % n), f.read().replace("@ROWS@", str(n * 1000)))
@@ -118,7 +118,7 @@ def repository(_program, _ctx):
 
 
 def prepare(programs, ctx):
-    """Generate what the programs need and is not there yet."""
+    """Generate the missing inputs of the programs."""
     os.makedirs(paths.DATA, exist_ok=True)
     for program in programs:
         for name in program.inputs:

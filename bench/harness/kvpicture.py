@@ -1,6 +1,6 @@
 """The picture of the suite kv: resident memory of the servers while sizes shift, as SVG, drawn by gnuplot.
 
-    python3 -m harness.kvpicture results.json > kv.svg      draws it anew"""
+    python3 -m harness.kvpicture results.json > kv.svg      draws it again"""
 
 import json
 import os
@@ -12,7 +12,7 @@ import tempfile
 
 from .kvtable import MALLOC, OURS, REDIS, title
 
-# Colours that can be seen on white and on black; what is black otherwise takes the colour of the text around.
+# Colours that are visible on white and on black. Black elements take the colour of the surrounding text.
 DRAWN = ((REDIS, "#d9534f"), (MALLOC, "#e08e0b"), (OURS, "#2f8fd8"))
 DATA = "#5cb85c"
 STYLE = "<style>svg{color:#24292f}@media(prefers-color-scheme:dark){svg{color:#d0d7de}}</style>"
@@ -30,7 +30,7 @@ set style fill transparent solid 0.25 noborder
 
 
 def curves(result):
-    """[((program, allocator), colour, points)] of the first good run of each server that is drawn."""
+    """[((program, allocator), colour, points)] of the first good run of each server in DRAWN."""
     found = {}
     for s in result["samples"]:
         if s["suite"] == "kv" and not s["reason"] and s.get("points"):
@@ -39,7 +39,8 @@ def curves(result):
 
 
 def script(drawn, directory):
-    """Each curve by its own number of points: all servers have the same load, and it has the same points."""
+    """The script for gnuplot. x is progress in per cent of a curve's own points: all servers have the same load, and so
+    the same number of points."""
     plots = []
     for i, (server, colour, points) in enumerate(drawn):
         path = os.path.join(directory, "%d" % i)
@@ -54,7 +55,7 @@ def script(drawn, directory):
 
 
 def draw(result):
-    """SVG, or None when there is nothing to draw, or nothing to draw it with."""
+    """SVG, or None if there are no points or gnuplot is missing."""
     drawn = curves(result)
     if not drawn or not shutil.which("gnuplot"):
         return None

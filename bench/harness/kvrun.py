@@ -1,4 +1,4 @@
-"""The suite kv: cache servers under one client, kv-load, which plays the same scenes to each and prints the figures."""
+"""The suite kv: cache servers. The client kv-load sends the same requests to each of them and prints the figures."""
 
 import contextlib
 import os
@@ -6,14 +6,14 @@ import subprocess
 
 from . import handlesrun, paths, runner, servers
 
-KEYS = 10000000               # of the scene that counts bytes a key
-KEYS_PER_MIB = 20000          # of the same in a quick run
+KEYS = 10000000               # number of keys where bytes a key are measured
+KEYS_PER_MIB = 20000          # the same in a quick run
 SECONDS, QUICK_SECONDS = 5, 0.3
 OTHERS = servers.REDIS[1:]
 
 
 class OtherServer(servers.Server):
-    """A server that is not ours: with its own allocator, and with active defragmentation where it has any."""
+    """The command of another project's server, with its own allocator, and active defragmentation if it has that."""
 
     def __init__(self, path, tmp):
         super().__init__((path, *OTHERS), None, tmp)

@@ -1,4 +1,4 @@
-"""The suite kv: its figures with their bounds, and all servers side by side."""
+"""The suite kv: its figures with must and aim, and all servers side by side."""
 
 import shutil
 
@@ -39,7 +39,7 @@ def title(program, allocator):
 
 
 def columns(results):
-    """(program, allocator) of every server, the others first."""
+    """(program, allocator) of every server, other projects' first."""
     seen = dict.fromkeys((s["program"], s["allocator"]) for s in results.raw["samples"] if s["suite"] == "kv")
     return sorted(seen, key=lambda c: (c[0] in ("kv-cache", "kv-still"), c[0] == "kv-still", c[1] == HANDLES))
 

@@ -1,10 +1,10 @@
-/* measure.c - start a program under an allocator and say what it cost.
+/* measure.c - start a program under an allocator and report its time and memory.
  *
  * Idea: the peak RSS that wait4 reports survives fork and exec, so a program started from a large parent (Python)
  * appears at least as large as the parent. This launcher is linked statically and touches less than a megabyte, sets
  * the environment of the child only (the launcher itself is never preloaded), and appends one line of JSON per run.
  *
- * I1  Nothing is mapped or touched between fork and exec that depends on the run: the child is made with vfork.
+ * I1  The child is created with vfork, so nothing that depends on the run is mapped or touched before exec.
  * I2  The child dies with the launcher (PR_SET_PDEATHSIG); SIGTERM and SIGINT to the launcher end the child.
  * I3  user, sys and faults include the descendants that the child waited for; maxrss is the largest of them all.
  * Fails: one line on stderr, exit 125; a program that cannot be started exits 127 and is reported as such. */

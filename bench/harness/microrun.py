@@ -1,4 +1,4 @@
-"""Google Benchmark programs: one run gives nanoseconds of real time per operation for every case in it."""
+"""Google Benchmark programs: one run measures nanoseconds of real time per operation for each of its cases."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ def nanoseconds(case):
 
 
 def run_micro(program, allocator, ctx):
-    """A sample whose metrics are the cases."""
+    """A sample with one metric for each case."""
     argv = program.argv + ("--benchmark_format=json", "--benchmark_min_time=%g" % ctx.micro_seconds)
     with paths.scratch() as tmp:
         if not os.path.exists(ctx.expand(program.argv[0], program, tmp)):

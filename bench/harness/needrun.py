@@ -1,7 +1,7 @@
-"""Memory by need: programs that print their figures, and servers, of which it is asked what they keep after their work.
+"""Memory by need: programs that print their figures, and servers, whose memory is measured after their work.
 
-M1  What counts is the server's private anonymous memory over that of the same server before its work: files and what
-    processes share are the same under all allocators."""
+M1  The figure is the server's private anonymous memory, less that of the same server before its work: files and shared
+    memory are the same under all allocators."""
 
 import glob
 import os
@@ -59,7 +59,7 @@ def postgres_command(tmp):
 
 
 class Session:
-    """A connection that stays open, and so its backend."""
+    """A connection that stays open, so that its backend stays, too."""
 
     def __init__(self, server):
         command = ["psql", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-qAtX", "postgres"]

@@ -1,4 +1,4 @@
-"""Where things are. Reports name libraries by file name only, so that they can be published."""
+"""Paths of files and folders. Reports show only the file names of libraries, so that they can be published."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ TINYMEM = os.path.join(ROOT, "build", "release", "libtinymem.so")
 
 
 def scratch():
-    """A fresh directory for one run; in memory where possible, so that the disk does not show up in the times."""
+    """A new directory for one run; in memory if possible, so that the disk does not influence the times."""
     for base in ("/dev/shm", None):
         try:
             return tempfile.TemporaryDirectory(prefix="bench-", dir=base)

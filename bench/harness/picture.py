@@ -1,9 +1,9 @@
 """The pictures: PSS of each allocator and live bytes while a program runs, as SVG, and their tables.
 
-    python3 -m harness.picture results.json > picture.svg      draws the first one anew
+    python3 -m harness.picture results.json > picture.svg      draws the first one again
 
 P1  A curve has every sample of the first good run of its allocator, and nothing else.
-P2  A picture brings its own background, and colours for light and for dark. Text and curves have a contrast of at least
+P2  A picture has its own background, and colours for light and dark mode. Text and curves have a contrast of at least
     4.5 in both."""
 
 import json
@@ -38,7 +38,7 @@ class Scene:
     heading: str
     title: str
     axis: str
-    by_time: bool      # else by progress: one step a point
+    by_time: bool      # x is time; otherwise progress, one step a point
 
 
 SCENES = (
@@ -51,8 +51,8 @@ SCENES = (
 
 
 def curves(result, program="tides"):
-    """[(allocator, points)] of the first good run of each; a point begins with live MiB and PSS MiB, and may go on with
-    seconds and phase."""
+    """[(allocator, points)] of the first good run of each. A point is (live MiB, PSS MiB), possibly followed by seconds
+    and phase."""
     found = {}
     for s in result["samples"]:
         if s["suite"] == "picture" and s["program"] == program and not s["reason"]:
@@ -108,7 +108,7 @@ def style(names):
 
 
 class Frame:
-    """From values to places in the picture."""
+    """Converts values to coordinates in the picture."""
 
     def __init__(self, drawn, scene):
         self.scene = scene
@@ -157,7 +157,7 @@ def counted(n):
 
 
 def labels_apart(ends, lowest):
-    """Heights of the labels, at least 17 apart and none below `lowest`, in the order of the curves' ends."""
+    """y coordinates of the labels, at least 17 apart and at most `lowest`, in the order of the curves' ends."""
     heights, last = [], TOP - 17
     for y, name in sorted(ends):
         last = max(y, last + 17)
@@ -199,7 +199,7 @@ def draw(result, program="tides"):
 
 
 def files(result):
-    """{file name: SVG} of all pictures that the result has points for."""
+    """{file name: SVG} of all pictures for which the result has points."""
     drawn = {s.file: draw(result, s.program) for s in SCENES}
     return {name: svg for name, svg in drawn.items() if svg}
 
@@ -237,13 +237,13 @@ def level_table(results, program, metrics, names):
 
 
 def ratios(points):
-    """What the table says about one run of shift."""
+    """The table's row for one run of shift."""
     each = [p[1] / p[0] for p in points if p[0]]
     return {"mean": stats.mean(each), "worst": max(each), "last": each[-1]} if each else {}
 
 
 def levels(points):
-    """What the table says about one run with phases."""
+    """The table's row for one run with phases."""
     metrics = {}
     for name, _, last in phases(points):
         metrics["%s: %s" % (name, RESIDENT)] = points[last][1]

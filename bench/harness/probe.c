@@ -1,17 +1,17 @@
-/* probe.c - say which library serves malloc in this process.
+/* probe.c - report which library serves malloc in this process.
  *
- * Idea: preloaded just before the allocator, in every process of a run. Before main it looks up malloc, calloc, realloc
- * and free as the program's own relocations are looked up (global scope, first definition wins), asks the dynamic
- * loader which mapped object holds each, and appends one line to the file that BENCH_PROBE names:
+ * Idea: this object is preloaded just before the allocator, in every process of a run. Before main it looks up malloc,
+ * calloc, realloc and free like the program's own relocations (global scope, first definition), asks the dynamic loader
+ * which mapped object contains each, and appends one line to the file BENCH_PROBE:
  *
  *     pid <TAB> executable <TAB> malloc's object <TAB> calloc's <TAB> realloc's <TAB> free's
  *
  * P1  It defines no symbol of the malloc family and allocates nothing: buffers are on the stack, I/O is open and write.
- * P2  A program that is not position-independent and takes malloc's address owns an *undefined* symbol with the address
- *     of its own jump slot; RTLD_DEFAULT finds that one. Calls go to the first definition behind it nevertheless, and
- *     as the probe comes right after the program, RTLD_NEXT finds it.
+ * P2  A program that is not position-independent and takes malloc's address has an *undefined* symbol whose value is
+ *     the address of its own jump slot; RTLD_DEFAULT finds that symbol. Calls still go to the first definition behind
+ *     it. Since the probe comes right after the program, RTLD_NEXT finds that definition.
  * P3  One write with O_APPEND per process: lines of concurrent processes do not mix.
- * Fails: silently. The driver voids a run whose measured process left no line. */
+ * Fails: without a message. The driver voids a run whose measured process wrote no line. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,7 +46,7 @@ static void put_number(line_t *line, unsigned long n)
     put(line, p);
 }
 
-/* Does the address belong to a symbol that the object only refers to (P2)? */
+/* Whether the address belongs to a symbol that its object does not define (P2). */
 static int only_referred_to(void *address)
 {
     Dl_info info;
@@ -81,7 +81,7 @@ __attribute__((constructor)) static void probe_report(void)
         for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
             put_server(&line, functions[i]);
         put(&line, "\n");
-        if (write(fd, line.text, line.len) < 0) { /* the driver notices */
+        if (write(fd, line.text, line.len) < 0) { /* the driver misses the line */
         }
         close(fd);
     }

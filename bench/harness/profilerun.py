@@ -1,8 +1,8 @@
-"""What looking costs: programs without an option, and with each that samples or guards their blocks.
+"""The cost of profiles and guards: programs without an option, and with each option that samples or guards blocks.
 
-L1  Times are of runs one after the other, without an option first, in the same round.
-L2  Instructions are those that callgrind counts of twice a small amount of work, less those of that amount: what a
-    process does once, such as to open libunwind, is not in them. They are counted in the first round only."""
+L1  The runs of a round follow each other directly; the first one is without an option.
+L2  Instructions are the difference of two counts by callgrind: of twice the quick amount of work, and of the quick
+    amount. So work that a process does once, such as opening libunwind, is not included."""
 
 import dataclasses
 
@@ -19,9 +19,9 @@ def with_options(program, options):
 
 
 def counted(program, allocator, ctx, options):
-    """Instructions, or a sample that says why there are none."""
-    counts, amount = [], COUNTED.get(program.name, 1)
-    for n in (amount, 2 * amount):
+    """Instructions, or a sample with the reason why they could not be counted."""
+    counts = []
+    for n in (program.quick, 2 * program.quick):
         argv = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *program.argv)
         of = dataclasses.replace(with_options(program, options), n=n, output="discard")
         sample = handlesrun.run_once(of, argv, allocator, dataclasses.replace(ctx, quick=False),
@@ -33,7 +33,7 @@ def counted(program, allocator, ctx, options):
 
 
 def run_profile(program, allocator, ctx):
-    """A sample: seconds without an option, and ratios to that run."""
+    """A sample: seconds without an option, and the other runs' ratios to them."""
     samples = {o: runner.run_batch(with_options(program, o), allocator, ctx) for o in (OFF, *OPTIONS)}
     for options, sample in samples.items():
         if sample["reason"]:

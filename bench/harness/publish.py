@@ -1,11 +1,11 @@
-"""bench/RESULTS.md: the published tables, one section a suite, written whole from results and never by hand.
+"""bench/RESULTS.md: the published tables, one section for each suite, generated from results and never edited.
 
-P1  A section is renewed as a whole and with its own date, command, machine and versions; the others stay as they are.
-P2  Each section carries a digest of its text. A section that was edited is refused, and tests/documents notices it.
-P3  What stands outside the sections is computed from them: compose(read(text)) == text.
-P4  Results with allocators of --with go to sections of their own: they do not take the place of the others.
-P5  The tables of the README that are taken from this file are taken from it anew (figures.py).
-P6  Only whole suites of a finished run are published, and no quick ones. Void runs and missing programs are named."""
+P1  A section is renewed as a whole, with its own date, command, machine and versions; other sections stay unchanged.
+P2  Each section contains a digest of its text. An edited section is refused, and tests/documents reports it.
+P3  All text outside the sections is computed from them: compose(read(text)) == text.
+P4  Results with allocators of --with go to separate sections and do not replace others.
+P5  Tables of the README that are taken from this file are renewed, too (figures.py).
+P6  Only whole suites of a finished run are published, no quick ones. Void runs and missing programs are listed."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ TITLES = {
 }
 OTHERS = "-others"
 ORDER = [s + ending for s in TITLES for ending in ("", OTHERS)]
-# The report has more tables of these suites than are worth keeping.
+# Of these suites only some of the report's tables are published.
 ONLY = {"programs": ("geometric means", "time, ratio to glibc", "peak rss, ratio to glibc", "losses and wins"),
         "micro": ("geometric means", "ratio to glibc"), "handles": ("figures",)}
 MAKERS = {"picture": picture.picture_tables, "programs": report.program_tables, "startup": report.startup_tables,
@@ -50,7 +50,7 @@ BUSY = ("**The machine was busy** with other work. Times are not to be trusted, 
 
 
 class Refused(Exception):
-    """Results that are not published; the text says why."""
+    """Results that cannot be published; the text gives the reason."""
 
 
 def digest(body):
@@ -58,17 +58,17 @@ def digest(body):
 
 
 def section(suite, date, commit, body):
-    """What read() gives for a suite."""
+    """A section in the form that read() returns."""
     return {"suite": suite, "date": date, "tinymem": commit, "body": body.strip(), "digest": digest(body.strip())}
 
 
 def read(text):
-    """{suite: section} of the file as it is."""
+    """{suite: section} of the present file."""
     return {m[0]: dict(zip(("suite", "date", "tinymem", "digest", "body"), m)) for m in MARK.findall(text)}
 
 
 def edited(sections):
-    """The suites whose text is not what was written (P2)."""
+    """The suites whose text was edited (P2)."""
     return [s["suite"] for s in sections.values() if digest(s["body"]) != s["digest"]]
 
 
@@ -82,7 +82,7 @@ def anchor(title):
 
 
 def compose(sections):
-    """The whole file."""
+    """The text of the whole file."""
     here = [sections[key] for key in ORDER if key in sections]
     index = tables.markdown(["suite", "measured", "tinymem"],
                             [["[%s](#%s)" % (title(s["suite"]), anchor(title(s["suite"]))), s["date"], s["tinymem"]]
@@ -98,7 +98,7 @@ def wrapped(text, first="", rest=""):
 
 
 def provenance(result, suite):
-    """Command, date, machine, versions, and what is not in the figures."""
+    """Command, date, machine, versions, and what the figures leave out."""
     m = result["machine"]
     n = result["rounds"][suite]
     rounds = "%d %s" % (n, "round" if n == 1 else "rounds")
@@ -125,7 +125,7 @@ def of_suite(program, suite):
 
 
 def chosen_tables(lines, key):
-    """The tables to keep, one heading level down, each with a heading that no other section has."""
+    """The tables to publish, one heading level lower, each with a heading that is unique in the file."""
     suite, kept, keep = key.removesuffix(OTHERS), [], True
     for text in lines:
         if text.startswith("## "):
@@ -143,13 +143,13 @@ def written_by(result):
 
 
 def key_of(result, suite):
-    """The section that the suite of this result goes to (P4)."""
+    """The name of the section for this suite of the result (P4)."""
     given = any(a["note"] == "given by --with" and a["name"] != "tinymem" for a in result["allocators"])
     return suite + (OTHERS if given else "")
 
 
 def made(result, suite):
-    """The section of a suite that the result has."""
+    """The section of a suite, made from the result."""
     key = key_of(result, suite)
     results = tables.Results(result)
     names = report.names_in(results, [a["name"] for a in result["allocators"]], suite)
@@ -194,8 +194,8 @@ def renewed(text, result, only=None):
 
 
 def write(result, only=None, path=FILE, readme=README):
-    """Renews the file, the pictures beside it when they are among the suites, and the README's tables; returns what was
-    written."""
+    """Renews the file, the README's tables, and the pictures if they are among the suites. Returns the names of the
+    files written."""
     try:
         with open(path, encoding="utf-8") as f:
             before = f.read()

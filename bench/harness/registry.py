@@ -1,9 +1,9 @@
-"""What is measured. One table; it may only grow.
+"""The table of programs that are measured. Entries may be added, but not removed.
 
 Placeholders in a command: {bin} built programs, {scripts} bench/programs/scripts, {data} generated inputs,
-{tmp} a fresh directory, {n} the amount of work: `n`, or `quick` with --quick, {step} ms a step of the picture.
-`seconds` is a first guess for the time-left line. A program whose output is 'compare' must print the same under every
-allocator."""
+{tmp} a new directory, {n} the amount of work: `n`, or `quick` with --quick, {step} ms a step of the picture.
+`seconds` is a first estimate for the line that shows the time left. A program whose output is 'compare' must print the
+same under every allocator."""
 
 import fnmatch
 import os
@@ -24,14 +24,14 @@ class Program:
     env: tuple = ()            # (name, value) pairs
     stdin: str = ""
     output: str = "compare"    # compare | discard
-    artefact: str = ""         # a file the program writes, compared as well
-    measured: str = ""         # the executable that counts, when the started one only starts it
-    needs: tuple = ()          # executables
-    inputs: tuple = ()         # generators of harness/inputs.py
-    server: str = ""           # a workload of harness/servers.py instead of argv
+    artefact: str = ""         # a file that the program writes, which is compared, too
+    measured: str = ""         # the executable to measure, if the started one only starts it
+    needs: tuple = ()          # executables that must exist
+    inputs: tuple = ()         # names of generators in harness/inputs.py
+    server: str = ""           # a workload of harness/servers.py, instead of argv
     repeat: int = 1
-    variants: tuple = ()       # what it is also built as: argv[0] with this ending
-    form: str = ""             # of the suites handles and need: benchmark | callgrind | figures; of replay: recorded
+    variants: tuple = ()       # suffixes of argv[0] for other builds of the program
+    form: str = ""             # of figures: benchmark | callgrind | figures (suites handles, need); recorded (replay)
     only: str = ""             # runs under this allocator alone
     among: tuple = ()          # runs under these allocators, unless others are asked for
     seconds: float = 3.0
@@ -267,7 +267,7 @@ MICRO = [
     micro("cxx", "operator new and delete, standard containers"),
 ]
 
-# `off` is the idle control: the same work on a heap that never moves.
+# `off` is the control without compaction: the same work on a heap whose objects never move.
 MANUAL, OFF = (("TINYMEM", "compaction:manual"),), (("TINYMEM", "compaction:off"),)
 HANDLES = [
     handles("paths", "pin, scope, alloc and free beside plain pointers and malloc, 1 and 2 threads",
@@ -304,8 +304,8 @@ HANDLES = [
             seconds=3),
 ]
 
-# {n} MiB of data; `server` is what is started when it is not one of ours. A server of somebody else's runs as it is
-# installed, with the allocator that it brings: it stands in the column of glibc since it has none of its own.
+# {n} MiB of data. `server` is the command of another project's server. It runs as installed, with its own allocator;
+# its figures are in glibc's column, since there is no column for that allocator.
 KV = [
     Program("kv-cache", "kv", "kv", "the cache server: kv-malloc under each allocator, and kv-handles",
             ("{bin}/kv",), n=48, quick=4,
@@ -317,7 +317,7 @@ KV = [
             only="glibc", needs=("redis-server",), seconds=100),
 ]
 
-# More curves would hide each other.
+# More curves would make the picture illegible.
 PICTURED = ("glibc", "jemalloc", "mimalloc", "tinymem", "tinymem-handles")
 PICTURE = [
     Program("tides", "picture", "picture",

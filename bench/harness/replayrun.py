@@ -1,10 +1,11 @@
-"""Traces of what programs have live, and what policies of keeping empty memory would cost on them (need/replay).
+"""Traces of the live memory of programs, and the costs of policies for keeping empty memory on them (need/replay).
 
 V1  A metric is called "POLICY: MEASURE". The policies are the rows that need-replay prints; nothing else differs.
-V2  What is put together over traces is a share, so that large traces do not outweigh small ones: of what is fetched
-    again, of what `constant 0 MiB` fetches again; of what is empty in the mean, of what `constant, all` keeps.
-V3  A policy is better than another if it has less of one and no more of the other. That it has less must hold whichever
-    trace is left out: what a program keeps when it falls asleep may hang on a millisecond, and weighs heavily."""
+V2  Means over traces are means of ratios, so that large traces do not outweigh small ones: bytes fetched again relative
+    to those of `constant 0 MiB`; mean empty bytes relative to those of `constant, all`.
+V3  A policy is better than another if one of the two measures is less and the other not more. "Less" must hold
+    whichever trace is left out: the memory that a program keeps when it falls asleep may depend on a millisecond, and
+    has a large influence."""
 
 import glob
 import os
@@ -18,13 +19,13 @@ NOTHING, ALL, CHOSEN, HELPER = "constant 0 MiB", "constant, all", "regret", ", h
 AGAIN, EMPTY, PEAK, TO_LIVE, COST = "again", "mean empty", "peak empty", "peak to live", "cost to oracle"
 LEAST_MIB = 0.25    # a trace with less of it says nothing about a share
 BETTER = "**better**"
-GAIN, SAME = 0.5, 0.1   # per cent of the whole: what counts as better, and what does not matter
+GAIN, SAME = 0.5, 0.1   # percentage points: a difference that counts as better; one that is ignored
 SHOWN = (NOTHING, "constant 16 MiB", ALL, "age 1000 ms" + HELPER, "age 10000 ms" + HELPER, "no regret", CHOSEN,
          CHOSEN + HELPER, "oracle 5000 ms")
 
 
 def record(program, allocator, ctx, tmp):
-    """The largest trace of the program and of those it has started."""
+    """The largest trace among those of the program and its child processes."""
     prefix = os.path.join(tmp, "trace")
     if program.server:
         preload = types.SimpleNamespace(path="%s:%s" % (paths.RECORDER, allocator.path))
@@ -41,7 +42,7 @@ def record(program, allocator, ctx, tmp):
 
 
 def replay(trace):
-    """{"POLICY: MEASURE": value} of a file or of a name that need-replay knows."""
+    """{"POLICY: MEASURE": value} of a trace file, or of a trace that is built into need-replay."""
     done = subprocess.run([paths.REPLAY, trace], capture_output=True, text=True, timeout=runner.TIMEOUT)
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
@@ -56,7 +57,7 @@ def run_replay(program, allocator, ctx):
 
 
 class Traces:
-    """What the tables ask of the samples."""
+    """The samples in the form that the tables need."""
 
     def __init__(self, results):
         self.results = results
@@ -68,12 +69,12 @@ class Traces:
         return self.results.median(trace, "%s: %s" % (policy, measure), "glibc")
 
     def share(self, policy, measure, whole):
-        """By trace, in per cent of what the policy `whole` has there."""
+        """For each trace, the value in per cent of that of the policy `whole`."""
         return [100 * self.get(t, policy, measure) / self.get(t, whole, measure)
                 for t in self.names if self.get(t, whole, measure) >= LEAST_MIB]
 
     def shares(self, policy):
-        """(fetched again, empty)"""
+        """(bytes fetched again, empty bytes)"""
         return self.share(policy, AGAIN, NOTHING), self.share(policy, EMPTY, ALL)
 
     def costs(self, policy):
@@ -81,13 +82,13 @@ class Traces:
 
 
 def least_gain(other, chosen):
-    """By how much the mean of the other is at least smaller, whichever trace is left out (V3)."""
+    """The least difference by which the other mean is smaller, over all choices of a trace to leave out (V3)."""
     gains = [b - a for a, b in zip(other, chosen)]
     return min((sum(gains) - g) / (len(gains) - 1) for g in gains) if len(gains) > 1 else sum(gains)
 
 
 def verdict(other, chosen):
-    """Of another policy's (fetched again, empty) by trace, against the chosen one's."""
+    """Compare another policy's (fetched again, empty) with the chosen one's, trace by trace."""
     gains = [stats.mean(b) - stats.mean(a) if a else 0 for a, b in zip(other, chosen)]
     more, less = min(gains) < -SAME, max(gains) > SAME
     if not more and max(least_gain(a, b) for a, b in zip(other, chosen)) > GAIN:
@@ -114,8 +115,8 @@ def policy_rows(traces):
 
 
 def constant_rows(traces):
-    """(one constant changed, several changed); of the latter those that are better with or without a helper, and worse
-    neither way, by cost."""
+    """(policies with one constant changed, policies with several changed). Of the latter only those that are better
+    with or without a helper and worse in neither case, sorted by cost."""
     single, several = [], []
     for policy in (p for p in traces.policies if p.startswith(CHOSEN) and not p.endswith(HELPER)):
         shares = [traces.shares(policy + mode) for mode in ("", HELPER)]

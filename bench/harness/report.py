@@ -1,6 +1,6 @@
-"""From results.json to report.md. Every number in the report is computed here from the samples and nowhere else.
+"""Makes report.md from results.json. Every number in the report is computed from the samples, here and nowhere else.
 
-    python3 -m harness.report results.json      prints the report anew"""
+    python3 -m harness.report results.json      prints the report again"""
 
 import json
 import sys
@@ -51,7 +51,7 @@ def programs_of(result, suite, kind=None):
 
 
 def names_in(results, names, suite):
-    """Allocators that the suite has runs of, or that are missing; those for other programs have no column."""
+    """Allocators with runs in the suite, and missing ones. Allocators that only run other programs have no column."""
     ran = {s["allocator"] for s in results.raw["samples"] if s["suite"] == suite}
     variants = {a["name"] for a in results.raw["allocators"] if a.get("variant")}
     return [n for n in names if n in ran or n not in variants]
@@ -79,7 +79,7 @@ def worst_cell(results, programs, metric, allocator):
 
 
 def verdicts(results, programs, names):
-    """Losses and wins in the same words, beyond 2 %, against glibc and against the best peer."""
+    """Losses and wins of more than 2 %, worded alike, against glibc and against the best peer."""
     rows = []
     for a in names:
         for metric, title in (("time", "time"), ("rss", "peak RSS")):

@@ -1,9 +1,9 @@
-"""One run of one program under one allocator, and the judgement whether it counts.
+"""One run of one program under one allocator, and whether the run is valid.
 
 R1  The allocator and the probe are preloaded into the measured program only, never into the launcher or a client.
-R2  A run counts only if every process of it that reports is served by the intended library for malloc, calloc,
-    realloc and free, and the measured process is among them.
-R3  A run that fails, or whose output is not that under glibc, does not count."""
+R2  A run is valid only if in every process that reports, the measured one among them, the intended library serves
+    malloc, calloc, realloc and free.
+R3  A run that fails, or whose output differs from that under glibc, is void."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ TIMEOUT = 900
 
 @dataclass
 class Context:
-    """What a run needs to know besides the program and the allocator."""
+    """The parameters of a run besides the program and the allocator."""
     quick: bool = False
     tick_seconds: float = 10.0
     sleep_seconds: float = 1.0
     micro_seconds: float = 0.05
-    step_ms: int = 100        # of the picture
+    step_ms: int = 100        # length of a step of the picture
 
     def work(self, program):
         return program.quick if self.quick else program.n
@@ -37,7 +37,7 @@ class Context:
 
 
 def environment(tmp, settings=()):
-    """A small, fixed environment. TINYMEM* passes through, so that options can be tried; reports list it."""
+    """A small, fixed environment. Variables TINYMEM* are passed on, so that options can be tried; reports list them."""
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": tmp, "TMPDIR": tmp, "LC_ALL": "C.UTF-8"}
     env.update(tuning())
     env.update(settings)
@@ -78,8 +78,8 @@ def same_file(a, b):
 
 
 def judge_server(lines, allocator, pid=None, measured=""):
-    """(what served malloc, reason not to count the run or ''). The measured process is `pid`, or any one whose
-    executable is called `measured`."""
+    """(library that served malloc, reason why the run is void or ''). The measured process is `pid`, or any process
+    whose executable is called `measured`."""
     mine = [line for line in lines
             if (os.path.basename(line[1]) == measured if measured else pid is None or line[0] == pid)]
     if not mine:
@@ -107,7 +107,7 @@ def tail(path, n=300):
 
 
 def end_group(process):
-    """End a launcher and all it has started; it leads a session of its own."""
+    """End a launcher and all processes of its session, which it leads."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -116,7 +116,7 @@ def end_group(process):
 
 
 def launch(program, allocator, ctx, tmp):
-    """Run under the launcher; returns (records of measure, stdout path, stderr path, probe path)."""
+    """Run under the launcher. Returns (records of measure, stdout path, stderr path, probe path)."""
     files = {k: os.path.join(tmp, k) for k in ("result", "out", "err")}
     probe = make_probe_file(tmp)
     settings = [("LD_PRELOAD", preload(allocator)), ("BENCH_PROBE", probe)]
@@ -151,7 +151,7 @@ def exit_reason(record, err):
 
 
 def batch_metrics(records):
-    """What one process cost; of many (start-up) the mean."""
+    """The costs of one process; for several processes (start-up) their mean."""
     n = len(records)
     user = sum(r["user_us"] for r in records) / n / 1e6
     system = sum(r["sys_us"] for r in records) / n / 1e6

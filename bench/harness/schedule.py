@@ -1,10 +1,10 @@
-"""The order of runs, the time left, and the file that all samples go to.
+"""The order of runs, the time left, and the file of all samples.
 
-O1  Rounds are interleaved: in each round every program runs under each allocator in turn, and the turn starts with
-    another allocator in each round and for each program, so that drift and neighbours hit all alike.
-O2  results.json is written anew after every program of a round: what an interrupted run has measured is kept.
-O3  With BENCH_LOCK=FILE in the environment each run holds a lock on that file, as flock(1) takes it, so that other
-    work on the machine can be kept out of measured runs without being kept out for hours."""
+O1  Rounds are interleaved: in each round every program runs under each allocator in turn. The first allocator differs
+    from round to round and from program to program, so that drift and other load affect all allocators alike.
+O2  results.json is rewritten after every program of a round, so that an interrupted run loses no measurements.
+O3  With BENCH_LOCK=FILE in the environment each run holds a lock on that file, as flock(1) takes it. Other work on the
+    machine can then wait for single runs instead of the whole measurement."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ RUNNERS = {"frag": fragrun.run_frag, "micro": microrun.run_micro, "handles": han
 
 @contextlib.contextmanager
 def undisturbed():
-    """O3."""
+    """The lock of O3."""
     path = os.environ.get("BENCH_LOCK")
     if not path:
         yield
@@ -32,7 +32,7 @@ def undisturbed():
     with open(path, "a", encoding="utf-8") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         yield
-    time.sleep(0.05)  # let somebody else have it
+    time.sleep(0.05)  # give other processes a chance to take the lock
 
 
 def rotated(items, by):
@@ -45,8 +45,9 @@ def variant_of(allocator):
 
 
 def runs_under(program, allocator):
-    """Programs of the handles suite need handles; under an allocator with them others need to be built for it. A replay
-    compares policies, not allocators, and runs once."""
+    """Whether the program runs under the allocator. Programs of the suite handles need an allocator with handles; other
+    programs run under such an allocator only if they are built for it. A replay compares policies, not allocators, and
+    runs once."""
     if program.suite == "replay":
         return getattr(allocator, "name", allocator) == "glibc"
     if program.only:
@@ -81,7 +82,7 @@ def clock(seconds):
 
 
 class Progress:
-    """One line per run on stderr. The time left comes from runs already seen, else from the registry's guesses."""
+    """One line per run on stderr. The time left is estimated from completed runs, else from the registry."""
 
     def __init__(self, jobs, quick):
         self.jobs, self.out = jobs, sys.stderr
@@ -113,12 +114,12 @@ def run_one(program, allocator, ctx):
     run = RUNNERS.get(program.suite) or (servers.run_served if program.server else runner.run_batch)
     try:
         return run(program, allocator, ctx)
-    except Exception as error:  # a bug or an odd machine: one run is lost, and the report says why
+    except Exception as error:  # a bug or an unexpected machine: the run is void, and the report gives the reason
         return {"metrics": {}, "served_by": "", "reason": "%s: %s" % (type(error).__name__, error)}
 
 
 def judge_outputs(samples):
-    """R3: void the samples whose output is not that of the first good glibc run of the program."""
+    """R3: void samples whose output differs from that of the program's first valid run under glibc."""
     wanted = {}
     for s in samples:
         if s["allocator"] == "glibc" and not s["reason"] and s.get("output"):
@@ -141,7 +142,7 @@ def save(result, directory):
 
 
 def execute(result, programs, allocators, rounds, ctx, directory):
-    """Run everything into result["samples"]; programs that cannot run go to result["missing"]."""
+    """Run all programs and append to result["samples"]. Programs that cannot run are added to result["missing"]."""
     usable = []
     for program in programs:
         needs = missing_needs(program)

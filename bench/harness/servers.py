@@ -1,7 +1,7 @@
-"""Programs that are servers: started under the allocator, driven by a client that is not, stopped by their pid.
+"""Programs that are servers: started under the allocator, loaded by a client, and stopped by their pid.
 
-S1  Only the server runs under the allocator. Its time on the CPU is read from /proc before and after the work, its
-    peak RSS from VmHWM, so that starting and stopping do not count.
+S1  Only the server runs under the allocator, not the client. The server's CPU time is read from /proc before and after
+    the work, its peak RSS from VmHWM. So starting and stopping are not included.
 S2  The wall time is that of the client's work."""
 
 import os
@@ -23,7 +23,7 @@ def free_port():
 
 
 def cpu_seconds(pid):
-    """(user, system) seconds of a live process, all its threads."""
+    """(user, system) seconds of all threads of a running process."""
     with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
         fields = f.read().rsplit(")", 1)[1].split()
     return int(fields[11]) / TICKS, int(fields[12]) / TICKS
@@ -98,7 +98,7 @@ def client(command, tmp):
 
 
 def measured_work(server, work):
-    """Run work() and say what it cost the server. A server that dies meanwhile is the reason not to count the run."""
+    """Run work() and measure the server's costs. If the server ends meanwhile, the run is void."""
     before, start = cpu_seconds(server.pid), time.monotonic()
     try:
         work()

@@ -1,9 +1,9 @@
-# setup.sh - sourced by bench/run and bench/selftest: packages and builds. Needs $root and $build.
+# setup.sh - sourced by bench/run and bench/selftest: installs packages and builds. Needs $root and $build.
 #
-# Nothing is installed or rebuilt when nothing is missing or changed. As root it installs; as another user it says what
-# is missing and goes on without (the report names each allocator and program that could not be measured).
+# Only missing packages are installed, and only changed sources rebuilt. Root installs; for another user the missing
+# packages are listed and skipped (the report lists each allocator and program that could not be measured).
 
-# What the harness itself cannot do without, then the peers, then the programs that are measured.
+# Packages that the harness itself needs; then other allocators; then the programs that are measured.
 bench_needed=(python3 cmake make gcc g++ libc6-dev)
 bench_wanted=(libbenchmark-dev libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 libtbbmalloc2
     redis-server redis-tools memcached sqlite3 lua5.4 perl ruby git gawk jq valgrind
@@ -20,7 +20,7 @@ bench_missing() {
 
 bench_install() {
     local prevent=
-    # Packages of servers would start them; a running server would disturb the figures.
+    # The packages of servers would start them, and a running server would influence the figures.
     if [ ! -e /usr/sbin/policy-rc.d ]; then
         prevent=/usr/sbin/policy-rc.d
         printf '#!/bin/sh\nexit 101\n' >"$prevent" && chmod +x "$prevent"
@@ -39,7 +39,7 @@ bench_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" = 0 ]; then
         bench_install "${missing[@]}"
-        # One package that cannot be had must not keep the others away.
+        # If one package is not available, the others are installed nevertheless, one by one.
         mapfile -t missing < <(bench_missing "${bench_needed[@]}" "${bench_wanted[@]}")
         for p in "${missing[@]}"; do bench_install "$p"; done
     else
@@ -47,14 +47,14 @@ bench_packages() {
     fi
 }
 
-# Quiet when there is nothing to do; the whole log when a build fails.
+# Prints nothing unless the build fails, then the whole log.
 bench_logged() {
     local log=$1
     shift
     "$@" >"$log" 2>&1 || { cat "$log" >&2; bench_say "failed: $*"; return 1; }
 }
 
-# A library that does not build is reported as missing; the peers can still be measured.
+# If the library does not build, it is reported as missing; the other allocators can still be measured.
 bench_build_library() {
     mkdir -p "$build"
     [ -f "$root/CMakeLists.txt" ] || return 0
@@ -65,7 +65,7 @@ bench_build_library() {
 bench_build_programs() {
     mkdir -p "$build"
     [ -f "$build/CMakeCache.txt" ] || bench_say "configuring the benchmark programs"
-    # Each time: whether the library is there decides what is built.
+    # Configure each time: the programs to build depend on whether the library exists.
     bench_logged "$build/configure.log" cmake -S "$root/bench" -B "$build" -DCMAKE_BUILD_TYPE=Release
     bench_logged "$build/build.log" cmake --build "$build" -j "$(nproc)"
 }

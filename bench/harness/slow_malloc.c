@@ -1,10 +1,10 @@
 /* slow_malloc.c - an allocator that is slow on purpose: the control of the measurements.
  *
- * Idea: every entry spins for a fixed number of steps, then calls the next definition of the same function. A harness
- * under which this one does not come out slow measures something else than the allocator.
+ * Idea: every function spins for a fixed number of steps, then calls the next definition of the same function. If a
+ * harness does not measure this allocator as slow, it does not measure the allocator.
  *
- * S1  All entries go to one and the same next allocator, so that each block returns to where it came from.
- * S2  Requests that arrive while dlsym runs are served from a small static buffer, which is never given back. */
+ * S1  All functions call the same next allocator, so each block is freed by the allocator that made it.
+ * S2  Requests made by dlsym itself are served from a small static buffer, and are never freed. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -59,7 +59,7 @@ __attribute__((constructor)) static void find_next(void)
     FIND(free, "free");
     FIND(memalign, "memalign");
     FIND(usable, "malloc_usable_size");
-    FIND(malloc, "malloc"); /* last: its presence says that all are there */
+    FIND(malloc, "malloc"); /* last: once it is found, all others are, too */
 }
 
 static int ready(void)

@@ -1,11 +1,11 @@
-"""Medians, spreads and geometric means; nothing else in the harness does arithmetic on samples."""
+"""Medians, spreads and geometric means. All arithmetic on samples is done here."""
 
 import math
 import statistics
 
 
 def median(values):
-    """The median, or None of nothing."""
+    """The median, or None for no values."""
     values = [v for v in values if v is not None]
     return statistics.median(values) if values else None
 
@@ -15,7 +15,7 @@ def mean(values):
 
 
 def spread(values):
-    """(largest - smallest) / median: how far the samples lie apart; None for fewer than two."""
+    """(largest - smallest) / median, or None for fewer than two values."""
     values = [v for v in values if v is not None]
     if len(values) < 2 or not statistics.median(values):
         return None
@@ -23,7 +23,7 @@ def spread(values):
 
 
 def ratio(value, base):
-    """value / base, or None where either is missing or the base is zero."""
+    """value / base, or None if either is missing or the base is zero."""
     if value is None or not base:
         return None
     return value / base

@@ -1,10 +1,10 @@
-"""The samples, indexed, and the cells of the report's tables."""
+"""An index of the samples, and the cells of the report's tables."""
 
 from . import stats
 
 
 class Results:
-    """Samples that count, by program, metric and allocator."""
+    """Values of valid samples, by program, metric and allocator."""
 
     def __init__(self, raw):
         self.raw = raw
@@ -30,7 +30,7 @@ class Results:
         return stats.ratio(self.median(program, metric, allocator), self.median(program, metric, "glibc"))
 
     def to_best_peer(self, program, metric, allocator):
-        """Ratio to the lowest median among the peers other than this allocator."""
+        """Ratio to the lowest median among the other allocators that are peers."""
         others = [m for p in self.peers if p != allocator and (m := self.median(program, metric, p)) is not None]
         return stats.ratio(self.median(program, metric, allocator), min(others)) if others else None
 
@@ -49,7 +49,7 @@ def loss_mark(value):
 
 
 def value_cell(results, program, metric, allocator, fmt):
-    """Median and spread, as in '1.234 (5 %)'; no spread of a single sample."""
+    """Median and spread, such as '1.234 (5 %)'; only the median for a single sample."""
     samples = results.samples(program, metric, allocator)
     text = number(stats.median(samples), fmt)
     apart = stats.spread(samples)
@@ -57,7 +57,7 @@ def value_cell(results, program, metric, allocator, fmt):
 
 
 def geomean_of(results, cases, allocator):
-    """Geometric mean of ratios to glibc over (program, metric); says so when some are missing."""
+    """Geometric mean of ratios to glibc over (program, metric), with a remark if some are missing."""
     ratios = [results.to_glibc(p, metric, allocator) for p, metric in cases]
     present = [r for r in ratios if r is not None]
     mean = stats.geomean(present)
@@ -71,7 +71,7 @@ def geomean_cell(results, programs, metric, allocator):
 
 
 def difference(results, program, metric, allocator):
-    """Median less that under glibc."""
+    """The difference between the median and that under glibc."""
     value, base = (results.median(program, metric, a) for a in (allocator, "glibc"))
     return None if value is None or base is None else value - base
 

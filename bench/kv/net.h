@@ -6,7 +6,8 @@
  * lead to is prefetched: a request then costs a third less processor time where tables are larger than caches, in
  * kv-handles half (1,000,000 keys, 16 requests in a batch: 1.3 to 0.87 us, 1.75 to 0.9).
  *
- * All clients together may have sent maxmemory-clients bytes of requests that are not whole; who sends more is closed.
+ * All clients together may have sent maxmemory-clients bytes of requests that are not whole; a client that sends more
+ * is closed.
  *
  * A client that does not take its replies is not served further: what waits for it is bounded by OUTPUT_PAUSE and one
  * reply. A client that stalls in the middle of a request, or of its replies, is closed after `stall` seconds, an idle

@@ -54,7 +54,7 @@ void reply_free_pieces(struct reply_piece *pieces);
 /* What is to be sent next; false: nothing is. */
 bool reply_next(const struct reply *o, const char **bytes, size_t *len);
 
-/* So many bytes of that are sent. */
+/* Record that this number of its bytes has been sent. */
 void reply_sent(struct reply *o, size_t n);
 
 #endif

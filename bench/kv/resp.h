@@ -7,7 +7,7 @@
  *
  * R1  Until resp_parse returns RESP_DONE, offsets count from the first byte of the request: the buffer may be moved.
  * R2  After RESP_DONE `used` bytes are the request. The caller drops them, then calls resp_next.
- * R3  No length that a client sends is believed: counts and lengths have limits, and the argument array grows with
+ * R3  No length that a client sends is trusted: counts and lengths have limits, and the argument array grows with
  *     arguments that have arrived.
  *
  * Fails: RESP_ERROR, with the text that Redis sends; the caller closes the connection. */

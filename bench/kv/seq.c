@@ -115,7 +115,7 @@ static void add_block(struct seq *s, uint32_t i, store_ref r)
     *link = r;
 }
 
-/* Give a block room for so many bytes. Shrinking never fails: at worst the object stays larger than it needs to be. */
+/* Give a block room for `len` bytes. Shrinking never fails: at worst the object stays larger than it needs to be. */
 static struct block *resize(store_ref *link, size_t len)
 {
     struct block *b = at(*link);

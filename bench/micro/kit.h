@@ -1,4 +1,4 @@
-// kit.h - what the micro benchmarks share: a generator and a block that the compiler must believe is used.
+// kit.h - what the micro benchmarks share: a generator and a block that the compiler must regard as used.
 #pragma once
 #include <benchmark/benchmark.h>
 

@@ -1,7 +1,7 @@
 /* cache-scratch.c - passive false sharing (after Berger et al. 2000): small blocks from one thread, used by many.
  *
  * Idea: the main thread makes neighbouring small blocks and gives one to each thread, which frees it and then works in
- * a block that it allocates anew. If the allocator hands the piece of the shared cache line out again, two threads
+ * a block that it allocates itself. If the allocator hands the piece of the shared cache line out again, two threads
  * write to one line and crawl.
  *
  * usage: cache-scratch [THOUSANDS OF TURNS] [THREADS] */

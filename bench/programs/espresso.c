@@ -3,7 +3,7 @@
  * Idea: a boolean function is a cover, a growable array of cubes; a cube is a pair of bit words for each 32 variables
  * (which literals it allows). Complement by Shannon expansion makes and drops covers recursively; expansion of every
  * cube against the complement and removal of covered cubes then minimise. This is the shape of the Berkeley program,
- * written anew.
+ * written for this suite.
  *
  * C1  A cube without any allowed value of some variable is empty and is not kept in a cover.
  *

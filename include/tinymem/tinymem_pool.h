@@ -78,7 +78,7 @@ typedef struct tm_pool_config {
     size_t max_pins;         /**< pins held at once, nested ones counted singly */
     unsigned options;        /**< TM_POOL_COMPACT or 0 */
     uint32_t bytes_per_tick; /**< how fast memmove is by `clock`, a low estimate; 0: 1 */
-    tm_pool_clock_t clock;   /**< NULL: steps are bounded in bytes only */
+    tm_pool_clock_t clock;   /**< NULL: steps are limited in bytes only */
     void *clock_context;
 } tm_pool_config_t;
 
@@ -212,14 +212,14 @@ tm_pool_error_t tm_pool_unpin(tm_pool_t *pool, tm_pool_handle_t handle);
 size_t tm_pool_compact(tm_pool_t *pool);
 
 /** A bounded piece of the same work. Between steps all other calls may be made.
- *  @param bytes bound on bytes moved, where a look at a list entry counts as TM_POOL_VISIT_COST bytes and a comparison
- *  with a pin as one; 0:
- *                no such bound. Objects too large for it stay where they are, as if pinned. Below 24 looks and the pins
- *                nothing is done.
- *  @param ticks bound in ticks of config.clock, which is asked before each look and each move; a move begins only if it
- *  will be over in time
- *                at bytes_per_tick; objects that take half of the bound or more stay where they are. 0, or no clock: no
- *                such bound. Exceeded by one look at most.
+ *  @param bytes limit on the bytes moved. Each list entry examined counts as TM_POOL_VISIT_COST bytes, each comparison
+ *                with a pin as one. Objects too large for the limit stay where they are, as if pinned. A limit below 24
+ *                entries and all pins allows no work. 0: no limit.
+ *  @param ticks limit in ticks of config.clock, which is read before each entry is examined and before each move. A
+ *  move
+ *                begins only if it will end in time at bytes_per_tick. Objects that need half of the limit or more stay
+ *                where they are. The limit is exceeded by the examination of one entry at most. 0, or no clock: no
+ *                limit.
  *  @return       whether another step can gain anything. False at once, in constant time, when nothing can be
  *                gained. */
 bool tm_pool_compact_step(tm_pool_t *pool, size_t bytes, uint32_t ticks);

@@ -17,7 +17,7 @@
 
 const char *tm_version(void) { return TMI_VERSION; }
 
-/* A bound handle from the thread's magazine of a class. `offset` is the class less one, times 16. */
+/* A reserved handle from the thread's magazine of a class. `offset` is the class less one, times 16. */
 static inline tm_handle_t from_magazine(size_t offset) { return tmi_hcache_pop(&tmi_self()->handles, offset); }
 
 static inline size_t offset_of(size_t size) { return (size_t)(tmi_mclass_of(size) - 1) * 16; }
@@ -25,8 +25,8 @@ static inline size_t offset_of(size_t size) { return (size_t)(tmi_mclass_of(size
 static inline tm_handle_t made_live(tm_handle_t h)
 {
     size_t i = tmi_handle_index(h);
-    // [model: alloc_live] relaxed: bound, so ours until the program hands the handle over relaxed: this thread has a
-    // handle, so it has seen the table
+    // [model: alloc_live] relaxed: the index is reserved, so the word is this thread's until the program passes the
+    // handle on. tmi_words relaxed: this thread has a handle, so it has seen the table
     tmi_step_foldable(&tmi_load_relaxed(&tmi_words)[tmi_anew(i)], TMI_WORD_LIVE);
     return h;
 }
@@ -53,7 +53,7 @@ tm_handle_t tm_calloc(size_t n, size_t size)
     if (TMI_LIKELY(total - 1 < TMI_MOVABLE_MAX)) {
         tm_handle_t h = from_magazine(offset_of(total));
         if (TMI_LIKELY(h != TM_NULL)) {
-            uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
+            uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // reserved: ours
             memset(tmi_word_address(w), 0, total);
             tmi_store_release(word, w | TMI_WORD_LIVE); // as made_live; the zeroes before it
             return h;
@@ -127,7 +127,7 @@ tm_handle_t tm_realloc(tm_handle_t h, size_t size)
     return TMI_LIKELY(size - 1 < TMI_MOVABLE_MAX && stays(h, size)) ? h : tmi_object_realloc(h, size);
 }
 
-/* For a handle that only the mover's mark makes differ from its word: take the mark off, and continue. */
+/* For a handle that only the mover's mark makes differ from its word: clear the mark, and continue. */
 static TMI_NOINLINE void free_slowly(tm_handle_t h, uint64_t w)
 {
     if ((uint16_t)(w ^ h) != TMI_WORD_MOVING || tmi_self_->top != 0)

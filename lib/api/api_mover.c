@@ -51,4 +51,4 @@ void tm_mover_resume(void)
     tmi_compactor_poll();
 }
 
-void tm_mover_on_batch(tm_batch_call_t *call, void *context) { tmi_compactor_tell_to(call, context); }
+void tm_mover_on_batch(tm_batch_call_t *call, void *context) { tmi_compactor_set_callback(call, context); }

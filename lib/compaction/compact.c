@@ -235,7 +235,7 @@ static tmi_compact_result_t piece(batch_t *b, const tmi_compact_limits_t *limits
     return TMI_COMPACT_MORE;
 }
 
-/* Caller holds the lock, under which the mode and the pauses change. */
+/* The caller holds the lock, under which the mode and the pauses change. */
 bool tmi_compact_may_move(void)
 {
     return !tmi_load_relaxed(&stopped) && tmi_compact_figure(paused) == 0 &&

@@ -3,7 +3,7 @@
  * Idea: one *batch* at a time. The mover chooses the emptiest slab of a class and marks its live objects in their
  * words. A fence and a scan find the objects in use. The mover copies the others to free slots of the fullest slabs,
  * and publishes each new address by a compare-and-swap of the word, which fails if a thread has touched the object
- * since it was marked. No mutator waits for any of this. A mutator that finds a mark takes it off and continues.
+ * since it was marked. No mutator waits for any of this. A mutator that finds a mark clears it and continues.
  *
  *   IDLE ─ choose ─→ MARK ─→ FENCE ─ scan ─→ SCOPES ─ all left ─→ COPY ─→ PUBLISH ─→ GIVE ─ pages back ─→ IDLE
  *                                              └─ one stays open too long: dropped ─────────→┘
@@ -35,7 +35,7 @@ extern tmi_lock_t tmi_compact_lock; // for fork, and for callers of tmi_compact_
 typedef struct tmi_compact_limits {
     uint64_t deadline_ns;   // stop soon after it, but not before one small piece is done; or TMI_COMPACT_NO_DEADLINE
     size_t objects, bytes;  // of a batch
-    size_t min_gain;        // a class is chosen only if moving could free so many bytes
+    size_t min_gain;        // a class is chosen only if moving could free at least that many bytes
     size_t purge_pages;     // the most pages to purge at a time
     bool tidy;              // also purge empty pages of partly used slabs
     bool purge_table;       // also purge pages of the handle table; otherwise the pacer does
@@ -51,17 +51,17 @@ typedef enum tmi_compact_result {
 /* Make room for the records of a batch. False: no memory. */
 bool tmi_compact_ready(void);
 
-/* Purge the memory of the records, since no batch is expected for some time. Caller holds the lock. */
+/* Purge the memory of the records, since no batch is expected for some time. The caller holds the lock. */
 void tmi_compact_purge_records(void);
 
-/* Do the next piece of work. Caller holds the lock. */
+/* Do the next piece of work. The caller holds the lock. */
 tmi_compact_result_t tmi_compact_piece(const tmi_compact_limits_t *limits);
 
 /* Move an object that is about to be locked to a slab that is set apart: see compact_apart.c. `self` as in
  * tmi_compact_fence. The caller holds no lock. An object that the caller has pinned stays where it is. */
 void tmi_compact_set_apart(const tm_pins_t_ *self, tm_handle_t h);
 
-/* Forget what could not be moved before, so that it is tried again. Caller holds the lock. */
+/* Forget what could not be moved before, so that it is tried again. The caller holds the lock. */
 void tmi_compact_afresh(void);
 
 /* Whether no batch is under way; whether no batch is past state MARK. */
@@ -71,10 +71,10 @@ bool tmi_compact_marking(void);
 /* In state FENCE: the number of the batch, for tmi_compact_fenced. */
 uint64_t tmi_compact_batch(void);
 /* Execute the fence that the batch waits for, by the quickest means. If no other thread uses handles, that is no fence.
- * Caller holds the lock. */
+ * The caller holds the lock. */
 void tmi_compact_fence(const tm_pins_t_ *self);
 /* Tell the batch of a full fence of every thread that began when the batch was in state FENCE. `err` != 0: the fence
- * failed. Caller holds the lock. */
+ * failed. The caller holds the lock. */
 void tmi_compact_fenced(uint64_t batch, tmi_fence_t kind, int err);
 
 /* Nothing moves from the return of tmi_compact_pause until the matching tmi_compact_resume. Both take the lock. False:
@@ -84,7 +84,7 @@ bool tmi_compact_resume(void);
 /* Set the mode, TMI_COMPACTION_..., and drop a batch that the new mode forbids. Takes the lock. */
 void tmi_compact_set_mode(uint32_t mode);
 
-/* Take the batch's marks off and forget it. Caller holds the lock. */
+/* Clear the batch's marks and forget it. The caller holds the lock. */
 void tmi_compact_drop(void);
 
 /* Bytes that moving could free, over all classes. */

@@ -57,7 +57,7 @@ static void move_apart(const tm_pins_t_ *self, tm_handle_t h)
 {
     void *at;
     tmi_movable_move_t move;
-    bool live = tmi_pin_touch(h, &at); // takes off a mark that the batch under way has set
+    bool live = tmi_pin_touch(h, &at); // clears a mark that the batch under way has set
     unsigned cls = live ? tmi_movable_class(at) : TMI_MCLASS_NONE;
     if (cls < TMI_MCLASS_FIRST || cls > TMI_MCLASS_LAST || !tmi_movable_begin_apart(cls, at, &move))
         return;

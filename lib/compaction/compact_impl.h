@@ -72,7 +72,7 @@ bool tmi_batch_copy(batch_t *b, const tmi_compact_limits_t *limits);
 bool tmi_batch_publish(batch_t *b, const tmi_compact_limits_t *limits);
 bool tmi_batch_give(batch_t *b, const tmi_compact_limits_t *limits);
 
-/* Give up an entry that cannot be moved: count the cause that its word shows, take its mark off, return its target
+/* Give up an entry that cannot be moved: count the cause that its word shows, clear its mark, return its target
  * slot. */
 void tmi_entry_give_up(batch_t *b, entry_t *e);
 

@@ -2,27 +2,27 @@
 #include "os/os.h"
 #include "compaction/compact_impl.h"
 
-enum { BARREN_MS = 10, MARKS_PER_LOOK = 4 };
+enum { BACKOFF_MS = 10, MARKS_PER_LOOK = 4 };
 
-// ms | 1: until then the class is not tried, since none of its slabs could be chosen; 0: it is tried
-static uint32_t barren_until[TMI_MCLASS_COUNT];
+// time in ms, | 1 so that it is not 0: the class is not tried before, since none of its slabs could be chosen; 0: tried
+static uint32_t backoff_until[TMI_MCLASS_COUNT];
 
-static uint64_t skipped_in[TMI_MCLASS_COUNT];   // batch
+static uint64_t skipped_in[TMI_MCLASS_COUNT]; // the last batch that could not use the class
 
-static bool barren(unsigned cls, uint32_t now)
+static bool backs_off(unsigned cls, uint32_t now)
 {
     if (skipped_in[cls] == tmi_batch.id)
         return true;
-    if (barren_until[cls] != 0 && (int32_t)(now - barren_until[cls]) >= 0)
-        barren_until[cls] = 0;
-    return barren_until[cls] != 0;
+    if (backoff_until[cls] != 0 && (int32_t)(now - backoff_until[cls]) >= 0)
+        backoff_until[cls] = 0;
+    return backoff_until[cls] != 0;
 }
 
 void tmi_compact_afresh(void)
 {
     tmi_movable_epoch++;
     for (unsigned cls = 0; cls < TMI_MCLASS_COUNT; cls++)
-        barren_until[cls] = 0;
+        backoff_until[cls] = 0;
 }
 
 static unsigned best_class(size_t min_gain, uint32_t now)
@@ -31,7 +31,7 @@ static unsigned best_class(size_t min_gain, uint32_t now)
     unsigned result = TMI_MCLASS_NONE;
     for (unsigned cls = TMI_MCLASS_FIRST; cls <= TMI_MCLASS_LAST; cls++) {
         size_t gain = tmi_movable_gain(cls);
-        if (gain > best && gain >= min_gain && !barren(cls, now)) {
+        if (gain > best && gain >= min_gain && !backs_off(cls, now)) {
             best = gain;
             result = cls;
         }
@@ -65,7 +65,7 @@ static source_t *new_source(batch_t *b, const tmi_compact_limits_t *limits, bool
         }
         skipped_in[cls] = b->id;
         if (!tmi_movable_busy(cls))
-            barren_until[cls] = (now + BARREN_MS) | 1;
+            backoff_until[cls] = (now + BACKOFF_MS) | 1;
     } while (!tmi_over(limits));
     return NULL;
 }

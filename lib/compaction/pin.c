@@ -87,8 +87,8 @@ uint32_t tmi_pin_most_rounds;
 
 /* ---- slow paths of mutators -------------------------------------------------------------------------------------- */
 
-/* The loop takes few rounds. The word changes meanwhile only if the mover marks it, publishes it, or takes its mark
- * off. The mover marks an object once a batch, and sees our slot or scope after the fence of that batch. */
+/* The loop takes few rounds. The word changes meanwhile only if the mover marks it, publishes it, or clears its
+ * mark. The mover marks an object once a batch, and sees our slot or scope after the fence of that batch. */
 bool tmi_pin_touch(tm_handle_t h, void **address)
 {
     uint64_t w = tmi_load_acquire(tm_word_of_(h)); // pairs: mover_publish

@@ -3,8 +3,8 @@
  * The inlined paths, the record and invariants P1-P4 are in <tinymem/pin.h>. pin.md argues why the protocol is safe,
  * and tests/model has a model of it. In short: a pin writes a slot and then reads the word. The mover marks the word,
  * fences for both sides, and then reads the slots. At least one of them sees the other. If the pin sees the mark, it
- * takes the mark off, and the mover's publishing compare-and-swap fails. If the mover sees the slot, it takes the mark
- * off itself. No thread waits.
+ * clears the mark, and the mover's publishing compare-and-swap fails. If the mover sees the slot, it clears the mark
+ * itself. No thread waits.
  *
  * A record enters the list when it is made, and stays there for the next thread that uses it.
  *
@@ -49,7 +49,7 @@ size_t tmi_pin_registered(void);
 /* Slow path of a pin. False: either h is stale, which is pinned nevertheless, and *address is NULL; or there is no
  * memory for one more pin, and *address is not NULL. */
 bool tmi_pin_slowly(tm_pins_t_ *r, tm_handle_t h, void **address);
-/* For a word that is marked or stale: take the mark off. False: h is stale. */
+/* For a word that is marked or stale: clear the mark. False: h is stale. */
 bool tmi_pin_touch(tm_handle_t h, void **address);
 /* End the newest pin of h. False: there is none. */
 bool tmi_pin_remove(tm_pins_t_ *r, tm_handle_t h);
@@ -85,7 +85,7 @@ uint32_t tmi_pin_locks(const void *object);
  * caller. */
 bool tmi_pin_alone(const tm_pins_t_ *self);
 
-/* After the fence: take the mark off every word that a pin slot names, and note open scopes. Returns the number of
+/* After the fence: clear the mark of every word that a pin slot names, and note open scopes. Returns the number of
  * marks. */
 size_t tmi_pin_scan(uint64_t now_ns);
 

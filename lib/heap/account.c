@@ -16,9 +16,10 @@ typedef struct account {
     void *context;
 } account_t;
 
-static size_t less(size_t a, size_t b) { return a > b ? a - b : 0; } // other threads change figures meanwhile
+/* a - b, or 0: a may be the smaller one if other threads changed the counters between two reads. */
+static size_t less(size_t a, size_t b) { return a > b ? a - b : 0; }
 
-/* Set the counts of blocks: of `taken` ones, some are cached. */
+/* Set the counts of blocks. `taken` includes the `cached` ones. */
 static TMI_COLD void set_blocks(tm_heap_class_t *row, size_t taken, size_t cached, size_t nfree)
 {
     row->cached_blocks = tmi_min(cached, taken);
@@ -66,7 +67,7 @@ static TMI_COLD void enter_small(account_t *a, unsigned cls)
     enter(a, &row);
 }
 
-/* The row of what blocks leave of mixed slabs. The blocks themselves are in the rows of their classes. */
+/* Add the row of mixed slabs: the bytes that are in no block. The blocks are in the rows of their classes. */
 static TMI_COLD void enter_mixed(account_t *a)
 {
     tmi_mixed_figures_t f = tmi_mixed_figures();
@@ -79,7 +80,7 @@ static TMI_COLD void enter_mixed(account_t *a)
         enter(a, &row);
 }
 
-/* Returns the bytes of its taken slots. */
+/* Add the row of a medium class. Returns the bytes of its taken slots. */
 static TMI_COLD size_t enter_medium(account_t *a, unsigned cls)
 {
     tmi_medium_figures_t f = tmi_medium_figures(cls);

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 
 enum { STDERR = 2, INTERVAL_MAX = 2000000 };
-#define TEXT_BYTES ((size_t)512 << 10) // of address space; only what is written becomes resident
+#define TEXT_BYTES ((size_t)512 << 10) // address space for the text; only pages written to become resident
 
 static int stderr_fd = STDERR; // or a copy of it
 static uint32_t writer;        // see tmi_dump_begin

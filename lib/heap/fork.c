@@ -17,7 +17,7 @@
 
 #include <pthread.h>
 
-static bool movable_locked; // what lock_all has taken, under the outermost lock
+static bool movable_locked; // whether lock_all has taken the movable heap's locks; under the outermost lock
 
 static void lock_all_but_the_movers(void)
 {

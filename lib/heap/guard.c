@@ -115,7 +115,7 @@ size_t tmi_guard_size(const void *p, unsigned cls, const char *function)
     return size;
 }
 
-/* Check the slot before p, if the slab has one. A write before the start of p's block damages that slot. */
+/* Check the slot before p, if there is one: a write before the start of p's block damages that slot. */
 static void look_before(const char *p, unsigned cls, const char *function)
 {
     size_t size, room = tmi_classes[cls].size;

@@ -28,11 +28,11 @@ static void *from_medium(tmi_thread_t *t, size_t size, size_t align, bool zero)
     return p != NULL && zero && dirty ? memset(p, 0, size) : p;
 }
 
-/* How a block is wanted. One that has outgrown its place is likely to do so again: an extent can grow where it is,
- * and leaves its pages to blocks of all sizes. */
+/* How a block is requested. GROWING: by realloc, for a block that has outgrown its place. It is likely to grow again,
+ * and an extent can grow in place. */
 enum { PLAIN = 0, ZEROED = 1, GROWING = 2 };
 
-/* Without address space for a slab a medium block may still find room. */
+/* If there is no address space for a medium slab, the block may still fit as an extent of its own. */
 static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, unsigned how)
 {
     void *p = NULL;
@@ -41,7 +41,8 @@ static void *from_medium_or_large(tmi_thread_t *t, size_t size, size_t align, un
     return p != NULL ? p : tmi_large_alloc(size, align, how & ZEROED);
 }
 
-/* A slot of at least a page, zeroed: one that threads have freed, or one whose untouched part is known. */
+/* A zeroed slot of at least a page: from the magazine or the depot, if they have one; otherwise from a slab, where the
+ * untouched part of the slot is known and need not be cleared. */
 static void *zeroed_slot(tmi_thread_t *t, unsigned cls, size_t size)
 {
     if (t != NULL && (t->cache.magazines[cls].top[-1] != NULL || tmi_depot_count(cls) > 0)) {
@@ -70,11 +71,11 @@ static void *from_stores(tmi_thread_t *t, size_t size, size_t align, unsigned ho
     return p && (how & ZEROED) ? memset(p, 0, size) : p;
 }
 
-/* Out of memory: everything that is cached goes back, address space too, and the request gets a second chance. */
+/* Out of memory: flush the thread's caches, purge all empty pages, unmap clean segments, and try once more. */
 static TMI_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, unsigned how)
 {
     if (tmi_os_impossible(size) || tmi_os_impossible(align))
-        return NULL; // programs that try their luck with such sizes keep what they have cached
+        return NULL; // no memory can serve such a size, so caches are not flushed
     if (t != NULL)
         tmi_thread_flush(t);
     (void)tmi_pacer_purge_all();
@@ -82,15 +83,15 @@ static TMI_COLD void *retry(tmi_thread_t *t, size_t size, size_t align, unsigned
     return from_stores(t, size, align, how);
 }
 
-static void answer_summons(tmi_thread_t *t)
+static void serve_summons(tmi_thread_t *t)
 {
-    tmi_store_relaxed(&t->cache.summoned, 0); // before the flush, which a later summons must not lose
+    tmi_store_relaxed(&t->cache.summoned, 0); // before the flush: a summons that comes during it must not be lost
     tmi_thread_flush(t);
     tmi_cache_ration(&t->cache, tmi_load_acquire(&tmi_sampling)); // pairs: tmi_samples_start
     tmi_cache_disarm(&t->cache);
 }
 
-/* errno is left alone on success: kernel calls keep it, the rest of libc that is called here too. */
+/* The slow path. On success errno is unchanged: the system calls and libc functions used here preserve it. */
 static TMI_NOINLINE void *allocate_now(size_t size, size_t align, unsigned how)
 {
     tmi_heap_init();
@@ -112,7 +113,7 @@ static TMI_NOINLINE void *allocate_now(size_t size, size_t align, unsigned how)
     return p;
 }
 
-/* A slot of the thread's magazine, or a block of its shelf. */
+/* A slot from the thread's magazine, or a block from its shelf. NULL: none, or the record serves nothing. */
 static inline void *from_record(tmi_thread_t *t, size_t size)
 {
     if (size > TMI_MEDIUM_MAX || TMI_UNLIKELY(t->cache.codes[TMI_TINY_MAX] == 0))
@@ -122,10 +123,10 @@ static inline void *from_record(tmi_thread_t *t, size_t size)
     return tmi_shelf_take(&t->shelf, tmi_medium_class(size, 1));
 }
 
-/* Before the heap is ready, and while allocations are counted. */
+/* Whether the heap is not ready yet, or allocations are counted. */
 static inline bool is_watched(void) { return TMI_UNLIKELY(tmi_load_relaxed(&tmi_heap_tiny) < TMI_HEAP_TINY); }
 
-/* A slot of the thread's ration. NULL: take the rest of the slow path. */
+/* A slot from the thread's ration. NULL: take the rest of the slow path. */
 static inline void *from_ration(tmi_thread_t *t, size_t size, unsigned how, void *frame)
 {
     bool hit = false;
@@ -139,7 +140,7 @@ static inline void *from_ration(tmi_thread_t *t, size_t size, unsigned how, void
     return how & ZEROED ? memset(p, 0, size) : p;
 }
 
-/* A guarded block, if this allocation is to be one. */
+/* A guarded block, if this allocation is due to be guarded. */
 static TMI_NOINLINE void *allocate_guarded(size_t size, size_t align, void *frame)
 {
     tmi_thread_t *t = tmi_thread_or_null();
@@ -151,7 +152,7 @@ static TMI_NOINLINE void *allocate_guarded(size_t size, size_t align, void *fram
     return p;
 }
 
-/* Before the heap is ready, and while allocations are counted for samples or guarded blocks. */
+/* The slow path before the heap is ready, and while allocations are counted for samples or guarded blocks. */
 static TMI_NOINLINE void *allocate_watched(size_t size, size_t align, unsigned how, void *frame)
 {
     if (tmi_load_relaxed(&tmi_heap_tiny) == 0 && !tmi_early_is_over())
@@ -184,8 +185,8 @@ static TMI_NOINLINE void *allocate_framed(size_t size, size_t align, unsigned ho
     return (void *)tmi_stack_kept((size_t)allocate_watched(size, align, how, __builtin_frame_address(0)));
 }
 
-/* While allocations are counted for guarded blocks: what the fast path would have found. NULL: it is empty, or this one
- * is to be guarded. */
+/* While allocations are counted for guarded blocks: count this one, and take the slot that the fast path would take.
+ * NULL: there is none, or this allocation is due to be guarded. */
 static inline void *count_and_take(size_t size)
 {
     tmi_thread_t *t = tmi_self();
@@ -195,22 +196,22 @@ static inline void *count_and_take(size_t size)
     void *p = TMI_LIKELY(size <= TMI_TINY_MAX)
                   ? tmi_cache_pop((char *)t, offsetof(tmi_thread_t, cache), t->cache.codes[size])
                   : from_record(t, size);
-    if (TMI_LIKELY(p != NULL)) // else it is counted later
+    if (TMI_LIKELY(p != NULL)) // otherwise the slow path counts it
         t->guard_left = left - 1;
     return p;
 }
 
-/* Relaxed: a thread that sees it late counts late. */
+/* Relaxed: a thread that sees the change late begins to count late. */
 static inline bool is_counting(void) { return tmi_load_relaxed(&tmi_heap_counting); }
 
-/* Every call of malloc for a tiny size comes here while allocations are counted for guarded blocks: no frame. */
+/* malloc of a tiny size while allocations are counted for guarded blocks. Must make no frame: see allocate_framed. */
 static TMI_NOINLINE void *alloc_counted(size_t size)
 {
     void *p = size <= TMI_TINY_MAX ? count_and_take(size) : NULL;
     return TMI_LIKELY(p != NULL) ? p : allocate_framed(size, 1, PLAIN);
 }
 
-static TMI_NOINLINE void *allocate(size_t size, size_t align, unsigned how)
+static inline void *allocate(size_t size, size_t align, unsigned how)
 {
     return is_watched() ? allocate_framed(size, align, how) : allocate_now(size, align, how);
 }
@@ -227,20 +228,20 @@ void *tmi_heap_alloc_for(size_t size, size_t align, void *frame)
     return align == 1 ? tmi_heap_alloc(size) : allocate_now(size, align, PLAIN);
 }
 
-/* The same as from_thread while allocations are counted, if the block is no sample and is not guarded. */
+/* As from_thread, while allocations are counted. NULL also if the block is due to be a sample or guarded. */
 static TMI_NOINLINE void *from_thread_counted(size_t size)
 {
-    if (tmi_load_relaxed(&tmi_heap_tiny) == 0) // in a resolver there may be no thread-local storage yet
+    if (tmi_load_relaxed(&tmi_heap_tiny) == 0) // an IFUNC resolver may call, before thread-local storage exists
         return is_counting() ? count_and_take(size) : NULL;
     tmi_thread_t *t = tmi_self();
     void *p = t->sampler.left > (int64_t)size ? from_record(t, size) : NULL;
-    if (p != NULL) // else it may be the record that threads share
+    if (p != NULL) // otherwise t may be the static record that several threads share
         t->sampler.left -= (int64_t)size;
     return p;
 }
 
-/* What the thread has, above the tiny sizes: a slot of its magazine, a block of its shelf. NULL too where the tiny
- * sizes have no codes: in a record that serves nothing, whose magazines are not made, and where calls are observed. */
+/* For sizes above the tiny ones: a slot from the thread's magazine, or a block from its shelf. NULL also if the codes
+ * of tiny sizes are 0: the record serves nothing, its magazines are not made yet, or calls are observed. */
 static inline void *from_thread(size_t size)
 {
     if (is_watched())
@@ -252,7 +253,7 @@ void *tmi_heap_alloc(size_t size)
 {
     if (size <= TMI_TINY_MAX && TMI_UNLIKELY(is_counting()))
         return alloc_counted(size);
-    void *p = size >= TMI_TINY_MAX ? from_thread(size) : NULL; // else the fast path has tried
+    void *p = size >= TMI_TINY_MAX ? from_thread(size) : NULL; // smaller: the fast path has tried
     return TMI_LIKELY(p != NULL) ? p : allocate(size, 1, PLAIN);
 }
 
@@ -274,7 +275,7 @@ static TMI_NOINLINE unsigned class_in_mixed(const void *p, const char *function)
     return cls;
 }
 
-/* The class of the slab or extent that holds p; in a mixed slab, of the block itself. */
+/* The class of the slab or extent that contains p; in a mixed slab, the class of the block itself. */
 static inline unsigned class_of_block(const void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_class(p);
@@ -324,7 +325,7 @@ static void free_small(tmi_thread_t *t, unsigned cls, void *p, const char *funct
         tmi_pacer_armed_free(&t->cache);
 }
 
-/* Returns true, so that tmi_heap_free can end with it. */
+/* Returns true, so that tmi_heap_free can end with a jump to it. */
 static TMI_NOINLINE bool free_medium(tmi_thread_t *t, void *p, const char *function)
 {
     unsigned cls;
@@ -341,17 +342,17 @@ static TMI_NOINLINE bool free_medium(tmi_thread_t *t, void *p, const char *funct
     return true;
 }
 
-/* p is in no slab or extent: NULL, a block whose memory has become free address space, or none of ours. */
+/* Free p, which lies in no slab or extent: NULL, a block whose memory has become a free span, or a foreign pointer. */
 static bool free_outside(const void *p, const char *function)
 {
     if (tmi_pagemap_segment(p) != NULL)
         tmi_fatal(function, p, "double free, or a block that was never allocated");
-    if (TMI_UNLIKELY(tmi_sentry_on())) // a guarded block may be a sample
+    if (TMI_UNLIKELY(tmi_sentry_on())) // a guarded block lies outside, too, and may be a sample
         tmi_heap_forget_sample(p);
     return p == NULL;
 }
 
-/* All but the detour, which is kept short by having no frame. */
+/* The slow path behind tmi_cache_push_detour. A separate function, so that the detour makes no frame. */
 static TMI_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function)
 {
     if (cls == TMI_CLASS_NONE)
@@ -365,7 +366,7 @@ static TMI_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function
         tmi_tally_free(t, tmi_heap_usable(p, function));
     }
     if (TMI_UNLIKELY(t != NULL && tmi_load_relaxed(&t->cache.summoned)))
-        answer_summons(t);
+        serve_summons(t);
     if (TMI_UNLIKELY(tmi_heap_full_check)) {
         require_block(p, cls, function);
         tmi_guard_free(p, cls, function);
@@ -385,7 +386,7 @@ static TMI_NOINLINE bool free_slowly(void *p, unsigned cls, const char *function
     return true;
 }
 
-/* A block of a mixed slab is freed as one of its class, once that is known. */
+/* Find the class of a block in a mixed slab, then free it as a block of that class. */
 static TMI_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *function)
 {
     unsigned cls = class_in_mixed(p, function);
@@ -393,12 +394,12 @@ static TMI_NOINLINE bool free_mixed(tmi_thread_t *t, void *p, const char *functi
            free_slowly(p, cls, function);
 }
 
-/* Of a class that the page map has said. */
+/* Free p, whose class was found in the page map. */
 static inline bool free_routed(void *p, unsigned cls, const char *function)
 {
-    bool aligned = (uintptr_t)p % 8 == 0; // by far most misuse of pointers into blocks is found here
+    bool aligned = (uintptr_t)p % 8 == 0; // finds most pointers into the middle of a block
     tmi_thread_t *t = tmi_self();
-    bool served = t->cache.codes[TMI_TINY_MAX] != 0; // a record that is ready, and whose calls nobody observes
+    bool served = t->cache.codes[TMI_TINY_MAX] != 0; // the record is ready, and calls are not observed
     if (cls == TMI_CLASS_MEDIUM && served && !tmi_load_relaxed(&t->cache.summoned))
         return free_medium(t, p, function);
     if (TMI_UNLIKELY(cls == TMI_CLASS_MIXED))
@@ -406,7 +407,8 @@ static inline bool free_routed(void *p, unsigned cls, const char *function)
     return (TMI_LIKELY(aligned) && tmi_cache_push_detour(&tmi_self()->cache, cls, p)) || free_slowly(p, cls, function);
 }
 
-/* In a unit where a sampled block begins: that one is forgotten before its place can be another's. */
+/* Free p in a unit where a sampled block begins. If p is that block, its sample is forgotten first, since another block
+ * may then have its address. */
 static TMI_NOINLINE bool free_watched(void *p, const char *function)
 {
     tmi_heap_forget_sample(p);
@@ -415,7 +417,7 @@ static TMI_NOINLINE bool free_watched(void *p, const char *function)
     return (aligned && tmi_cache_push(&tmi_self()->cache, cls * 2, p)) || free_routed(p, cls, function);
 }
 
-/* The same for another block of the first window. False: use that. */
+/* The same for a block of the first window that is certainly not sampled. False: use free_watched. */
 static inline bool free_beside_sample(void *p, uintptr_t spot)
 {
     if (tmi_samples_may_have((uintptr_t)p))
@@ -429,14 +431,14 @@ static inline bool free_beside_sample(void *p, uintptr_t spot)
     return tmi_cache_push(&tmi_self()->cache, cls * 2, p);
 }
 
-/* Not in the first window, or misaligned. Before there is a window a block may be an early one, and is not used again.
- */
+/* Free p that is misaligned or not in the first window. Before the first window exists, p may be an early block, whose
+ * memory is not reused. */
 static TMI_NOINLINE bool free_elsewhere(void *p, const char *function)
 {
     unsigned cls = tmi_pagemap_code(p) / 2;
     if (cls == TMI_CLASS_WATCHED)
         return free_watched(p, function);
-    if (tmi_load_relaxed(&tmi_nwindows) == 0 && !tmi_early_is_over()) // relaxed: who has a block of ours sees 1
+    if (tmi_load_relaxed(&tmi_nwindows) == 0 && !tmi_early_is_over()) // relaxed: a thread with a block of ours sees 1
         return true;
     return free_routed(p, cls, function);
 }
@@ -452,7 +454,7 @@ bool tmi_heap_free(void *p, const char *function)
     return free_routed(p, cls, function);
 }
 
-/* Of a class on trial the thread's own magazine is looked through, too. */
+/* Report p if it is no block that may be resized. For a class on trial the thread's magazine is searched, too. */
 static void require_usable(const void *p, unsigned cls, const char *function)
 {
     tmi_thread_t *t = tmi_thread_or_null();
@@ -488,8 +490,8 @@ static void tally_resize(size_t from, size_t to)
     tmi_tally_alloc(t, to);
 }
 
-/* A small block stays as it is while it fits and does not waste half; a medium one if moving it, and a large one if
- * cutting it, would not gain an eighth, nor 64 KiB. */
+/* Whether realloc leaves the block unchanged. A small block stays if it fits and at most half of it is unused; a medium
+ * or large one stays if it fits and a smaller place would save less than an eighth and less than 64 KiB. */
 static bool fits(unsigned cls, size_t usable, size_t size)
 {
     if (size > usable)
@@ -501,7 +503,7 @@ static bool fits(unsigned cls, size_t usable, size_t size)
     return usable - least < tmi_min(usable / 8, TMI_UNIT_SIZE);
 }
 
-/* `frame`: of realloc while allocations are counted, else NULL. */
+/* Allocate the new place of a block. `frame`: realloc's frame while allocations are counted, else NULL. */
 static inline void *new_place(size_t size, unsigned how, void *frame)
 {
     void *p = how == PLAIN ? size < TMI_TINY_MAX ? tmi_heap_pop(size) : from_thread(size) : NULL;
@@ -533,7 +535,7 @@ static inline void *resize(void *p, size_t size, const char *function, void *fra
     if (q == NULL) {
         if (size > usable)
             return NULL;
-        errno = before; // a smaller block can stay where it is: programs that free memory so do not expect to fail
+        errno = before; // the block stays where it is: programs do not expect that shrinking a block fails
         return p;
     }
     memcpy(q, p, tmi_min(size, usable));
@@ -542,7 +544,7 @@ static inline void *resize(void *p, size_t size, const char *function, void *fra
     return q;
 }
 
-/* A block that stays counts as a new one. */
+/* Count a block that realloc left in place as a new allocation. */
 static TMI_NOINLINE void *count_in_place(void *p, size_t size, void *frame)
 {
     tmi_thread_t *t = tmi_self();
@@ -557,7 +559,7 @@ static TMI_NOINLINE void *resize_sample(void *p, size_t size, const char *functi
     tmi_sample_t was;
     bool had = tmi_samples_take((uintptr_t)p, &was);
     if (had)
-        tmi_space_unwatch(p); // before another thread's block can be there
+        tmi_space_unwatch(p); // before another thread can get a block there
     void *q = resize(p, size, function, frame);
     if (q == NULL && had) {
         tmi_space_watch(p);
@@ -566,7 +568,7 @@ static TMI_NOINLINE void *resize_sample(void *p, size_t size, const char *functi
     return q == p ? count_in_place(q, size, frame) : q;
 }
 
-/* Counts as a free and an allocation by the caller of realloc, wherever the block stays. */
+/* realloc while allocations are counted: it counts as a free and an allocation, even if the block stays in place. */
 static TMI_NOINLINE void *resize_watched(void *p, size_t size, const char *function)
 {
     void *frame = __builtin_frame_address(0);
@@ -580,7 +582,8 @@ static TMI_NOINLINE void *resize_watched(void *p, size_t size, const char *funct
 
 void *tmi_heap_realloc(void *p, size_t size, const char *function)
 {
-    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sample_hints) != NULL)) // relaxed: who sees it late has no sampled block
+    // relaxed: a thread that sees it late has no sampled block
+    if (TMI_UNLIKELY(tmi_load_relaxed(&tmi_sample_hints) != NULL))
         return resize_watched(p, size, function);
     return resize(p, size, function, NULL);
 }

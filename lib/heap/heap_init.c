@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 bool tmi_heap_full_check;
-static uint32_t state; // 0, 1 while it is made ready, 2
-static uint32_t readying; // the thread that does so
+static uint32_t state; // 0: not ready; 1: a thread is making it ready; 2: ready
+static uint32_t readying; // ID of that thread
 
 static TMI_COLD void ready_heap(void)
 {
@@ -42,21 +42,21 @@ void tmi_heap_init(void)
         return;
     if (!tmi_cas_acquire(&state, &expected, 1)) {
         if (tmi_load_relaxed(&readying) == tmi_os_gettid())
-            return; // a signal handler on the thread that does it: nothing can be allocated, and it may not wait
+            return; // in a signal handler on that thread: nothing can be allocated, and waiting would be a deadlock
         while (tmi_load_acquire(&state) != 2)
             tmi_cpu_relax();
         return;
     }
-    tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread looks for itself
+    tmi_store_relaxed(&readying, tmi_os_gettid()); // relaxed: a thread compares it with its own ID only
     ready_heap();
     tmi_store_relaxed(&tmi_heap_tiny, TMI_HEAP_TINY); // relaxed: a thread that sees it late takes the slow path
-    tmi_store_release(&state, 2); // everything above before anybody uses it
+    tmi_store_release(&state, 2); // after everything above; pairs: the acquire at the start of this function
 }
 
-/* Before all other constructors of the process (libtinymem.so is linked with -z initfirst): then our fork handlers run
- * last before fork and first after it, so that handlers of others, which may allocate or wait for a thread that
- * allocates, find the heap unlocked. Not at the first malloc: that may come from within pthread_atfork, whose lock is
- * held there. */
+/* Runs before all other constructors of the process (libtinymem.so is linked with -z initfirst). So our fork handlers
+ * run last before fork and first after it, and other handlers, which may allocate or wait for a thread that allocates,
+ * find the heap unlocked. The first malloc is no place for this: it may be made by pthread_atfork, while its lock is
+ * held. */
 __attribute__((constructor(101))) static void begin(void)
 {
     tmi_thread_make_key();

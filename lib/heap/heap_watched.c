@@ -1,8 +1,8 @@
-/* Allocations that are counted for the samples.
+/* Counting allocations for the samples.
  *
- * malloc's fast path serves a thread's rations (G7), and each allocation that takes a slow path is counted there. Of
- * frees only those take a slow path that are in a unit where a sampled block begins (S7). A thread notices at its next
- * slow path that a profile has begun or ended. */
+ * While a profile is taken, malloc's fast path pops from the thread's rations (G7), and slow paths count allocations.
+ * A free takes a slow path only in a unit where a sampled block begins (S7). A thread sees at its next slow path that a
+ * profile has begun or ended. */
 #include "heap/heap_impl.h"
 #include "os/options.h"
 #include "sampling/sentry.h"
@@ -19,7 +19,7 @@ void tmi_heap_sampled(tmi_sampler_t *sampler, uint64_t key, size_t size, void *f
     tmi_request_poll();
 }
 
-/* A guarded block is in no segment. */
+/* Guarded blocks lie in no segment, so their units cannot be watched. */
 static bool is_watchable(const void *p) { return tmi_pagemap_segment(p) != NULL; }
 
 void tmi_heap_enter_sample(tmi_thread_t *t, void *p, size_t size, void *frame)
@@ -29,7 +29,7 @@ void tmi_heap_enter_sample(tmi_thread_t *t, void *p, size_t size, void *frame)
     tmi_heap_sampled(&t->sampler, (uintptr_t)p, size, frame);
 }
 
-/* What finds the stack of the free may allocate. */
+/* Capturing the stack of the free may allocate; `quiet` keeps those allocations from being sampled. */
 void tmi_heap_end_sample(const void *p)
 {
     tmi_thread_t *t = tmi_self();
@@ -40,7 +40,7 @@ void tmi_heap_end_sample(const void *p)
         tmi_space_unwatch(p);
 }
 
-/* Every thread rations its allocations, or no longer, at its next slow path. */
+/* Make every thread begin or end the use of rations at its next slow path. */
 static void ration_all(bool on)
 {
     tmi_thread_t *self = tmi_thread_or_null();
@@ -51,7 +51,8 @@ static void ration_all(bool on)
         tmi_cache_ration(&self->cache, on);
 }
 
-/* While allocations are guarded none is a fast one; while they are sampled they are counted by rations. */
+/* Set the limits of malloc's fast path. While allocations are guarded none takes it; while they are only sampled, tiny
+ * sizes take it with rations. */
 static void watch_allocations(bool sampled)
 {
     bool guards = tmi_sentry_on();

@@ -29,7 +29,7 @@ void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out)
     };
 }
 
-/* Blocks on the shelves of threads count as large ones in use. */
+/* Subtract blocks on the shelves of threads, which the counters include among large blocks in use. */
 static void take_off_shelves(tmi_figures_t *out)
 {
     for (tmi_thread_t *t = tmi_thread_list(); t != NULL; t = t->next) {

@@ -1,6 +1,7 @@
-/* introspect.h - figures of the heap, and the audit of all invariants.
+/* introspect.h - statistics of the heap, and the audit of all invariants.
  *
- * Figures are sums of counters that other threads change meanwhile. Each was true a moment ago. */
+ * The statistics are sums of counters that other threads may change while they are read, so they need not fit together
+ * exactly. */
 #ifndef TMI_HEAP_INTROSPECT_H
 #define TMI_HEAP_INTROSPECT_H
 
@@ -8,25 +9,25 @@
 #include "segments/sizeclass.h"
 
 typedef struct tmi_class_figures {
-    size_t live;   // slots in the program's hands
+    size_t live;   // slots that the program has
     size_t cached; // in magazines and in the depot
     size_t free;   // in slabs
     size_t slabs;
 } tmi_class_figures_t;
 
-/* All in bytes unless said otherwise. */
+/* All fields are in bytes unless marked otherwise. */
 typedef struct tmi_figures {
     size_t mapped;        // address space in segments
     size_t live;          // usable bytes of live blocks, small and large
     size_t live_blocks;   // count
-    size_t large;         // usable bytes of live blocks of their own extents
+    size_t large;         // usable bytes of live blocks that are extents of their own
     size_t large_blocks;  // count
     size_t cached;        // slots in magazines and in the depot
     size_t cached_blocks; // count
     size_t committed;     // OS pages of slabs and large blocks that may be resident, free spans included
-    size_t empty;         // of these, pages that hold nothing and may be given back
+    size_t empty;         // of these, pages without live blocks, which may be purged
     size_t metadata;
-    size_t purged;        // given back to the kernel so far
+    size_t purged;        // bytes returned to the kernel so far
 } tmi_figures_t;
 
 void tmi_figures_of_class(unsigned cls, tmi_class_figures_t *out);

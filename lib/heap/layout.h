@@ -9,8 +9,8 @@
  *   tm_layout_   | "tinymem" 0 | TMI_LAYOUT | number of distances | distance | distance | ...
  *                  8 bytes       4            4                     4 each, signed: variable - tm_layout_
  *
- * The first distance leads to tmi_layout_facts, the others follow the order of layout.def.
- * TMI_LAYOUT is raised when what a record means changes, though its fields stay where they are. */
+ * The first distance is that of tmi_layout_facts; the others are in the order of layout.def.
+ * TMI_LAYOUT is incremented when the meaning of a record changes although its fields do not. */
 #ifndef TMI_HEAP_LAYOUT_H
 #define TMI_HEAP_LAYOUT_H
 
@@ -26,7 +26,7 @@ typedef struct tmi_layout_head {
 
 typedef struct tmi_layout_facts {
     uint64_t stamp;
-    char version[16];  // of the library
+    char version[16];  // the library's version
     uint32_t check;   // 1: built with TMI_CHECK
 } tmi_layout_facts_t;
 
@@ -42,7 +42,7 @@ enum {
 
 extern const tmi_layout_facts_t tmi_layout_facts;
 
-/* Takes its address, so that a program that links the archive gets it. */
+/* Refers to tm_layout_, so that a program linked with the archive contains it. */
 void tmi_layout_keep(void);
 
 #endif

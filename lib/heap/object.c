@@ -19,7 +19,7 @@ uint32_t tmi_object_tables;
 
 bool tmi_object_ready(void) { return tmi_load_acquire(&tmi_object_tables) != 0; } // pairs: make_tables
 
-/* Caller holds the lock of handles, the outermost of the locks that are taken here. */
+/* The caller holds the lock of handles, the outermost of the locks that are taken here. */
 static void make_tables(void)
 {
     if (tmi_object_tables || !tmi_meta_permanent_ready() || tmi_space_init_movable() != 0 || tmi_handle_init() != 0)
@@ -116,7 +116,7 @@ static TMI_COLD void make_room(tmi_thread_t *t)
     (void)tmi_heap_trim(0);
 }
 
-/* The address of a bound handle, which belongs to this thread. */
+/* The address of the slot or extent of a handle that this thread has reserved. */
 static char *address_of(tm_handle_t h) { return tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); }
 
 static tm_handle_t small(tmi_thread_t *t, size_t size, size_t align)
@@ -146,7 +146,7 @@ static tm_handle_t large(size_t size, size_t align, bool zero)
         tmi_handle_return(&index, 1);
         return TM_NULL;
     }
-    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | tmi_word_at(p)); // bound: ours
+    tmi_store_relaxed(tmi_word(index), (h & TMI_WORD_GENERATION) | tmi_word_at(p)); // reserved: ours
     return h;
 }
 
@@ -169,7 +169,7 @@ double tmi_object_rounding(void)
     return g > a ? (g - a) / g : 0;
 }
 
-static tm_handle_t bind_new(size_t size, size_t align, bool zero)
+static tm_handle_t reserve_new(size_t size, size_t align, bool zero)
 {
     tmi_thread_t *t = NULL;
     tm_handle_t h = TM_NULL;
@@ -192,7 +192,7 @@ static tm_handle_t bind_new(size_t size, size_t align, bool zero)
     return h;
 }
 
-tm_handle_t tmi_object_bind(size_t size, size_t align) { return bind_new(size, align, false); }
+tm_handle_t tmi_object_reserve(size_t size, size_t align) { return reserve_new(size, align, false); }
 
 void tmi_object_sampled(tm_handle_t h, size_t size, void *frame)
 {
@@ -210,17 +210,17 @@ void tmi_object_watch(bool on)
     tmi_unlock(&tmi_compact_lock);
 }
 
-/* The object begins to live, zeroed if that is wanted. */
+/* Make the reserved object live, after its first nzeroes bytes are zero. */
 static void give_life(tm_handle_t h, size_t nzeroes)
 {
-    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // bound: ours
+    uint64_t *word = tmi_word(tmi_handle_index(h)), w = tmi_load_relaxed(word); // reserved: ours
     if (nzeroes > 0)
         memset(tmi_word_address(w), 0, nzeroes);
     tmi_store_release(word, w | TMI_WORD_LIVE); // as in tm_alloc; the zeroes before it
 }
 
-/* While allocations are sampled: what tm_alloc does otherwise, and the countdown to the next sample. TM_NULL: the
- * magazine is empty. */
+/* tm_alloc while allocations are sampled: take an object from the magazine, and count its bytes. TM_NULL: the magazine
+ * is empty. */
 static tm_handle_t alloc_watched(size_t size, bool zero, void *frame)
 {
     tmi_thread_t *t = tmi_self();
@@ -241,7 +241,7 @@ tm_handle_t tmi_object_alloc_for(size_t size, size_t align, bool zero, void *fra
     tm_handle_t h = TMI_UNLIKELY(sampling) && align == 1 ? alloc_watched(size, zero, frame) : TM_NULL;
     if (h != TM_NULL)
         return h;
-    h = bind_new(size, align, zero);
+    h = reserve_new(size, align, zero);
     if (h == TM_NULL)
         return TM_NULL;
     give_life(h, zero && !tmi_object_is_large(size, align) ? size : 0);
@@ -335,7 +335,7 @@ void tmi_object_free(tm_handle_t h)
             tmi_object_put(tmi_word_address(w), tmi_handle_of_word(tmi_handle_index(h), next), last);
             return;
         }
-    } while (tmi_object_live(h, &w)); // it was marked or moved, or a mark was taken off
+    } while (tmi_object_live(h, &w)); // it was marked or moved, or a mark was cleared
     tmi_object_stale("tm_free", h); // another thread was first
 }
 
@@ -359,7 +359,7 @@ size_t tmi_object_compact(void)
         (void)tmi_hcache_flush(&t->handles);
     tmi_compactor_all(t ? &t->pins : NULL);
     (void)tmi_pacer_purge_all();
-    tmi_compactor_tell();
+    tmi_compactor_notify();
     size_t after = committed();
     return before > after ? before - after : 0;
 }
@@ -370,6 +370,6 @@ bool tmi_object_compact_step(unsigned budget_us)
         return false;
     tmi_thread_t *t = tmi_thread_with_handles();
     bool more = t != NULL && tmi_compactor_step(&t->pins, budget_us);
-    tmi_compactor_tell();
+    tmi_compactor_notify();
     return more;
 }

@@ -1,12 +1,12 @@
 /* object.h - the movable heap as a whole: objects by handle.
  *
- *   tm_alloc ── fast ─→ magazine of bound handles ── live bit set ─→ handle
+ *   tm_alloc ── fast ─→ magazine of reserved handles ── live bit set ─→ handle
  *        └─ slow ─→ slots and indices from the stores; over 64 KiB: an extent; then flush, compact, and once more
  *   tm_free  ── compare-and-swap of the word ─→ magazine ─→ stores
  *
  * O1  From its compare-and-swap until its slot is in a magazine, a freed object belongs to the thread that freed it,
  *     and to no other, even if several frees raced.
- * O2  A resize pins the object and replaces the address in its word by a compare-and-swap, which also takes a mark off.
+ * O2  A resize pins the object and replaces the address in its word by a compare-and-swap, which also clears a mark.
  *     The new slot came with another index; that index gets the old slot.
  *
  * Reports of misuse name the function that the program called. Failure is TM_NULL with errno ENOMEM. */
@@ -27,8 +27,8 @@ size_t tmi_object_each(bool (*visit)(tm_handle_t h, void *context), void *contex
 /* The slow path of tm_free. It repeats all of the fast path's checks. */
 void tmi_object_free(tm_handle_t h) TMI_NOINLINE;
 
-/* The object at p has been freed. Put its slot into the magazine, bound to the index of `next`, the index's next
- * handle. `last`: the index has had all its lives, and has no next handle. */
+/* The object at p has been freed. Put its slot into the magazine, reserved for `next`, the next handle of its index.
+ * `last`: the index has had all its generations, and has no next handle. */
 void tmi_object_put(char *p, tm_handle_t next, bool last);
 
 /* Slow paths of the functions that pin.h inlines. */
@@ -58,7 +58,7 @@ void tmi_object_pin_reset(uint32_t mark);
 /* End all scopes of this thread but the first `mark` ones. */
 void tmi_object_scope_reset(uint32_t mark);
 
-/* Make every tm_alloc and tm_free take the slow path, which records and forgets sampled objects; or stop that. */
+/* Make every tm_alloc and tm_free take the slow path, which records and forgets sampled objects; or end that. */
 void tmi_object_watch(bool on) TMI_COLD;
 
 /* tm_compact and tm_compact_step. */

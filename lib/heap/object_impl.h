@@ -57,7 +57,8 @@ size_t tmi_object_align(const void *p);
  * pinned. */
 void tmi_object_require_unpinned(tm_handle_t h, const char *function);
 
-/* A handle that is bound to a slot and not live yet. The requested alignment is noted. TM_NULL: errno is set. */
-tm_handle_t tmi_object_bind(size_t size, size_t align);
+/* Reserve an index with a slot or extent for an object that is not live yet. The requested alignment is recorded.
+ * TM_NULL: errno is set. */
+tm_handle_t tmi_object_reserve(size_t size, size_t align);
 
 #endif

@@ -19,7 +19,7 @@ static tm_handle_t beside(tmi_thread_t *t, const char *at, size_t size)
     if (g == TM_NULL)
         return TM_NULL;
     uint64_t *word = tmi_word(tmi_handle_index(g));
-    tmi_store_release(word, tmi_load_relaxed(word) | TMI_WORD_LIVE); // as in tm_alloc: bound, so ours
+    tmi_store_release(word, tmi_load_relaxed(word) | TMI_WORD_LIVE); // as in tm_alloc: reserved, so ours
     tmi_compactor_poll();
     tmi_pacer_allocated();
     return g;

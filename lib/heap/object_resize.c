@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Store another address in the word of h, and take off a mark that the mover has set meanwhile. */
+/* Store another address in the word of h, and clear a mark that the mover has set meanwhile. */
 static void publish(tm_handle_t h, char *to)
 {
     uint64_t *word = tm_word_of_(h), w = tmi_load_relaxed(word); // relaxed: the compare-and-swap decides
@@ -19,18 +19,18 @@ static void publish(tm_handle_t h, char *to)
         TMI_COUNT_ROUNDS(++rounds);
 }
 
-/* Move the contents to the slot or extent of the bound handle g, whose index gets the old place in exchange (O2). */
+/* Move the contents to the slot or extent of the reserved handle g, whose index gets the old place in exchange (O2). */
 static void change_places(tm_handle_t h, char *from, tm_handle_t g, size_t nbytes)
 {
     uint32_t index = tmi_handle_index(h), other = tmi_handle_index(g);
-    char *to = tmi_word_address(tmi_load_relaxed(tmi_word(other))); // bound: ours
+    char *to = tmi_word_address(tmi_load_relaxed(tmi_word(other))); // reserved: ours
     memcpy(to, from, nbytes); // [model: realloc_copy]
     if (tmi_movable_class(to) == TMI_MCLASS_LARGE)
         tmi_store_relaxed(&tmi_span_of(to)->index, index); // published with the word
     else
         tmi_movable_set_ref(to, index); // V4: before the word
     publish(h, to);
-    tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | tmi_word_at(from)); // bound to the old place now
+    tmi_store_relaxed(tmi_word(other), (g & TMI_WORD_GENERATION) | tmi_word_at(from)); // it gets the old place
     if (tmi_movable_class(from) != TMI_MCLASS_LARGE)
         tmi_movable_set_ref(from, other);
 }
@@ -45,7 +45,7 @@ static bool resize(tm_handle_t h, char *from, size_t size)
         return true;
     if (is_large && to_large && tmi_movable_large_resize(from, size, align, publish_extent, &h))
         return true;
-    tm_handle_t g = tmi_object_bind(size, align);
+    tm_handle_t g = tmi_object_reserve(size, align);
     if (g == TM_NULL)
         return false;
     change_places(h, from, g, tmi_min(size, usable));

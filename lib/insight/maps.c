@@ -144,7 +144,7 @@ static bool to_file_address(const tmi_map_t *m, const Elf64_Ehdr *e, uintptr_t a
     return false;
 }
 
-/* The function in one symbol table that holds the address, or NULL. */
+/* The function in one symbol table that contains the address, or NULL. */
 static const char *look_up(const tmi_map_t *m, const Elf64_Shdr *symbols, const Elf64_Shdr *strings, uint64_t address)
 {
     const Elf64_Sym *s = part(m, symbols->sh_offset, symbols->sh_size);

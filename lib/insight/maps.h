@@ -28,8 +28,8 @@ typedef struct tmi_maps {
 
 /* False: no memory, or no /proc; then there are no rows. */
 bool tmi_maps_read(tmi_maps_t *maps);
-/* The same of another process, from its /proc/PID/maps. Who asks for names sets `read_from` first, since the paths are
- * those that the process sees. */
+/* The same of another process, from its /proc/PID/maps. A caller that needs names sets `read_from` first, since the
+ * paths are those that the other process sees. */
 bool tmi_maps_read_from(tmi_maps_t *maps, const char *path);
 void tmi_maps_close(tmi_maps_t *maps);
 /* A mapping of any kind. */
@@ -39,9 +39,9 @@ typedef struct tmi_mapping {
 } tmi_mapping_t;
 /* Call `each` for every mapping, in the order of addresses. */
 void tmi_maps_each(const tmi_maps_t *maps, void (*each)(void *context, const tmi_mapping_t *m), void *context);
-/* The row that holds a code address, or NULL. */
+/* The row that contains a code address, or NULL. */
 tmi_map_t *tmi_maps_find(tmi_maps_t *maps, uintptr_t address);
-/* Write the name of the function that holds the address to `out`. False: it is not known. */
+/* Write the name of the function that contains the address to `out`. False: it is not known. */
 bool tmi_maps_name(tmi_map_t *map, uintptr_t address, char *out, size_t size);
 
 #endif

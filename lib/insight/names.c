@@ -21,7 +21,7 @@ static bool describe(uintptr_t address, char *out, size_t size)
     return true;
 }
 
-/* A second thread that comes at the same time gets no name. */
+/* Only one thread at a time can look up a name; a second one gets none. */
 static bool name(uintptr_t address, char *out, size_t size)
 {
     static uint32_t busy;

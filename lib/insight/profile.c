@@ -76,7 +76,8 @@ static int write_to(const char *path, uint32_t format, bool wait)
     return err;
 }
 
-/* A child of fork leaves its parent's file alone, whatever that is called; but /dev/stderr has no such neighbours. */
+/* Write the name of the file to `out`. In a child of fork the process ID is appended, so that the child does not
+ * replace its parent's file; names below /dev/ are left as they are. */
 static void make_name(char *out, const char *suffix)
 {
     const char *file = tmi_options.profile_file;
@@ -142,7 +143,7 @@ int tmi_profile_start(size_t interval)
     return err;
 }
 
-/* Frees of sampled blocks are noticed as before, since these are still live. */
+/* Sampled blocks remain in the tables, and their frees are still noticed. */
 void tmi_profile_stop(void)
 {
     if (!tmi_load_relaxed(&tmi_sampling)) // relaxed: as in tmi_profile_start

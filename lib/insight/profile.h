@@ -7,7 +7,7 @@
  *
  * Forms: profile_heap.c the legacy text, profile_pprof.c profile.proto, profile_folded.c a line a stack,
  * profile_dhat.c JSON, profile_words.c a report in words, profile_leaks.c one of leaks (reach.h). profile_blame.c
- * tells who keeps empty memory.
+ * computes which sites keep empty memory resident.
  *
  * Fails: a file that cannot be opened or written is reported in one line on stderr, and the program continues. */
 #ifndef TMI_INSIGHT_PROFILE_H
@@ -26,13 +26,13 @@ int tmi_profile_dump(const char *path);
 void tmi_profile_at_start(void) TMI_COLD;
 void tmi_profile_at_exit(void) TMI_COLD;
 
-/* What the functions below write, each in its form. */
+/* The data of a report, which the functions below write in different forms. */
 typedef struct tmi_profile {
     tmi_snapshot_t samples;
     tmi_maps_t maps;
     tmi_writer_t *out;
-    uint64_t *hostage; // for each site, the empty bytes that its blocks keep resident; NULL: not known
-    size_t nhostage;
+    uint64_t *stranded; // for each site, the free bytes that its blocks keep resident; NULL: not known
+    size_t stranded_bytes;
 } tmi_profile_t;
 
 void tmi_profile_heap(tmi_profile_t *p);
@@ -43,19 +43,19 @@ void tmi_profile_words(tmi_profile_t *p);
 /* `frame`: the stack below it belongs to the library. */
 void tmi_profile_leaks(tmi_profile_t *p, void *frame);
 
-/* Compute `hostage`. Takes the lock of the class of each sampled block, so signal handlers must not call it. False: no
+/* Compute `stranded`. Takes the lock of the class of each sampled block, so signal handlers must not call it. False: no
  * memory. */
 bool tmi_profile_charge(tmi_profile_t *p);
 void tmi_profile_uncharge(tmi_profile_t *p);
 
-/* The sites that have a stack are 1 to nsites - 1; site 0 is for the rest. */
+/* Sites 1 to nsites - 1 have a stack; site 0 sums the samples without one (I2). */
 static inline const uintptr_t *tmi_profile_frames(const tmi_profile_t *p, const tmi_site_t *site)
 {
     return p->samples.frames + site->first;
 }
 
-/* Numbers for return addresses, from 1, in the order of their first use. A form walks the sites twice in the same
- * order: once to write the numbers, and once to write what the numbers stand for. */
+/* Numbers for return addresses, from 1, in the order of their first use. A writer walks the sites twice in the same
+ * order: once to write the numbers, and once to write the table of numbered addresses. */
 typedef struct tmi_frame_table {
     uintptr_t *addresses; // open addressing
     uint32_t *numbers;    // 0: free

@@ -87,7 +87,7 @@ static void write_sample(tmi_profile_t *p, tmi_frame_table_t *t, const tmi_site_
     put_varint(&values, s->total.bytes);
     put_varint(&values, blocks_of(&s->live));
     put_varint(&values, s->live.bytes);
-    put_varint(&values, p->hostage != NULL ? p->hostage[s - p->samples.sites] : 0);
+    put_varint(&values, p->stranded != NULL ? p->stranded[s - p->samples.sites] : 0);
     if (ids.n > 0)
         put_packed(&m, LOCATION_ID, &ids);
     put_packed(&m, VALUE, &values);

@@ -8,7 +8,7 @@ enum { ROWS = 10, FRAMES = 6 };
 typedef uint64_t (*measure_t)(const tmi_profile_t *p, size_t site);
 
 static uint64_t in_use(const tmi_profile_t *p, size_t site) { return p->samples.sites[site].live.bytes; }
-static uint64_t hostage(const tmi_profile_t *p, size_t site) { return p->hostage != NULL ? p->hostage[site] : 0; }
+static uint64_t stranded(const tmi_profile_t *p, size_t site) { return p->stranded != NULL ? p->stranded[site] : 0; }
 
 static uint64_t sum(const tmi_profile_t *p, measure_t of, size_t *nsites)
 {
@@ -90,11 +90,11 @@ void tmi_profile_words(tmi_profile_t *p)
     (void)list(p, in_use);
     if (p->samples.dropped > 0)
         tmi_writer_text(p->out, "%zu samples are missing: there was no memory for them\n", (size_t)p->samples.dropped);
-    uint64_t held = sum(p, hostage, &nsites);
+    uint64_t held = sum(p, stranded, &nsites);
     summary(p, held, nsites, nsites == 1 ? "keeps" : "keep");
     tmi_writer_text(p->out, " of empty memory, by estimate; ");
     mebibytes(p->out, stats.raw.stranded + stats.raw.slack);
     tmi_writer_text(p->out, " lie in pages with live blocks of malloc's%s\n",
                     held > 0 ? "; as handles they would free it:" : "");
-    (void)list(p, hostage);
+    (void)list(p, stranded);
 }

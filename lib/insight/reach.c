@@ -73,7 +73,7 @@ static void keep(reach_t *r, size_t i)
     r->pending[r->npending++] = (uint32_t)i;
 }
 
-/* The block that holds the address. A pointer to a block's end counts, too, since C allows it. SIZE_MAX: none. */
+/* The block that contains the address. A pointer to a block's end counts, too, since C allows it. SIZE_MAX: none. */
 static size_t block_at(const reach_t *r, uint64_t address)
 {
     const tmi_sample_t *e = r->samples->entries;
@@ -125,8 +125,8 @@ static void scan(reach_t *r, uintptr_t from, uintptr_t to, bool outside)
 
 /* ---- roots ------------------------------------------------------------------------------------------------------- */
 
-/* Whether p lies in the image of this library, whose data name slabs and segments. If the program is linked with the
- * archive, the image is the program's, and is scanned. */
+/* Whether p lies in the image of this shared library. Its data refers to slabs and segments, so it is not scanned. If
+ * the program is linked with the archive, the image is the program's and is scanned. */
 extern const char tmi_image_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char tmi_image_end[] __asm__("_end") __attribute__((visibility("hidden")));
 

@@ -1,13 +1,12 @@
 /* reach.h - finds the sampled blocks that the program can still reach.
  *
- * Idea: a conservative scan. A block is reachable if a word looks like an address in it, or like the handle of it. The
- * scan reads the words of static data, stacks, registers of the calling thread and the program's own mappings, and then
- * those of the blocks that it has found, until it finds no more. It leaves out the library's own records, which contain
- * the addresses of all blocks.
+ * Idea: a conservative scan. A block is reachable if a scanned word may be an address in it, or its handle. The scan
+ * reads static data, stacks, registers of the calling thread and the program's own mappings, then the blocks found so
+ * far, until it finds no more. It leaves out the library's own records, which contain the addresses of all blocks.
  *
- * With an interval of 1 all blocks since the profile began are known. The scan then leaves out the rest of the heap,
- * which is mostly freed blocks. With a larger interval most blocks are not known. The scan then reads the whole heap,
- * and only blocks to which nothing in it points are lost.
+ * With an interval of 1 every block allocated since the profile began is known. The scan then leaves out the rest of
+ * the heap, which is mostly freed blocks. With a larger interval most blocks are not known. The scan then reads the
+ * whole heap, and a block is lost only if no word in it points to the block.
  *
  * The scan does not see pointers in another form (compressed, XORed, tagged in the upper bits, 32-bit references of
  * handles), in shared memory, or in registers of other threads. A stale word, on a stack for example, makes a lost

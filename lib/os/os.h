@@ -20,7 +20,7 @@ bool tmi_os_init(void);
 /* How much address space the process may use (RLIMIT_AS), or SIZE_MAX. */
 size_t tmi_os_address_limit(void);
 
-/* Whether the kernel would refuse so many bytes even to an empty process: they exceed the process's limit, or memory
+/* Whether the kernel would refuse that many bytes even to an empty process: they exceed the process's limit, or memory
  * and swap together. */
 bool tmi_os_impossible(size_t size);
 

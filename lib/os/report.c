@@ -98,15 +98,15 @@ void tmi_report(const char *format, ...)
     tmi_os_write(STDERR, line, n);
 }
 
-void (*tmi_misuse_teller)(const char *function, const void *pointer, const char *what);
+void (*tmi_misuse_describer)(const char *function, const void *pointer, const char *what);
 
 void tmi_report_misuse(const char *function, const void *pointer, const char *what)
 {
     tmi_report("%s(%p): %s", function, pointer, what);
-    // pairs: tmi_samples_tell_misuse
-    void (*teller)(const char *, const void *, const char *) = tmi_load_acquire(&tmi_misuse_teller);
-    if (teller != NULL)
-        teller(function, pointer, what);
+    // pairs: tmi_samples_describe_misuse
+    void (*describe)(const char *, const void *, const char *) = tmi_load_acquire(&tmi_misuse_describer);
+    if (describe != NULL)
+        describe(function, pointer, what);
 }
 
 void tmi_fatal(const char *function, const void *pointer, const char *what)

@@ -18,7 +18,7 @@ void tmi_report(const char *format, ...) TMI_PRINTF(1, 2) TMI_COLD;
 
 /* Report misuse: "tinymem: FUNCTION(POINTER): what", and then what a higher layer knows about the pointer. */
 void tmi_report_misuse(const char *function, const void *pointer, const char *what) TMI_COLD;
-extern void (*tmi_misuse_teller)(const char *function, const void *pointer, const char *what);
+extern void (*tmi_misuse_describer)(const char *function, const void *pointer, const char *what);
 
 /* Report misuse or corruption, as tmi_report_misuse does, and abort. */
 _Noreturn void tmi_fatal(const char *function, const void *pointer, const char *what) TMI_COLD;

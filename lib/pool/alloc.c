@@ -10,9 +10,9 @@ TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_fail(pool_t *p, tm_pool_error_
 
 TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed)
 {
-    const bool settled =
+    const bool compacted =
         p->swept == tmi_none(TMI_WIDTH(p)) && p->low == tmi_none(TMI_WIDTH(p)) && p->skipped == (size_t)-1;
-    return need > (ix_t)(p->limit - p->used) + freed || settled ? TM_POOL_NO_MEMORY : TM_POOL_FRAGMENTED;
+    return need > (ix_t)(p->limit - p->used) + freed || compacted ? TM_POOL_NO_MEMORY : TM_POOL_FRAGMENTED;
 }
 
 TMI_POOL_SHARED bool tmi_pool_relieve(pool_t *p, tm_pool_error_t error)
@@ -23,7 +23,7 @@ TMI_POOL_SHARED bool tmi_pool_relieve(pool_t *p, tm_pool_error_t error)
     return true;
 }
 
-/* Some handle is neither in use nor a name, or a name is available: P7. */
+/* Take a handle. The caller knows that not all are in use: one is unused, or a name can give up its handle (P7). */
 TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
 {
     ix_t e = p->unused;
@@ -37,7 +37,7 @@ TMI_HOT ix_t tmi_take_handle(pool_t *p, unsigned w)
     return e;
 }
 
-/* An object of `size` bytes; 0 with *error set. */
+/* Allocate an object of `size` bytes. 0: failure, and *error is set. */
 TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *error)
 {
     ix_t need = tmi_blocks(p, size), e;
@@ -50,10 +50,10 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
     e = place.owner;
     if (tmi_state(p, e) != NAME) {
         e = tmi_take_handle(p, w);
-        place.owner = place.gap ? place.owner : p->tail; /* which may just have lost its name */
+        place.owner = place.gap ? place.owner : p->tail; /* taking the handle may have changed the tail */
     }
     if (place.gap && TMI_UNLIKELY(p->blocked))
-        p->low = 0; /* the new object may fit a hole that a pass has left */
+        p->low = 0; /* the new object may fit a hole that a pass could not fill */
     if (place.gap)
         tmi_gap_unlink(p, w, place.begin, place.end, tmi_next(p, w, place.owner));
     tmi_occupy(p, w, e, place.owner, place.begin, need);
@@ -64,7 +64,7 @@ TMI_HOT ix_t alloc_size(pool_t *p, unsigned w, size_t size, tm_pool_error_t *err
     return e;
 }
 
-/* Any allocation. */
+/* The general case of allocation. */
 static TMI_NOINLINE tm_pool_handle_t alloc_any(pool_t *p, size_t size)
 {
     tm_pool_error_t error = TM_POOL_OK;
@@ -81,7 +81,7 @@ static TMI_NOINLINE tm_pool_handle_t alloc_any(pool_t *p, size_t size)
 #if TMI_FAST
 TMI_POOL_SHARED TMI_COLD void tmi_pool_shelve(pool_t *p) { TMI_BY_WIDTH(p, tmi_shelve, p->recent); }
 
-/* There is no recent object that fits. */
+/* Allocate when no recent object has the right length. */
 static TMI_NOINLINE tm_pool_handle_t alloc_other(pool_t *p, size_t size)
 {
     ix_t e = 0;
@@ -114,7 +114,7 @@ tm_pool_handle_t tm_pool_calloc(pool_t *p, size_t n, size_t size)
     return handle;
 }
 
-/* Any free. */
+/* The general case of free. */
 TMI_HOT tm_pool_error_t free_in(pool_t *p, unsigned w, tm_pool_handle_t handle)
 {
     ix_t e = tmi_index(p, handle);
@@ -141,7 +141,7 @@ static TMI_NOINLINE tm_pool_error_t free_any(pool_t *p, tm_pool_handle_t handle)
 }
 
 #if TMI_FAST
-/* It does not become the recent object as things are. */
+/* Free when the object cannot become the recent one at once: shelve the recent one and try again. */
 static TMI_NOINLINE tm_pool_error_t free_other(pool_t *p, tm_pool_handle_t handle)
 {
     TMI_SHELVE(p);

@@ -63,8 +63,8 @@ TMI_POOL_SHARED void tmi_pool_slide(pool_t *p, ix_t e)
 }
 
 #if TM_POOL_JUMP
-/* Some name, or 0: names are found fastest where they are made, at the front of the bins. */
-static ix_t name_at_hand(const pool_t *p, unsigned w)
+/* The name of the wilderness, or of a gap at the front of a bin, where new names are. 0: none of these has a name. */
+static ix_t find_name(const pool_t *p, unsigned w)
 {
     ix_t name = p->tail;
     unsigned k;
@@ -84,7 +84,7 @@ TMI_POOL_SHARED TMI_COLD void tmi_pool_recover(pool_t *p)
     const unsigned w = TMI_WIDTH(p);
     ix_t pred = 0;
 #if TM_POOL_JUMP
-    ix_t name = name_at_hand(p, w);
+    ix_t name = find_name(p, w);
     if (name != 0)
         pred = tmi_pool_pred(p, name);
 #endif

@@ -1,35 +1,35 @@
-/* chain.h - the entry before another one, and handles that names of gaps hold. Private to lib/pool.
+/* chain.h - find the predecessor of an entry, and recover handles that are names of gaps. Private to lib/pool.
  *
- * Idea: the chain has no backward links. Who needs the entry before e takes the best start among some entries that are
- * looked at blindly, and walks from there. With the square root of n tries among n entries the expected walk is as
- * long: a few hundred steps for 65,535 objects (the search is known from sorted lists kept in arrays, Bentley, Stanat
- * and Steele 1981). It is needed in three cases that are rare: realloc moves an object that has no gap to its left; a
- * name is needed as a handle; a pass of compaction begins in the middle. Without TM_POOL_JUMP, for small pools, all
- * walks begin at the start. */
+ * Idea: the chain has no backward links. To find the entry before e, some entries are examined in the order of their
+ * numbers, and the walk starts from the nearest one before e in address order. If sqrt(n) of n entries are examined,
+ * the expected walk has about sqrt(n) steps, too: a few hundred for 65,535 objects (the method for sorted lists in
+ * arrays of Bentley, Stanat and Steele 1981). The search is needed in three rare cases: realloc moves an object that
+ * has no gap to its left; no handle but names is left; a pass of compaction begins in the middle. Without TM_POOL_JUMP,
+ * for small pools, all walks begin at the start of the chain. */
 #ifndef TMI_POOL_CHAIN_H
 #define TMI_POOL_CHAIN_H
 
 #include "pool/gap.h"
 
 #if TM_POOL_JUMP
-/* An entry in use that begins before block `begin`, as near as `tries` looks find one, or 0. */
+/* Examine `tries` entries. Returns the one in use that begins nearest before block `begin`, or 0. */
 TMI_POOL_SHARED ix_t tmi_pool_near(const pool_t *p, ix_t begin, ix_t tries);
 
-/* How many looks are worth their while. */
+/* The number of entries to examine. */
 TMI_POOL_SHARED ix_t tmi_pool_tries(const pool_t *p);
 #endif
 
-/* The entry before e, which is in the chain. */
+/* The entry before e. e is in the chain. */
 TMI_POOL_SHARED ix_t tmi_pool_pred(const pool_t *p, ix_t e);
 
-/* The entry after `pred` is a name: give its gap (or the wilderness) to pred, and its handle back. */
+/* The entry after `pred` is a name: make `pred` the owner of its gap (or of the wilderness), and release its handle. */
 TMI_POOL_SHARED void tmi_pool_unname(pool_t *p, ix_t pred);
 
-/* Move the object e into the gap to its left, which has no name; what is free on its right joins what becomes free.
- * Both are verified. */
+/* Move object e into the gap to its left, which has no name. The blocks that become free join the free blocks on its
+ * right. The caller has verified both sides. */
 TMI_POOL_SHARED void tmi_pool_slide(pool_t *p, ix_t e);
 
-/* A handle from some name; one must exist. It is in the list `unused` then. */
+/* Move the handle of some name to the list `unused`. A name must exist. */
 TMI_POOL_SHARED TMI_COLD void tmi_pool_recover(pool_t *p);
 
 #endif

@@ -1,15 +1,15 @@
-/* check.c - verify every invariant of pool.h, reading everything and believing nothing.
+/* check.c - verify every invariant of pool.h without trusting any metadata.
  *
- * The chain is walked first: what the entries say about objects and gaps is compared with the gaps' own metadata on the
- * way. Then bins, list of handles, pins and cursors are compared with what the walk has counted. No memory is needed.
- * The first number that does not hold is the result. */
+ * First the chain is walked, and the entries are compared with the gaps' own metadata. Then bins, the list of handles,
+ * pins and cursors are compared with the counts of the walk. Needs no memory. The result is the number of the first
+ * invariant that does not hold. */
 #include "pool/gap.h"
 
 #if TM_POOL_AUDIT
 
 typedef struct census {
     ix_t entries, names, objects, blocks, gaps, tail;
-    bool cursor, scan; /* met; scan not before cursor */
+    bool cursor, scan; /* whether the walk has met them; scan counts only after cursor */
 } census_t;
 
 static bool head_sound(const pool_t *p)
@@ -21,7 +21,7 @@ static bool head_sound(const pool_t *p)
            tmi_filled(tmi_address(p, p->limit), TMI_SENTINEL_BYTE);
 }
 
-/* The recent object is still an object, except for its flag: P11. */
+/* The state of entry e. The recent object counts as in use, although it has the flags of a name (P11). */
 static unsigned state_of(const pool_t *p, ix_t e) { return e != 0 && e == p->recent ? USED : tmi_state(p, e); }
 
 static bool recent_sound(const pool_t *p, unsigned w)
@@ -31,8 +31,7 @@ static bool recent_sound(const pool_t *p, unsigned w)
                       tmi_state(p, tmi_next(p, w, e)) == USED);
 }
 
-/* What lies between `e` and the entry after it, where the next thing begins at `end`: an object and perhaps a gap, or a
- * gap alone. */
+/* Check the blocks from entry `e` to the next entry: an object and possibly a gap, or only a gap. */
 static unsigned check_stretch(const pool_t *p, unsigned w, ix_t e, ix_t next, census_t *c)
 {
     ix_t begin = e ? tmi_begin(p, w, e) : 0, end = tmi_begin(p, w, next);

@@ -1,31 +1,30 @@
 /* compact.c - slide objects together, a bounded step at a time.
  *
- * Idea: a pass goes along the chain. `cursor` is the last entry behind which nothing is left to do. If a gap follows
- * it, the object behind the gap slides into it and becomes the cursor; the gap is then on its other side, joined with
- * what was free there, and is pushed on until it becomes wilderness. If that object cannot move (pinned, or too large
- * for the bound), objects further on are looked at (`scan` is the last one that did not do) and the first that fits is
- * moved into the hole; then the pass goes on behind the hole.
+ * Idea: a pass walks along the chain. Up to `cursor` all work is done. If a gap follows the cursor, the object after
+ * the gap slides into it and becomes the cursor. The gap is then on the object's other side, joined with the free
+ * blocks there. It moves on in this way until it becomes part of the wilderness. If the object cannot move (it is
+ * pinned, or too large for the limits of the step), the gap is a *hole*: later objects are examined (`scan` is the last
+ * one that did not fit), and the first that fits is moved into the hole. Then the pass continues behind the hole.
  *
- * A pass meets every name with the entry before it at hand, and gives the handle back.
+ * When a pass meets a name, it knows the entry before it, so it releases the name's handle.
  *
- * All state is in the head, so a pass goes on in the next step, whatever happened in between: an object that is freed
- * or moved while cursor or scan sends the pass back to the start (tmi_vacate), a gap that appears behind the cursor
- * lowers `low` (tmi_gap_link), and the next pass begins there, or, if holes were left (`blocked`), at the start. When
- * there is no gap, or `low` is none at the end of a pass, nothing is to be gained: a step says so in constant time.
+ * All state is in the head of the pool, so the next step continues the pass, whatever happens in between. If the object
+ * at cursor or scan is freed or moved, the pass returns to the start (tmi_vacate). If a gap appears before the cursor,
+ * `low` is lowered to it (tmi_gap_link), and the next pass begins there; if holes were left (`blocked`), the next pass
+ * begins at the start. If there is no gap, or `low` is none at the end of a pass, nothing can be gained, and a step
+ * returns in constant time.
  *
- * Budget: every piece of work is paid for before it is done, so a bound is never exceeded. */
+ * Budget: every piece of work is paid for before it is done, so the limits of a step are never exceeded. */
 #include "pool/chain.h"
 #include "pool/quick.h"
 
-enum {
-    MOVE = 16,
-    OVERHEAD = 8
-}; /* looks at most: in one move; in finding again what was to be moved, at the start of a step */
+/* The most entries examined by one move; and by a step before it can continue with the object of the step before. */
+enum { MOVE = 16, OVERHEAD = 8 };
 typedef enum outcome { STOP, GO_ON, END } outcome_t;
 
 typedef struct budget {
     size_t whole, left;    /* bytes */
-    uint32_t since, ticks; /* ticks 0: no bound in time */
+    uint32_t since, ticks; /* ticks 0: no limit of time */
 } budget_t;
 
 static bool pay(const pool_t *p, budget_t *b, size_t cost)
@@ -43,7 +42,7 @@ static bool pay(const pool_t *p, budget_t *b, size_t cost)
 
 static bool pay_looks(const pool_t *p, budget_t *b, size_t looks) { return pay(p, b, looks * TM_POOL_VISIT_COST); }
 
-/* Could a step that does nothing else pay for moving that many bytes? */
+/* Whether a whole step can pay for moving that many bytes. */
 static bool affordable(const pool_t *p, const budget_t *b, size_t bytes)
 {
     size_t cost = (MOVE + OVERHEAD) * TM_POOL_VISIT_COST + p->npins;
@@ -65,8 +64,8 @@ static void advance(pool_t *p, unsigned w, ix_t e)
     p->scan = 0;
 }
 
-/* May an object of that many bytes be moved? If not, holes may remain, and be filled in a later pass. Its pins are paid
- * for. */
+/* Whether object e, of that many bytes, can be moved. If not, a hole may remain that a later pass fills. The caller has
+ * paid for the comparison with all pins. */
 static bool movable(pool_t *p, const budget_t *b, ix_t e, size_t bytes)
 {
     const bool pinned = p->npins != 0 && tmi_pool_pinned(p, e);
@@ -98,7 +97,7 @@ static outcome_t slide(pool_t *p, unsigned w, ix_t e, size_t bytes)
         return corrupt(p);
     tmi_pool_slide(p, e);
     advance(p, w, e);
-    p->low = (tm_pool_index_t)low; /* this pass visits the gap made now */
+    p->low = (tm_pool_index_t)low; /* this pass will visit the new gap */
     moved(p, bytes);
     return GO_ON;
 }
@@ -121,7 +120,7 @@ static outcome_t fill(pool_t *p, unsigned w, ix_t e, ix_t pred, ix_t next, size_
     return GO_ON;
 }
 
-/* Look at one more object that might fill the hole between the cursor and `next`. */
+/* Examine one more object that may fit the hole between the cursor and `next`. */
 static outcome_t scan_on(pool_t *p, unsigned w, budget_t *b, ix_t next)
 {
     ix_t pred = p->scan, e, length;
@@ -129,7 +128,7 @@ static outcome_t scan_on(pool_t *p, unsigned w, budget_t *b, ix_t next)
     if (!pay(p, b, 4 * TM_POOL_VISIT_COST + p->npins))
         return STOP;
     e = tmi_next(p, w, pred);
-    if (e == 0) { /* the hole stays */
+    if (e == 0) { /* no object fits: the hole remains */
         advance(p, w, next);
         return GO_ON;
     }
@@ -145,7 +144,7 @@ static outcome_t scan_on(pool_t *p, unsigned w, budget_t *b, ix_t next)
     return GO_ON;
 }
 
-/* One piece of a pass. */
+/* Do one piece of a pass. */
 static outcome_t go_on(pool_t *p, unsigned w, budget_t *b)
 {
     ix_t next;
@@ -195,7 +194,7 @@ static void begin_pass(pool_t *p, unsigned w, budget_t *b)
     p->low = (tm_pool_index_t)tmi_none(w);
 }
 
-/* Is there anything to gain, under this budget? Constant time. */
+/* Whether a pass with this budget can gain anything. Constant time. */
 static bool worthwhile(pool_t *p, unsigned w, const budget_t *b)
 {
     if (p->used == tmi_begin(p, w, 0)) { /* no gap */
@@ -207,7 +206,7 @@ static bool worthwhile(pool_t *p, unsigned w, const budget_t *b)
     if (!affordable(p, b, 0))
         return false;
     if (p->swept == tmi_none(w) && p->low == tmi_none(w) && p->skipped != (size_t)-1 && affordable(p, b, p->skipped))
-        p->low = 0; /* what was too large for an earlier bound */
+        p->low = 0; /* an object that was too large for earlier limits can move now */
     return p->swept != tmi_none(w) || p->low != tmi_none(w);
 }
 

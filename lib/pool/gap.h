@@ -1,17 +1,18 @@
 /* gap.h - gaps and their bins; joining and splitting free pieces. Private to lib/pool; see pool.h for P1 ... P11.
  *
- * Bin k holds the gaps of more than 4^(k-1) and at most 4^k blocks, bin 7 all that are longer than 4,096: whatever is
- * in a bin above that of a request fits it. Gaps enter at the front, so that what was freed last is used first.
+ * Bin k holds the gaps of more than 4^(k-1) and at most 4^k blocks, bin 7 all gaps of more than 4,096. So every gap in
+ * a higher bin than that of a request fits it. Gaps are inserted at the front, so that recently freed blocks are used
+ * first.
  *
- * The steps of every change: (1) verify, (2) unlink the gaps on both sides (absorb), (3) change entries, (4) close:
- * what lies between an owner's last block and the next entry becomes a gap, or part of the wilderness. Between (2) and
- * (4) P3 is suspended. */
+ * The steps of every change: (1) verify, (2) unlink the gaps on both sides (absorb), (3) change entries, (4) close: the
+ * blocks between an owner's last block and the next entry become a gap, or part of the wilderness. Between (2) and (4)
+ * P3 is suspended. */
 #ifndef TMI_POOL_GAP_H
 #define TMI_POOL_GAP_H
 
 #include "pool/pool.h"
 
-/* The bin of a length, 1 or more. */
+/* The bin of gaps of `length` blocks; length >= 1. */
 TMI_TINY unsigned tmi_bin(ix_t length)
 {
 #if defined(__GNUC__) && !defined(__AVR__) && (!defined(__ARM_ARCH) || defined(__ARM_FEATURE_CLZ))
@@ -27,7 +28,7 @@ TMI_TINY unsigned tmi_bin(ix_t length)
 
 TMI_TINY ix_t tmi_owner(const pool_t *p, unsigned w, ix_t gap) { return tmi_load(tmi_address(p, gap), w, OWNER); }
 
-/* A gap of `owner` from `begin` to `end`, where the entry after it, `next`, begins; the length is not 0. */
+/* Make a gap of `owner` from `begin` to `end`, where the next entry, `next`, begins; begin < end. */
 TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner, ix_t next, ix_t end)
 {
     unsigned k = tmi_bin(end - begin);
@@ -44,7 +45,7 @@ TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner, ix_t ne
     p->bins[k] = (tm_pool_index_t)begin;
     tmi_set_left(p, next);
     if (TMI_UNLIKELY(
-            begin < p->low)) { /* something may be gained where the pass under way, if there is one, has been already */
+            begin < p->low)) { /* the gap lies where a pass has already been */
         if (p->blocked)
             p->low = 0;
         else if (begin <= p->swept)
@@ -52,7 +53,7 @@ TMI_HOT void tmi_gap_link(pool_t *p, unsigned w, ix_t begin, ix_t owner, ix_t ne
     }
 }
 
-/* Take the gap from `begin` to `end`, where entry `next` begins, out of its bin. */
+/* Unlink the gap from `begin` to `end`, where entry `next` begins, from its bin. */
 TMI_HOT void tmi_gap_unlink(pool_t *p, unsigned w, ix_t begin, ix_t end, ix_t next)
 {
     unsigned char *gap = tmi_address(p, begin);
@@ -70,7 +71,7 @@ TMI_HOT void tmi_gap_unlink(pool_t *p, unsigned w, ix_t begin, ix_t end, ix_t ne
     tmi_clear_left(p, next);
 }
 
-/* Does the metadata of the gap that ends at `end` agree with the entries and with its neighbours in the bin? */
+/* Whether the metadata of the gap [begin, end) agrees with the entries and with its neighbours in the bin. */
 TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
 {
     const unsigned char *gap = tmi_address(p, begin);
@@ -100,7 +101,7 @@ TMI_HOT bool tmi_gap_valid(const pool_t *p, unsigned w, ix_t begin, ix_t end)
 #define TMI_GAP_VALID(p, w, begin, end) true
 #endif
 
-/* A handle that is free for use: into the list. */
+/* Put handle e into the list of unused handles. */
 TMI_TINY void tmi_release(pool_t *p, unsigned w, ix_t e)
 {
     tmi_set_state(p, e, UNUSED);
@@ -108,7 +109,7 @@ TMI_TINY void tmi_release(pool_t *p, unsigned w, ix_t e)
     p->unused = (tm_pool_index_t)e;
 }
 
-/* Can the gaps on both sides of an object be believed? Its guard, too. */
+/* Verify the gaps on both sides of object e, and its guard. */
 TMI_HOT bool tmi_sides_valid(const pool_t *p, unsigned w, ix_t e)
 {
     ix_t begin = tmi_begin(p, w, e), next = tmi_next(p, w, e), end = tmi_begin(p, w, next);
@@ -126,7 +127,8 @@ TMI_HOT bool tmi_sides_valid(const pool_t *p, unsigned w, ix_t e)
     return tmi_guard_holds(p, end);
 }
 
-/* Unlink what is free right of object e, gap or name, so that next(e) is in use or 0. Returns where the object ends. */
+/* Unlink the gap, and the name, to the right of object e, so that next(e) is in use or 0. Returns the block at which
+ * the object ends. */
 TMI_HOT ix_t tmi_absorb_right(pool_t *p, unsigned w, ix_t e)
 {
     ix_t next = tmi_next(p, w, e), end = tmi_begin(p, w, next);
@@ -148,7 +150,7 @@ TMI_HOT ix_t tmi_absorb_right(pool_t *p, unsigned w, ix_t e)
     return end;
 }
 
-/* What lies from block `begin` on to the entry after `owner` is free. */
+/* Make the blocks from `begin` to the entry after `owner` free. */
 TMI_HOT void tmi_close(pool_t *p, unsigned w, ix_t begin, ix_t owner)
 {
     ix_t next = tmi_next(p, w, owner);
@@ -162,8 +164,8 @@ TMI_HOT void tmi_close(pool_t *p, unsigned w, ix_t begin, ix_t owner)
     }
 }
 
-/* Put entry e, which is not in the chain, behind `owner` at `begin`, with `length` blocks; the rest up to the next
- * entry is free. A gap that was there is unlinked already. If e is its name (e == owner) it is in its place. */
+/* Insert entry e behind `owner` as an object of `length` blocks from `begin`; the rest up to the next entry becomes
+ * free. The gap there has been unlinked. If e was the gap's name (e == owner), it is in the chain already. */
 TMI_HOT void tmi_occupy(pool_t *p, unsigned w, ix_t e, ix_t owner, ix_t begin, ix_t length)
 {
     if (e != owner) {
@@ -176,9 +178,9 @@ TMI_HOT void tmi_occupy(pool_t *p, unsigned w, ix_t e, ix_t owner, ix_t begin, i
     tmi_set_guard(p, begin + length);
 }
 
-/* Make the place of object e free and take it out of the chain. `pred` is the entry before it, or none(w) if not known;
- * where a gap lies between them it need not be. Both sides are verified. The caller sets the state of e. Returns the
- * owner of what is free now: e itself if it must stay as the name. */
+/* Free the blocks of object e and unlink it from the chain. `pred` is the entry before it, or none(w) if unknown; it is
+ * not needed if a gap lies between them. The caller has verified both sides, and sets the state of e afterwards.
+ * Returns the owner of the free blocks: e itself if e stays in the chain as their name. */
 TMI_HOT ix_t tmi_vacate(pool_t *p, unsigned w, ix_t e, ix_t pred)
 {
     ix_t begin = tmi_begin(p, w, e), first = begin, owner = e, next;

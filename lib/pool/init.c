@@ -1,6 +1,6 @@
 /* init.c - lay out a pool in its buffer; reset and extend it.
  *
- * The numbers of handles and pins are held to what the width can count before they are multiplied, so that no sum
+ * The numbers of handles and pins are limited to what the width can count before they are multiplied, so that no sum
  * overflows. */
 #include "pool/pool.h"
 
@@ -13,12 +13,12 @@ typedef struct layout {
 static bool power_of_two(size_t n) { return (n & (n - 1)) == 0; }
 
 #if TM_POOL_INDEX_BITS == 8 || TM_POOL_INDEX_BITS == 16
-typedef uint32_t sum_t; /* of four terms that are at most 2^18 each */
+typedef uint32_t sum_t; /* a sum of four terms, each at most 2^18 */
 #else
 typedef uint64_t sum_t;
 #endif
 
-/* Bytes from the head to the sentinel before block 0, or 0 if more than `size`. */
+/* Bytes from the start of the head to the end of the sentinel before block 0; 0 if they are more than `size`. */
 static size_t metadata_size(size_t size, const tm_pool_config_t *c, unsigned w)
 {
     sum_t entries = (sum_t)c->handles + 1, need = (2 * entries + c->max_pins) * w + (entries + 3) / 4;
@@ -26,7 +26,7 @@ static size_t metadata_size(size_t size, const tm_pool_config_t *c, unsigned w)
     return need > size ? 0 : (size_t)need;
 }
 
-/* The smallest block size, not under `block`, with which the blocks of `bytes` are few enough for the width, or 0. */
+/* log2 of the smallest block size >= `block` with which `bytes` have at most `most` blocks. */
 static unsigned block_shift(size_t bytes, size_t block, size_t most)
 {
     unsigned shift = 0;
@@ -37,7 +37,7 @@ static unsigned block_shift(size_t bytes, size_t block, size_t most)
     return shift;
 }
 
-/* Most blocks, and most handles, of a width. */
+/* The most blocks, and the most handles, that an index of w bytes can count. */
 static size_t width_max(unsigned w)
 {
     return w == 1 ? 255 : w == 2 ? 65535u : (size_t)0xfffffffeu;
@@ -50,10 +50,10 @@ static tm_pool_error_t lay_out_width(const unsigned char *buffer, size_t size, c
     if (metadata == 0)
         return TM_POOL_BAD_BUFFER;
     if (block == 0)
-        block = BOOKS * w > sizeof(void *) ? BOOKS * w : sizeof(void *);
+        block = GAP_INDICES * w > sizeof(void *) ? GAP_INDICES * w : sizeof(void *);
     if (block < c->align)
         block = c->align;
-    if (block < BOOKS * w)
+    if (block < GAP_INDICES * w)
         return TM_POOL_BAD_CONFIG;
     l->width = w;
     l->shift = block_shift(size - metadata, block, c->block_size == 0 ? most : (size_t)-1);
@@ -73,7 +73,7 @@ static bool handles_fit(size_t handles, size_t pins, unsigned w)
            (sizeof(size_t) * 8 <= bits || handles >> (sizeof(size_t) * 8 > bits ? bits : 0) == 0);
 }
 
-/* The narrowest width that will do. */
+/* Choose the narrowest index width with which the layout fits. */
 static tm_pool_error_t lay_out(const unsigned char *buffer, size_t size, const tm_pool_config_t *c, layout_t *l)
 {
     tm_pool_error_t error = TM_POOL_NO_HANDLES;

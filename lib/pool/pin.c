@@ -1,10 +1,10 @@
 /* pin.c - pins, and questions about one object.
  *
- * A pin is an index in a list, one for each pin held, so that they nest without counters; the list is short, and looked
- * through. Interrupt handlers do not read it: that a pinned object stays is a matter of compaction alone. */
+ * The list of pins has the object's index once for each pin, so pins nest without counters. The list is short and is
+ * searched linearly. Free, resizing and compaction read it; interrupt handlers that use a pinned object do not. */
 #include "pool/quick.h"
 
-/* Place of the last pin of e in the list, counted from 1, or 0. */
+/* The position of the last pin of e in the list, counted from 1; 0: e is not pinned. */
 static ix_t last_pin(const pool_t *p, ix_t e)
 {
     const unsigned w = TMI_WIDTH(p);
@@ -38,7 +38,7 @@ tm_pool_error_t tm_pool_unpin(tm_pool_t *p, tm_pool_handle_t handle)
         return tmi_pool_fail(p, TM_POOL_NOT_PINNED);
     p->npins--;
     tmi_store(p->pins, w, i - 1, tmi_load(p->pins, w, p->npins));
-    if (p->blocked) /* an earlier pass met a pin; the next one may do better */
+    if (p->blocked) /* an earlier pass met an object that could not move; it may be this one */
         p->low = 0;
     return TM_POOL_OK;
 }

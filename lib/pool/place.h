@@ -1,21 +1,22 @@
-/* place.h - where a new object goes: find a gap, else the wilderness; and why there is none. Private to lib/pool.
+/* place.h - choose the place of a new object: a gap, else the wilderness; or tell why there is none. Private to
+ * lib/pool.
  *
- * First fit in the request's own bin, for TM_POOL_TRIES gaps; then any gap of a larger bin, all of which fit; then the
- * rest of the own bin; then the wilderness. So freed memory is used before the wilderness, and a short list of near
- * misses does not cost much time. */
+ * First fit among the first TM_POOL_TRIES gaps of the request's own bin; then the first gap of a higher bin, where
+ * every gap fits; then the rest of its own bin; then the wilderness. So freed blocks are used before the wilderness,
+ * and a bin with many gaps that are slightly too short costs little time. */
 #ifndef TMI_POOL_PLACE_H
 #define TMI_POOL_PLACE_H
 
 #include "pool/chain.h"
 
 typedef struct tmi_place {
-    ix_t begin, end; /* a gap, or the wilderness */
-    ix_t owner;      /* the gap's owner; the wilderness' is `tail` */
+    ix_t begin, end; /* of a gap, or of the wilderness */
+    ix_t owner;      /* the gap's owner; the owner of the wilderness is `tail` */
     bool gap;
 } tmi_place_t;
 
-/* Look at up to `tries` gaps of a bin from *gap on. True: *gap is the first of at least `need` blocks. False: it is
- * where the search goes on, or none(w). A list that leads astray ends. */
+/* Examine up to `tries` gaps of a bin, from *gap on. True: *gap is the first gap of at least `need` blocks. False: *gap
+ * is the gap to continue with, or none(w). The search also ends at a corrupt link. */
 TMI_HOT bool tmi_search_bin(const pool_t *p, unsigned w, ix_t *gap, ix_t need, ix_t tries)
 {
     for (; *gap < p->limit && tries > 0; tries--) {
@@ -31,7 +32,7 @@ TMI_HOT bool tmi_search_bin(const pool_t *p, unsigned w, ix_t *gap, ix_t need, i
     return false;
 }
 
-/* The gap for an object of `need` blocks, or none(w). */
+/* Find a gap for an object of `need` blocks. none(w): there is none. */
 TMI_HOT ix_t tmi_find_gap(const pool_t *p, unsigned w, ix_t need)
 {
     unsigned k = tmi_bin(need), above;
@@ -50,8 +51,8 @@ TMI_HOT ix_t tmi_find_gap(const pool_t *p, unsigned w, ix_t need)
     return tmi_none(w);
 }
 
-/* Why there is no room for `need` blocks: NO_MEMORY, or FRAGMENTED if compaction could make it of what is free and
- * `freed` more. */
+/* Why there is no room for `need` blocks: FRAGMENTED if compaction could provide it from the free blocks and `freed`
+ * more, else NO_MEMORY. */
 TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_why(const pool_t *p, ix_t need, ix_t freed);
 
 /* Find room for `need` blocks. `freed`: as in tmi_pool_why. */
@@ -73,7 +74,8 @@ TMI_HOT tm_pool_error_t tmi_find(const pool_t *p, unsigned w, ix_t need, tmi_pla
     return TMI_LIKELY(place->end - place->begin >= need) ? TM_POOL_OK : tmi_pool_why(p, need, freed);
 }
 
-/* With TM_POOL_COMPACT: compact. True if that is worth another try. */
+/* If the pool has the option TM_POOL_COMPACT and `error` is FRAGMENTED: compact and return true, so that the caller
+ * tries again. */
 TMI_POOL_SHARED bool tmi_pool_relieve(pool_t *p, tm_pool_error_t error);
 
 #endif

@@ -1,8 +1,8 @@
 /* pool.h - the pool's metadata: layout, invariants, and access. Private to lib/pool.
  *
- * Idea: an entry per handle tells where its object begins and which entry comes next in address order; how long an
- * object is follows from where the next thing begins. So an entry is two indices and two bits. What else must be known,
- * free memory has room for: a free piece between objects, a *gap*, keeps its metadata in itself.
+ * Idea: each handle has an entry that holds the block where its object begins, and the next entry in address order. The
+ * length of an object follows from the start of the next object or gap. So an entry is two indices and two bits. All
+ * other metadata is in free memory: a free piece between objects, a *gap*, contains its own metadata.
  *
  *   buffer   head | entries 0 .. handles | pins | flags, 2 bits an entry | generations |
  *            sentinel | block 0 .. limit - 1 | sentinel
@@ -13,11 +13,11 @@
  *   gap      | owner | next in bin | previous in bin | ... | begin | c           7      d     flag LEFT: gap at left
  *                                     (one block: all four in it)    d           9      0
  *
- * Owner. A gap belongs to the entry of the object before it (entry 0: there is none). But tm_pool_free knows that
- * object only when there is a gap between them, which names it. Otherwise the freed handle stays in the chain as the
- * gap's *name* (state NAME) until its neighbour is freed, an object is allocated there (it then takes this handle), a
- * pass of compaction visits it, or handles run out: then its predecessor is searched for. So free is O(1), and all
- * `handles` handles can be live. The wilderness may have a name, too.
+ * Owner. The owner of a gap is the entry of the object before it (entry 0: there is none). But tm_pool_free knows the
+ * object before the freed one only if a gap lies between them, which records its owner. Otherwise the freed handle
+ * stays in the chain as the gap's *name* (state NAME). It stays until a neighbour is freed, an object is allocated
+ * there (it then gets this handle), a pass of compaction visits it, or handles run out, so that its predecessor is
+ * searched for. So free is O(1), and all `handles` handles can be live. The wilderness may have a name, too.
  *
  * P1  The sentinels before block 0 and behind block limit - 1 are intact, and the head's constants agree with each
  *     other.
@@ -26,28 +26,26 @@
  * P3  Each block below the wilderness is in exactly one object or gap; no two gaps are neighbours, none borders on the
  *     wilderness.
  * P4  An entry in use has LEFT exactly when a gap ends where it begins; entry 0 never has.
- * P5  A gap's metadata names its owner and, in its last index, its begin. A name's gap begins where the name does; the
- *     name of the wilderness is `tail`.
- * P6  Each gap is in the one bin that its length belongs to, doubly linked; `mask` has the bits of bins that are not
- *     empty.
+ * P5  A gap's metadata holds its owner and, in its last index, its begin. A gap with a name begins where the name's
+ *     entry begins; the name of the wilderness is `tail`.
+ * P6  Each gap is in the bin of its length, doubly linked; `mask` has the bits of the bins that are not empty.
  * P7  Each handle is in use, a name, in the list `unused`, or above `fresh`; `live` and `used` count objects and their
  *     blocks.
- * P8  At most max_pins pins, all of objects in use.
- * P9  cursor and scan are 0 or in use, begin of cursor is `swept` while a pass is under way, and scan lies behind.
+ * P8  There are at most max_pins pins, all of objects in use.
+ * P9  cursor and scan are 0 or in use. While a pass is under way, cursor begins at block `swept`, and scan lies behind
+ *     it.
  * P10 Check builds: each object ends in a guard.
- * P11 The object freed last may still wait for its gap to be made: quick.h.
+ * P11 The gap of the object freed last may not have been made yet: quick.h.
  *
- * An index of `none` (all bits set) is no block. Object lengths, gap begins and so on count blocks.
+ * The index `none` (all bits set) is no block. Lengths and positions are counted in blocks.
  *
- * Reads of links and begins *in gaps* are not trusted when TM_POOL_VERIFY is set: gap_valid compares them with the
- * entries, which the program cannot reach by a small overflow. Fails: TM_POOL_CORRUPT, before anything has been
- * changed.
+ * If TM_POOL_VERIFY is set, links and begins *in gaps* are not trusted: tmi_gap_valid compares them with the entries,
+ * which a small overflow cannot reach. Fails: TM_POOL_CORRUPT, before anything has been changed.
  *
- * Interrupts: nothing writes the entry, the flags of the state, or the bytes of a pinned object, except resizing it in
- * place.
+ * Interrupts: nothing writes the entry, the state flags or the bytes of a pinned object, except a resize in place.
  *
- * Width: functions take the width of an index in bytes, w; where it is a constant after inlining the switches below
- * vanish. */
+ * Width: functions take the width of an index, w, in bytes. Where w is a constant after inlining, the switches below
+ * disappear. */
 #ifndef TMI_POOL_POOL_H
 #define TMI_POOL_POOL_H
 
@@ -59,7 +57,7 @@ void *memset(void *to, int byte, size_t n);
 
 typedef tm_pool_t pool_t;
 #if TM_POOL_INDEX_BITS == 8 || TM_POOL_INDEX_BITS == 16
-typedef unsigned ix_t; /* arithmetic on indices */
+typedef unsigned ix_t; /* an index in arithmetic; in memory it has w bytes */
 #else
 typedef uint32_t ix_t;
 #endif
@@ -69,7 +67,7 @@ typedef uint32_t ix_t;
 #define TMI_BY_WIDTH(p, function, ...) function(p, TM_POOL_INDEX_BITS / 8u, __VA_ARGS__)
 #else
 #define TMI_WIDTH(p) ((unsigned)(p)->width)
-/* One copy of a function for each width. */
+/* Call the copy of an inline function that is compiled for the pool's width. */
 #define TMI_BY_WIDTH(p, function, ...) \
     ((p)->width == 2   ? function(p, 2, __VA_ARGS__) \
      : (p)->width == 1 ? function(p, 1, __VA_ARGS__) \
@@ -102,7 +100,7 @@ typedef uint32_t ix_t;
 #endif
 #define TMI_HIDDEN __attribute__((__visibility__("hidden")))
 #if !defined(__OPTIMIZE_SIZE__) && !TM_POOL_CHECK
-#define TMI_FAST 1 /* the most frequent cases have code of their own */
+#define TMI_FAST 1 /* the most frequent cases have separate code, quick.h */
 #endif
 #else
 #define TMI_COLD
@@ -112,7 +110,7 @@ typedef uint32_t ix_t;
 #define TMI_HIDDEN
 #endif
 
-/* A function that files of the pool share. In the single-file form they are all static. */
+/* For functions that several files of the pool call. In the single-file form all of them are static. */
 #ifdef TMI_POOL_SINGLE_FILE
 #define TMI_POOL_SHARED static
 #else
@@ -125,8 +123,8 @@ typedef uint32_t ix_t;
 
 enum { TMI_BINS = 8, TMI_SENTINEL = 4, TMI_SENTINEL_BYTE = 0xa7, TMI_GUARD_BYTE = 0x9b };
 enum { TMI_GUARD = TM_POOL_CHECK ? 4 : 0 };
-enum { USED = 0, LEFT = 1, NAME = 2, UNUSED = 3 }; /* flags of an entry; USED | LEFT is in use, too */
-enum { OWNER = 0, BIN_NEXT = 1, BIN_PREV = 2, BOOKS = 4 };
+enum { USED = 0, LEFT = 1, NAME = 2, UNUSED = 3 }; /* state of an entry. LEFT: in use, with a gap to its left */
+enum { OWNER = 0, BIN_NEXT = 1, BIN_PREV = 2, GAP_INDICES = 4 }; /* indices in a gap; the last one is its begin */
 
 /* ---- indices in memory ------------------------------------------------------------------------------------------- */
 
@@ -175,7 +173,7 @@ TMI_TINY void tmi_set_state(pool_t *p, ix_t e, unsigned state)
 }
 
 #if TMI_FAST
-/* An object becomes a name, and the reverse; neither has LEFT. */
+/* Change the state of an entry from USED to NAME, and back. */
 TMI_TINY void tmi_set_name(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(NAME << (e & 3) * 2); }
 TMI_TINY void tmi_clear_name(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(NAME << (e & 3) * 2); }
 #endif
@@ -183,7 +181,7 @@ TMI_TINY void tmi_clear_name(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~
 TMI_TINY void tmi_set_left(pool_t *p, ix_t e) { p->flags[e >> 2] |= (uint8_t)(LEFT << (e & 3) * 2); }
 TMI_TINY void tmi_clear_left(pool_t *p, ix_t e) { p->flags[e >> 2] &= (uint8_t)~(LEFT << (e & 3) * 2); }
 
-/* The index of a handle that is live, or 0. */
+/* The index of a live handle; 0 if it is not live. */
 TMI_TINY ix_t tmi_index(const pool_t *p, tm_pool_handle_t handle)
 {
     tm_pool_handle_t e = TM_POOL_INDEX_OF(handle);
@@ -212,14 +210,14 @@ TMI_TINY unsigned char *tmi_address(const pool_t *p, ix_t block) { return p->bas
 /* The begin of the gap that ends where block `end` begins. */
 TMI_TINY ix_t tmi_tag(const pool_t *p, unsigned w, ix_t end) { return tmi_load(tmi_address(p, end) - w, w, 0); }
 
-/* Blocks of an object. */
+/* The block at which object e ends: the gap to its right begins, or the next entry. */
 TMI_TINY ix_t tmi_end(const pool_t *p, unsigned w, ix_t e)
 {
     ix_t next = tmi_next(p, w, e), end = tmi_begin(p, w, next);
     return tmi_state(p, next) == LEFT ? tmi_tag(p, w, end) : end;
 }
 
-/* Blocks that an object of `size` bytes takes; 0 for a size that no pool can hold. */
+/* The number of blocks for an object of `size` bytes; 0 if it cannot fit into the pool. */
 TMI_TINY ix_t tmi_blocks(const pool_t *p, size_t size)
 {
     size_t blocks = ((size + TMI_GUARD - 1) >> p->shift) + 1;
@@ -246,7 +244,7 @@ TMI_TINY bool tmi_guard_holds(const pool_t *p, ix_t end)
 /* Remember an error, and return it. */
 TMI_POOL_SHARED TMI_COLD tm_pool_error_t tmi_pool_fail(pool_t *p, tm_pool_error_t error);
 
-/* Is there a pin of entry e? Looks through the list. */
+/* Whether entry e is pinned. Searches the list. */
 TMI_POOL_SHARED bool tmi_pool_pinned(const pool_t *p, ix_t e);
 
 #endif

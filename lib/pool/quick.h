@@ -1,21 +1,21 @@
-/* quick.h - the most frequent allocations and frees. Private to lib/pool; absent where code size matters more, and in
- * check builds.
+/* quick.h - fast paths of the most frequent allocations and frees. Private to lib/pool; left out where code size
+ * matters more, and in check builds.
  *
- * Idea: a program that frees an object often allocates one of the same length next. So the last object freed, the
- * *recent* one, stays as it is, except for its flag: no gap is made of it before somebody asks for something else. Only
- * an object with neither a gap nor a name beside it can be recent, so that nothing needs to be verified, and shelving
- * it, when the time has come, cannot fail.
+ * Idea: a program that frees an object often allocates one of the same length next. So the object freed last, the
+ * *recent* one, only gets the state NAME; no gap is made of its blocks yet. The next allocation of the same length
+ * reuses it. Any other call *shelves* it first: makes the gap. Only an object with neither a gap nor a name beside it
+ * can become recent. So shelving has nothing to verify and cannot fail.
  *
- * P11 `recent` is 0 or an entry of the chain with the flags of a name and no gap: its blocks are still counted in
- *     `used`, it in `live`, and no gap ends where it or the entry after it begins. All functions but alloc and free
- *     shelve it before they look at gaps, names or counts. */
+ * P11 `recent` is 0 or an entry of the chain with the state NAME and without a gap. Its blocks are still counted in
+ *     `used`, and the object in `live`. No gap ends where it or the next entry begins. All functions except alloc and
+ *     free shelve it before they read gaps, names or counts. */
 #ifndef TMI_POOL_QUICK_H
 #define TMI_POOL_QUICK_H
 
 #include "pool/gap.h"
 
 #if TMI_FAST
-/* Make a gap, or part of the wilderness, of the recent object; it is the name. */
+/* Turn the blocks of the recent object e into a gap, or part of the wilderness, whose name is e. */
 TMI_HOT void tmi_shelve(pool_t *p, unsigned w, ix_t e)
 {
     const ix_t next = tmi_next(p, w, e), begin = tmi_begin(p, w, e), end = tmi_begin(p, w, next);
@@ -28,7 +28,7 @@ TMI_HOT void tmi_shelve(pool_t *p, unsigned w, ix_t e)
         tmi_gap_link(p, w, begin, e, next, end);
 }
 
-/* Take the first gap of bin k out of it, where entry `next` begins behind it. */
+/* Unlink the first gap of bin k, which begins at `begin`; `next` is the entry behind it. */
 TMI_HOT void tmi_gap_unlink_first(pool_t *p, unsigned w, ix_t begin, unsigned k, ix_t next)
 {
     ix_t after = tmi_load(tmi_address(p, begin), w, BIN_NEXT);
@@ -40,7 +40,7 @@ TMI_HOT void tmi_gap_unlink_first(pool_t *p, unsigned w, ix_t begin, unsigned k,
     tmi_clear_left(p, next);
 }
 
-/* The first gap of a bin, its owner and end known to be right: can it be unlinked? */
+/* Whether the first gap of a bin can be unlinked. The caller has verified its owner and end. */
 TMI_HOT bool tmi_first_valid(const pool_t *p, unsigned w, ix_t gap)
 {
     ix_t after = tmi_load(tmi_address(p, gap), w, BIN_NEXT);
@@ -49,8 +49,8 @@ TMI_HOT bool tmi_first_valid(const pool_t *p, unsigned w, ix_t gap)
             (after == tmi_none(w) || (after < p->limit && tmi_load(tmi_address(p, after), w, BIN_PREV) == gap)));
 }
 
-/* In a named gap that is the first of its bin and fits exactly, or in a wilderness with a name when there is no gap. 0
- * if it is neither, or anything else is to be looked at. */
+/* Allocate in the first gap of its bin if that has a name and exactly the right length; or, if there is no gap, in the
+ * wilderness if it has a name. 0: not possible, take the general case. */
 TMI_HOT ix_t tmi_alloc_first(pool_t *p, unsigned w, size_t size)
 {
     const size_t blocks = ((size - 1) >> p->shift) + 1; /* too many for size 0 */
@@ -78,7 +78,7 @@ TMI_HOT ix_t tmi_alloc_first(pool_t *p, unsigned w, size_t size)
         tmi_gap_unlink_first(p, w, begin, tmi_bin(need), next);
     }
     tmi_clear_name(p, e);
-    p->live++; /* a name was free: not all handles are live */
+    p->live++; /* no need to check the number of handles: the name's handle is not live */
     used = p->used + need;
     p->used = (tm_pool_index_t)used;
     if (used > p->peak)
@@ -86,7 +86,7 @@ TMI_HOT ix_t tmi_alloc_first(pool_t *p, unsigned w, size_t size)
     return e;
 }
 
-/* In the place of the recent object. 0: there is none, or it has another length. */
+/* Allocate in the place of the recent object. 0: there is none, or it has another length. */
 TMI_HOT ix_t tmi_alloc_recent(pool_t *p, unsigned w, size_t size)
 {
     const ix_t e = p->recent;
@@ -98,8 +98,8 @@ TMI_HOT ix_t tmi_alloc_recent(pool_t *p, unsigned w, size_t size)
     return e;
 }
 
-/* Nothing free on either side: the object becomes the recent one. False if it is not so, there is one, or anything else
- * is to be looked at. */
+/* Free an object that has no free blocks on either side, by making it the recent one. False: not possible, or there is
+ * a recent one already; take the general case. */
 TMI_HOT bool tmi_free_recent(pool_t *p, unsigned w, tm_pool_handle_t handle)
 {
     const ix_t e = (ix_t)TM_POOL_INDEX_OF(handle);
@@ -120,7 +120,8 @@ TMI_HOT bool tmi_free_recent(pool_t *p, unsigned w, tm_pool_handle_t handle)
     return true;
 }
 
-/* For the others. A pool is never const itself: it is written by tm_pool_init. */
+/* Shelve the recent object, for functions that read gaps. The cast from const is safe: no pool object is const, since
+ * tm_pool_init writes it. */
 TMI_POOL_SHARED TMI_COLD void tmi_pool_shelve(pool_t *p);
 #define TMI_SHELVE(p) ((p)->recent ? tmi_pool_shelve((pool_t *)(p)) : (void)0)
 #else

@@ -1,12 +1,11 @@
 /* realloc.c - resize an object; its handle stays.
  *
- * Four ways, the first that will do: in place, into the free blocks to the right if there are enough; sliding left into
- * the gap there; moving to a gap or the wilderness; and, with TM_POOL_COMPACT, all of it again after compaction. None
- * needs a spare handle. */
+ * Four ways are tried in order: in place, with free blocks on the right; sliding left into the gap there; moving to a
+ * gap or the wilderness; and, with TM_POOL_COMPACT, all of these again after compaction. None needs a spare handle. */
 #include "pool/place.h"
 #include "pool/quick.h"
 
-/* The block where the object right of e begins: e can grow up to there. */
+/* The block up to which e can grow in place: where the next object begins. */
 static ix_t room_end(const pool_t *p, unsigned w, ix_t e)
 {
     ix_t next = tmi_next(p, w, e);
@@ -92,6 +91,6 @@ tm_pool_error_t tm_pool_realloc(pool_t *p, tm_pool_handle_t handle, size_t size)
     if (p->used > p->peak)
         p->peak = p->used;
     if (p->blocked)
-        p->low = 0; /* it may fit a hole now */
+        p->low = 0; /* the smaller object may fit a hole */
     return TM_POOL_OK;
 }

@@ -1,7 +1,8 @@
-/* stats.c - figures, and the strip of blocks drawn as text. */
+/* stats.c - statistics, and a map of the blocks as text. */
 #include "pool/quick.h"
 
-/* The longest free piece: in the highest bin that is not empty, or the wilderness. Also counts the gaps. */
+/* The length of the longest free piece: a gap in the highest bin that is not empty, or the wilderness. *gaps is the
+ * number of gaps. */
 static ix_t largest(const pool_t *p, unsigned w, size_t *gaps)
 {
     ix_t most = p->limit - tmi_begin(p, w, 0), e = 0;
@@ -43,7 +44,7 @@ typedef struct strip {
     tm_pool_write_t write;
     void *context;
     unsigned columns, filled;
-    char line[33]; /* a piece of a line */
+    char line[33]; /* part of a line: 32 marks and NUL */
     unsigned char pending;
 } strip_t;
 

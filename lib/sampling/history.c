@@ -6,7 +6,7 @@
 tmi_lock_t tmi_history_lock = TMI_LOCK_OF(TMI_RANK_HISTORY);
 
 static tmi_past_t *ring; // under the lock; NULL until the first free
-static uint64_t noted;   // so many so far: the next goes to noted % TMI_HISTORY_ENTRIES
+static uint64_t noted;   // entries written so far; the next one goes to noted % TMI_HISTORY_ENTRIES
 
 static bool make_ring(void)
 {
@@ -27,7 +27,7 @@ void tmi_history_note(uint64_t key, uint64_t size, const uintptr_t *frames, uint
         e->key = key;
         e->size = size;
         e->freed = here;
-        e->allocated.thread = 0; // samples do not keep it
+        e->allocated.thread = 0; // unknown: a sample does not record its thread
         e->allocated.depth = tmi_min(depth, TMI_STACK_MAX);
         memcpy(e->allocated.frames, frames, e->allocated.depth * sizeof *frames);
     }

@@ -19,7 +19,7 @@ const tmi_sample_view_t *tmi_samples_view(void) { return &all; }
 
 static size_t entries_bytes(size_t capacity) { return tmi_round_up(capacity * sizeof(tmi_sample_t), TMI_UNIT_SIZE); }
 
-/* One mapping for all tables that do not grow: as much as is used becomes resident. */
+/* All tables of fixed capacity share one mapping. Only the parts in use become resident. */
 static int make_tables(void)
 {
     void *p, *q;
@@ -53,8 +53,8 @@ int tmi_samples_start(uint64_t interval)
         err = EBUSY;
     if (err == 0) {
         all.interval = interval;
-        tmi_samples_tell_misuse();
-        tmi_store_release(&tmi_sampling, 1); // after the tables; pairs: those who look whether to sample
+        tmi_samples_describe_misuse();
+        tmi_store_release(&tmi_sampling, 1); // after the tables; pairs: readers that ask whether to sample
     }
     tmi_unlock(&tmi_samples_lock);
     return err;
@@ -134,7 +134,8 @@ static bool reserve_entry(void)
     return true;
 }
 
-/* Close the gap: entries behind it move up as far as their homes allow (Knuth 6.4, algorithm R). */
+/* Close the gap: later entries of the probe sequence move into it, if their home slots allow (Knuth 6.4, algorithm R).
+ */
 static void remove_entry(tmi_sample_t *e)
 {
     size_t mask = all.capacity - 1, gap = (size_t)(e - all.entries), i = gap;
@@ -160,7 +161,7 @@ static void add(tmi_amount_t *a, uint64_t size, uint64_t blocks, uint64_t bytes,
     a->bytes += sign * bytes;
 }
 
-/* Relaxed: I1. */
+/* Relaxed: the thread that frees the block got it after this (I1). */
 static void count_hint(uint64_t key, uint32_t n)
 {
     (void)tmi_add_relaxed(&tmi_sample_hints[tmi_samples_bucket(key)], n);
@@ -184,7 +185,7 @@ static void note_peak(void)
     all.peak_due = true;
 }
 
-/* Under the lock. `total`: the block is new, too. */
+/* Add a sample to the tables, under the lock. `total`: the block is new, so it counts in the site's total, too. */
 static void enter(const tmi_sample_t *sample, bool total)
 {
     uint64_t blocks, bytes;
@@ -193,7 +194,7 @@ static void enter(const tmi_sample_t *sample, bool total)
     if (total)
         add(&site->total, sample->size, blocks, bytes, 1);
     tmi_sample_t *e = find_entry(all.entries, all.capacity, sample->key);
-    if (e->key != 0) { // its free has not been seen: it came while the profile began
+    if (e->key != 0) { // the former block here was freed unnoticed, while the profile was being started
         forget(e);
         e = find_entry(all.entries, all.capacity, sample->key);
     }
@@ -284,7 +285,7 @@ bool tmi_samples_take(uint64_t key, tmi_sample_t *out)
     tmi_unlock(&tmi_samples_lock);
     if (found)
         TMI_PROBE2(otel_memory, free, key, out->size);
-    if (found) // I2: its frames stay
+    if (found) // frames may be read without the lock: they never change (I2)
         tmi_history_note(key, out->size, all.frames + all.sites[out->site].first, all.sites[out->site].depth);
     return found;
 }
@@ -365,7 +366,7 @@ bool tmi_samples_new_peak(void)
     return due;
 }
 
-/* The child has the parent's blocks, and has allocated nothing yet. */
+/* The child has its parent's live blocks, and has allocated none of its own yet. */
 void tmi_samples_after_fork(void)
 {
     all.inherited = all.sites != NULL;
@@ -373,5 +374,5 @@ void tmi_samples_after_fork(void)
         all.sites[i].total = all.sites[i].live;
 }
 
-/* Without the lock: it changes only while a child of fork has one thread. */
+/* No lock is needed: `inherited` changes only while a child of fork has one thread. */
 bool tmi_samples_inherited(void) { return all.inherited; }

@@ -1,10 +1,10 @@
-/* The exponential distribution without libm, which a malloc does not link. */
+/* The exponential distribution. A malloc must not link libm, so exp and log are computed here. */
 #include "os/os.h"
 #include "sampling/samples.h"
 
 #include <string.h>
 
-/* 1 - exp(-x) for x >= 0. Taylor's series for a small y, and (1-e)(2y) = (1-e)(y) * (2 - (1-e)(y)). */
+/* f(x) = 1 - exp(-x) for x >= 0. Taylor series for a small x, then f(2y) = f(y) * (2 - f(y)) to double it. */
 static double one_less_exp(double x)
 {
     int doublings = 0;
@@ -22,7 +22,7 @@ static double one_less_exp(double x)
     return sum;
 }
 
-/* The natural logarithm of 0 < u <= 1: by exponent, and 2 artanh((m - 1) / (m + 1)) of the mantissa. */
+/* The natural logarithm of 0 < u <= 1: exponent times ln 2, plus ln m = 2 artanh((m - 1) / (m + 1)) of the mantissa. */
 static double logarithm(double u)
 {
     uint64_t bits;
@@ -70,7 +70,7 @@ int64_t tmi_samples_distance(uint64_t *random, uint64_t interval)
     double u = tmi_samples_uniform(random);
     if (interval <= 1)
         return 0;
-    return (int64_t)(-logarithm(u) * (double)interval) + 1; // rounded up: as far as the byte that is hit
+    return (int64_t)(-logarithm(u) * (double)interval) + 1; // rounded up to include the byte that is hit
 }
 
 double tmi_samples_chance(uint64_t size, uint64_t interval)

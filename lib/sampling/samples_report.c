@@ -1,12 +1,13 @@
-/* What the samples know of a block that has been misused: lines that follow the message. Locks of ours may be held, so
- * nothing waits for one, and the stack is found without the unwinder. */
+/* Lines that follow a report of misuse: the sampled block that was misused, where it was allocated and freed.
+ * The caller may hold locks of the library, so nothing here waits for a lock, and stacks are captured without
+ * libunwind. */
 #include "os/report.h"
 #include "sampling/history.h"
 #include "sampling/samples.h"
 
 #include <string.h>
 
-/* Functions of handles report a handle, whose upper half is the index; others an address. */
+/* Functions named tm_* report a handle, whose upper half is the index; all others report an address. */
 static uint64_t key_of(const char *function, const void *p)
 {
     bool handle = strncmp(function, "tm_", 3) == 0;
@@ -27,7 +28,7 @@ static void print_place(uint64_t key, uint64_t start, uint64_t size, bool freed)
                    (void *)(uintptr_t)start);
 }
 
-/* `frame`: above it on the stack no addresses lie that have been copied. */
+/* `frame` is that of the caller, so that copied addresses in this function's own frame are not taken for the stack. */
 static void print_here(void *frame)
 {
     tmi_trace_t here;
@@ -35,8 +36,8 @@ static void print_here(void *frame)
     tmi_trace_print("here", &here);
 }
 
-/* A stale handle is that of a past object, whatever its index has now. */
-static void tell(const char *function, const void *p, const char *what)
+/* A stale handle belongs to a freed object. Its index may have a new, live object, which is not the one misused. */
+static void describe(const char *function, const void *p, const char *what)
 {
     tmi_past_t past;
     tmi_sample_t live;
@@ -53,4 +54,5 @@ static void tell(const char *function, const void *p, const char *what)
     }
 }
 
-void tmi_samples_tell_misuse(void) { tmi_store_release(&tmi_misuse_teller, tell); } // pairs: tmi_report_misuse
+// pairs: tmi_report_misuse
+void tmi_samples_describe_misuse(void) { tmi_store_release(&tmi_misuse_describer, describe); }

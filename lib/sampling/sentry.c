@@ -10,9 +10,9 @@ enum { CANARY = 0xc5, SLOTS_MIN = 16 };
 tmi_sentry_t tmi_sentry;
 tmi_lock_t tmi_sentry_lock = TMI_LOCK_OF(TMI_RANK_SENTRY);
 
-/* All of it under the lock; the two counts are looked at without it, too. */
-static uint16_t unused[TMI_SENTRY_SLOTS];  // nunused of them
-static uint16_t waiting[TMI_SENTRY_SLOTS]; // a ring: `first` is the oldest of nwaiting
+/* The lock guards all of these. The two counts are also read without it, as hints. */
+static uint16_t unused[TMI_SENTRY_SLOTS];  // slot numbers; the first nunused are valid
+static uint16_t waiting[TMI_SENTRY_SLOTS]; // a ring of nwaiting slot numbers; the oldest is at `first`
 static uint32_t nunused, nwaiting, first;
 static uint64_t random_state;
 _Static_assert(TMI_SENTRY_SLOTS <= 1 << 16, "numbers of slots have 16 bits");
@@ -26,7 +26,7 @@ static uint32_t random_below(uint32_t n)
     return (uint32_t)((random_state * 0x2545f4914f6cdd1d >> 32) * n >> 32);
 }
 
-/* As many slots as there is address space for. */
+/* Reserve the region: *nslots slots, or fewer if the address space is limited. Sets *nslots. */
 static int reserve(uint32_t *nslots)
 {
     void *region, *records;
@@ -72,7 +72,7 @@ static uintptr_t start_of(const tmi_sentry_slot_t *s)
 
 /* ---- slots ------------------------------------------------------------------------------------------------------- */
 
-/* One of the older half of those that wait, unless fewer than a quarter would be left (Y2). */
+/* A random slot of the older half of the waiting ones. NULL if at most a quarter of all slots wait (Y2). */
 static tmi_sentry_slot_t *take_waiting(void)
 {
     if (nwaiting <= tmi_sentry.nslots / 4)
@@ -120,7 +120,8 @@ tmi_sentry_slot_t *tmi_sentry_nearest(uintptr_t address)
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-/* Where the block is to lie in its slot. What malloc promises of alignment holds: 16 bytes, 8 for what is no larger. */
+/* Choose the block's place in its slot. Alignment is at least 16 bytes, or 8 for a block of at most 8 bytes, as malloc
+ * guarantees. */
 static void place(tmi_sentry_slot_t *s, size_t size, size_t align, bool at_end)
 {
     size_t page = tmi_os_page_size;
@@ -139,7 +140,7 @@ static void fill_canaries(const tmi_sentry_slot_t *s)
     memset(end, CANARY, (size_t)(s->pages + s->npages - end));
 }
 
-/* From the block outwards. */
+/* Scans outwards from the block, first behind it, then before it. */
 const char *tmi_sentry_spoilt(const tmi_sentry_slot_t *s)
 {
     for (const char *c = s->block + s->size; c < s->pages + s->npages; c++)
@@ -151,7 +152,8 @@ const char *tmi_sentry_spoilt(const tmi_sentry_slot_t *s)
     return NULL;
 }
 
-/* Whether it is worth while to find the stack. Relaxed: begin decides. */
+/* Whether a slot may be free and fit the block, so that capturing the stack is worth its cost. Relaxed: only a hint;
+ * begin asks again under the lock. */
 static bool may_guard(size_t size, size_t align)
 {
     bool room = tmi_load_relaxed(&nunused) > 0 || tmi_load_relaxed(&nwaiting) > tmi_sentry.nslots / 4;
@@ -197,14 +199,14 @@ void *tmi_sentry_alloc(uint32_t *left, size_t size, size_t align, void *frame)
     return s->block;
 }
 
-/* The slot of the live block p, which is freed from now on. NULL: there is none. */
+/* Change the state of live block p to freed. Returns its slot, or NULL if p is no live block. */
 static tmi_sentry_slot_t *end(const void *p, const tmi_trace_t *here)
 {
     uint32_t live = TMI_SENTRY_LIVE;
     tmi_sentry_slot_t *s = &tmi_sentry.slots[((uintptr_t)p - tmi_sentry.start) / tmi_sentry.stride];
     if (tmi_load_acquire(&s->state) != TMI_SENTRY_LIVE || s->block != p) // pairs: tmi_sentry_alloc
         return NULL;
-    if (!tmi_cas_acquire(&s->state, &live, TMI_SENTRY_FREED)) // acquire: one of two frees at once is the first
+    if (!tmi_cas_acquire(&s->state, &live, TMI_SENTRY_FREED)) // of two concurrent frees only one succeeds
         return NULL;
     s->freed = *here;
     return s;

@@ -1,11 +1,10 @@
-/* The handler of SIGSEGV. It tells what an access to the region was, and passes every fault on: to the handler that the
- * program had when the first block was guarded, with its mask and flags, or to the default action, which ends the
- * process at the very instruction (and leaves a core file there). One access is reported; a program that survives it
- * gets no more reports.
+/* The handler of SIGSEGV. It reports an access to the region, then passes every fault on. The receiver is the handler
+ * that the program had when the first block was guarded, called with its mask and flags; or the default action, which
+ * ends the process at the faulting instruction, so that a core file shows it. Only the first access is reported, even
+ * if the program survives it.
  *
- * A handler that the program sets later takes the place of this one. It then decides alone: nothing is reported at an
- * access, unless it calls the handler that it has replaced, and it is called for such an access as for any other. What
- * free finds is reported in any case. */
+ * A handler that the program installs later replaces this one. Accesses are then reported only if that handler calls
+ * the one it replaced. What free finds is reported in any case. */
 #include "os/os.h"
 #include "sampling/sentry.h"
 
@@ -13,12 +12,12 @@
 #include <signal.h>
 #include <ucontext.h>
 
-static struct sigaction before; // what is passed on to; written before ours is set
-static uint32_t caught;         // 1: ours has been set
+static struct sigaction before; // the program's action; written before our handler is installed
+static uint32_t caught;         // 1: our handler is installed, or is being installed
 
 /* Where the thread was, and whether it wrote. */
 typedef struct fault {
-    uintptr_t pc, fp, caller; // `caller`: where a function without a frame returns to, if it is one
+    uintptr_t pc, fp, caller; // `caller`: the return address, if the function at pc has made no frame
     const char *access;
 } fault_t;
 
@@ -34,7 +33,7 @@ static void read_context(const ucontext_t *c, fault_t *out)
     out->access = r[REG_ERR] & WRITE ? "write" : "read";
 }
 #else
-/* The syndrome register is in a record of its own behind the registers (asm/sigcontext.h). */
+/* The exception syndrome register is in a separate record behind the general registers (asm/sigcontext.h). */
 static bool wrote(const mcontext_t *m)
 {
     enum { ESR_MAGIC = 0x45535201, WNR = 1 << 6 };
@@ -69,8 +68,8 @@ static void report(uintptr_t address, const ucontext_t *context)
     (void)tmi_sentry_report_access(address, fault.access, &here);
 }
 
-/* The default action: at the return from a handler for a fault, since the instruction is tried again; for a signal that
- * somebody has sent, it is sent again. */
+/* Take the default action. A fault recurs when the handler returns, since the instruction is executed again. A signal
+ * that was sent by a process does not recur, so it is sent again. */
 static void die(int number, const siginfo_t *info)
 {
     struct sigaction plain = {.sa_handler = SIG_DFL};

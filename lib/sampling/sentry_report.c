@@ -1,5 +1,5 @@
-/* What is said about misuse of a guarded block: a line that tells what, where and of which block, then the stacks of
- * the use, of the allocation and of the free. */
+/* The report of misuse of a guarded block: one line with the kind of misuse, the address and the block, then the stacks
+ * of the misuse, of the allocation and of the free. */
 #include "os/os.h"
 #include "os/report.h"
 #include "sampling/sentry.h"
@@ -8,15 +8,15 @@
 
 enum { PLACE = 160, PATIENCE_MS = 2000 };
 
-/* One report at a time: the process ends with it. True: go on and report. */
+/* True: the calling thread may report. Only one thread does, since the process ends with its report. */
 static bool begin_report(void)
 {
-    static uint32_t reporting; // the thread that does, or 0
+    static uint32_t reporting; // ID of the thread that reports, or 0
     uint32_t nobody = 0, me = tmi_os_gettid();
     if (tmi_cas_relaxed(&reporting, &nobody, me)) // relaxed: a message
         return true;
     if (nobody != me)
-        tmi_os_sleep_ms(PATIENCE_MS); // the other thread ends the process; its report is not to be cut short
+        tmi_os_sleep_ms(PATIENCE_MS); // do not end the process before the other thread has finished its report
     return false;
 }
 
@@ -41,7 +41,7 @@ static void print_history(const tmi_sentry_slot_t *s, const char *use, const tmi
         tmi_trace_print("freed", &s->freed);
 }
 
-/* NULL: no block has lain there. */
+/* The slot that contains the address. NULL: it never had a block. */
 static tmi_sentry_slot_t *slot_at(uintptr_t address)
 {
     tmi_sentry_slot_t *s = tmi_sentry_nearest(address);

@@ -13,30 +13,29 @@
 enum { PAGE = 4096, ENOUGH = 3, OWN_FRAMES = 16 };
 #define LONGEST_FRAME ((uintptr_t)8 << 20)
 
-/* unw_backtrace, or NULL. Released after the library is there; pairs: tmi_stack_capture. */
+/* unw_backtrace, or NULL. Stored with release order once the library is loaded; pairs: tmi_stack_capture. */
 static int (*libunwind)(void **out, int most);
-static uint32_t wanted; // 1: to be opened as soon as that can be
+static uint32_t wanted; // 1: open libunwind as soon as that is possible
 
-/* _dl_find_object of glibc 2.35 and later, or NULL: which file that the dynamic linker has mapped holds an address. It
- * takes no lock. */
+/* _dl_find_object of glibc 2.35 and later, or NULL. Finds the mapped file that contains an address. Takes no lock. */
 static int (*find_object)(void *address, void *result);
 typedef struct found_object {
     unsigned long long flags;
     void *start, *end;
     struct link_map *map;
-    void *more[28]; // as much as a later version may have
+    void *more[28]; // room for fields that later versions may add
 } found_object_t;
 
 typedef struct range {
     uintptr_t start, nbytes;
 } range_t;
 
-/* Without that function: the code that was there when we looked. */
+/* Without that function: the executable segments that were loaded when look_for_objects ran. */
 enum { CODES = 64 };
 static range_t codes[CODES];
 static uint32_t ncodes, looked;
 
-/* A library that is opened before libc's own constructor has run would have that run without the environment. */
+/* Opening a library before libc's constructor has run would run that constructor without the environment. */
 static bool libc_is_ready(void) { return program_invocation_short_name[0] != '\0'; }
 
 static TMI_COLD void open_libunwind(void)
@@ -72,7 +71,7 @@ static TMI_COLD void look_for_objects(void)
     int before = errno;
     void *found = dlsym(RTLD_DEFAULT, "_dl_find_object");
     memcpy(&function, &found, sizeof found);
-    tmi_store_relaxed(&find_object, function); // relaxed: it is another library's
+    tmi_store_relaxed(&find_object, function); // relaxed: no data of ours is published with it
     if (function == NULL)
         (void)dl_iterate_phdr(note_codes, &n);
     tmi_store_release(&ncodes, n); // pairs: in_file
@@ -84,7 +83,7 @@ void tmi_stack_init(void)
     int before = errno;
     bool opens = tmi_options.unwind != TMI_UNWIND_FP && tmi_options.unwind != TMI_UNWIND_NONE && libunwind == NULL;
     if (opens)
-        tmi_store_relaxed(&wanted, 1); // relaxed: who misses it has a short stack
+        tmi_store_relaxed(&wanted, 1); // relaxed: a thread that misses it captures a shorter stack
     if (libc_is_ready()) {
         look_for_objects();
         open_libunwind();
@@ -96,7 +95,7 @@ void tmi_stack_after_fork(void) { tmi_store_relaxed(&wanted, 0); } // relaxed: t
 
 static bool in_linker(uintptr_t address)
 {
-    enum { MOST = 1 << 20 }; // its code is less
+    enum { MOST = 1 << 20 }; // more than the size of the linker's code
     return address - getauxval(AT_BASE) < MOST;
 }
 
@@ -104,7 +103,7 @@ static bool in_linker(uintptr_t address)
 #pragma weak _r_debug // programs without a dynamic linker have none
 static bool linker_is_at_rest(void) { return &_r_debug != NULL && _r_debug.r_state == RT_CONSISTENT; }
 #else
-static bool linker_is_at_rest(void) { return false; } // it does not tell
+static bool linker_is_at_rest(void) { return false; } // this linker does not show its state
 #endif
 
 /* In malloc, which the dynamic linker may have called: only while it is at rest. */
@@ -163,7 +162,7 @@ static bool in_file(known_t *known, uintptr_t address)
 }
 
 #if defined(__x86_64__)
-/* Bytes of `call r/m`, opcode ff /2, from its second byte on; 0 if it is another instruction. */
+/* Length of an indirect call (`call r/m`, opcode ff /2), given its second byte; 0 if it is another instruction. */
 __attribute__((no_sanitize_address)) static int indirect_call_bytes(const unsigned char *modrm)
 {
     int mod = *modrm >> 6, rm = *modrm & 7;
@@ -208,9 +207,10 @@ static bool readable_frame(known_t *known, uintptr_t frame)
            (frame / PAGE == (frame + 8) / PAGE || on_page(&known->data, frame + 8));
 }
 
-/* Where frames above `frame` end at the latest: a register that is taken for a frame pointer may point anywhere above,
- * to memory that other threads unmap. A thread's record of the C library lies at the end of its stack, the kernel's
- * random bytes at the end of the first thread's. Another stack, such as that of a coroutine, may be longer than this. */
+/* No frame above `frame` lies at or beyond this address. A register that is taken for a frame pointer may point to
+ * memory that other threads unmap. The C library's record of a thread lies at the end of the thread's stack, and the
+ * kernel's random bytes at the end of the first thread's. Any other stack, such as that of a coroutine, has no known
+ * end. */
 static uintptr_t end_of_stack(uintptr_t frame)
 {
     static uintptr_t random; // relaxed: all store the same
@@ -238,7 +238,7 @@ static size_t follow(known_t *known, uintptr_t frame, uintptr_t *out, size_t n)
     return n;
 }
 
-/* Return addresses by unwind tables, without those of functions inside `first`'s callee. */
+/* Return addresses found by unwind tables, from `first` on: frames inside it are dropped. */
 static size_t unwind(int (*backtrace)(void **, int), uintptr_t first, uintptr_t *out)
 {
     void *all[TMI_STACK_MAX + OWN_FRAMES];
@@ -283,7 +283,7 @@ size_t tmi_stack_capture(void *frame, uintptr_t *out)
     return complete(first, out, tables_first ? 0 : follow(&known, (uintptr_t)frame, out, 0));
 }
 
-/* Where the image that this code is in has been loaded: of a shared library that is its own code only. */
+/* Bounds of the image that contains this code. In a shared library that is the library's own code only. */
 extern const char tmi_image_start[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char tmi_image_end[] __asm__("etext") __attribute__((visibility("hidden")));
 
@@ -353,7 +353,7 @@ size_t tmi_stack_interrupted(uintptr_t pc, uintptr_t fp, uintptr_t caller, uintp
     int (*backtrace)(void **, int) = tmi_load_acquire(&libunwind); // pairs: open_libunwind
     if (tmi_options.unwind != TMI_UNWIND_FP && backtrace != NULL) {
         uintptr_t other[TMI_STACK_MAX];
-        m = unwind(backtrace, pc, other); // the tables tell more than a guess at the caller
+        m = unwind(backtrace, pc, other); // unwind tables are more reliable than the guessed caller
         if (m > 1)
             memcpy(out, other, m * sizeof *out);
     }

@@ -139,7 +139,7 @@ void tmi_pagemap_set_class(const void *p, size_t nunits, unsigned cls);
 void tmi_pagemap_set_segment(const void *p, tmi_segment_t *segment);
 
 #if TMI_TEST_HOOKS
-/* Let windows that are made from now on cover at most so many units. */
+/* Let windows that are made from now on cover at most `nunits` units. */
 void tmi_pagemap_set_window(uintptr_t nunits);
 #endif
 

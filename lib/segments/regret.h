@@ -1,8 +1,8 @@
-/* regret.h - bytes that were purged and fetched again soon.
+/* regret.h - count the bytes that were purged and soon fetched from the kernel again.
  *
- * Idea: a purge was a mistake if memory is fetched again within some seconds: by the same size class, since its pages
- * can serve no other, or, for free spans, by any user of spans. Each class keeps a *debt*: the bytes that it has purged
- * lately. Bytes that it fetches from the kernel while it is in debt are counted as regretted_bytes, and the pacer keeps
+ * Idea: a purge was a mistake if memory is fetched again within TMI_REGRET_MS: by the same size class, since its pages
+ * can serve no other, or, for free spans, by any user of spans. Each class has a *debt*: the bytes that it has purged
+ * lately. Bytes that it fetches from the kernel while it has a debt are counted as regretted_bytes, and the pacer keeps
  * as many more (need.h).
  *
  * Owner of a debt: the lock of its class. */
@@ -12,16 +12,15 @@
 #include "os/counters.h"
 #include "os/os.h"
 
-enum { TMI_REGRET_MS = 5000 }; // an older purge was right
+enum { TMI_REGRET_MS = 5000 }; // older purges were no mistake
 
 typedef struct tmi_debt {
     size_t bytes;
-    uint32_t since; // when something was last purged, ms
-    uint32_t epoch; // of the last purge
+    uint32_t since; // time of the last purge, ms
+    uint32_t epoch; // tmi_regret_epoch at the last purge
 } tmi_debt_t;
 
-/* Purges of former epochs are not regretted, since the program has requested them. Relaxed: one debt more or less is
- * harmless. */
+/* Purges of former epochs are never regretted: the program requested them. Relaxed: a race misjudges one purge. */
 extern uint32_t tmi_regret_epoch;
 
 static inline bool tmi_debt_is_old(const tmi_debt_t *d)

@@ -36,7 +36,7 @@ static void carve(tmi_run_t *run, size_t nunits, size_t align_units)
     if (skip > 0) {
         tmi_run_t head = *run;
         *run = tmi_run_split(&head, skip);
-        tmi_span_set_state(run->addr, run->nunits, TMI_SPAN_USED); // not a neighbour to merge with
+        tmi_span_set_state(run->addr, run->nunits, TMI_SPAN_USED); // so that the rest does not merge with it
         tmi_bins_put(head);
     }
     if (run->nunits > nunits) {
@@ -88,7 +88,7 @@ void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned 
     return ok ? run.addr : NULL;
 }
 
-/* A used span becomes free. Its bits of S6 are set. */
+/* Make a used span free. The caller has set its bits of S6. */
 static void put_back(char *addr, size_t nunits, size_t bytes)
 {
     tmi_pagemap_set_class(addr, nunits, TMI_CLASS_NONE);
@@ -162,7 +162,7 @@ static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
     tmi_run_t run = tmi_bins_remove(span, addr), tail = {0};
     if (run.nunits > most_units)
         tail = tmi_run_split(&run, most_units);
-    tmi_span_set_state(addr, run.nunits, TMI_SPAN_USED); // without owner, and no neighbour to merge with
+    tmi_span_set_state(addr, run.nunits, TMI_SPAN_USED); // no other span merges with it
     if (tail.nunits > 0)
         tmi_bins_put_oldest(tail);
     if (TMI_UNLIKELY(tmi_huge_applies))
@@ -174,7 +174,7 @@ static int purge_one(tmi_span_t *span, size_t most_units, size_t *total)
     size_t bytes = err ? 0 : run.bytes;
     if (err == 0)
         tmi_resident_set_all(addr, run.nunits, false);
-    run.dirty = err != 0; // locked memory stays: it keeps its contents, and goes to the end of the queue
+    run.dirty = err != 0; // the kernel refuses pages under mlock: they go to the end of the queue
     run.bytes -= bytes;
     tmi_bins_put(run);
     tmi_count(purged_bytes, bytes);

@@ -21,7 +21,7 @@
  *
  * Owner: the space lock, except `owner`, `bytes`, `index` and `attributes` of a used span, which belong to the holder
  * of the span.
- * Fails: NULL when the kernel gives nothing even after clean segments have been unmapped. */
+ * Fails: NULL if the kernel grants no memory even after clean segments have been unmapped. */
 #ifndef TMI_SEGMENTS_SEGMENT_H
 #define TMI_SEGMENTS_SEGMENT_H
 
@@ -49,8 +49,8 @@ typedef struct tmi_span {
 
 struct tmi_segment {
     tmi_span_t spans[TMI_SEGMENT_UNITS];
-    uint16_t resident[TMI_SEGMENT_UNITS]; // S6, a bit for each page of a unit
-    uint32_t dense;                       // S5, a bit a unit
+    uint16_t resident[TMI_SEGMENT_UNITS]; // S6, one bit for each page of a unit
+    uint32_t dense;                       // S5, one bit for each unit
     bool small;                           // S5
 };
 
@@ -60,8 +60,8 @@ void tmi_space_init(void);
 /* Called before the first slab or extent of the movable arena. Returns 0 or an errno. Further calls do nothing. */
 int tmi_space_init_movable(void);
 
-/* A span of nunits (> 0) units aligned to align_units (a power of two), its units entered in the page map as class
- * `cls` (the first) and `tail` (the others). *dirty tells whether its bytes may be non-zero. NULL: out of memory. */
+/* Allocate a span of nunits (> 0) units aligned to align_units (a power of two). In the page map its first unit gets
+ * class `cls`, the others `tail`. *dirty: its bytes may be non-zero. NULL: out of memory. */
 void *tmi_space_alloc(size_t nunits, size_t align_units, unsigned cls, unsigned tail, bool *dirty);
 
 /* Free a span. `bytes` estimates how much of it is resident. If it is not 0, any page may be resident. */

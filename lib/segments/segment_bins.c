@@ -81,7 +81,7 @@ tmi_run_t tmi_bins_remove(tmi_span_t *first, char *addr)
     return run;
 }
 
-/* Neighbours before and after that are free in the same state join the run. */
+/* Join the run with its neighbours before and after it that are free and in the same state. */
 static void absorb_neighbours(tmi_run_t *run)
 {
     uint8_t state = run->dirty ? TMI_SPAN_DIRTY : TMI_SPAN_CLEAN;
@@ -118,7 +118,7 @@ static void put(tmi_run_t run, bool as_oldest)
     if (as_oldest)
         tmi_dlist_push_front(&ages, &first->age);
     else
-        // a merged span is as young as its youngest part, where the program is at work
+        // a merged span counts as young, since the program has used part of it just now
         tmi_dlist_push_back(&ages, &first->age);
     tmi_count(dirty_bytes, run.bytes);
 }

@@ -42,7 +42,7 @@ void tmi_resident_set(const char *addr, size_t nunits, uint64_t pages);
 /* How many pages of the units may be resident. */
 size_t tmi_resident_count(const char *addr, size_t nunits);
 
-/* Map segments for at least nunits and enter them as one clean run. 0 or an errno. Caller holds the space lock. */
+/* Map segments for at least nunits and enter them as one clean run. 0 or an errno. The caller holds the space lock. */
 int tmi_supply_grow(size_t nunits);
 /* tmi_space_unmap under the lock. */
 size_t tmi_supply_unmap(void);

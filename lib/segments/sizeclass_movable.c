@@ -14,7 +14,7 @@ static size_t size_of(unsigned cls)
     return 32768 + (size_t)1024 * (cls - 128);
 }
 
-/* Where the slots of a slab with so many slots start: behind its metadata, if that is inside, and aligned (C5). */
+/* Where the slots of a slab with that many slots start: behind its metadata, if that is inside, and aligned (C5). */
 static size_t start_of(size_t size, size_t slots, size_t record_bytes)
 {
     if (size > TMI_MOVABLE_INLINE_MAX)

@@ -9,12 +9,12 @@
 #include <errno.h>
 
 #define ALL_INDICES ((uint64_t)1 << 32)
-#define TAGGED ((uint32_t)1 << 31) // indices from here on make handles that fault when they are dereferenced
+#define TAGGED ((uint32_t)1 << 31) // handles of indices from here on fault when a program dereferences them
 #define FEWEST_INDICES ((uint64_t)1 << 16)
 #define EXTENSION ((uint64_t)1 << 29) // how many indices' words are reserved at a time: 4 GiB
 #define COMMIT_BYTES ((size_t)2 << 20) // of words that are made writable at a time
 #define GENERATIONS ((uint32_t)1 << 14)
-#define RETIRED ((uint64_t)1 << 16)  // the word of an index without lives: the address has no owner
+#define RETIRED ((uint64_t)1 << 16)  // the word of a retired index: an address without an owner
 enum { LEVELS = 8 };
 
 typedef struct group {
@@ -28,7 +28,7 @@ typedef struct group {
 } group_t;
 
 static uint64_t no_word;
-uint64_t *tmi_words = &no_word; // TM_NULL finds 0 before there is a table
+uint64_t *tmi_words = &no_word; // the word of TM_NULL reads as 0 before the table exists
 #undef tm_words_
 extern uint64_t *tm_words_;
 TMI_EXPORT uint64_t *tm_words_ = &no_word; // the same for programs
@@ -39,9 +39,9 @@ static tmi_dlist_t levels[LEVELS], idle; // idle: some indices free, the others 
 static tmi_dlist_t spent;                // all indices retired
 static tmi_dlist_t worn_groups;          // H5
 static uint64_t *group_states;                  // H3
-static uint32_t ngroups, max_groups, all_groups; // made so far, words reserved for, as many as there can be
-static uint32_t free_groups; // number of the first, 0 none (group 0 always holds index 0)
-static uint32_t spent_first, spent_last; // H5; 0 none
+static uint32_t ngroups, max_groups, all_groups; // made so far; with reserved words; the most that can exist
+static uint32_t free_groups; // number of the first free group; 0: none (group 0 always has index 0)
+static uint32_t spent_first, spent_last; // H5; 0: none
 static uint32_t group_words, group_shift;
 static uint32_t retirements;             // modulo 2^31
 static size_t nidle, nrevived, committed_words, committed_states;
@@ -85,7 +85,7 @@ static int reserve_few(size_t bytes)
         err = tmi_os_reserve(n * sizeof(uint64_t), &words);
     if (err != 0)
         return err;
-    n *= 2; // the size that could be reserved
+    n *= 2; // the last size, which could be reserved
     tmi_os_exclude_from_dumps(words, n * sizeof(uint64_t));
     tmi_store_release(&tmi_words, (uint64_t *)words); // as tm_words_ below
     max_groups = all_groups = (uint32_t)(n >> group_shift);
@@ -119,8 +119,7 @@ int tmi_handle_init(void)
     return 0;
 }
 
-/* Reserve more address space for words, behind the others, since all indices so far have had all their lives or are in
- * use. */
+/* Reserve more address space for words, behind the existing ones. Called when all indices are retired or in use. */
 static bool extend(void)
 {
     uint32_t more = (uint32_t)tmi_min(EXTENSION >> group_shift, all_groups - max_groups);
@@ -129,7 +128,7 @@ static bool extend(void)
         return false;
     tmi_os_exclude_from_dumps(at, more * group_bytes());
     max_groups += more;
-    // relaxed: a thread that has an index from there got it after this
+    // relaxed: a thread that has one of the new indices got it after this store
     tmi_store_relaxed(&tmi_handle_count, max_groups << group_shift);
     return true;
 }
@@ -251,7 +250,7 @@ static group_t *worn_group(void)
     group_t *g = TMI_CONTAINER_OF(worn_groups.next, group_t, worn);
     for (uint32_t i = 0; i < group_words; i++)
         if (is_retired(g, i)) {
-            // relaxed: free, so the lock's
+            // relaxed: a free word belongs to the holder of the lock
             tmi_store_relaxed(tmi_word(index_of(g->number, i)), tmi_generation_bits(GENERATIONS - 1));
             g->free[i / 64] |= (uint64_t)1 << (i % 64);
         }
@@ -291,7 +290,7 @@ static group_t *fullest(void)
     return g != NULL ? g : revive();
 }
 
-/* ---- what others take and give ------------------------------------------------------------------------------- */
+/* ---- taking and returning indices ---------------------------------------------------------------------------- */
 
 static tm_handle_t free_handle(uint32_t index)
 {
@@ -361,7 +360,7 @@ void tmi_handle_retire(uint32_t index)
     tmi_unlock(&tmi_handle_lock);
 }
 
-/* ---- pages back to the kernel -------------------------------------------------------------------------------- */
+/* ---- purging pages ------------------------------------------------------------------------------------------- */
 
 static uint32_t lowest_generation(const group_t *g)
 {
@@ -388,7 +387,7 @@ static void detach(group_t *g, tmi_dlist_t *leaving)
     tmi_dlist_push_back(leaving, &g->link);
 }
 
-/* Put the group back, since the kernel has not taken the page. */
+/* Put the group back into its lists, since the kernel refused to purge the page. */
 static void attach(group_t *g)
 {
     tmi_dlist_remove(&g->link);
@@ -405,7 +404,7 @@ static void forget(group_t *g)
     if (g->nretired == 0) {
         group_states[number] = (uint64_t)free_groups << 32 | (uint64_t)g->ceiling << 1 | 1;
         free_groups = number;
-    } else { // its other indices lose the rest of their lives
+    } else { // its other indices lose the rest of their generations
         group_states[number] = (uint64_t)g->worn_at << 1 | 1;
         if (spent_last != 0)
             group_states[spent_last] |= (uint64_t)number << 32;
@@ -451,7 +450,7 @@ size_t tmi_handle_purge(size_t keep, size_t most)
     return gone * group_bytes();
 }
 
-/* ---- all that are live --------------------------------------------------------------------------------------- */
+/* ---- walking over live handles ------------------------------------------------------------------------------- */
 
 uint32_t tmi_handle_places(void)
 {
@@ -461,7 +460,7 @@ uint32_t tmi_handle_places(void)
     return places;
 }
 
-/* The group's page is resident; or it is being purged, and then reads 0. */
+/* Whether the group has a page. If the page is being purged, its words read as 0. */
 static bool has_page(uint32_t number)
 {
     tmi_lock(&tmi_handle_lock);
@@ -487,7 +486,7 @@ size_t tmi_handle_live(uint32_t *at, uint32_t end, tm_handle_t *out, size_t n)
     return got;
 }
 
-/* ---- figures, audit ------------------------------------------------------------------------------------------ */
+/* ---- statistics, audit --------------------------------------------------------------------------------------- */
 
 size_t tmi_handle_bytes(void) { return tmi_load_relaxed(&tmi_handle_bytes_in_use); } // statistics
 size_t tmi_handle_idle_groups(void) { return tmi_load_relaxed(&nidle); }

@@ -7,7 +7,7 @@
  *
  *   state of an index    word                               its slot
  *   free                 generation, address 0              none
- *   bound                next generation, not live, address free, in a magazine
+ *   reserved             next generation, not live, address free: in a magazine, or about to become live
  *   live                 generation, live, address          an object's
  *   retired              an address without owner, or 0     none: it has had all its generations
  *
@@ -27,7 +27,8 @@
  *
  * Address space for words is reserved by 4 GiB (2^29 indices), and again when these are used up.
  *
- * Owner: a bound or free word belongs to the holder of its index; any thread may change a live one by compare-and-swap.
+ * Owner: a free or reserved word belongs to the holder of its index; any thread may change a live one by compare-and-
+ * swap.
  * The rest belongs to the table lock.
  * Fails: fewer indices than requested. */
 #ifndef TMI_SLABS_HANDLE_H
@@ -46,7 +47,7 @@
 
 extern tmi_lock_t tmi_handle_lock; // for fork
 
-/* 0, or the errno of the reservation. */
+/* Reserve the table. Returns 0 or the errno of the reservation. */
 int tmi_handle_init(void);
 
 /* Take up to n free indices, in the form of their future handles (generation, live bit, index). Their words are
@@ -71,7 +72,7 @@ size_t tmi_handle_idle_bytes(void);
 /* Indices revived so far, H5. */
 size_t tmi_handle_revived(void);
 
-/* For a walk over the table: how many entries it has now; and up to n live handles of the entries from *at to `end`.
+/* For a walk over the table: the number of its entries; and up to n live handles among the entries from *at to `end`.
  * The latter advances *at and returns the number of handles, 0 at the end. It takes the lock for a moment in each
  * group. */
 uint32_t tmi_handle_places(void);
@@ -92,14 +93,14 @@ enum { TMI_HANDLE_ENDS = 1 << 16 };
 static inline bool tmi_handle_readable(uint32_t index)
 {
     bool of_ends = tmi_handle_first != 0 ? index + TMI_HANDLE_ENDS < 2 * TMI_HANDLE_ENDS : index == 0;
-    // relaxed: a caller with a handle got that later
+    // relaxed: a caller that has a handle of a new index got it after the number grew
     return of_ends || index - tmi_handle_first < tmi_load_relaxed(&tmi_handle_count);
 }
 
 static inline uint64_t *tmi_word(uint32_t index) { return tm_word_of_index_(index); }
 
 static inline char *tmi_word_address(uint64_t w) { return (char *)(uintptr_t)(w >> 16); }
-/* The address in the form that a word has. */
+/* The address bits of a word, for address p. */
 static inline uint64_t tmi_word_at(const void *p) { return (uint64_t)(uintptr_t)p << 16; }
 
 /* Whether h has the form of a handle: the tag is set, and the unused bits are 0. */
@@ -118,8 +119,7 @@ static inline tm_handle_t tmi_handle_of_word(uint32_t index, uint64_t w)
 static inline uint32_t tmi_generation_of(uint64_t w) { return (uint32_t)(w & TMI_WORD_GENERATION) >> 2; }
 static inline uint64_t tmi_generation_bits(uint32_t g) { return (uint64_t)g << 2 & TMI_WORD_GENERATION; }
 
-/* The word of a freed object: next generation, same address. *last: it has had its last life, and there is no next
- * generation. */
+/* The word of a freed object: next generation, same address. *last: that was the index's last generation. */
 static inline uint64_t tmi_word_freed(uint64_t w, bool *last)
 {
     uint32_t g = tmi_generation_of(w);
@@ -138,13 +138,13 @@ static inline bool tmi_word_may_end(uint64_t w)
 }
 
 #if TMI_TEST_HOOKS
-/* For tests: skip lives. Returns the handle that the caller's object has from now on, with a generation at most its
- * own. Nothing may move the object meanwhile. */
+/* For tests: skip generations. The caller's object gets a generation of at most `generation`; returns its new handle.
+ * Nothing may move the object meanwhile. */
 tm_handle_t tmi_handle_age(tm_handle_t h, uint32_t generation);
 /* For tests: give back the address space of words from there on, none of which has been used. More indices then need an
  * extension. */
 void tmi_handle_unreserve(uint32_t nindices);
-/* For tests: let the table hold only so many indices from now on. */
+/* For tests: let the table hold at most `nindices` indices from now on. */
 void tmi_handle_set_limit(uint32_t nindices);
 #endif
 

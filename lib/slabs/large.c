@@ -9,22 +9,22 @@
 #define MOVE_MIN ((size_t)1 << 20)
 // larger objects are worth a further entry in the process's list of mappings
 #define MOVE_ALWAYS ((size_t)32 << 20)
-enum { MOVES_OF_SMALLER = 4096 };          // how often moves of smaller objects may split a mapping
+enum { MOVES_OF_SMALLER = 4096 };          // how many moves of smaller objects may split a mapping
 #define PURGE_MIN ((size_t)32 << 20)       // as in glibc, where so large a block is a mapping of its own
-#define TAIL_MIN ((size_t)16 << 10)        // bytes in a unit that is kept: fewer are not worth a call to the kernel
+#define TAIL_MIN ((size_t)16 << 10)        // bytes behind an object in its last unit: fewer are not worth a system call
 #define HEADROOM_UNITS_MAX ((size_t)256)   // 16 MiB
 
 static size_t pages_of(size_t size) { return tmi_round_up(size, tmi_os_page_size); }
 static size_t units_of(size_t bytes) { return tmi_round_up(bytes, TMI_UNIT_SIZE) >> TMI_UNIT_SHIFT; }
 
-/* What malloc's part of the page map says about the first unit, and about the others. */
+/* The class of the extent's units in malloc's part of the page map. */
 static unsigned class_of(tmi_extent_kind_t kind) { return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE : TMI_CLASS_NONE; }
 static unsigned tail_of(tmi_extent_kind_t kind)
 {
     return kind == TMI_EXTENT_RAW ? TMI_CLASS_LARGE_TAIL : TMI_CLASS_NONE;
 }
 
-/* Modulo 2^64: also downwards. */
+/* Add to the counters, modulo 2^64: negated numbers subtract. */
 static void count(tmi_extent_kind_t kind, size_t bytes, size_t objects)
 {
     if (kind == TMI_EXTENT_RAW) {
@@ -58,13 +58,13 @@ static void set_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
         tmi_count(extent_slack_bytes, more);
 }
 
-/* That number; at most the bytes that the span has beside the object. */
+/* Set that number to `bytes`, or to all bytes beside the object if they are fewer. */
 static void limit_slack(tmi_extent_kind_t kind, tmi_span_t *span, size_t bytes)
 {
     set_slack(kind, span, tmi_min(bytes, span->nunits * TMI_UNIT_SIZE - span->bytes));
 }
 
-/* Where in the slack the object starts: successive objects take successive pages. */
+/* The offset of the next object in its slack: successive objects start at successive pages. */
 static size_t next_shift(size_t slack)
 {
     static uint32_t turn;
@@ -130,7 +130,7 @@ void *tmi_extent_alloc(tmi_extent_kind_t kind, size_t size, size_t align, bool z
     bool cut = kind == TMI_EXTENT_MOVABLE && dirty && slack >= TAIL_MIN; // a small extent, whose slack would count
     size_t shift = align > tmi_os_page_size || cut ? 0 : next_shift(slack);
     char *p = make_extent(kind, base, shift, bytes);
-    if (dirty && (!cut || tmi_space_purge_pages(p + bytes, slack) != 0)) // refused, it stays
+    if (dirty && (!cut || tmi_space_purge_pages(p + bytes, slack) != 0)) // not cut, or the kernel refused
         set_slack(kind, tmi_span_of(p), slack);
     if (zero && dirty)
         clear(p, size, bytes);
@@ -143,12 +143,13 @@ static void shrink(tmi_extent_kind_t kind, void *p, tmi_span_t *span, size_t byt
 {
     char *base = tmi_unit_of(p);
     size_t before = (size_t)((char *)p - base), keep = units_of(before + bytes), less = span->bytes - bytes;
-    size_t rest = keep * TMI_UNIT_SIZE - before - bytes, left = tmi_min(less, rest); // behind it; what it leaves there
+    // bytes behind the object in the units it keeps, and how many of them it used before
+    size_t rest = keep * TMI_UNIT_SIZE - before - bytes, left = tmi_min(less, rest);
     set_bytes(kind, span, bytes); // first: E2
     if (keep < span->nunits)
         tmi_space_shorten(base, span->nunits, keep, less > left ? less - left : tmi_min(less, tmi_os_page_size));
     bool purge = less >= (kind == TMI_EXTENT_MOVABLE ? TAIL_MIN : TMI_UNIT_SIZE) && rest >= TAIL_MIN;
-    if (purge && tmi_space_purge_pages((char *)p + bytes, rest) == 0) // refused, it stays
+    if (purge && tmi_space_purge_pages((char *)p + bytes, rest) == 0) // if the kernel refuses, they stay resident
         limit_slack(kind, span, tmi_min(slack_of(span), before));
     else
         limit_slack(kind, span, slack_of(span) + left);
@@ -190,7 +191,7 @@ static char *span_with_headroom(tmi_extent_kind_t kind, size_t bytes)
     if (base == NULL)
         return new_span(kind, units_of(bytes), 1, &dirty);
     if (dirty)
-        (void)tmi_space_purge_pages(base + bytes, nunits * TMI_UNIT_SIZE - bytes); // if it is refused some of it stays
+        (void)tmi_space_purge_pages(base + bytes, nunits * TMI_UNIT_SIZE - bytes); // if refused, pages stay resident
     return base;
 }
 
@@ -206,15 +207,15 @@ void *tmi_extent_room(tmi_extent_kind_t kind, const void *p, size_t size)
 bool tmi_extent_move(tmi_extent_kind_t kind, void *p, void *room)
 {
     if (tmi_os_move(p, room, tmi_span_of(p)->bytes) != 0) {
-        give_back(kind, room, tmi_span_of(room)->bytes); // the room may have been dirty
+        give_back(kind, room, tmi_span_of(room)->bytes); // the span may be dirty
         return false;
     }
     tmi_count(moves, 1);
     return true;
 }
 
-/* Free the span that the object has left. It is clean if the object filled it; the slack may hold pages of a former
- * object. */
+/* Free the span that the object was moved out of. It has no resident pages, except perhaps pages of a former object in
+ * the slack. */
 void tmi_extent_free_moved(tmi_extent_kind_t kind, void *p)
 {
     const tmi_span_t *span = tmi_span_of(p);

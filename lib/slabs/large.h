@@ -1,12 +1,12 @@
 /* large.h - objects above 256 KiB, and those above 32 KiB that medium.h does not serve: each an extent of whole units
  * of its own.
  *
- * Idea: address space is rounded up to units, memory only to OS pages, since what is not touched is not resident. The
+ * Idea: address space is rounded up to units, memory only to OS pages, since untouched pages are not resident. The
  * object does not always start at the unit. It is shifted by a varying number of pages within the slack, so that the
  * first lines of many large objects do not fall into the same cache sets. An object that realloc has moved gets
  * additional address space to grow into: twice its size, at most 16 MiB. Bytes that a former object has left behind a
  * movable object are purged. So are those that a zeroed object of 32 MiB or more would have to clear. Both heaps have
- * extents; their *kind* says what the page map has for them and which counters count them.
+ * extents; their *kind* determines their entry in the page map and the counters that count them.
  *
  * E1  The first record of the extent's span holds the object's address (`owner`) and its OS pages (`bytes`, = usable
  *     size).

@@ -5,7 +5,7 @@
 #include "slabs/medium_impl.h"
 
 enum { PER_DOUBLING = 8, FIRST_DOUBLING = 15, SLOTS_MIN = 4 };
-#define SLAB_BYTES ((size_t)1 << 20) // as many slots as that holds
+#define SLAB_BYTES ((size_t)1 << 20) // a slab has as many slots as fit into this
 
 tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];
 tmi_medium_class_t tmi_medium_classes[TMI_MEDIUM_CLASSES];
@@ -90,7 +90,7 @@ static bool clear_rest(char *base, const tmi_medium_info_t *c)
     return rest > 0 && tmi_space_may_be_resident(from, rest) && tmi_space_purge_pages(from, rest) != 0;
 }
 
-/* The slots of a new slab that have a page that may be resident. */
+/* The slots of a new slab with at least one page that may be resident. */
 static uint64_t resident_slots(const char *base, const tmi_medium_info_t *c)
 {
     uint64_t slots = 0;
@@ -160,8 +160,8 @@ void tmi_medium_slab_release_unless_spare(tmi_medium_slab_t *slab)
 
 /* ---- slots ----------------------------------------------------------------------------------------------------- */
 
-/* A slab with an empty slot, the last one that got its first one. If there is none, and the slot need not be resident:
- * a slab with a free slot, or a new one. */
+/* The slab that entered the purge queue last: it has an empty slot. If no slab has one, and `resident` is false: a slab
+ * with a free slot, or a new one. */
 static tmi_medium_slab_t *slab_to_take_from(unsigned cls, bool resident)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];

@@ -19,9 +19,9 @@
  * W5  A slab without a taken slot exists only as the class's spare one: when no other slab of it has a free slot.
  *
  * Empty slots are taken first, since their pages are resident, and the last emptied ones before the others.
- * Owner: its class's lock (rank medium). The address of an object tells its class without a lock. Purging
- * takes the slots out, as an object would, so that no lock is held over a call to the kernel; one thread purges at a
- * time (pacer lock). Fails: NULL, when the kernel gives nothing. */
+ * Lock: the class's lock (rank medium) guards all fields. The class of an object is found from its address without a
+ * lock. A purge marks the slots as taken, so that no lock is held during the system call; one thread purges at a time
+ * (pacer lock). Fails: NULL when the kernel grants no memory. */
 #ifndef TMI_SLABS_MEDIUM_H
 #define TMI_SLABS_MEDIUM_H
 
@@ -44,7 +44,7 @@ typedef struct tmi_medium_slab {
     tmi_dlist_t link;       // in `some`
     tmi_dlist_t purge_link; // in the purge queue
     char *base;
-    uint64_t free, touched; // a bit a slot
+    uint64_t free, touched; // one bit for each slot
     uint8_t cls;
     bool dirty_rest;        // the pages behind its last slot may be resident
 } tmi_medium_slab_t;
@@ -52,10 +52,10 @@ typedef struct tmi_medium_slab {
 typedef struct tmi_medium_classes {
     tmi_lock_t lock;
     tmi_dlist_t some;        // slabs with a free slot
-    tmi_dlist_t purge_queue; // slabs with an empty one, oldest first
+    tmi_dlist_t purge_queue; // slabs with an empty slot; the longest queued first
     tmi_debt_t debt;
     uint32_t nqueued;        // slabs in the purge queue; read without the lock
-    uint32_t nslabs, ntaken, nempty; // slabs, and slots of theirs, W4; statistics read them without the lock
+    uint32_t nslabs, ntaken, nempty; // slabs, and taken and empty slots (W4); statistics read them without the lock
 } TMI_ALIGNED(TMI_CACHE_LINE) tmi_medium_class_t;
 
 extern tmi_medium_info_t tmi_medium_info[TMI_MEDIUM_CLASSES];
@@ -81,7 +81,7 @@ void *tmi_medium_take(unsigned cls, bool exactly, bool *dirty);
 /* Return a slot to its slab. If p is free already, or not a slot, report that in the name of `function` and abort. */
 void tmi_medium_return(void *p, const char *function);
 
-/* Of a block whose page map class is TMI_CLASS_MEDIUM. */
+/* The class of a block whose page map class is TMI_CLASS_MEDIUM. */
 unsigned tmi_medium_class_at(const void *p);
 
 /* What is wrong with p, which lies in a medium slab. NULL: p is a taken slot, and *cls is its class. Takes no lock, so
@@ -94,16 +94,18 @@ bool tmi_medium_is_slot(const void *p);
  * the bytes. */
 size_t tmi_medium_purge(size_t enough);
 
-/* Slabs without a taken slot become free spans. Called when memory runs out, and before address space is unmapped. */
+/* Turn slabs without a taken slot into free spans. Called when memory runs out, and before address space is unmapped.
+ */
 void tmi_medium_release_unused(void);
 
-/* A class as statistics see it. Slots: all, taken (or on a shelf), free and maybe resident. Any thread, no lock. */
+/* Statistics of a class, readable by any thread without a lock. Slots: all; taken (or on a shelf); free but possibly
+ * resident. */
 typedef struct tmi_medium_figures {
     size_t slabs, slots, taken, empty;
 } tmi_medium_figures_t;
 tmi_medium_figures_t tmi_medium_figures(unsigned cls) TMI_COLD;
 
-/* For fork; and the audit of W1-W5, with all of these locks. */
+/* Locks for fork. The audit of W1-W5 is called with all of them held. */
 void tmi_medium_lock_all(void);
 void tmi_medium_unlock_all(void);
 void tmi_medium_reset_locks(void);

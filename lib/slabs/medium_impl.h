@@ -20,13 +20,13 @@ static inline bool tmi_medium_unused(const tmi_medium_slab_t *slab)
     return slab->free == tmi_low_bits(tmi_medium_info[slab->cls].slots);
 }
 
-/* Complaints read it without the lock, relaxed: the bit of a live block does not change. */
+/* tmi_medium_complaint reads `free` without the lock, relaxed: the bit of a live block does not change. */
 static inline void tmi_medium_set_free(tmi_medium_slab_t *slab, uint64_t bits) { tmi_store_relaxed(&slab->free, bits); }
 
 /* Put the slab into its lists, and take it out of others (W2). */
 void tmi_medium_relist(tmi_medium_slab_t *slab);
-/* A slab without a taken slot becomes a free span. The second does not release a spare slab (W5), unless none of its
- * pages may be resident. Caller holds the class lock. */
+/* Turn a slab without a taken slot into a free span. The second function keeps a spare slab (W5), unless none of its
+ * pages can be resident. The caller holds the class lock. */
 void tmi_medium_slab_release(tmi_medium_slab_t *slab);
 void tmi_medium_slab_release_unless_spare(tmi_medium_slab_t *slab);
 

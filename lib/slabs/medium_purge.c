@@ -3,14 +3,14 @@
 #include "os/os.h"
 #include "slabs/medium_impl.h"
 
-/* Slots that are taken out of the slab while the kernel purges them. */
+/* Slots that are marked as taken while the kernel purges them. */
 typedef struct reserved {
     tmi_medium_slab_t *slab;
     uint64_t slots;
 } reserved_t;
 
-/* Take out as many empty slots as hold `enough` bytes, of the slab that has had one for longest. Caller holds the class
- * lock. */
+/* Reserve empty slots of `enough` bytes or all, from the slab at the head of the purge queue. The caller holds the
+ * class lock. */
 static reserved_t reserve(unsigned cls, size_t enough)
 {
     tmi_medium_class_t *s = &tmi_medium_classes[cls];
@@ -28,7 +28,7 @@ static reserved_t reserve(unsigned cls, size_t enough)
     return r;
 }
 
-/* Returns the slots that the kernel took; locked memory stays as it is. */
+/* Returns the slots that were purged. The kernel refuses pages under mlock. */
 static uint64_t purge_slots(const reserved_t *r)
 {
     size_t size = tmi_medium_info[r->slab->cls].size;
@@ -54,7 +54,7 @@ static size_t purge_once(unsigned cls, size_t enough)
     uint64_t gone = purge_slots(&r);
     size_t bytes = tmi_popcount(gone) * (size_t)tmi_medium_info[cls].size;
     tmi_lock(&s->lock);
-    tmi_space_thin(r.slab->base, tmi_medium_info[cls].units * TMI_UNIT_SIZE); // meanwhile it may have looked full
+    tmi_space_thin(r.slab->base, tmi_medium_info[cls].units * TMI_UNIT_SIZE); // reserved slots made it seem full
     tmi_medium_set_free(r.slab, r.slab->free | r.slots);
     r.slab->touched &= ~gone;
     tmi_discount(medium_empty_bytes, bytes);

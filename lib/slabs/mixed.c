@@ -15,7 +15,7 @@ void tmi_granules_set(uint64_t *bits, size_t from, size_t n, bool on)
     for (size_t end = from + n; from < end;) {
         size_t w = from / 64, stop = tmi_min(end, (w + 1) * 64);
         uint64_t mask = tmi_low_bits((unsigned)(stop - from)) << (from % 64);
-        tmi_store_relaxed(&bits[w], on ? bits[w] | mask : bits[w] & ~mask); // owners of blocks read them
+        tmi_store_relaxed(&bits[w], on ? bits[w] | mask : bits[w] & ~mask); // owners read their own bits of the word
         from = stop;
     }
 }
@@ -40,7 +40,8 @@ void tmi_mixed_set(tmi_mixed_slab_t *slab, size_t from, size_t n, bool taken)
 
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
-static void change_free(tmi_mixed_slab_t *slab, size_t granules) // modulo 2^64
+/* Add `granules` to the free ones, modulo 2^64: a negated number subtracts. */
+static void change_free(tmi_mixed_slab_t *slab, size_t granules)
 {
     slab->nfree += (uint32_t)granules;
     tmi_own_add(&tmi_mixed.room, granules << TMI_MIXED_SHIFT);
@@ -56,7 +57,7 @@ void tmi_mixed_pages_leave(tmi_mixed_slab_t *slab, uint64_t pages)
     for (uint64_t left = pages; left != 0; left &= left - 1)
         change_page(slab, tmi_lowest_bit(left), false);
     change_free(slab, -(tmi_popcount(pages) * tmi_granules_of_page()));
-    tmi_store_relaxed(&slab->touched, slab->touched & ~pages); // owners of blocks read it
+    tmi_store_relaxed(&slab->touched, slab->touched & ~pages); // owners read the bits of their blocks' pages
     if (slab->empty != 0 && (slab->empty & ~pages) == 0)
         tmi_dlist_remove(&slab->purge_link);
     slab->empty &= ~pages;
@@ -109,7 +110,7 @@ static void use_pages(tmi_mixed_slab_t *slab, uint64_t pages)
 
 /* ---- slabs ------------------------------------------------------------------------------------------------------- */
 
-/* Lists are made with the first slab: most processes have none. */
+/* Lists are initialized with the first mixed slab, since most processes never have one. */
 static void ready(void)
 {
     if (tmi_mixed.ring.next != NULL)
@@ -118,14 +119,14 @@ static void ready(void)
     tmi_dlist_init(&tmi_mixed.purge_queue);
 }
 
-/* Enter the blocks of a slab whose taken slots are known. Returns how many. */
-static uint32_t enter_blocks(tmi_mixed_slab_t *slab, const tmi_mixed_gift_t *gift)
+/* Make a block of each taken slot of the raw slab. Returns the number of blocks. */
+static uint32_t enter_blocks(tmi_mixed_slab_t *slab, const tmi_mixed_origin_t *origin)
 {
-    const tmi_class_info_t *c = &tmi_classes[gift->cls];
+    const tmi_class_info_t *c = &tmi_classes[origin->cls];
     size_t n = c->size >> TMI_MIXED_SHIFT;
     uint32_t taken = 0;
     for (size_t i = 0; i < c->slots; i++) {
-        if (gift->free[i / 64] >> (i % 64) & 1)
+        if (origin->free[i / 64] >> (i % 64) & 1)
             continue;
         tmi_mixed_set(slab, i * n, n, true);
         taken++;
@@ -133,32 +134,32 @@ static uint32_t enter_blocks(tmi_mixed_slab_t *slab, const tmi_mixed_gift_t *gif
     return taken;
 }
 
-bool tmi_mixed_adopt(const tmi_mixed_gift_t *gift)
+bool tmi_mixed_adopt(const tmi_mixed_origin_t *origin)
 {
     tmi_mixed_slab_t *slab = tmi_meta_alloc(sizeof *slab);
     if (slab == NULL)
         return false;
     tmi_lock(&tmi_mixed.lock);
     ready();
-    uint64_t absent = tmi_low_bits((unsigned)(TMI_UNIT_SIZE >> tmi_os_page_shift)) & ~gift->touched;
-    slab->base = gift->base;
-    slab->touched = gift->touched;
-    slab->barren = UINT32_MAX;
+    uint64_t absent = tmi_low_bits((unsigned)(TMI_UNIT_SIZE >> tmi_os_page_shift)) & ~origin->touched;
+    slab->base = origin->base;
+    slab->touched = origin->touched;
+    slab->failed = UINT32_MAX;
     tmi_dlist_init(&slab->purge_link);
-    slab->nblocks = enter_blocks(slab, gift);
+    slab->nblocks = enter_blocks(slab, origin);
     for (uint64_t left = absent; left != 0; left &= left - 1)
         change_page(slab, tmi_lowest_bit(left), false);
     size_t used = 0;
     for (unsigned w = 0; w < TMI_MIXED_WORDS; w++)
         used += tmi_popcount(slab->used[w]);
     change_free(slab, TMI_MIXED_GRANULES - used);
-    tmi_own_add(&tmi_mixed.taken[gift->cls], slab->nblocks);
+    tmi_own_add(&tmi_mixed.taken[origin->cls], slab->nblocks);
     tmi_own_add(&tmi_mixed.nslabs, 1);
     tmi_own_add(&tmi_mixed.touched_pages, tmi_popcount(slab->touched));
-    queue_empty(slab, gift->empty);
+    queue_empty(slab, origin->empty);
     tmi_dlist_push_front(&tmi_mixed.ring, &slab->link);
     tmi_store_relaxed(&tmi_mixed.epoch, tmi_mixed.epoch + 1);
-    tmi_store_relaxed(&tmi_span_of(slab->base)->owner, (void *)slab); // before the class: see class_at
+    tmi_store_relaxed(&tmi_span_of(slab->base)->owner, (void *)slab); // before the class: see tmi_mixed_class_at
     tmi_space_set_class(slab->base, TMI_CLASS_MIXED);
     tmi_unlock(&tmi_mixed.lock);
     return true;
@@ -182,7 +183,7 @@ void tmi_mixed_release(tmi_mixed_slab_t *slab)
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-/* Cut blocks of `granules` out of the free run [from, end). Returns how many. */
+/* Cut up to n blocks of `granules` each out of the free run [from, end). Returns the number of blocks. */
 static size_t cut_run(tmi_mixed_slab_t *slab, size_t from, size_t end, size_t granules, void **out, size_t n)
 {
     size_t align = tmi_min(granules & -granules, tmi_granules_of_page()), got = 0;
@@ -210,28 +211,29 @@ static size_t cut_slab(tmi_mixed_slab_t *slab, size_t granules, void **out, size
     slab->nblocks += (uint32_t)got;
     change_free(slab, -(got * granules));
     if (got < n) {
-        slab->barren = (uint32_t)tmi_min(slab->barren, granules);
+        slab->failed = (uint32_t)tmi_min(slab->failed, granules);
         slab->freed = 0;
     }
     return got;
 }
 
+/* Whether a search of the slab for a run of that many granules may succeed. */
 static bool promising(tmi_mixed_slab_t *slab, size_t granules)
 {
-    if (slab->barren <= granules && slab->freed >= tmi_max(granules, RETRY_AFTER))
-        slab->barren = UINT32_MAX;
-    return slab->nfree >= granules && slab->barren > granules;
+    if (slab->failed <= granules && slab->freed >= tmi_max(granules, RETRY_AFTER))
+        slab->failed = UINT32_MAX;
+    return slab->nfree >= granules && slab->failed > granules;
 }
 
-/* So many slabs have been examined without success. When all have, there is nothing to be found before something
- * changes. */
+/* Count `looks` slabs that were examined without success; 0: a search succeeded. Once all slabs have been, the class
+ * does not search again before the next epoch. */
 static void note_looks(unsigned cls, uint32_t looks)
 {
     tmi_mixed.looks[cls] = looks == 0 ? 0 : tmi_mixed.looks[cls] + looks;
     if (tmi_mixed.looks[cls] < tmi_mixed.nslabs)
         return;
     tmi_mixed.looks[cls] = 0;
-    tmi_store_relaxed(&tmi_mixed.fruitless[cls], tmi_mixed.epoch);
+    tmi_store_relaxed(&tmi_mixed.failed_epoch[cls], tmi_mixed.epoch);
 }
 
 size_t tmi_mixed_take(unsigned cls, void **out, size_t n)
@@ -245,7 +247,7 @@ size_t tmi_mixed_take(unsigned cls, void **out, size_t n)
             got += cut_slab(slab, granules, out - got, n - got);
             scans++;
         }
-        if (got < n) { // on to the next one
+        if (got < n) { // continue with the next slab
             tmi_dlist_remove(&slab->link);
             tmi_dlist_push_back(&tmi_mixed.ring, &slab->link);
         }
@@ -256,10 +258,11 @@ size_t tmi_mixed_take(unsigned cls, void **out, size_t n)
     return got;
 }
 
-/* Granules that have come back may be room for what found none. */
+/* Count freed granules. After EPOCH_EVERY of them a new epoch begins: classes whose searches failed may search again.
+ */
 static void note_freed(tmi_mixed_slab_t *slab, size_t granules)
 {
-    static size_t freed; // under the lock
+    static size_t freed; // since the epoch began; under the lock
     slab->freed += (uint32_t)granules;
     freed += granules;
     if (freed >= EPOCH_EVERY) {
@@ -315,11 +318,11 @@ void tmi_mixed_return(unsigned cls, const void *p, const char *function)
     tmi_unlock(&tmi_mixed.lock);
 }
 
-/* The free bytes of a page, divided among the blocks that are on it. */
+/* The free bytes of a page, divided by the number of blocks on it. */
 static TMI_COLD size_t share_of_page(const tmi_mixed_slab_t *slab, unsigned page)
 {
     size_t n = tmi_granules_of_page(), end = (page + 1) * n, free = 0, keepers = 0;
-    bool inside = false; // a block
+    bool inside = false; // whether the granule before i is in a block
     for (size_t i = page * n; i < end; i++) {
         bool used = tmi_granule(slab->used, i);
         free += !used;
@@ -329,7 +332,7 @@ static TMI_COLD size_t share_of_page(const tmi_mixed_slab_t *slab, unsigned page
     return keepers > 0 ? (free << TMI_MIXED_SHIFT) / keepers : 0;
 }
 
-size_t tmi_mixed_hostage(const void *p)
+size_t tmi_mixed_stranded_by(const void *p)
 {
     size_t bytes = 0, i = tmi_mixed_index(p);
     tmi_lock(&tmi_mixed.lock);
@@ -358,10 +361,10 @@ unsigned tmi_mixed_room_around(const void *p, size_t *free, size_t *all)
 tmi_mixed_figures_t tmi_mixed_figures(void)
 {
     size_t empty = tmi_load_relaxed(&tmi_mixed.empty_pages), touched = tmi_load_relaxed(&tmi_mixed.touched_pages);
-    size_t leaving = tmi_load_relaxed(&tmi_mixed.leaving_pages);
+    size_t purging = tmi_load_relaxed(&tmi_mixed.purging_pages);
     return (tmi_mixed_figures_t){
         .slabs = tmi_load_relaxed(&tmi_mixed.nslabs),
         .used = touched > empty ? (touched - empty) << tmi_os_page_shift : 0,
-        .empty = (empty + leaving) << tmi_os_page_shift,
+        .empty = (empty + purging) << tmi_os_page_shift,
     };
 }

@@ -2,7 +2,7 @@
 #include "os/report.h"
 #include "slabs/mixed_impl.h"
 
-/* What is in one slab, found by walking its granules. */
+/* The content of one slab, found by walking its granules. */
 typedef struct content {
     size_t free, blocks;
     uint64_t used_pages;

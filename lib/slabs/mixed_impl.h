@@ -20,33 +20,34 @@ static inline uint64_t tmi_mixed_pages(size_t from, size_t n)
 
 static inline bool tmi_granule(const uint64_t *bits, size_t i)
 {
-    return tmi_load_relaxed(&bits[i / 64]) >> (i % 64) & 1; // an owner reads while others change its neighbours' bits
+    return tmi_load_relaxed(&bits[i / 64]) >> (i % 64) & 1; // other bits of the word may change during an owner's read
 }
 
 /* Set or clear the bits [from, from + n), n > 0. */
 void tmi_granules_set(uint64_t *bits, size_t from, size_t n, bool on);
 
-/* The first granule >= from that is set in `bits`, or with `flip` ~0 that is clear; TMI_MIXED_GRANULES if there is
- * none. */
+/* The first granule >= from whose bit is set in `bits`, or clear if `flip` is ~0; TMI_MIXED_GRANULES if there is none.
+ */
 size_t tmi_granules_next(const uint64_t *bits, uint64_t flip, size_t from);
 
-/* Granules of the block that starts at granule i. */
+/* The number of granules of the block that starts at granule i. */
 static inline size_t tmi_mixed_length(const tmi_mixed_slab_t *slab, size_t i)
 {
     return tmi_granules_next(slab->last, 0, i) + 1 - i;
 }
 
-/* Enter a run of granules as one block, or as free again (X1, X2). */
+/* Make a run of granules one block, or free (X1, X2). */
 void tmi_mixed_set(tmi_mixed_slab_t *slab, size_t from, size_t n, bool taken);
 
-/* These pages, which hold no block, are not there any more; or are there again. Keeps X1, X2, nfree and the room. */
+/* Change the state of pages that hold no block: from touched to not touched, or back. Keeps X1, X2, X4, nfree and the
+ * counters of tmi_mixed. */
 void tmi_mixed_pages_leave(tmi_mixed_slab_t *slab, uint64_t pages);
 void tmi_mixed_pages_return(tmi_mixed_slab_t *slab, uint64_t pages);
 
-/* The pages that have become empty among `pages` are noted (X4). */
+/* Record those of `pages` that have become empty (X4). */
 void tmi_mixed_note_empty(tmi_mixed_slab_t *slab, uint64_t pages);
 
-/* The last block has gone, and no purge is under way: the slab becomes a free span. */
+/* Turn a slab that has no blocks and is not being purged into a free span. */
 void tmi_mixed_release(tmi_mixed_slab_t *slab);
 
 #endif

@@ -1,9 +1,10 @@
-/* Giving empty pages of mixed slabs back. A page that leaves is one used run first (X1, X2), so that no lock is held
- * while the kernel purges it. One thread purges at a time (pacer lock, for which fork and audits wait). */
+/* Purging empty pages of mixed slabs. Under the lock each of these pages becomes one used run (X1, X2), so that the
+ * lock can be released during the system call: no block can be cut from the page meanwhile. Only one thread purges at a
+ * time (pacer lock, for which fork and audits wait). */
 #include "os/counters.h"
 #include "slabs/mixed_impl.h"
 
-/* Returns the pages that the kernel took. */
+/* Returns the pages that were purged. The kernel refuses pages under mlock. */
 static uint64_t purge_pages(const char *base, uint64_t pages)
 {
     uint64_t gone = 0;
@@ -17,7 +18,7 @@ static uint64_t purge_pages(const char *base, uint64_t pages)
     return gone;
 }
 
-/* The empty pages of the slab that has had some for longest. */
+/* Reserve the empty pages of the slab at the head of the purge queue. NULL: there are no empty pages. */
 static tmi_mixed_slab_t *reserve(uint64_t *pages)
 {
     if (tmi_mixed.purge_queue.next == NULL || tmi_dlist_empty(&tmi_mixed.purge_queue))
@@ -26,7 +27,7 @@ static tmi_mixed_slab_t *reserve(uint64_t *pages)
     *pages = slab->empty;
     slab->purging = true;
     tmi_mixed_pages_leave(slab, *pages);
-    tmi_store_relaxed(&tmi_mixed.leaving_pages, tmi_popcount(*pages)); // statistics
+    tmi_store_relaxed(&tmi_mixed.purging_pages, tmi_popcount(*pages)); // relaxed: read by statistics only
     return slab;
 }
 
@@ -41,7 +42,7 @@ static size_t purge_once(void)
     uint64_t gone = purge_pages(slab->base, pages);
     size_t bytes = tmi_popcount(gone) * tmi_os_page_size;
     tmi_lock(&tmi_mixed.lock);
-    tmi_store_relaxed(&tmi_mixed.leaving_pages, 0);
+    tmi_store_relaxed(&tmi_mixed.purging_pages, 0);
     tmi_discount(slab_bytes, bytes);
     tmi_discount(slab_empty_bytes, bytes);
     tmi_mixed_pages_return(slab, pages & ~gone);

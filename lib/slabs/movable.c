@@ -47,7 +47,7 @@ static size_t take_from(tmi_movable_slab_t *slab, char **out, size_t n)
     uint64_t pages = 0;
     unsigned w = slab->hint;
     for (; got < n && w < tmi_bitmap_words(c->slots); w++)
-        // the mover looks
+        // relaxed store: the mover reads it without the lock
         for (; slab->free[w] != 0 && got < n; tmi_store_relaxed(&slab->free[w], slab->free[w] & (slab->free[w] - 1))) {
             size_t i = w * 64 + tmi_lowest_bit(slab->free[w]);
             pages |= tmi_mslot_pages(c, i);
@@ -79,7 +79,7 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing)
 }
 
 /* The counter that includes the slab's free slots. */
-static size_t *nfree_at_home(tmi_movable_class_t *s, const tmi_movable_slab_t *slab)
+static size_t *nfree_counter(tmi_movable_class_t *s, const tmi_movable_slab_t *slab)
 {
     return slab->apart ? &s->nfree_apart : &s->nfree;
 }
@@ -117,7 +117,7 @@ char *tmi_movable_take_near(unsigned cls, const char *at)
         int32_t here = (int32_t)tmi_mslot_index(slab, at), up = free_from(slab, (uint32_t)here),
                 down = free_before(slab, (uint32_t)here);
         size_t i = (size_t)(up == NO_SLOT || (down != NO_SLOT && here - down < up - here) ? down : up);
-        tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64))); // the mover looks
+        tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] & ~((uint64_t)1 << (i % 64))); // the mover reads it
         slab->nfree--;
         tmi_movable_slab_touch(slab, tmi_mslot_pages(c, i));
         tmi_movable_slab_relevel(slab);
@@ -135,7 +135,7 @@ static void put(tmi_movable_slab_t *slab, const char *p)
     size_t i = tmi_mslot_index(slab, p);
     uint64_t bit = (uint64_t)1 << (i % 64);
     TMI_VERIFY(!(slab->free[i / 64] & bit), "V1 a slot is put back once");
-    tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] | bit); // the mover looks
+    tmi_store_relaxed(&slab->free[i / 64], slab->free[i / 64] | bit); // the mover reads it without the lock
     slab->nfree++;
     if (i / 64 < slab->hint)
         slab->hint = (uint32_t)(i / 64);
@@ -156,7 +156,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
         do
             put(slab, slots[k]);
         while (++k < n && (size_t)(slots[k] - slab->base) < bytes);
-        tmi_own_add(slab->emptying ? &s->nfree_emptying : nfree_at_home(s, slab), k - before);
+        tmi_own_add(slab->emptying ? &s->nfree_emptying : nfree_counter(s, slab), k - before);
         if (slab->emptying) // V2
             continue;
         if (slab->nfree == tmi_mclasses[cls].slots) {
@@ -172,7 +172,7 @@ void tmi_movable_return(unsigned cls, char *const *slots, size_t n)
 
 /* ---- compaction -------------------------------------------------------------------------------------------------- */
 
-enum { LOOKS = 16 }; // at slabs, per choice
+enum { LOOKS = 16 }; // slabs examined per choice
 
 uint32_t tmi_movable_epoch;
 
@@ -202,7 +202,7 @@ static tmi_movable_slab_t *emptiest(const tmi_levels_t *of, uint32_t now, size_t
     return NULL;
 }
 
-/* First among slabs that are set apart, since objects of other slabs do not fill them. */
+/* Slabs that are set apart are tried first, since objects of other slabs do not move into them. */
 static tmi_movable_slab_t *choose_from(const tmi_movable_class_t *s, uint32_t now, size_t *passed_over)
 {
     tmi_movable_slab_t *slab = emptiest(&s->apart, now, passed_over);
@@ -221,7 +221,7 @@ static void start_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab, uin
     tmi_store_relaxed(&slab->emptying, true); // check builds read it without the lock
     tmi_movable_slab_leave_level(slab);
     tmi_dlist_remove(&slab->tidy_link);
-    tmi_own_add(nfree_at_home(s, slab), -(size_t)slab->nfree); // no longer available
+    tmi_own_add(nfree_counter(s, slab), -(size_t)slab->nfree); // no longer available
     tmi_own_add(&s->nfree_emptying, slab->nfree);
 }
 
@@ -281,7 +281,7 @@ size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n)
 /* Count the slab in the class again, as before it was chosen. */
 static void end_emptying(tmi_movable_class_t *s, tmi_movable_slab_t *slab)
 {
-    tmi_own_add(nfree_at_home(s, slab), slab->nfree);
+    tmi_own_add(nfree_counter(s, slab), slab->nfree);
     tmi_own_add(&s->nfree_emptying, -(size_t)slab->nfree);
     s->promised -= slab->promised;
     slab->promised = slab->keep = 0;

@@ -47,12 +47,12 @@ typedef struct tmi_movable_slab {
     uint32_t *refs;
     uint32_t *attributes;  // NULL until made
     uint32_t watched;      // slots whose attributes are not 0
-    uint64_t touched;      // a bit an OS page, V3
+    uint64_t touched;      // one bit for each OS page, V3
     uint32_t nfree, hint;  // V1
-    uint32_t promised;     // being emptied: slots it was promised in other slabs
-    uint32_t keep;         // being emptied: objects stay in slots below this one, for there is no room elsewhere
-    uint32_t retry_at, retry_wait; // ms: objects in it could not be moved; before then it is not tried again...
-    uint32_t retry_epoch;          // ...in this tmi_movable_epoch
+    uint32_t promised;     // while it is being emptied: slots in other slabs that are set aside for its objects
+    uint32_t keep;         // while it is being emptied: objects in slots below this one stay, since no slot is left
+    uint32_t retry_at, retry_wait; // ms: objects could not be moved; the slab is not tried again before retry_at...
+    uint32_t retry_epoch;          // ...unless tmi_movable_epoch has changed
     uint8_t cls, level;
     bool emptying, apart;  // V2
     uint64_t free[];
@@ -60,7 +60,7 @@ typedef struct tmi_movable_slab {
 
 typedef struct tmi_movable_classes {
     tmi_lock_t lock;
-    size_t nslabs, nfree;  // slabs; free slots of those that are not being emptied, nor set apart
+    size_t nslabs, nfree;  // slabs; free slots of slabs that are neither being emptied nor set apart
     size_t nfree_emptying, nfree_apart; // of the others
     size_t promised;       // to slabs that are being emptied
     size_t touched_bytes;  // of all slabs
@@ -72,12 +72,12 @@ extern tmi_movable_class_t tmi_movable_classes[TMI_MCLASS_COUNT];
 
 enum { TMI_LOCKS_MASK = (1 << 24) - 1, TMI_ALIGN_SHIFT = 27 };
 
-/* The alignment that was asked for, or 1. */
+/* The requested alignment, or 1. */
 static inline size_t tmi_attributes_align(uint32_t attributes) { return (size_t)1 << (attributes >> TMI_ALIGN_SHIFT); }
 
 void tmi_movable_init(void);
 
-/* All class locks, in order, for fork; nothing before the arena is used. Returns whether it is. */
+/* Take all class locks, in order, for fork. Does nothing before the arena is used. Returns whether it is. */
 bool tmi_movable_lock_all(void);
 void tmi_movable_unlock_all(void);
 void tmi_movable_reset_locks(void);
@@ -89,7 +89,7 @@ size_t tmi_movable_take(unsigned cls, char **out, size_t n, bool existing);
  * NULL: it gives none. */
 char *tmi_movable_take_near(unsigned cls, const char *at);
 
-/* Put back n slots of one class. */
+/* Return n slots of one class. */
 void tmi_movable_return(unsigned cls, char *const *slots, size_t n);
 
 #if TMI_CHECK
@@ -125,18 +125,19 @@ static inline unsigned tmi_movable_class(const void *p)
     return TMI_UNLIKELY(tmi_movable_watched(code)) ? code - TMI_MCLASS_WATCHED : code;
 }
 
-/* Enter the index of a slot that the caller holds. */
+/* Store the index of a slot that the caller holds. */
 static inline void tmi_movable_set_ref(const void *slot, uint32_t index)
 {
     tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
     tmi_store_relaxed(&slab->refs[tmi_mslot_index(slab, slot)], index); // relaxed: only a hint; the word decides
 }
 
-/* The attributes of a slot; with `make`, they are made if need be. NULL: there are none, or no memory. No lock is
- * taken: this is called in signal handlers. */
+/* The attributes of a slot; with `make`, the array is made if necessary. NULL: there is none, or no memory. Takes no
+ * lock, since it is called in signal handlers. */
 uint32_t *tmi_movable_attributes(const void *slot, bool make);
 
-/* The attributes of the slot are not 0 any more, so frees in its slab must check attributes; or they are 0 again. */
+/* Called when the attributes of the slot have become non-zero, so that frees in its slab must check attributes; and
+ * when they are 0 again. */
 void tmi_movable_watch(const void *slot);
 void tmi_movable_unwatch(const void *slot);
 
@@ -150,13 +151,14 @@ tmi_movable_slab_t *tmi_movable_choose(unsigned cls, uint32_t now);
 // only the mover changes it
 static inline bool tmi_movable_busy(unsigned cls) { return tmi_load_relaxed(&tmi_movable_classes[cls].promised) > 0; }
 
-/* An object that is about to be locked is moved to a slab that is set apart: `slab`, where it is, is the caller's as if
- * it was being emptied, and `to` is its new place. The caller has the mover's lock. False: it stays where it is, being
- * apart already, or alone in its class's only slab; or the lock of the class is not free. */
+/* An object that is about to be locked moves to a slab that is set apart. `slab` is where it is now; the caller owns it
+ * as if it were being emptied. `to` is the object's new place. The caller holds the mover's lock. False: the object
+ * stays where it is. It is in such a slab already, or alone in its class's only slab; or the lock of the class is not
+ * free. */
 typedef struct tmi_movable_move {
     tmi_movable_slab_t *slab;
     char *to;
-    bool begun;            // not by the batch that is under way
+    bool begun;            // whether this move, and not a batch, began to empty `slab`
 } tmi_movable_move_t;
 bool tmi_movable_begin_apart(unsigned cls, const char *at, tmi_movable_move_t *out);
 void tmi_movable_end_apart(const tmi_movable_move_t *move);
@@ -164,17 +166,18 @@ void tmi_movable_end_apart(const tmi_movable_move_t *move);
 /* Take up to n of the free slots below `keep` of a slab that is being emptied. */
 size_t tmi_movable_take_below(tmi_movable_slab_t *slab, char **out, size_t n);
 
-/* Slabs that were in use a moment ago are tried again when this is raised, as tm_compact does. The mover's. */
+/* Incrementing this (tm_compact does) makes the mover try all slabs again that it could not empty before. Owner: the
+ * mover. */
 extern uint32_t tmi_movable_epoch;
 
-/* The mover has finished with the slab: at most `pages` of its empty pages go to the kernel, then its slots to the
- * lists again, or, when all are free, the slab to free address space. False: call again. With SIZE_MAX pages a slab
- * that is all free becomes a dirty span, pages and all: together with its neighbours it is cheaper to purge.
- * `moved_all`: it was worth it, and nothing kept an object in it. */
+/* Called when the mover has finished with the slab. Purges at most `pages` of its empty pages. Then its slots are
+ * available again, or, if all are free, the slab becomes a free span. False: call again, pages are left to purge. With
+ * SIZE_MAX a slab without objects becomes a dirty span without a purge, since it is cheaper to purge it together with
+ * its neighbours. `moved_all`: every object that was to move has moved. */
 bool tmi_movable_finish(tmi_movable_slab_t *slab, size_t pages, bool moved_all, uint32_t now);
 
-/* Give back at most `pages` pages without taken slots, of slabs that slots have come back to; *done tells how many.
- * False: no such slab is left. */
+/* Purge at most `pages` pages without taken slots, in slabs of the tidy list (V6); *done is their number. False: the
+ * list is empty. */
 bool tmi_movable_tidy(unsigned cls, size_t pages, size_t *done);
 
 /* Bytes of a class that compaction could free: touched bytes of its slabs, less the pages that its objects would
@@ -184,14 +187,14 @@ size_t tmi_movable_gain(unsigned cls);
 /* Free slots of a class, including those of slabs that are being emptied or set apart. A hint. */
 size_t tmi_movable_unused(unsigned cls);
 
-/* By class: pages without a taken slot, and slabs whose last slot ends in another page. Walks all slabs, and takes the
- * class's lock for each one. Leaves out those that are being emptied, and those whose lock is held for long.
- * The movable heap is ready. Any thread, signal handlers too, whose stack may be small. */
+/* For each class: pages without a taken slot, and slabs whose last slot ends on any other page. Walks all slabs, and
+ * takes the class's lock for each one. Leaves out slabs that are being emptied, and those whose lock stays taken.
+ * The movable heap must be ready. Callable by any thread and in signal handlers, which may have a small stack. */
 typedef struct tmi_movable_survey {
     uint32_t empty_pages[TMI_MCLASS_COUNT], used_ends[TMI_MCLASS_COUNT];
 } tmi_movable_survey_t;
 void tmi_movable_survey(tmi_movable_survey_t *out) TMI_COLD;
-/* The same as bytes: of empty pages, and behind the last slots in the others. */
+/* The same in bytes: of empty pages; and behind the last slots, on all other pages. */
 size_t tmi_movable_survey_empty(const tmi_movable_survey_t *survey, unsigned cls);
 size_t tmi_movable_survey_slack(const tmi_movable_survey_t *survey, unsigned cls);
 

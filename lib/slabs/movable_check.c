@@ -4,7 +4,7 @@
 #include "slabs/handle.h"
 #include "slabs/movable_impl.h"
 
-/* If the word of a taken slot's index has the slot's address, it is live or bound. No live word has the address of a
+/* If the word of a taken slot's index has the slot's address, it is live or reserved. No live word has the address of a
  * free slot. */
 static void check_slot(const tmi_movable_slab_t *slab, uint32_t i)
 {
@@ -52,8 +52,7 @@ static void check_attributes(const tmi_movable_slab_t *slab)
     tmi_audit(set == 0 || watched, "V5 a slab with attributes is watched", slab->base);
 }
 
-/* Every slab of the class, found through the page map, since full ones and those that are being emptied are in no
- * list. */
+/* Finds the slabs of the class through the page map, since full ones and those being emptied are in no list. */
 void tmi_movable_check(unsigned cls)
 {
     const tmi_movable_class_t *s = &tmi_movable_classes[cls];

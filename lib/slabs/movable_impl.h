@@ -24,16 +24,14 @@ static inline char *tmi_movable_slab_span(const tmi_movable_slab_t *slab)
 
 /* A new slab with all slots free, in its level. NULL: out of memory. */
 tmi_movable_slab_t *tmi_movable_slab_make(unsigned cls);
-/* Dissolve a slab whose slots are all free. Caller holds the lock. What is left is a span that only the caller
- * knows. */
+/* Dissolve a slab whose slots are all free. The caller holds the lock, and owns the remaining span. */
 typedef struct tmi_released {
     char *span;
     size_t units;
-    uint64_t pages; // that may be resident
+    uint64_t pages; // the pages that may be resident
 } tmi_released_t;
 tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab);
-/* Make that span free address space. With `purge` its pages are purged first; the caller then does not hold the
- * lock. */
+/* Free that span. With `purge` its pages are purged first; then the caller must not hold the lock. */
 void tmi_movable_slab_give_span(tmi_released_t r, bool purge);
 /* Pages that hold its metadata. */
 uint64_t tmi_movable_slab_metadata_pages(const tmi_movable_slab_t *slab);
@@ -43,9 +41,9 @@ uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab);
 /* Put the slab in the list of its level, or in none (V2). */
 void tmi_movable_slab_relevel(tmi_movable_slab_t *slab);
 void tmi_movable_slab_leave_level(tmi_movable_slab_t *slab);
-/* Pages are in use from now on. */
+/* Record that these pages are touched. */
 void tmi_movable_slab_touch(tmi_movable_slab_t *slab, uint64_t pages);
-/* Bytes that a slab touches whose first n slots are taken, metadata included. */
+/* The bytes of the touched pages of a slab whose first n slots are taken, including metadata. */
 size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n);
 /* Pages without a taken slot. */
 uint64_t tmi_movable_slab_empty_pages(const tmi_movable_slab_t *slab);

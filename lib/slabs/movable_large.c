@@ -19,7 +19,7 @@ bool tmi_movable_large_resize(void *p, size_t size, size_t align, void (*publish
 {
     if (tmi_extent_resize(TMI_EXTENT_MOVABLE, p, size))
         return true;
-    // the pages might go to a place that is aligned less
+    // the new place would be aligned to a unit only
     void *room = align > TMI_UNIT_SIZE ? NULL : tmi_extent_room(TMI_EXTENT_MOVABLE, p, size);
     if (room == NULL)
         return false;

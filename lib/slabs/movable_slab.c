@@ -15,7 +15,7 @@ static size_t record_bytes(const tmi_class_info_t *c)
 static size_t refs_bytes(const tmi_class_info_t *c) { return tmi_round_up(c->slots * sizeof(uint32_t), 8); }
 static bool is_inline(const tmi_class_info_t *c) { return c->size <= TMI_MOVABLE_INLINE_MAX; }
 
-/* A class's lists are made with its first slab, since most programs use few classes. */
+/* A class's lists are initialized with its first slab, since most programs use few classes. */
 static void ready_class(tmi_movable_class_t *s)
 {
     if (s->tidy.next != NULL)
@@ -25,7 +25,7 @@ static void ready_class(tmi_movable_class_t *s)
     tmi_levels_init(&s->apart);
 }
 
-/* Its record and refs: inside the slab, or from meta.h. NULL: out of memory. */
+/* Make the slab's record and refs: inside the slab, or from meta.h. NULL: out of memory. */
 static tmi_movable_slab_t *make_record(char *span, const tmi_class_info_t *c)
 {
     tmi_movable_slab_t *slab;
@@ -69,7 +69,7 @@ size_t tmi_movable_slab_bytes(const tmi_class_info_t *c, size_t n)
     return tmi_round_up(c->start + n * c->size, tmi_os_page_size);
 }
 
-/* Modulo 2^64. A statistic: purging counts without the lock. */
+/* Add `bytes`, modulo 2^64: a negated number subtracts. An atomic addition, since purging counts without the lock. */
 static void count_touched(unsigned cls, size_t bytes)
 {
     (void)tmi_add_relaxed(&tmi_movable_classes[cls].touched_bytes, bytes);
@@ -150,7 +150,7 @@ static void keep_attributes(unsigned cls, uint32_t *a)
         (void)tmi_os_unmap(a, attributes_bytes(cls));
 }
 
-/* By mapping, not from meta.h, which takes a lock. */
+/* From a mapping of its own: meta.h takes a lock. */
 uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab)
 {
     uint32_t *mine = tmi_exchange_acq_rel(&spare_attributes[slab->cls], NULL), *theirs = NULL; // pairs: keep_attributes
@@ -166,7 +166,7 @@ uint32_t *tmi_movable_slab_make_attributes(tmi_movable_slab_t *slab)
     return theirs;
 }
 
-static void say(const tmi_movable_slab_t *slab, unsigned cls)
+static void set_code(const tmi_movable_slab_t *slab, unsigned cls)
 {
     tmi_pagemap_set_movable(tmi_movable_slab_span(slab), tmi_mclasses[slab->cls].units, cls);
 }
@@ -175,21 +175,22 @@ void tmi_movable_watch(const void *slot)
 {
     tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
     if (tmi_add_relaxed(&slab->watched, 1) == 0) {
-        tmi_fence_full(); // counted before the page map says so; pairs: tmi_movable_unwatch
-        say(slab, TMI_MCLASS_WATCHED + slab->cls);
+        tmi_fence_full(); // the count before the store to the page map; pairs: tmi_movable_unwatch
+        set_code(slab, TMI_MCLASS_WATCHED + slab->cls);
     }
 }
 
-/* Two threads may meet here. The last one that says that the slab is ordinary looks at the count again. */
+/* Another thread may watch or unwatch a slot of the slab at the same time. So the count is read again after the store
+ * to the page map. */
 void tmi_movable_unwatch(const void *slot)
 {
     tmi_movable_slab_t *slab = tmi_movable_slab_of(slot);
     if (tmi_sub_relaxed(&slab->watched, 1) != 1)
         return;
-    say(slab, slab->cls);
-    tmi_fence_full(); // said before the count is read; pairs: tmi_movable_watch
+    set_code(slab, slab->cls);
+    tmi_fence_full(); // the store to the page map before the count; pairs: tmi_movable_watch
     if (tmi_load_relaxed(&slab->watched) != 0)
-        say(slab, TMI_MCLASS_WATCHED + slab->cls);
+        set_code(slab, TMI_MCLASS_WATCHED + slab->cls);
 }
 
 tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
@@ -207,7 +208,7 @@ tmi_released_t tmi_movable_slab_release(tmi_movable_slab_t *slab)
     keep_attributes(cls, slab->attributes);
     if (!is_inline(c))
         tmi_meta_free(slab, record_bytes(c) + refs_bytes(c));
-    // no thread looks for a record there any more, not even under the lock
+    // from here on no thread finds the record, not even under the lock
     tmi_pagemap_set_movable(span, c->units, TMI_MCLASS_NONE);
     return (tmi_released_t){span, c->units, pages};
 }
@@ -257,7 +258,7 @@ size_t tmi_movable_slab_purge(tmi_movable_slab_t *slab, uint64_t pages, size_t m
         tmi_count(purge_calls, 1);
         char *from = tmi_movable_slab_span(slab) + ((size_t)first << tmi_os_page_shift);
         if (tmi_space_purge_pages(from, (size_t)n << tmi_os_page_shift) != 0)
-            continue; // locked memory stays
+            continue; // the kernel refuses pages under mlock
         slab->touched &= ~run;
         tmi_count(purged_bytes, (size_t)n << tmi_os_page_shift);
         tmi_count(purged_movable_bytes, (size_t)n << tmi_os_page_shift);

@@ -24,7 +24,7 @@ static TMI_COLD void look_at(const tmi_movable_slab_t *slab, const tmi_class_inf
     out->used_ends[slab->cls] += used >> ((end_of_slots(c) - 1) >> tmi_os_page_shift) & 1;
 }
 
-/* How many units to skip from `unit`: those of a slab, if one starts there and its lock is free. */
+/* Examine the slab that starts at `unit`, if there is one and its lock is free. Returns the number of units to skip. */
 static TMI_COLD size_t look_there(const char *unit, tmi_movable_survey_t *out)
 {
     enum { TRIES = 64 };

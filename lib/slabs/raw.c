@@ -16,16 +16,17 @@ static void note_full(const tmi_raw_slab_t *slab)
         tmi_space_filled(slab->base, tmi_classes[slab->cls].units);
 }
 
-/* The first slab of the fullest level. The class has one with a free slot. */
-static tmi_raw_slab_t *fullest_there(const tmi_raw_class_t *s)
+/* A slab of the fullest level. The caller knows that some slab of the class has a free slot. */
+static tmi_raw_slab_t *fullest_existing(const tmi_raw_class_t *s)
 {
     return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_raw_slab_t, level_link);
 }
 
-/* The slab to take from: that one, or a new one. */
+/* The slab to take from: one of the fullest level, or a new one. NULL: out of memory. */
 static tmi_raw_slab_t *fullest(unsigned cls)
 {
-    return tmi_raw_classes[cls].levels.nonempty == 0 ? tmi_raw_slab_make(cls) : fullest_there(&tmi_raw_classes[cls]);
+    const tmi_raw_class_t *s = &tmi_raw_classes[cls];
+    return s->levels.nonempty == 0 ? tmi_raw_slab_make(cls) : fullest_existing(s);
 }
 
 bool tmi_raw_must_be_sparse(unsigned cls)
@@ -36,14 +37,14 @@ bool tmi_raw_must_be_sparse(unsigned cls)
     return slack > LOOSE_MIN && slack > used / (s->sparse ? 16 : 8);
 }
 
-/* R7: the class rests if the slots that returned lately have gained nothing. */
+/* R7: let the class rest if too few of the slots returned lately were useful. */
 static void judge_rests(tmi_raw_class_t *s)
 {
     if (s->nreturned < RETURNED_MIN)
         return;
-    bool barren = s->useful < s->nreturned / USEFUL_ONE_IN;
-    tmi_store_relaxed(&s->rests_until, barren ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
-    s->next_rest = barren ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
+    bool useless = s->useful < s->nreturned / USEFUL_ONE_IN;
+    tmi_store_relaxed(&s->rests_until, useless ? (tmi_os_now_ms() + s->next_rest) | 1 : 0);
+    s->next_rest = useless ? (uint32_t)tmi_min(s->next_rest * 2, REST_LAST_MS) : REST_FIRST_MS;
     s->nreturned = s->useful = 0;
 }
 
@@ -78,7 +79,7 @@ static size_t take_bits(tmi_raw_slab_t *slab, unsigned w, uint64_t bits, void **
     return got;
 }
 
-/* The slots [from, to) that lie in the lowest run of these pages as a whole. */
+/* The slots [from, to) that lie wholly on the pages of one run. */
 typedef struct slot_range {
     size_t from, to;
 } slot_range_t;
@@ -103,10 +104,10 @@ static size_t take_touched(tmi_raw_slab_t *slab, void **out, size_t n)
     return got;
 }
 
-/* Slots of two pages and more: see take_cheapest. One word has the bits of all slots of a slab. */
+/* Slots of two pages or more: see take_cheapest. A slab has at most 64 of them, so one word holds all its bits. */
 static bool has_large_slots(const tmi_raw_slab_t *slab) { return tmi_classes[slab->cls].size >= 2 * tmi_os_page_size; }
 
-/* The free slot with the fewest untouched pages, and how many these are; the lowest of those. */
+/* The bit of the free slot with the fewest untouched pages, the lowest such slot; *fresh_pages is their number. */
 static uint64_t cheapest_slot(const tmi_raw_slab_t *slab, unsigned *fresh_pages)
 {
     unsigned least = UINT_MAX;
@@ -122,9 +123,8 @@ static uint64_t cheapest_slot(const tmi_raw_slab_t *slab, unsigned *fresh_pages)
     return cheapest;
 }
 
-/* Take up to n slots, those with the fewest untouched pages first. All but the first are for a magazine, and the
- * program may never ask for them: fresh pages would count as touched for nothing. So only the first may have such
- * pages. */
+/* Take up to n slots, those with the fewest untouched pages first. Only the first slot may have untouched pages. The
+ * others go to a magazine; if the program never requests them, their fresh pages would count as touched needlessly. */
 static size_t take_cheapest(tmi_raw_slab_t *slab, void **out, size_t n)
 {
     size_t got = 0;
@@ -138,7 +138,7 @@ static size_t take_cheapest(tmi_raw_slab_t *slab, void **out, size_t n)
     return got;
 }
 
-/* Pages were touched, or purged, in another order than from the first on. */
+/* Whether an untouched page lies below a touched one. */
 static bool has_gaps(const tmi_raw_slab_t *slab) { return (slab->touched & (slab->touched + 1)) != 0; }
 
 /* Take up to n slots: those on touched pages first, then the lowest. */
@@ -155,7 +155,7 @@ static size_t take_in_order(tmi_raw_slab_t *slab, void **out, size_t n)
     return n;
 }
 
-/* Take up to n slots of one slab into out[-1], out[-2] ... */
+/* Take up to n slots of one slab into out[-1], out[-2] ... and update its level. */
 static size_t take_from(tmi_raw_slab_t *slab, void **out, size_t n)
 {
     size_t most = tmi_min(n, slab->nfree);
@@ -165,7 +165,7 @@ static size_t take_from(tmi_raw_slab_t *slab, void **out, size_t n)
     return got;
 }
 
-/* Those of the free bits that make up whole cache lines: of 8 slots of 8 bytes, 4 of 16 or 48, 2 of 32. */
+/* The free bits that make up whole cache lines: groups of 8 slots of 8 bytes, 4 of 16 or 48 bytes, or 2 of 32 bytes. */
 static uint64_t whole_lines(uint64_t bits, size_t size)
 {
     uint64_t pairs = bits & bits >> 1, fours = pairs & pairs >> 2, eights = fours & fours >> 4;
@@ -187,7 +187,7 @@ static size_t take_lines_from(tmi_raw_slab_t *slab, void **out, size_t n)
     return n - left;
 }
 
-/* How many free slots lie on touched pages. */
+/* The number of free slots that lie wholly on touched pages. */
 static size_t slots_on_touched_pages(const tmi_raw_slab_t *slab)
 {
     size_t n = 0;
@@ -200,16 +200,16 @@ static size_t slots_on_touched_pages(const tmi_raw_slab_t *slab)
     return n;
 }
 
-/* Before fresh pages are touched, what lies free in mixed slabs is taken. Returns how many are from there; if none,
- * *most is how many may come from the class's own slabs, where it has some. */
+/* Take slots from mixed slabs if the class's fullest slab has none on touched pages. Returns the number taken. If the
+ * slab has some, none are taken here, and *most is lowered to their number, so that no fresh page is touched. */
 static size_t take_before_fresh_pages(unsigned cls, void **out, size_t *most)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
     if (TMI_LIKELY(!tmi_mixed_may_have(cls)))
         return 0;
-    size_t there = s->levels.nonempty != 0 ? slots_on_touched_pages(fullest_there(s)) : 0;
-    if (there > 0) {
-        *most = tmi_min(*most, there);
+    size_t ready = s->levels.nonempty != 0 ? slots_on_touched_pages(fullest_existing(s)) : 0;
+    if (ready > 0) {
+        *most = tmi_min(*most, ready);
         return 0;
     }
     return tmi_mixed_take(cls, out, *most);
@@ -217,22 +217,22 @@ static size_t take_before_fresh_pages(unsigned cls, void **out, size_t *most)
 
 size_t tmi_raw_take(unsigned cls, void **out, size_t n)
 {
-    size_t left = n, others = 0;
+    size_t left = n, all_mixed = 0;
     tmi_raw_class_t *s = &tmi_raw_classes[cls];
     tmi_lock(&s->lock);
     while (left > 0) {
         size_t most = left, mixed = take_before_fresh_pages(cls, out + left, &most);
         left -= mixed;
-        others += mixed;
+        all_mixed += mixed;
         tmi_raw_slab_t *slab = mixed > 0 ? NULL : fullest(cls);
         if (mixed == 0 && slab == NULL)
             break;
         if (slab != NULL)
             left -= take_from(slab, out + left, most);
         if (slab != NULL && slab->nfree > 0 && has_large_slots(slab))
-            break; // what is left has fresh pages
+            break; // the free slots that are left would touch fresh pages
     }
-    tmi_own_add(&s->nfree, left + others - n);
+    tmi_own_add(&s->nfree, left + all_mixed - n);
     tmi_raw_judge(cls);
     tmi_unlock(&s->lock);
     if (TMI_UNLIKELY(left > 0))
@@ -254,12 +254,12 @@ size_t tmi_raw_take_lines(unsigned cls, void **out, size_t n)
     }
     tmi_unlock(&s->lock);
     size_t rest = got < n ? tmi_raw_take(cls, out, n - got) : 0;
-    if (TMI_UNLIKELY(rest + got < n)) // the lines are at the upper end of out
+    if (TMI_UNLIKELY(rest + got < n)) // the lines are at the upper end of out: close the gap
         memmove(out + rest, out + (n - got), got * sizeof *out);
     return rest + got;
 }
 
-/* First byte of slot i from which on there are none of these pages. */
+/* The offset in slot i behind which the slot lies on no touched page. */
 static size_t untouched_from(uint64_t touched, const tmi_class_info_t *c, size_t i)
 {
     uint64_t pages = tmi_slot_pages(c, i) & touched;

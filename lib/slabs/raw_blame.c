@@ -1,13 +1,14 @@
-/* What a block costs beyond its bytes: the rest of its pages, which cannot be purged for its sake. */
+/* The cost of a block beyond its own bytes: the free bytes on its pages, which cannot be purged while it is live. */
 #include "slabs/mixed.h"
 #include "slabs/raw_impl.h"
 
-/* The slab whose slot p is, and which; NULL if p is no taken slot of the class. Under the class's lock. */
+/* The slab that has p as a taken slot, and the slot's number; NULL if p is no taken slot of the class. Called under the
+ * class's lock. */
 static tmi_raw_slab_t *slab_of_taken(unsigned cls, const void *p, size_t *slot)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
     if (tmi_pagemap_class(p) != cls)
-        return NULL; // its slab has gone
+        return NULL; // its slab has been released or mixed
     tmi_raw_slab_t *slab = tmi_raw_slab_of(p);
     size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
     if (i >= c->slots || i * c->size != offset || (slab->free[i / 64] >> i % 64 & 1) != 0)
@@ -16,7 +17,7 @@ static tmi_raw_slab_t *slab_of_taken(unsigned cls, const void *p, size_t *slot)
     return slab;
 }
 
-/* The bytes of a page that no taken slot has, divided among the slots that keep it. One of them is taken. */
+/* The bytes of a page that no taken slot occupies, divided by the number of taken slots on the page. */
 static size_t share_of_page(const tmi_raw_slab_t *slab, unsigned page)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
@@ -32,12 +33,12 @@ static size_t share_of_page(const tmi_raw_slab_t *slab, unsigned page)
 
 static bool is_small(unsigned cls) { return cls >= TMI_CLASS_FIRST && cls <= TMI_CLASS_LAST; }
 
-size_t tmi_raw_hostage(const void *p)
+size_t tmi_raw_stranded_by(const void *p)
 {
     unsigned cls = tmi_pagemap_class(p);
     size_t slot, bytes = 0;
     if (cls == TMI_CLASS_MIXED)
-        return tmi_mixed_hostage(p);
+        return tmi_mixed_stranded_by(p);
     if (!is_small(cls))
         return 0;
     tmi_lock(&tmi_raw_classes[cls].lock);
@@ -49,21 +50,22 @@ size_t tmi_raw_hostage(const void *p)
     return bytes;
 }
 
-/* The slab that slots are taken from next. A class with a free slot has one. */
+/* The slab that slots are taken from next. The caller knows that some slab of the class has a free slot. */
 static const tmi_raw_slab_t *next_to_fill(unsigned cls)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
     return TMI_CONTAINER_OF(tmi_levels_fullest(&s->levels), tmi_raw_slab_t, level_link);
 }
 
-/* Blocks only go where more are, or as many, so that moving them all comes to an end. */
+/* Whether `slab` has at least as many free slots as `than`. Blocks move only into slabs that are as full or fuller, so
+ * that a program that moves its blocks until none should move terminates. */
 static bool is_emptier(const tmi_raw_slab_t *slab, const tmi_raw_slab_t *than)
 {
     return slab != than && slab->level >= than->level && (slab->level > than->level || slab->nfree >= than->nfree);
 }
 
-/* A mixed slab was nearly empty once, and what has come since may have been freed. The block should be in a slab of its
- * class, where that is fuller. */
+/* A block should leave a mixed slab that is at least half free, if the slab of its class that is filled next is fuller.
+ */
 static bool should_leave_mixed(const void *p)
 {
     size_t free = 0, all = 0;
@@ -77,8 +79,8 @@ static bool should_leave_mixed(const void *p)
     return fuller;
 }
 
-/* Only in a sparse class freed slots return to their slabs and new ones come from the fullest slab; else the block
- * would find itself in the slot that it has left. */
+/* A move helps only in a loose class: its freed slots return to their slabs, and new slots come from the fullest slab.
+ * In any other class the magazine would hand out the slot that was just freed. */
 bool tmi_raw_should_move(const void *p)
 {
     unsigned cls = tmi_pagemap_class(p);

@@ -21,14 +21,14 @@ static void check_slab(const tmi_raw_slab_t *slab, unsigned cls)
               "R5 purge queue", slab->base);
 }
 
-/* Every slab of the class, found through the page map, since full ones are in no list. */
+/* Finds the slabs of the class through the page map, since full slabs are in no list. */
 void tmi_raw_check(unsigned cls)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
     const tmi_levels_t *levels = &tmi_raw_classes[cls].levels;
     size_t nslabs = 0, nfree = 0, used = 0, touched = 0, ends = 0;
     uintptr_t end = TMI_PAGEMAP_SEGMENTS;
-    if (tmi_raw_classes[cls].purge_queue.next != NULL) // else the class has never had a slab
+    if (tmi_raw_classes[cls].purge_queue.next != NULL) // NULL: the class has never had a slab
         tmi_levels_check(levels, NULL);
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < end; g = tmi_pagemap_next_segment(g + 1))
         for (unsigned u = 0; u < TMI_SEGMENT_UNITS; u++) {

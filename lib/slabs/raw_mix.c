@@ -1,11 +1,11 @@
-/* Slabs whose room others may have: see mixed.h. */
+/* Choosing slabs that become mixed, so that other classes can use their free bytes: see mixed.h. */
 #include "slabs/mixed.h"
 #include "slabs/raw_impl.h"
 
 enum { LOOKS = 8 };
-#define ROOM_MIN ((size_t)8 << 10) // in a slab, less is not worth a record
+#define ROOM_MIN ((size_t)8 << 10) // bytes; a slab with less is not worth the record of a mixed slab
 
-/* Bytes on touched pages that no slot uses. */
+/* Bytes on touched pages that no taken slot occupies. */
 static size_t room_in(const tmi_raw_slab_t *slab)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
@@ -18,18 +18,19 @@ static bool worth_mixing(const tmi_raw_slab_t *slab)
     return !slab->purging && room >= ROOM_MIN && room >= tmi_popcount(slab->touched) * tmi_os_page_size / 4 * 3;
 }
 
-/* Returns the room that all have got by it. */
+/* Make the slab mixed. Returns the free bytes gained; 0 if out of memory. */
 static size_t mix(tmi_raw_slab_t *slab)
 {
     size_t room = room_in(slab);
-    tmi_mixed_gift_t gift = {slab->base, slab->cls, slab->free, slab->touched, slab->empty};
-    if (!tmi_mixed_adopt(&gift))
+    tmi_mixed_origin_t origin = {slab->base, slab->cls, slab->free, slab->touched, slab->empty};
+    if (!tmi_mixed_adopt(&origin))
         return 0;
     tmi_raw_slab_drop(slab);
     return room;
 }
 
-/* The emptiest slabs of a class; a few looks. Caller holds the lock of the class. */
+/* Examine up to LOOKS of the emptiest slabs of a class and mix those that are worth it. Returns the bytes gained. The
+ * caller holds the lock of the class. */
 static size_t mix_some(tmi_raw_class_t *s, size_t enough)
 {
     size_t total = 0;
@@ -47,7 +48,8 @@ static size_t mix_some(tmi_raw_class_t *s, size_t enough)
     return total;
 }
 
-/* Bytes on touched pages of slabs that could be mixed which no slot uses: an unlocked look. */
+/* Bytes on touched pages of the class that no taken slot occupies; 0 if its slabs cannot become mixed. Reads without
+ * the lock: an estimate. */
 static size_t room_of(unsigned cls)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
@@ -67,10 +69,10 @@ size_t tmi_raw_room(void)
 
 size_t tmi_raw_mix(size_t enough)
 {
-    static uint32_t turn; // the class to go on with
+    static uint32_t turn; // the class to continue with
     size_t total = 0;
-    unsigned cls = tmi_load_relaxed(&turn) % TMI_CLASS_LAST + 1; // relaxed: any will do
-    if (tmi_raw_clean) // what is free there holds its own marks
+    unsigned cls = tmi_load_relaxed(&turn) % TMI_CLASS_LAST + 1; // relaxed: any class will do
+    if (tmi_raw_clean) // check:full keeps a pattern in free slots, which blocks of other sizes would break
         return 0;
     for (unsigned n = 0; n < TMI_CLASS_LAST && total < enough; n++) {
         tmi_raw_class_t *s = &tmi_raw_classes[cls];

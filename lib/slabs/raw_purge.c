@@ -1,6 +1,7 @@
-/* Giving empty pages of slabs back. All slots of an empty page are free: they are taken out, as if by a program, so
- * that no lock is held while the kernel is at the pages. Pages behind the last slot have none; so the slab is marked,
- * too. One thread purges at a time (pacer lock, for which fork and audits wait). */
+/* Purging empty pages of slabs. Under the class lock the slots on these pages, all free, are marked taken in the
+ * bitmap, so that the lock can be released during the system call: no thread can allocate them meanwhile. Then they are
+ * set free again. Pages behind the last slot have no slots; so the slab's flag `purging` keeps it from being released,
+ * too. Only one thread purges at a time (pacer lock, for which fork and audits wait). */
 #include "os/counters.h"
 #include "slabs/raw_impl.h"
 
@@ -9,8 +10,9 @@ typedef struct reserved {
     uint64_t pages;
 } reserved_t;
 
-/* Set or clear the bits of the slots [from, to]. Returns how many changed; neighbouring pages share slots. */
-static uint32_t mark_slots(tmi_raw_slab_t *slab, size_t from, size_t to, bool free)
+/* Set or clear the bits of the slots [from, to]. Returns the number of bits changed: a slot that lies on two runs of
+ * pages is in the range of both. */
+static uint32_t set_free_bits(tmi_raw_slab_t *slab, size_t from, size_t to, bool free)
 {
     uint32_t changed = 0;
     for (size_t w = from / 64; w <= to / 64; w++) {
@@ -21,8 +23,8 @@ static uint32_t mark_slots(tmi_raw_slab_t *slab, size_t from, size_t to, bool fr
     return changed;
 }
 
-/* The slots that touch these pages, as free or as taken. Returns all pages that these slots touch. */
-static uint64_t mark_pages(tmi_raw_slab_t *slab, uint64_t pages, bool free)
+/* Make all slots that touch these pages free or taken. Returns the pages that these slots touch, and `pages`. */
+static uint64_t set_slots_free(tmi_raw_slab_t *slab, uint64_t pages, bool free)
 {
     const tmi_class_info_t *c = &tmi_classes[slab->cls];
     uint64_t touching = pages;
@@ -34,7 +36,7 @@ static uint64_t mark_pages(tmi_raw_slab_t *slab, uint64_t pages, bool free)
         size_t from = tmi_slot_index(c, start), to = tmi_min(tmi_slot_index(c, end), c->slots - 1);
         if (from > to)
             continue;
-        changed += mark_slots(slab, from, to, free);
+        changed += set_free_bits(slab, from, to, free);
         touching |= tmi_slot_pages(c, from) | tmi_slot_pages(c, to);
         if (free && from / 64 < slab->hint)
             slab->hint = (uint32_t)(from / 64);
@@ -45,7 +47,7 @@ static uint64_t mark_pages(tmi_raw_slab_t *slab, uint64_t pages, bool free)
     return touching;
 }
 
-/* The empty pages of the slab that has had some for longest. Caller holds the class lock. */
+/* Reserve the empty pages of the slab at the head of the purge queue. The caller holds the class lock. */
 static reserved_t reserve(tmi_raw_class_t *s)
 {
     if (s->purge_queue.next == NULL || tmi_dlist_empty(&s->purge_queue))
@@ -55,13 +57,13 @@ static reserved_t reserve(tmi_raw_class_t *s)
     slab->purging = true;
     uint32_t before = slab->nfree;
     tmi_raw_slab_use_pages(slab, r.pages);
-    (void)mark_pages(slab, r.pages, false);
-    tmi_store_relaxed(&s->leaving_slots, before - slab->nfree); // statistics
-    tmi_store_relaxed(&s->leaving_pages, tmi_popcount(r.pages));
+    (void)set_slots_free(slab, r.pages, false);
+    tmi_store_relaxed(&s->purging_slots, before - slab->nfree); // relaxed: read by statistics only
+    tmi_store_relaxed(&s->purging_pages, tmi_popcount(r.pages));
     return r;
 }
 
-/* Returns the pages that the kernel took; locked memory stays as it is. */
+/* Returns the pages that were purged. The kernel refuses pages under mlock. */
 static uint64_t purge_pages(const reserved_t *r)
 {
     uint64_t gone = 0;
@@ -76,21 +78,22 @@ static uint64_t purge_pages(const reserved_t *r)
     return gone;
 }
 
-/* Caller holds the class lock. Pages beside those may have become empty meanwhile, too. */
-static void put_back(const reserved_t *r, uint64_t gone)
+/* End the reservation; `gone` are the pages that were purged. Neighbouring pages, which share slots with them, may have
+ * become empty meanwhile. The caller holds the class lock. */
+static void end_reserve(const reserved_t *r, uint64_t gone)
 {
     tmi_raw_slab_t *slab = r->slab;
-    tmi_store_relaxed(&tmi_raw_classes[slab->cls].leaving_slots, 0);
-    tmi_store_relaxed(&tmi_raw_classes[slab->cls].leaving_pages, 0);
+    tmi_store_relaxed(&tmi_raw_classes[slab->cls].purging_slots, 0);
+    tmi_store_relaxed(&tmi_raw_classes[slab->cls].purging_pages, 0);
     slab->purging = false;
-    uint64_t touching = mark_pages(slab, r->pages, true);
+    uint64_t touching = set_slots_free(slab, r->pages, true);
     tmi_raw_slab_add_empty(slab, tmi_raw_slab_emptied(slab, touching));
     tmi_raw_slab_forget_empty(slab, gone);
     if (slab->nfree == tmi_classes[slab->cls].slots)
         tmi_raw_slab_release(slab);
 }
 
-/* Of one slab. */
+/* Purge the empty pages of one slab. Returns the bytes purged; 0 if the class has no empty page. */
 static size_t purge_once(unsigned cls)
 {
     tmi_raw_class_t *s = &tmi_raw_classes[cls];
@@ -102,7 +105,7 @@ static size_t purge_once(unsigned cls)
     uint64_t gone = purge_pages(&r);
     size_t bytes = tmi_popcount(gone) * tmi_os_page_size;
     tmi_lock(&s->lock);
-    put_back(&r, gone);
+    end_reserve(&r, gone);
     tmi_debt_add(&s->debt, bytes);
     tmi_raw_judge(cls);
     tmi_unlock(&s->lock);
@@ -112,11 +115,11 @@ static size_t purge_once(unsigned cls)
 
 size_t tmi_raw_purge(size_t enough)
 {
-    static uint32_t turn; // the class to go on with
+    static uint32_t turn; // the class to continue with
     size_t total = 0;
-    unsigned cls = tmi_load_relaxed(&turn) % TMI_CLASS_LAST + 1; // relaxed: any will do
+    unsigned cls = tmi_load_relaxed(&turn) % TMI_CLASS_LAST + 1; // relaxed: any class will do
     for (unsigned clean = 0; clean < TMI_CLASS_LAST && total < enough;) {
-        // a hint: most are never used
+        // relaxed: a hint that saves taking the locks of classes without slabs, which most are
         size_t n = tmi_load_relaxed(&tmi_raw_classes[cls].nslabs) == 0 ? 0 : purge_once(cls);
         total += n;
         clean = n > 0 ? 0 : clean + 1;

@@ -1,9 +1,10 @@
-/* Slots that return to their slabs, and questions about single ones. */
+/* Returning slots to their slabs, and questions about single slots. */
 #include "os/report.h"
 #include "slabs/mixed.h"
 #include "slabs/raw_impl.h"
 
-/* n slots return, the first of them to this slab, which stands for all: a sample. Called before nfree changes. */
+/* Count n returning slots for R7. The slab of the first one stands for the slabs of all of them. Called before nfree
+ * changes. */
 static void note_returned(tmi_raw_class_t *s, const tmi_raw_slab_t *slab, size_t n)
 {
     bool taken_from = s->levels.nonempty != 0 && tmi_levels_fullest(&s->levels) == &slab->level_link;
@@ -13,7 +14,8 @@ static void note_returned(tmi_raw_class_t *s, const tmi_raw_slab_t *slab, size_t
 
 static bool in_mixed(const void *p) { return TMI_UNLIKELY(tmi_pagemap_class(p) == TMI_CLASS_MIXED); }
 
-/* Where p lies in its slab. A slab of one unit may be mixed meanwhile, and its record be gone: that is not asked. */
+/* The offset of p in its slab. A slab of one unit may have become mixed meanwhile and its record been freed, so the
+ * record is not read for such a class. */
 static size_t offset_in_slab(const tmi_class_info_t *c, const void *p)
 {
     return c->units == 1 ? (uintptr_t)p % TMI_UNIT_SIZE : (size_t)((const char *)p - tmi_raw_slab_of(p)->base);
@@ -36,8 +38,9 @@ static const char *complaint(const tmi_raw_slab_t *slab, unsigned cls, const voi
     return tmi_bitmap_get(slab->free, i) ? "double free, or a block that was never allocated" : NULL;
 }
 
-/* The pages that a slot touches which has just become free; or none, if it lies in one page together with another slot
- * of its word that is taken. That saves most looks at all slots of a page. */
+/* The pages that may have become empty because the slot at offset `at` became free: the pages it touches; or none, if
+ * another slot in the same word of the bitmap is taken and lies on the same single page. The short cut saves most scans
+ * of a page's slots. */
 static inline uint64_t may_be_empty(const tmi_raw_slab_t *slab, const tmi_class_info_t *c, size_t at)
 {
     size_t i = tmi_slot_index(c, at), last = at + c->size - 1;
@@ -47,7 +50,7 @@ static inline uint64_t may_be_empty(const tmi_raw_slab_t *slab, const tmi_class_
     return TMI_LIKELY(in_use) ? 0 : tmi_slot_pages(c, i);
 }
 
-/* Whether the slots at two offsets lie in one page, all of both. */
+/* Whether the slots at these two offsets lie wholly on the same page. */
 static inline bool in_one_page(const tmi_class_info_t *c, size_t a, size_t b)
 {
     return ((a ^ (b + c->size - 1)) | ((a + c->size - 1) ^ b)) < tmi_os_page_size;
@@ -60,7 +63,7 @@ static TMI_COLD void misreturned(const tmi_raw_slab_t *slab, const void *p, cons
     tmi_fatal(function, p, wrong);
 }
 
-/* Set the bit of one slot, verified; returns its offset. */
+/* Verify that p is a taken slot of the slab and set its bit. Returns its offset. */
 static inline size_t put_slot(tmi_raw_slab_t *slab, const tmi_class_info_t *c, const void *p, const char *function)
 {
     size_t offset = (size_t)((const char *)p - slab->base), i = tmi_slot_index(c, offset);
@@ -73,8 +76,8 @@ static inline size_t put_slot(tmi_raw_slab_t *slab, const tmi_class_info_t *c, c
     return offset;
 }
 
-/* Put back the first slots of the array, as many as lie in this slab. Returns how many, and in *pages those that this
- * may have emptied. Of several slots in one page only the last is examined: the others are free by then. */
+/* Return the leading slots of the array that lie in this slab. Returns their number, and in *pages the pages that may
+ * have become empty. Among consecutive slots on one page only the last is examined: the others are free by then. */
 static inline size_t put_run(tmi_raw_slab_t *slab, const tmi_class_info_t *c, void *const *slots,
                              tmi_raw_slab_t *const *slabs, size_t n, const char *function, uint64_t *pages)
 {
@@ -90,8 +93,8 @@ static inline size_t put_run(tmi_raw_slab_t *slab, const tmi_class_info_t *c, vo
     return k;
 }
 
-/* n slots of a slab have come back, which may have emptied these pages. False: with them the slab is empty and has been
- * released. */
+/* Update the slab's count, level and empty pages after n slots were returned; `pages` may have become empty. False: all
+ * slots are free now, and the slab has been released. */
 static inline bool finish_return(tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint64_t pages, uint32_t n)
 {
     slab->nfree += n;
@@ -107,7 +110,7 @@ static inline bool finish_return(tmi_raw_slab_t *slab, const tmi_class_info_t *c
 
 enum { AHEAD = 16 };
 
-/* The record of the unit that holds p, or NULL if it is of no slab of the class. */
+/* The record of the unit that contains p, or NULL if the unit does not belong to a slab of the class. */
 static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 {
     uintptr_t u = (uintptr_t)p >> TMI_UNIT_SHIFT;
@@ -124,8 +127,8 @@ static inline tmi_span_t *span_in_class(unsigned cls, const void *p)
 
 static bool same_unit(const void *p, const void *q) { return ((uintptr_t)p ^ (uintptr_t)q) < TMI_UNIT_SIZE; }
 
-/* Find the slabs of up to AHEAD slots. Slots that were freed at random lie in as many slabs, whose metadata is in no
- * cache, so these are prefetched. */
+/* Find the slabs of up to AHEAD slots, and prefetch their records and bitmaps: slots freed in random order may lie in
+ * as many slabs, with metadata that is in no CPU cache. */
 static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_raw_slab_t **slabs)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];
@@ -141,12 +144,13 @@ static void find_slabs(unsigned cls, void *const *slots, size_t n, tmi_raw_slab_
         if (slabs[k] == NULL || (k > 0 && slabs[k] == slabs[k - 1]))
             continue;
         __builtin_prefetch(slabs[k], 1);
-        if (c->units == 1) // else its start is not known without a look at it
+        if (c->units == 1) // otherwise the slab's start is in its record, which is not loaded yet
             __builtin_prefetch(&slabs[k]->free[tmi_slot_index(c, (uintptr_t)slots[k] % TMI_UNIT_SIZE) / 64], 1);
     }
 }
 
-/* A slot that lies in no slab of its class. Caller holds the lock of the class. */
+/* Return a slot that lies in no slab of its class: its slab is mixed, or p is misused. The caller holds the lock of the
+ * class. */
 static TMI_COLD void return_elsewhere(tmi_raw_class_t *s, unsigned cls, const void *p, const char *function)
 {
     if (TMI_LIKELY(in_mixed(p))) {
@@ -157,8 +161,8 @@ static TMI_COLD void return_elsewhere(tmi_raw_class_t *s, unsigned cls, const vo
     tmi_fatal(function, p, "double free: its slab is gone");
 }
 
-/* Put back n slots, whose slabs are these. Returns how many: it stops when a slab has been released, since others of
- * the slots may lie in it. */
+/* Return up to n slots to the given slabs. Returns the number returned: it stops once a slab has been released, since
+ * `slabs` may refer to it for later slots, too. */
 static size_t put_found(unsigned cls, void *const *slots, tmi_raw_slab_t *const *slabs, size_t n, const char *function)
 {
     const tmi_class_info_t *c = &tmi_classes[cls];

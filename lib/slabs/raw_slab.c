@@ -1,4 +1,5 @@
-/* One slab: making and releasing it, its level, and the state of its pages. All under the class lock. */
+/* One slab: make and release it, its level, and the state of its pages. All functions but the last are called under the
+ * class lock. */
 #include "os/counters.h"
 #include "os/meta.h"
 #include "os/report.h"
@@ -15,7 +16,8 @@ void tmi_raw_init(void)
         tmi_lock_set_place(&tmi_raw_classes[c].lock, TMI_RANK_SLABS, c);
 }
 
-/* Lists are made at a class's first slab: a process that allocates little need not touch them all. */
+/* Lists are initialized when a class makes its first slab, so that a process that allocates little does not touch the
+ * lists of all classes. */
 static void ready_class(tmi_raw_class_t *s)
 {
     if (s->purge_queue.next != NULL)
@@ -29,10 +31,10 @@ static size_t record_size(const tmi_class_info_t *c)
     return sizeof(tmi_raw_slab_t) + tmi_bitmap_words(c->slots) * sizeof(uint64_t);
 }
 
-/* Pages of a slab come into use; or, with -1, these are in use no more. */
+/* Count these pages of a slab as in use; with `sign` -1, as no longer in use. */
 static inline void count_used(tmi_raw_class_t *s, const tmi_class_info_t *c, uint64_t pages, size_t sign)
 {
-    tmi_own_add(&s->used_pages, sign * tmi_popcount(pages)); // statistics read them without the lock
+    tmi_own_add(&s->used_pages, sign * tmi_popcount(pages)); // statistics read both counts without the lock
     tmi_own_add(&s->used_ends, sign * (pages >> c->end_page & 1));
 }
 
@@ -50,7 +52,7 @@ tmi_raw_slab_t *tmi_raw_slab_make(unsigned cls)
     }
     if (dirty && tmi_raw_clean) {
         (void)tmi_os_purge(slab->base, c->units * TMI_UNIT_SIZE);
-        memset(slab->base, 0, c->units * TMI_UNIT_SIZE); // locked pages stay
+        memset(slab->base, 0, c->units * TMI_UNIT_SIZE); // pages under mlock are not purged
     }
     for (unsigned u = 0; u < c->units; u++)
         tmi_span_of(slab->base + u * TMI_UNIT_SIZE)->owner = slab;
@@ -144,7 +146,7 @@ void tmi_raw_slab_forget_empty(tmi_raw_slab_t *slab, uint64_t pages)
         tmi_dlist_remove(&slab->purge_link);
 }
 
-/* Those of a run of pages that no taken slot touches. A slot has a page or more. */
+/* The pages of a run that no taken slot touches. For classes of at least a page. */
 static uint64_t emptied_run(const tmi_raw_slab_t *slab, const tmi_class_info_t *c, uint64_t run)
 {
     size_t start = (size_t)tmi_lowest_bit(run) << tmi_os_page_shift;
@@ -175,15 +177,15 @@ bool tmi_raw_slab_page_free(const tmi_raw_slab_t *slab, unsigned page)
     return tmi_page_is_free(&tmi_classes[slab->cls], 0, slab->free, page);
 }
 
-/* Slots that a purge has taken out also count as empty. */
+/* Slots and pages that a purge has reserved count as free and empty. */
 tmi_raw_figures_t tmi_raw_figures(unsigned cls)
 {
     const tmi_raw_class_t *s = &tmi_raw_classes[cls];
     const tmi_class_info_t *c = &tmi_classes[cls];
     size_t slots = tmi_load_relaxed(&s->nslabs) * c->slots, nfree = tmi_load_relaxed(&s->nfree);
     size_t used = tmi_load_relaxed(&s->used_pages), end = tmi_round_up((size_t)c->slots * c->size, tmi_os_page_size);
-    size_t pages = tmi_min(tmi_load_relaxed(&s->leaving_pages), used), touched = tmi_load_relaxed(&s->touched_pages);
-    nfree = tmi_min(nfree + tmi_load_relaxed(&s->leaving_slots), slots);
+    size_t pages = tmi_min(tmi_load_relaxed(&s->purging_pages), used), touched = tmi_load_relaxed(&s->touched_pages);
+    nfree = tmi_min(nfree + tmi_load_relaxed(&s->purging_slots), slots);
     return (tmi_raw_figures_t){
         .slabs = tmi_load_relaxed(&s->nslabs),
         .taken = slots - nfree,

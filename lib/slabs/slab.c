@@ -1,4 +1,4 @@
-/* The rarely used functions of levels and bitmaps. */
+/* Functions of levels and bitmaps that are not inline. */
 #include "os/report.h"
 #include "slabs/slab_bitmap.h"
 #include "slabs/slab_levels.h"

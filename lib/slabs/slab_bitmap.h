@@ -6,12 +6,12 @@
 
 #include "base/base.h"
 
-/* Words of a bitmap of n bits. */
+/* Number of words in a bitmap of n bits. */
 static inline unsigned tmi_bitmap_words(unsigned n) { return (n + 63) / 64; }
 
 static inline bool tmi_bitmap_get(const uint64_t *bits, size_t i) { return bits[i / 64] >> (i % 64) & 1; }
 
-/* Those bits of word w that are in [from, to]; w is one of from / 64 to to / 64. */
+/* A mask of the bits of word w that are in [from, to]; from / 64 <= w <= to / 64. */
 static inline uint64_t tmi_bitmap_range(size_t w, size_t from, size_t to)
 {
     uint64_t bits = w == from / 64 ? ~tmi_low_bits(from % 64) : ~(uint64_t)0;
@@ -38,7 +38,8 @@ static inline bool tmi_bitmap_all_set(const uint64_t *bits, size_t from, size_t 
     return true;
 }
 
-/* For audits: how many of the n bits are set; whether a bit is set past the last; and one in a word before `word`. */
+/* For audits: the number of set bits among the first n; whether a bit past these is set; and whether a bit is set in a
+ * word before `word`. */
 size_t tmi_bitmap_count(const uint64_t *bits, unsigned n) TMI_COLD;
 bool tmi_bitmap_set_past(const uint64_t *bits, unsigned n) TMI_COLD;
 bool tmi_bitmap_set_before(const uint64_t *bits, unsigned word) TMI_COLD;

@@ -22,23 +22,24 @@ typedef struct tmi_levels {
 /* Called for a class's first slab, so that a process that allocates little does not touch the lists of all classes. */
 void tmi_levels_init(tmi_levels_t *levels);
 
-/* The level that a slab with so many free slots of `slots` has. */
+/* The level of a slab that has nfree free slots of `slots`. */
 static inline unsigned tmi_level_for(uint32_t nfree, uint32_t slots)
 {
     return nfree == 0 ? TMI_LEVELS : (unsigned)tmi_min(nfree * TMI_LEVELS / slots, TMI_LEVELS - 1);
 }
 
-/* Whether `level` may differ from that: without a division, and true for a slab whose slots are all free. */
+/* Whether `level` may differ from tmi_level_for. Needs no division. Always true for a slab whose slots are all free. */
 static inline bool tmi_level_is_over(unsigned level, uint32_t nfree, uint32_t slots)
 {
     uint32_t above = nfree * TMI_LEVELS - level * slots;
     return level >= TMI_LEVELS || nfree == 0 || above >= slots;
 }
 
-/* Move a slab to the front of another list; TMI_LEVELS: to none. */
+/* Move a slab to the front of the list of level `to`; TMI_LEVELS: out of all lists. */
 void tmi_levels_move(tmi_levels_t *levels, tmi_dlist_t *link, uint8_t *level, unsigned to);
 
-/* The link of the last slab that entered the fullest, or the emptiest, level. There is such a slab. */
+/* The link of the slab that entered the fullest, or the emptiest, level last. The caller knows that some level has a
+ * slab. */
 static inline tmi_dlist_t *tmi_levels_fullest(const tmi_levels_t *levels)
 {
     return levels->lists[tmi_lowest_bit(levels->nonempty)].next;
@@ -48,7 +49,7 @@ static inline tmi_dlist_t *tmi_levels_emptiest(const tmi_levels_t *levels)
     return levels->lists[tmi_log2(levels->nonempty)].next;
 }
 
-/* Verify Y1, and that a slab is in the list of its level (Y2); what is wrong is reported as that of `where`. */
+/* Verify Y1, and that each slab is in the list of its level (Y2). Failures are reported with the address `where`. */
 void tmi_levels_check(const tmi_levels_t *levels, const void *where) TMI_COLD;
 bool tmi_levels_has(const tmi_levels_t *levels, const tmi_dlist_t *link, unsigned level) TMI_COLD;
 

@@ -119,7 +119,7 @@ static bool background_batch(bool quiet)
         if (r == TMI_COMPACT_NOTHING)
             return false;
         if (idle) {
-            tmi_compactor_tell();
+            tmi_compactor_notify();
             tmi_pacer_background_pass(); // a busy program may want what was just emptied for new slabs
             return true;
         }
@@ -241,7 +241,7 @@ static void sleep_until_polled(seen_t seen)
 
 /* The end of a pin or scope wakes no thread. So check pins and scopes at intervals, until they have changed, none is
  * left, or the program has taken a slow path. */
-static void sleep_until_let_go(seen_t seen)
+static void sleep_until_unpinned(seen_t seen)
 {
     enum { LOOK_MS = 400 };
     uint64_t before, now;
@@ -280,7 +280,7 @@ static void sleep_quietly(seen_t seen, bool in_use, bool *tried)
     if (worth_it(tmi_option(compact_target))) {
         if (in_use || tmi_pin_look(&look)) {
             *tried = false;
-            sleep_until_let_go(seen);
+            sleep_until_unpinned(seen);
             try_afresh();
             return;
         }
@@ -544,7 +544,7 @@ void tmi_compactor_before_fork(void) { tmi_compact_drop(); } // [model: fork_for
 void tmi_compactor_after_fork(void)
 {
     tmi_helper_after_fork(&mover);
-    tmi_compactor_told_after_fork();
+    tmi_compactor_callback_after_fork();
     tmi_store_relaxed(&stepping, false);
     tmi_store_relaxed(&asleep, AWAKE);
     tmi_pin_forget_others(tmi_self_);

@@ -37,11 +37,12 @@ void tmi_compactor_try_all(const tm_pins_t_ *self);
 bool tmi_compactor_step(const tm_pins_t_ *self, unsigned budget_us);
 uint64_t tmi_compactor_longest_step_ns(void);
 
-/* Call the program's function, if there is one, with the batches since its last call. Called without locks. */
-void tmi_compactor_tell(void);
-/* Set the program's function. Waits while the former one runs, unless it is the caller. */
-void tmi_compactor_tell_to(tm_batch_call_t *call, void *context);
-void tmi_compactor_told_after_fork(void);
+/* Call the program's callback, if there is one, with the figures of the batches since its last call. The caller holds
+ * no lock. */
+void tmi_compactor_notify(void);
+/* Set the program's callback. Waits while the former one runs, unless the caller is that callback. */
+void tmi_compactor_set_callback(tm_batch_call_t *call, void *context);
+void tmi_compactor_callback_after_fork(void);
 
 /* Before fork, under the mover's lock: drop the pending batch. In the child: it has no mover thread, and must register
  * for fences again. */

@@ -3,7 +3,7 @@
 #include "os/os.h"
 
 enum { CAPACITY_MAX = 64, BATCH_FIRST = 4 };
-#define MAGAZINE_BYTES ((size_t)64 << 10) // of slots for one class; the mover claims them when their pages matter
+#define MAGAZINE_BYTES ((size_t)64 << 10) // limit in bytes of a class's slots; the mover may claim them
 
 static tm_handle_t no_handles[1];
 
@@ -19,7 +19,7 @@ void tmi_hcache_watch_all(bool on)
     if (on && tmi_hcache_watched.magazine[0].top == NULL)
         for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
             tmi_hcache_watched.magazine[c] = (tmi_hmagazine_t)EMPTY;
-    tmi_store_release(&watching, on); // what was filled, before anybody uses it; pairs: in_use
+    tmi_store_release(&watching, on); // after the magazines were filled; pairs: in_use
 }
 
 /* As tmi_hcache_begin, for slow paths of the owner. */
@@ -46,7 +46,7 @@ static tm_handle_t *first_room(tmi_hmagazines_t *ms)
     return (tm_handle_t *)(void *)((char *)ms + tmi_round_up(sizeof *ms, tmi_os_page_size));
 }
 
-/* The magazines, and room for all buffers. Most of the room is never touched. */
+/* Allocate the magazines, and address space for all buffers. Most of its pages are never touched. */
 bool tmi_hcache_make(tmi_hcache_t *cache)
 {
     size_t room = 0;
@@ -66,26 +66,26 @@ bool tmi_hcache_make(tmi_hcache_t *cache)
     return true;
 }
 
-static void bind(tm_handle_t h, char *slot)
+static void set_slot(tm_handle_t h, char *slot)
 {
-    // relaxed: bound, so ours; another thread gets the handle by what the program publishes it with
+    // relaxed: the word is ours; the program publishes the handle to other threads with its own ordering
     tmi_store_relaxed(tmi_word(tmi_handle_index(h)), (h & TMI_WORD_GENERATION) | tmi_word_at(slot));
     tmi_movable_set_ref(slot, tmi_handle_index(h));
 }
 
-/* Up to n handles, each bound to a slot of the class. */
-static size_t take_bound(unsigned cls, tm_handle_t *out, size_t n)
+/* Reserve up to n handles, each with a slot of the class. Returns the number. */
+static size_t take_reserved(unsigned cls, tm_handle_t *out, size_t n)
 {
     char *slots[CAPACITY_MAX];
     size_t got = tmi_movable_take(cls, slots, tmi_min(n, CAPACITY_MAX), false), have = tmi_handle_take(out, got);
     if (have < got)
         tmi_movable_return(cls, slots + have, got - have);
     for (size_t i = 0; i < have; i++)
-        bind(out[i], slots[i]);
+        set_slot(out[i], slots[i]);
     return have;
 }
 
-static void return_bound(unsigned cls, const tm_handle_t *handles, size_t n)
+static void return_reserved(unsigned cls, const tm_handle_t *handles, size_t n)
 {
     char *slots[CAPACITY_MAX];
     uint32_t indices[CAPACITY_MAX];
@@ -123,7 +123,7 @@ static size_t flush_some(tmi_hmagazines_t *ms, unsigned cls, size_t n)
     if (n == 0)
         return 0;
     tm_handle_t *bottom = ms->buffers[cls] + 1, *top = ms->magazine[cls].top;
-    return_bound(cls, bottom, n);
+    return_reserved(cls, bottom, n);
     for (tm_handle_t *p = bottom; p + n < top; p++)
         *p = p[n];
     set_top(ms, cls, top - n);
@@ -135,8 +135,8 @@ static size_t held(const tmi_hmagazines_t *ms, unsigned cls)
     return ms->buffers[cls] == NULL ? 0 : (size_t)(ms->magazine[cls].top - (ms->buffers[cls] + 1));
 }
 
-/* Note that the class is refilled or flushed. The class under `hand` is idle if it was neither in the whole round
- * (N4). */
+/* Record that the class is refilled or flushed, and advance `hand` (N4). A class is idle if it was neither refilled nor
+ * flushed in a whole round. */
 static void turn_hand(tmi_hmagazines_t *ms, unsigned cls)
 {
     unsigned idle = ms->hand;
@@ -154,7 +154,7 @@ static tm_handle_t refill(tmi_hmagazines_t *ms, unsigned cls)
     tm_handle_t taken[CAPACITY_MAX], *buffer;
     make_buffer(ms, cls);
     turn_hand(ms, cls);
-    size_t n = take_bound(cls, taken, ms->batch[cls]);
+    size_t n = take_reserved(cls, taken, ms->batch[cls]);
     if (n == 0)
         return TM_NULL;
     buffer = ms->buffers[cls] + 1;
@@ -179,11 +179,11 @@ tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls)
 {
     tm_handle_t h = TM_NULL;
     if (cache == NULL)
-        return take_bound(cls, &h, 1) == 1 ? h : TM_NULL;
+        return take_reserved(cls, &h, 1) == 1 ? h : TM_NULL;
     tmi_hmagazines_t *ms = begin(cache);
     if (ms != &tmi_hcache_none)
         h = alloc_from(ms, cls);
-    else if (take_bound(cls, &h, 1) == 0)
+    else if (take_reserved(cls, &h, 1) == 0)
         h = TM_NULL;
     tmi_hcache_end(cache);
     return h;
@@ -196,7 +196,7 @@ static tm_handle_t pop_near(tmi_hmagazines_t *ms, unsigned cls, const char *at, 
     tmi_hmagazine_t *m = &ms->magazine[cls];
     for (size_t i = held(ms, cls); i-- > 0;) {
         tm_handle_t *p = &ms->buffers[cls][i + 1], h = *p;
-        const char *slot = tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); // bound: ours, N2
+        const char *slot = tmi_word_address(tmi_load_relaxed(tmi_word(tmi_handle_index(h)))); // reserved: ours, N2
         if (((uintptr_t)slot ^ (uintptr_t)at) >= grain)
             continue;
         *p = m->top[-1];
@@ -216,7 +216,7 @@ static tm_handle_t from_slab_of(unsigned cls, const char *at)
         tmi_movable_return(cls, &slot, 1);
         return TM_NULL;
     }
-    bind(h, slot);
+    set_slot(h, slot);
     return h;
 }
 
@@ -229,7 +229,7 @@ tm_handle_t tmi_hcache_alloc_near(tmi_hcache_t *cache, unsigned cls, const char 
     tm_handle_t h = own ? pop_near(ms, cls, at, tmi_os_page_size) : TM_NULL;
     if (h == TM_NULL)
         h = from_slab_of(cls, at);
-    if (h == TM_NULL && own) // of a slab of one unit; of others, a part
+    if (h == TM_NULL && own) // any slot in the same unit: of a larger slab that is only a part
         h = pop_near(ms, cls, at, TMI_UNIT_SIZE);
     tmi_hcache_end(cache);
     return h;
@@ -250,14 +250,14 @@ static void free_to(tmi_hmagazines_t *ms, unsigned cls, tm_handle_t h)
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h)
 {
     if (cache == NULL) {
-        return_bound(cls, &h, 1);
+        return_reserved(cls, &h, 1);
         return;
     }
     tmi_hmagazines_t *ms = begin(cache);
     if (ms != &tmi_hcache_none)
         free_to(ms, cls, h);
     else
-        return_bound(cls, &h, 1);
+        return_reserved(cls, &h, 1);
     tmi_hcache_end(cache);
 }
 
@@ -300,7 +300,7 @@ static size_t flush_all(tmi_hmagazines_t *ms)
 size_t tmi_hcache_flush(tmi_hcache_t *cache)
 {
     tmi_hmagazines_t *ms = begin(cache);
-    size_t n = flush_all(ms); // none of nothing
+    size_t n = flush_all(ms); // 0 for the empty magazines of a claimed cache
     tmi_hcache_end(cache);
     return n;
 }

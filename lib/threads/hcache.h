@@ -1,16 +1,16 @@
-/* hcache.h - a thread's magazines of handles: free slots of the movable arena, each bound to an index.
+/* hcache.h - a thread's magazines of handles: free slots of the movable arena, each with a reserved index.
  *
- * Idea: tm_alloc pops a handle and sets *live* in its word, tm_free clears it and pushes the handle that the next life
- * will have. No lock, and no read-modify-write but the compare-and-swap of free. An empty magazine takes slots and
- * indices, a full one gives the older half back.
+ * Idea: tm_alloc pops a handle and sets *live* in its word. tm_free clears *live* and pushes the next handle of the
+ * same index. Neither takes a lock; free's compare-and-swap is the only atomic read-modify-write. An empty magazine
+ * takes slots and indices, a full one returns the older half.
  *
  *   buffer   0 | handle | handle |        |
  *             bottom            top      limit
  *
  * N1  buffer[0] is 0 and ends the magazine; bottom = buffer + 1 <= top <= limit = bottom + capacity, or both are those
  *     of an empty one.
- * N2  The word of a handle in a magazine is bound: not live, its generation, and the address of a slot of the
- *     magazine's class.
+ * N2  The word of a handle in a magazine is reserved: not live, with the handle's generation and the address of a slot
+ *     of the magazine's class.
  * N3  The owner sets `busy` before it reads `current`, and clears it when it has finished with the magazines.
  *
  * N4  `hand` moves on by one class at each refill or flush of any class. A class that has had none in a whole round
@@ -55,31 +55,32 @@ extern tmi_hmagazines_t tmi_hcache_none;
  * `own`. */
 extern tmi_hmagazines_t tmi_hcache_watched;
 
-/* Make all new caches watched ones, or stop that. Caller holds the mover's lock. Existing caches change when each is
+/* Make all new caches watched ones, or end that. The caller holds the mover's lock. Existing caches change when each is
  * unclaimed. */
 void tmi_hcache_watch_all(bool on);
 
 /* Make the magazines. False: no memory; the cache then serves nothing. */
 bool tmi_hcache_make(tmi_hcache_t *cache);
 
-/* A bound handle of a class, from the magazine or the slabs. TM_NULL: out of memory. `cache` NULL: from the slabs. */
+/* Take a reserved handle of a class, from the magazine or the slabs. TM_NULL: out of memory. `cache` NULL: from the
+ * slabs. */
 tm_handle_t tmi_hcache_alloc(tmi_hcache_t *cache, unsigned cls);
 /* The same, but in the slab of the object at `at`, which the caller has pinned, and near it: in its OS page if the
  * magazine has a slot there, or else the slab's nearest free slot. TM_NULL: there is none. */
 tm_handle_t tmi_hcache_alloc_near(tmi_hcache_t *cache, unsigned cls, const char *at);
-/* Take a bound handle back. */
+/* Return a reserved handle. */
 void tmi_hcache_free(tmi_hcache_t *cache, unsigned cls, tm_handle_t h);
 
 /* Called by the owner: give all slots and indices back to the slabs. Leaves a claimed cache to the mover. Returns the
  * number of slots. */
 size_t tmi_hcache_flush(tmi_hcache_t *cache);
 
-/* See above. One caller at a time claims, fences for all threads, and then flushes. */
+/* Claiming, see above. One caller at a time claims, makes all threads fence, and then flushes. */
 void tmi_hcache_claim(tmi_hcache_t *cache);
 size_t tmi_hcache_flush_claimed(tmi_hcache_t *cache);
 void tmi_hcache_unclaim(tmi_hcache_t *cache);
 
-/* How many handles of a class are in this cache. Any thread. */
+/* The number of handles of a class in this cache. Any thread. */
 size_t tmi_hcache_count(const tmi_hcache_t *cache, unsigned cls);
 
 /* Called by the owner: the magazines, which it may use until tmi_hcache_end. */

@@ -1,10 +1,11 @@
-/* G7: slots to be handed out before the next look at the sampler.
+/* Rations (G7): slots that malloc's fast path may take before the sampler is asked again.
  *
- * To count allocations costs the fast path some instructions, each time. It knows no more than whether there is a slot.
- * So it gets a number of slots that is known, and is asked again when they are used up. What is freed meanwhile goes to
- * the magazine: otherwise a loop of malloc and free would never come to an end of its slots. A program then goes round
- * among as many slots as a ration has, and for that these are few: they start with FIRST, and double as long as they
- * are used up, to 128 slots, or 8 KiB and at least 16 slots. */
+ * Counting allocations would cost the fast path some instructions at each call. The fast path only tests whether there
+ * is a slot. So it gets a known number of slots, its ration, and the slow path counts the ration as a whole. Slots
+ * freed meanwhile go to the magazine, not to the ration: otherwise a loop of malloc and free would never use up its
+ * ration. As a consequence such a loop cycles through as many slots as a ration has. Rations are small to limit this:
+ * they start with FIRST slots and double each time they are used up, to MOST slots or RATION_BYTES, but at least LEAST
+ * slots. */
 #include "os/meta.h"
 #include "slabs/raw.h"
 #include "threads/magazine_impl.h"
@@ -57,7 +58,7 @@ void tmi_cache_flush_rations(tmi_cache_t *cache, bool end)
         tmi_store_relaxed(&cache->rations[c], tmi_cache_no_slots()); // as above
         if (n > 0)
             tmi_raw_return(c, r->buffer + 1, n, "free");
-        r->left += r->left > 0 ? n : 0; // they have not been allocated
+        r->left += r->left > 0 ? n : 0; // these slots were not allocated, so they do not count
         r->next = FIRST;
         if (end) {
             tmi_meta_free(r->buffer, buffer_bytes(c));
@@ -79,14 +80,14 @@ void tmi_cache_ration(tmi_cache_t *cache, bool on)
     tmi_cache_begin_exchange(cache);
     tmi_cache_flush_rations(cache, !on);
     for (unsigned c = 0; c < TMI_RATION_CLASSES; c++)
-        cache->ration_info[c].left = 0; // the interval may be another
+        cache->ration_info[c].left = 0; // the sampling interval may have changed: draw a new distance
     cache->rationed = on;
     set_codes(cache);
     tmi_cache_end_exchange(cache);
 }
 
-/* The magazine's last slots; if it has not half as many, more from the depot or the slabs lie below these. A class that
- * is homing gets no more than it needs. */
+/* Fill the ration: with the top slots of the magazine, and, if these are less than half, with slots from the depot or
+ * the slabs below them. A homing class takes no additional slots. */
 static void renew(tmi_cache_t *cache, unsigned cls)
 {
     tmi_ration_info_t *r = &cache->ration_info[cls];
@@ -96,7 +97,7 @@ static void renew(tmi_cache_t *cache, unsigned cls)
     if (r->buffer == NULL)
         tmi_store_relaxed(&r->buffer, (void **)tmi_meta_alloc(buffer_bytes(cls))); // statistics read it
     if (r->buffer == NULL)
-        return; // the next allocation comes here again
+        return; // the next allocation tries again
     size_t mine = tmi_min(n, tmi_cache_held(cache, cls));
     void **top = cache->magazines[cls].top - mine, **bottom = r->buffer + 1;
     if (mine < n / 2 && !cache->info[cls].homing) {
@@ -117,7 +118,7 @@ void *tmi_cache_alloc_rationed(tmi_cache_t *cache, unsigned cls, tmi_sampler_t *
     tmi_ration_info_t *r = &cache->ration_info[cls];
     void *p = tmi_cache_pop_at(cache->rations, cls);
     if (p != NULL)
-        return p; // the fast path has not been tried
+        return p; // the caller had not tried the fast path
     p = tmi_cache_alloc(cache, cls);
     if (p == NULL)
         return NULL;
@@ -145,7 +146,7 @@ size_t tmi_cache_count_ration(const tmi_cache_t *cache, unsigned cls)
 {
     if (cls >= TMI_RATION_CLASSES)
         return 0;
-    void **buffer = tmi_load_relaxed(&cache->ration_info[cls].buffer); // a statistic: the owner may be at work
+    void **buffer = tmi_load_relaxed(&cache->ration_info[cls].buffer); // an estimate: the owner may be changing it
     void **top = tmi_load_relaxed(&cache->rations[cls]);
     return buffer != NULL && top > buffer && top <= buffer + 1 + MOST ? (size_t)(top - (buffer + 1)) : 0;
 }

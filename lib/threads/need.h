@@ -62,11 +62,11 @@ typedef struct tmi_need {
     size_t keep;        // K, bytes
     size_t peak, last_peak; // most L of this interval so far, and of the one before
     size_t lowest, highest; // extremes of E of this interval so far
-    size_t regretted;   // the counter at the last look
-    size_t regrets;     // of this interval so far
-    size_t spans, regretted_spans; // S, and the counter at the last look
-    uint32_t looked_ms; // when that was
-    uint32_t ran_ms;    // of this interval so far
+    size_t regretted;   // value of the counter at the last update
+    size_t regrets;     // bytes regretted in this interval so far
+    size_t spans, regretted_spans; // S, and the value of the counter at the last update
+    uint32_t looked_ms; // time of the last update
+    uint32_t ran_ms;    // the part of this interval that has passed
 } tmi_need_t;
 
 /* E has fallen or L has grown. Any thread. Relaxed: a race may miss an extreme, and K falls a little too far. */
@@ -85,7 +85,7 @@ size_t tmi_need_kept(const tmi_need_t *n, size_t live, unsigned keep_percent);
 /* Note how many bytes were purged for growth, without free spans. */
 void tmi_need_paid(tmi_need_t *n, size_t bytes);
 
-/* What goes back for growth, and the summit afterwards, when so much is live or empty. */
+/* The bytes to purge as payment for growth; and the summit afterwards, given the sum of live and empty bytes. */
 size_t tmi_need_payment(size_t summit, size_t empty, size_t growth);
 size_t tmi_need_summit(size_t summit, size_t growth, size_t live_and_empty);
 
@@ -102,7 +102,7 @@ typedef struct tmi_need_rules {
 /* Bring K up to date. */
 void tmi_need_update(tmi_need_t *n, const tmi_need_sight_t *sight, const tmi_need_rules_t *rules);
 
-/* Forget all that is known: nothing is needed. */
+/* Forget everything: keep only the floor. */
 void tmi_need_forget(tmi_need_t *n);
 
 #endif

@@ -11,13 +11,13 @@
 #include "threads/need.h"
 #include "threads/request.h"
 
-#define ARM_MIN ((size_t)2 << 20)      // less is not worth the detour of an armed cache
-#define SLACK ((size_t)256 << 10)      // less is not worth a call to the kernel
+#define ARM_MIN ((size_t)2 << 20)      // with fewer bytes to purge, the slower frees of an armed cache do not pay
+#define SLACK ((size_t)256 << 10)      // fewer bytes are not worth a system call
 #define QUIET_KEEP ((size_t)128 << 10) // what the mover keeps in a quiet program
 #define SPANS_AT_ONCE ((size_t)1 << 20)
 #define PAGES_AT_ONCE ((size_t)64 << 10)
 #define SLICE_NS UINT64_C(100000)
-enum { MIX_FROM = 4 }; // mix slabs if a quarter of the heap is free room in slabs
+enum { MIX_FROM = 4 }; // mix slabs if a quarter of the heap is free bytes in slabs
 enum { LOOK_MS = 50, GAP_MS = 100, REFUSED_MS = 1000, NS_PER_PAGE = 250 };
 
 tmi_lock_t tmi_pacer_lock = TMI_LOCK_OF(TMI_RANK_PACER);
@@ -41,7 +41,7 @@ static size_t with_slack(size_t kept) { return kept + kept / 8 + SLACK; }
 
 /* ---- purging ----------------------------------------------------------------------------------------------------- */
 
-/* Caller holds the pacer lock. */
+/* The caller holds the pacer lock. */
 static void look(uint32_t now, uint32_t longest_gap)
 {
     tmi_need_sight_t sight = {now, occupied_bytes(), empty_bytes(), tmi_counter(regretted_bytes),
@@ -70,8 +70,8 @@ static size_t purge_some(size_t bytes)
     return n > 0 ? n : purge_table(tmi_min(bytes, PAGES_AT_ONCE));
 }
 
-/* Purge until at most `kept` bytes are empty, or `ns` have passed. Caller holds the pacer lock. False: pages were left
- * to purge, and the kernel took none. */
+/* Purge until at most `kept` bytes are empty, or `ns` have passed. The caller holds the pacer lock. False: pages were
+ * left to purge, and the kernel took none. */
 static bool purge_down(size_t kept, uint64_t ns)
 {
     uint64_t end = tmi_os_now_ns() + ns;
@@ -84,9 +84,9 @@ static bool purge_down(size_t kept, uint64_t ns)
     return true;
 }
 
-/* The kernel does not take locked memory. A program that has locked all of its memory should not pay for an attempt at
- * every free. */
-static uint32_t refused_until; // ms | 1, or 0. Relaxed: it paces
+/* The kernel refuses to purge pages under mlock. A program that has locked all of its memory should not pay for an
+ * attempt at every free. */
+static uint32_t refused_until; // time in ms, | 1 so that it is not 0; 0: not refused. Relaxed: only for pacing
 
 static bool refused(void)
 {
@@ -94,14 +94,14 @@ static bool refused(void)
     return TMI_UNLIKELY(until != 0) && (int32_t)(tmi_os_now_ms() - until) < 0;
 }
 
-/* Caller holds the pacer lock. */
+/* The caller holds the pacer lock. */
 static void purge_or_wait(size_t kept, uint64_t ns)
 {
     bool any = purge_down(kept, ns);
     tmi_store_relaxed(&refused_until, any ? 0 : (tmi_os_now_ms() + REFUSED_MS) | 1);
 }
 
-/* A slice, by a thread of the program. */
+/* Purge one slice in a thread of the program. */
 static void slice(size_t kept, uint64_t ns)
 {
     if (refused() || !tmi_trylock(&tmi_pacer_lock))
@@ -110,7 +110,7 @@ static void slice(size_t kept, uint64_t ns)
     tmi_unlock(&tmi_pacer_lock);
 }
 
-/* Many slices, by a thread that has time. fork need not wait for more than one of them. */
+/* Purge slice by slice in a background thread. fork waits for one slice at most. */
 static void purge_patiently(size_t kept)
 {
     size_t before;
@@ -165,7 +165,7 @@ static uint32_t patience(uint32_t ms)
 
 static bool anything_to_do(void) { return empty_bytes() > with_slack(floor_bytes()) && !refused(); }
 
-/* Free slots in depots keep their pages. */
+/* Flush the depots: their slots keep pages in use. */
 static void empty_depots(void)
 {
     if (!tmi_trylock(&tmi_pacer_lock)) // fork must not lose slots that are between depot and slab
@@ -203,7 +203,7 @@ static bool has_stopped(uint32_t now)
     return now - tmi_load_relaxed(&since) >= STOPPED_MS;
 }
 
-/* Returns whether the program has stopped. */
+/* One pass of the helper. Returns whether the program has stopped. */
 static bool pass_of_helper(void)
 {
     uint32_t now = tmi_os_now_ms();
@@ -239,9 +239,9 @@ static void *help(void *unused)
     return unused;
 }
 
-/* ---- another thread in its place --------------------------------------------------------------------------------- */
+/* ---- another thread as the helper ------------------------------------------------------------------------------- */
 
-static bool (*server)(void); // calls it
+static bool (*server)(void); // wakes that thread
 
 void tmi_pacer_serve_by(bool (*call)(void)) { tmi_store_release(&server, call); } // pairs: wake_helper
 
@@ -258,7 +258,7 @@ uint32_t tmi_pacer_serve(uint32_t idle_ms)
     return stopped || idle_ms > 2 * STOPPED_MS ? 0 : WATCH_MS;
 }
 
-/* ---- calling it -------------------------------------------------------------------------------------------------- */
+/* ---- waking the helper ------------------------------------------------------------------------------------------- */
 
 /* A child of fork has one thread, however many its parent had. Other libraries' wrappers of pthread_create may not work
  * in it. So it counts as alone until more caches are in use than right after the fork. The number is 0 in other
@@ -297,7 +297,7 @@ static bool wake_helper(void)
     return true;
 }
 
-/* ---- by the program's own calls ---------------------------------------------------------------------------------- */
+/* ---- work in the program's own calls ----------------------------------------------------------------------------- */
 
 static void disarm(tmi_cache_t *cache)
 {
@@ -317,7 +317,7 @@ static void arm_or_disarm(tmi_cache_t *cache, size_t kept)
 }
 
 /* Update the need every LOOK_MS while something is empty, and whenever more bytes have been regretted. */
-static void look_now_and_then(void)
+static void look_when_due(void)
 {
     uint32_t now = tmi_os_now_ms();
     bool due = now - tmi_load_relaxed(&need.looked_ms) >= LOOK_MS; // relaxed: it paces
@@ -338,7 +338,7 @@ static TMI_NOINLINE void give_back(tmi_cache_t *cache, size_t bytes)
         disarm(cache);
         return;
     }
-    look_now_and_then();
+    look_when_due();
     size_t kept = kept_bytes();
     if (empty_bytes() > with_slack(kept))
         slice(kept, SLICE_NS + bytes / tmi_os_page_size * NS_PER_PAGE);

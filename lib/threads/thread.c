@@ -28,7 +28,7 @@ static struct {
     bool made;
 } end_of_thread = {.beside = &tmi_nobody};
 
-/* glibc keeps the values of so many keys in the thread itself; setting one of the others allocates. */
+/* glibc keeps the values of the first 32 keys in the thread itself; setting one of the others allocates. */
 enum { KEYS_WITHOUT_MEMORY = 32 };
 
 /* Make a record inert. Any thread, any number of times. Relaxed: all threads write the same values, and each reads what
@@ -54,7 +54,7 @@ void tmi_thread_init(bool observed)
 
 void tmi_thread_make_key(void)
 {
-    // without a key records are taken back by take_from_the_dead
+    // without a key records are taken back by reclaim_abandoned
     end_of_thread.made = pthread_key_create(&end_of_thread.key, tmi_thread_end) == 0;
 }
 
@@ -184,7 +184,7 @@ static bool owner_is_dead(const tmi_thread_t *t, uint32_t owner)
 /* Take the record of a thread that has ended. The owner is read again afterwards, since another caller may have taken
  * the record meanwhile, and a live thread may have claimed it. The state does not matter to that thread, and is
  * restored. */
-static bool take_if_dead(tmi_thread_t *t)
+static bool reclaim_if_abandoned(tmi_thread_t *t)
 {
     uint32_t owner = tmi_load_relaxed(&t->owner_thread), state = TMI_RECORD_USED;
     if (!owner_is_dead(t, owner) || !tmi_cas_acquire(&t->used, &state, TMI_RECORD_TAKEN))
@@ -199,7 +199,7 @@ static bool take_if_dead(tmi_thread_t *t)
 /* Without our key, or when handlers pin after the last round of destructors, a thread leaves its record behind. This
  * checks a few records in turn, so that abandoned records are reused as fast as they appear. Signal handlers must not
  * call it, since slots are flushed under locks. */
-static void take_from_the_dead(void)
+static void reclaim_abandoned(void)
 {
     enum { LOOKS = 4 };
     static tmi_thread_t *hand; // relaxed: any record will do
@@ -207,7 +207,7 @@ static void take_from_the_dead(void)
     for (unsigned i = 0; i < LOOKS; i++, t = t->next) {
         if (t == NULL && (t = tmi_thread_list()) == NULL)
             break;
-        if (take_if_dead(t)) {
+        if (reclaim_if_abandoned(t)) {
             (void)tmi_pin_leave(&t->pins);
             retire(t);
         }
@@ -224,7 +224,7 @@ tmi_thread_t *tmi_thread_attach(void)
         return NULL;
     if (t == &tmi_nobody) {
         if (!end_of_thread.made)
-            take_from_the_dead();
+            reclaim_abandoned();
         if ((t = attach(t)) == NULL)
             return NULL;
     }

@@ -57,7 +57,7 @@ void tmi_thread_make_key(void);
 void tmi_thread_init(bool observed);
 
 /* True once the first thread of the process is ending by pthread_exit while others continue; and the function that is
- * told. */
+ * called then. */
 extern uint32_t tmi_thread_main_left;
 extern void (*tmi_thread_main_watcher)(void);
 

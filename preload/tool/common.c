@@ -1,4 +1,4 @@
-/* Words of the command line, messages, and figures that people can read. */
+/* Parsing of the command line, messages, and figures in human-readable form. */
 #include "tool.h"
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ void tool_misused(const char *command, const char *format, ...)
     exit(TOOL_USAGE);
 }
 
-/* How many words the option takes, 1 or 2; sets it. */
+/* Set the option. Returns the number of words it uses: 1, or 2 with a separate value. */
 static size_t take(const char *command, const tool_option_t *o, char **words, const char *value)
 {
     if (o->flag != NULL) {

@@ -1,4 +1,4 @@
-/* The findings as text or JSON; the machine; the command. */
+/* Output of findings as text or JSON; checks of the machine; the command. */
 #include "doctor.h"
 #include "target.h"
 #include "tool.h"
@@ -63,7 +63,7 @@ void doctor_sayf(finding_t found, const char *what, const char *meaning, const c
 
 /* ---- the machine --------------------------------------------------------------------------------------------- */
 
-/* The first line of a file, "" if there is none. */
+/* The first line of a file; "" if it is empty or cannot be read. */
 static const char *line_of(const char *path, char *to, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,4 +1,4 @@
-/* A process: its limits, who serves malloc, and what else is in it. */
+/* Checks of a process: its limits, which allocator serves malloc, and which others are loaded. */
 #include "doctor.h"
 #include "os/options.h"
 #include "target.h"
@@ -54,7 +54,7 @@ void doctor_limits(pid_t pid)
     say_cgroup(pid != 0 ? pid : getpid());
 }
 
-/* ---- who serves malloc --------------------------------------------------------------------------------------- */
+/* ---- which allocator serves malloc --------------------------------------------------------------------------- */
 
 const char *doctor_allocator_library(const char *path)
 {
@@ -79,7 +79,7 @@ const char *doctor_allocator(bool (*has)(void *context, const char *symbol), voi
     return NULL;
 }
 
-/* The objects of a process in the order in which the dynamic linker looks symbols up. */
+/* The loaded objects of a process, in the order in which the dynamic linker searches them for symbols. */
 typedef struct object {
     uintptr_t bias, dynamic;
     char path[512];
@@ -102,7 +102,7 @@ static bool read_text(const target_t *t, uintptr_t from, char *to, size_t size)
     return true;
 }
 
-/* The list that debuggers follow: from the program's dynamic section. */
+/* Read the list that the dynamic linker keeps for debuggers, found through the program's dynamic section. */
 static void read_objects(const target_t *t, uintptr_t dynamic, objects_t *o)
 {
     Elf64_Dyn d = {.d_tag = DT_NULL + 1};
@@ -127,7 +127,7 @@ typedef struct program {
     uintptr_t headers, count, secure, interpreter, dynamic, bias;
 } program_t;
 
-/* From the auxiliary vector and the program headers that it leads to. */
+/* Find the program by the auxiliary vector and the program headers. */
 static program_t read_program(const target_t *t)
 {
     program_t p = {0};
@@ -167,7 +167,7 @@ static bool object_has(void *context, const char *symbol)
 
 static const char *name_of(const object_t *o) { return o->path[0] != '\0' ? o->path : "the program itself"; }
 
-/* `linked`: tinymem is there, and in the program's own file. */
+/* `linked`: tinymem is linked into the program's own file. */
 static void say_server(const target_t *t, const objects_t *o, bool linked)
 {
     for (size_t i = 0; i < o->n; i++) {
@@ -201,7 +201,7 @@ static void say_others(const target_t *t, const objects_t *o)
 
 /* ---- the process --------------------------------------------------------------------------------------------- */
 
-/* The items of "name:value,name:value" that are not the default. */
+/* Keep only the items of "name:value,name:value" whose value is not the default. */
 static void keep_changed(char *text)
 {
     char changed[1024] = "", *save = NULL;

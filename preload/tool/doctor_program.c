@@ -1,4 +1,4 @@
-/* A program that is not running: what its file says. */
+/* Checks of a program that is not running, by its file. */
 #include "doctor.h"
 #include "target.h"
 #include "tool.h"
@@ -60,7 +60,7 @@ static bool open_file(file_t *f, const char *name)
     return true;
 }
 
-/* The program of a script, or false. */
+/* The interpreter of a script. False: the file is no script. */
 static bool script_program(const file_t *f, char *to, size_t size)
 {
     char line[PATH_MAX], *save = NULL;
@@ -96,7 +96,7 @@ static bool file_has(void *context, const char *symbol)
     return elf_file_symbol(context, symbol, &fixed) != 0;
 }
 
-/* Libraries, as the dynamic linker itself lists them: nothing of the program runs. */
+/* The program's libraries, as listed by the dynamic linker, which runs no code of the program. */
 static void say_libraries(const file_t *f)
 {
     char *line = NULL;

@@ -1,4 +1,4 @@
-/* Symbols: in the memory of a process, by the table that the dynamic linker uses, and in a file. */
+/* Looking up symbols: in the memory of a process, by the hash table that the dynamic linker uses, and in a file. */
 #include "target.h"
 #include "tool.h"
 
@@ -14,7 +14,7 @@ enum { HEADERS_MAX = 64, CHAIN_MAX = 4096, NAME_BYTES = 32, DYNAMIC_MAX = 256 };
 
 typedef struct image {
     const target_t *t;
-    uintptr_t bias; // what is added to addresses of the file
+    uintptr_t bias; // difference between an address in memory and the same address in the file
     uintptr_t symbols, names, hash;
 } image_t;
 
@@ -24,7 +24,7 @@ static bool is_elf(const Elf64_Ehdr *e)
            e->e_phentsize == sizeof(Elf64_Phdr) && e->e_phnum > 0 && e->e_phnum <= HEADERS_MAX;
 }
 
-/* The dynamic linker has made addresses of some entries, in some libraries. */
+/* The address of an entry of the dynamic section. The dynamic linker has relocated some entries in some libraries. */
 static uintptr_t address_in(const image_t *m, uintptr_t value) { return value < m->bias ? value + m->bias : value; }
 
 static bool read_dynamic(image_t *m, uintptr_t at, size_t nbytes)
@@ -71,7 +71,7 @@ static uint32_t hash_of(const char *name)
     return h;
 }
 
-/* Value of the i-th symbol if it has that name and a definition, else 0. */
+/* The value of the i-th symbol if it has that name and is defined, else 0. */
 static uintptr_t value_of(const image_t *m, uint32_t i, const char *name)
 {
     Elf64_Sym s;
@@ -125,7 +125,7 @@ typedef struct file {
     size_t size;
 } file_t;
 
-/* NULL: it is not all in the file. */
+/* A pointer to part of the mapped file. NULL: the part is not wholly in the file. */
 static const void *part(const file_t *f, uint64_t offset, uint64_t nbytes)
 {
     return offset <= f->size && nbytes <= f->size - offset ? f->bytes + offset : NULL;
@@ -145,7 +145,7 @@ static uintptr_t in_table(const file_t *f, const Elf64_Shdr *table, const Elf64_
     return 0;
 }
 
-/* The first thing in a file that is loaded, since values count from there. */
+/* The lowest address that the file asks to be loaded at. Symbol values are relative to it. */
 static uintptr_t first_address(const file_t *f, const Elf64_Ehdr *e)
 {
     const Elf64_Phdr *p = part(f, e->e_phoff, e->e_phnum * sizeof *p);

@@ -10,7 +10,7 @@
 
 enum { TRIES = 8, FRAMES_MAX = 1 << 21, ENTRIES_MAX = 1 << 26 };
 
-/* A copy of the tables; the memory is kept for the next look. */
+/* A copy of the tables. Its memory is reused for the next look. */
 static struct {
     tmi_sample_view_t view;
     tmi_site_t *sites;
@@ -27,7 +27,7 @@ static bool makes_sense(const tmi_sample_view_t *v)
            tmi_is_pow2(v->capacity) && v->capacity <= ENTRIES_MAX && v->nentries < v->capacity;
 }
 
-/* Renews *to with room for n bytes and fills it with what is at `from`. */
+/* Replace `old` by a buffer of nbytes that is filled from address `from` of the process. Returns the buffer. */
 static void *renew(void *old, const target_t *t, const void *from, size_t nbytes)
 {
     free(old);
@@ -36,7 +36,7 @@ static void *renew(void *old, const target_t *t, const void *from, size_t nbytes
     return to;
 }
 
-/* Moves the entries that are in use to the front. */
+/* Move the entries in use to the front. Returns their number. */
 static size_t squeeze(tmi_sample_t *entries, size_t capacity)
 {
     size_t n = 0;
@@ -46,7 +46,7 @@ static size_t squeeze(tmi_sample_t *entries, size_t capacity)
     return n;
 }
 
-/* Where the view is, or 0. */
+/* The address of the tmi_sample_view_t in the process, or 0. */
 static uintptr_t view_of(const target_t *t)
 {
     tmi_request_client_t client;
@@ -54,7 +54,7 @@ static uintptr_t view_of(const target_t *t)
     return target_read(t, at, &client, sizeof client) ? (uintptr_t)client.records : 0;
 }
 
-/* False: they make no sense. */
+/* False: the tables are invalid. *steady: they did not change while they were read. */
 static bool read_tables(const target_t *t, uintptr_t at, bool *steady)
 {
     tmi_sample_view_t *v = &copy.view, after;
@@ -76,12 +76,12 @@ static bool read_tables(const target_t *t, uintptr_t at, bool *steady)
 
 /* ---- charging ------------------------------------------------------------------------------------------------ */
 
-/* A sampled block that keeps something. */
+/* A sampled block that keeps stranded bytes resident. */
 typedef struct charge {
     map_row_t *row;
     uint32_t site;
-    size_t each; // what it keeps itself
-    double all;  // and those that it stands for
+    size_t each; // bytes that the block itself keeps
+    double all;  // bytes that all blocks it stands for keep
 } charge_t;
 
 static bool charge_block(map_t *m, const tmi_sample_t *e, charge_t *out)
@@ -96,7 +96,7 @@ static bool charge_block(map_t *m, const tmi_sample_t *e, charge_t *out)
     if ((row->part->kind != PART_RAW && row->part->kind != PART_MIXED) || tmi_pagemap_class(p) != cls)
         return false;
     tmi_samples_weigh(e->size, copy.view.interval, &blocks, &bytes);
-    *out = (charge_t){row, e->site, tmi_raw_hostage(p), 0};
+    *out = (charge_t){row, e->site, tmi_raw_stranded_by(p), 0};
     out->all = (double)out->each * ((double)blocks / TMI_SAMPLES_BLOCK);
     return out->each > 0;
 }
@@ -107,7 +107,7 @@ static int by_row(const void *a, const void *b)
     return x->row != y->row ? (x->row < y->row ? -1 : 1) : (x->site > y->site) - (x->site < y->site);
 }
 
-/* The site that keeps most of a row, of its n charges, which are in the order of sites. */
+/* Find the site that keeps most of the row's stranded bytes. c is the row's n charges, sorted by site. */
 static void set_holder(const charge_t *c, size_t n)
 {
     map_row_t *row = c->row;
@@ -141,7 +141,8 @@ static int by_bytes(const void *a, const void *b)
     return x->bytes != y->bytes ? (x->bytes < y->bytes ? 1 : -1) : (x->site > y->site) - (x->site < y->site);
 }
 
-/* The sites that keep something, the largest first, and the rows' numbers of them. */
+/* List the sites that keep stranded bytes, the largest first, and change the rows' `holder` to positions in the list.
+ */
 static void rank(map_t *m, total_t *totals)
 {
     holders_t *h = &m->holders;

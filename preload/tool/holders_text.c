@@ -1,4 +1,4 @@
-/* The names of call sites in another process, and how the map tells who keeps what. */
+/* The names of call sites in another process, and the output of holders. */
 #include "insight/profile.h"
 #include "map.h"
 #include "tool.h"
@@ -11,7 +11,8 @@ enum { FRAMES_NAMED = 16, FRAMES_SHOWN = 6, SITES_SHOWN = 5 };
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
-/* The file as the process has it mapped, also when it was deleted; or by its path in the process's own root. */
+/* Set the path from which a mapped file is read: its entry in /proc/PID/map_files, which also exists for a deleted
+ * file, or its path below the process's root. */
 static void set_origin(const target_t *t, tmi_map_t *row, char *to, size_t size)
 {
     snprintf(to, size, "/proc/%d/map_files/%lx-%lx", (int)t->pid, row->start, row->end);
@@ -47,7 +48,7 @@ void holders_name(map_t *m)
     if (m->holders.state != HOLDERS_FOUND)
         return;
     snprintf(path, sizeof path, "/proc/%d/maps", (int)m->t->pid);
-    (void)tmi_maps_read_from(&p.maps, path); // without it addresses stay numbers
+    (void)tmi_maps_read_from(&p.maps, path); // if it fails, frames are shown as addresses
     for (size_t i = 0; i < m->holders.n; i++)
         name_site(&p, m->t, &m->holders.list[i]);
     tmi_maps_close(&p.maps);
@@ -67,7 +68,7 @@ size_t holders_frame(const holder_t *h, size_t i, char *to, size_t size)
     return n;
 }
 
-/* What is behind the last of them is "...". */
+/* Frames beyond the last one shown are replaced by "...". */
 void holders_stack(const holder_t *h, size_t most, char *to, size_t size)
 {
     char frame[200];
@@ -85,7 +86,7 @@ void holders_stack(const holder_t *h, size_t most, char *to, size_t size)
 
 /* ---- as text ------------------------------------------------------------------------------------------------- */
 
-/* Why nobody is named, or NULL. */
+/* The reason why no holders are known, or NULL if they are. */
 static const char *why_not(const holders_t *h)
 {
     switch (h->state) {
@@ -99,7 +100,7 @@ static const char *why_not(const holders_t *h)
 
 static void put_plain(const char *text, FILE *to) { fputs(text, to); }
 
-/* The line that sums it up, with `put` for what it does not make itself. */
+/* Write the summary line. `put` writes the names, which may need escaping. */
 static void put_summary(const holders_t *h, void (*put)(const char *text, FILE *to), FILE *to)
 {
     char text[200];

@@ -5,7 +5,7 @@
 
 static const char *blanks(const char *at) { return at + strspn(at, " \t\r\n"); }
 
-/* Behind a text whose first quote is at `at`. */
+/* The position behind the string whose opening quote is at `at`; NULL: it is not closed. */
 static const char *text_end(const char *at)
 {
     for (at++; *at != '\0' && *at != '"'; at++)
@@ -30,7 +30,7 @@ const char *json_end(json_t value)
             at++;
         } else if (strchr(",: \t\r\n", *at) != NULL) {
             at++;
-            continue; // ends nothing
+            continue; // not the end of a value
         } else {
             at += strcspn(at, ",:]}[{\" \t\r\n");
         }

@@ -1,4 +1,4 @@
-/* tinymem - run programs on tinymem, and look into those that run. */
+/* tinymem - run programs on tinymem, and inspect running ones. */
 #include "tool.h"
 
 #include <string.h>
@@ -115,7 +115,7 @@ static int version(char **words)
     return 0;
 }
 
-/* Whether the first of the command's own words asks for help. */
+/* Whether the word is a request for help: the first word behind the command. */
 static bool wants_help(const char *word)
 {
     return word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);

@@ -39,7 +39,7 @@ void map_put_plain(const char *text, FILE *to)
         fputc((unsigned char)*text < ' ' || strchr("\"\\<>&", *text) != NULL ? '?' : *text, to);
 }
 
-/* What tmi_account says about the same copy. */
+/* The statistics that tmi_account computes from the same copy. */
 static void put_statistics(const map_t *m, FILE *to)
 {
     tmi_text_t text = {NULL, 0, 0};
@@ -91,7 +91,7 @@ void map_class_name(const map_row_t *r, char *to, size_t size)
         snprintf(to, size, "%s %zu", map_heap(r), r->size);
 }
 
-/* Who keeps most of what is stranded in them, as far as blocks were sampled there. */
+/* The site that keeps most of the stranded bytes of these rows, as far as blocks were sampled in them. */
 static void put_group_holder(const map_t *m, const map_row_t *const *rows, size_t n)
 {
     size_t *held = tool_alloc((m->holders.n + 1) * sizeof *held), best = 0;
@@ -138,7 +138,7 @@ static void set_color(int wanted)
     now = wanted;
 }
 
-/* Green is full, red nearly empty. */
+/* Draws a full page in green, a nearly empty one in red. */
 void map_put_cell(char cell, map_style_t style)
 {
     static const char *const shades[] = {" ", "░", "░", "▒", "▒", "▒", "▓", "▓", "█"}, *const letters = " ..---++#";
@@ -254,7 +254,7 @@ static void show(const target_t *t, const map_output_t *o)
         map_put_text(&m, o->style);
 }
 
-/* Exactly two. */
+/* --compare takes exactly two files. */
 static void compare_words(char **words, size_t n, const map_output_t *o)
 {
     if (n < 2)

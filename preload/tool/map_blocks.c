@@ -1,4 +1,4 @@
-/* Blocks that lie in caches, and objects that are pinned or locked: found by their addresses. */
+/* Assigning cached blocks, and objects that are pinned or locked, to their rows by address. */
 #include "map.h"
 #include "tool.h"
 
@@ -18,7 +18,7 @@ static void count_block(map_t *m, uintptr_t p)
         r->cached += tmi_mixed_length(r->part->record, tmi_mixed_index((const void *)p)) << TMI_MIXED_SHIFT;
 }
 
-/* Pointers that lie in the process, one after the other. */
+/* Count the n blocks whose pointers are in an array at address `from` of the process. */
 static void count_pointers(map_t *m, uintptr_t from, size_t n)
 {
     uintptr_t pointers[AT_ONCE];
@@ -65,7 +65,7 @@ static void count_shelf(map_t *m, const tmi_shelf_t *shelf)
 
 /* ---- handles ------------------------------------------------------------------------------------------------- */
 
-/* The words of n handles: where their objects are, or would be. */
+/* Read the words of n handles. They hold the addresses of their objects or slots. */
 static void read_words(const map_t *m, const tm_handle_t *handles, uint64_t *words, size_t n)
 {
     uintptr_t table;
@@ -80,7 +80,7 @@ static void read_words(const map_t *m, const tm_handle_t *handles, uint64_t *wor
         uint32_t index = tmi_handle_index(handles[i]);
         if (!tmi_handle_readable(index))
             continue;
-        pieces[k] = (struct iovec){(void *)(table + index * sizeof(uint64_t)), sizeof(uint64_t)}; // NOLINT: theirs
+        pieces[k] = (struct iovec){(void *)(table + index * sizeof(uint64_t)), sizeof(uint64_t)}; // NOLINT: there
         to[k++] = &words[i];
     }
     target_read_many(m->t, pieces, to, ok, k);
@@ -126,7 +126,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* An object that is pinned twice counts once for a thread. */
+/* An object that a thread has pinned twice counts once. */
 static void count_pins(map_t *m, const tm_pins_t_ *pins)
 {
     tm_handle_t handles[TM_PIN_SLOTS_];
@@ -164,7 +164,7 @@ void map_count_pinned(map_t *m)
     m->scopes = 0;
     for (const tmi_thread_t *t = tmi_thread_records; t != NULL; t = t->next) {
         count_pins(m, &t->pins);
-        m->scopes += (t->pins.scope & UINT16_MAX) != 0; // its depth
+        m->scopes += (t->pins.scope & UINT16_MAX) != 0; // the lower half is the depth of nested scopes
     }
     for (size_t i = 0; i < m->nrows; i++)
         count_locks(m, &m->rows[i]);

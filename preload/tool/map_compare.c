@@ -1,6 +1,6 @@
-/* Two maps, before and after: what has changed, class by class, as text and as JSON, and where the two come from.
+/* Comparing two maps, before and after: the changes of each class, as text and as JSON; and how the two maps are made.
  *
- * Classes are those of the rows, so that free spans and what is purged are in the comparison, too. */
+ * Classes are those of the rows, so free spans and purged pages are compared, too. */
 #include "map.h"
 #include "os/counters.h"
 #include "compaction/compact.h"
@@ -62,7 +62,7 @@ bool map_class_changed(const map_class_t *c)
 typedef struct whole {
     const char *name;
     bool bytes;
-    size_t part, offset; // offset in the statistics if part is 0, else in each of its heaps
+    size_t part, offset; // part 0: offset in the statistics; else offset in the statistics of each heap
 } whole_t;
 
 #define OF_PART(name) {#name, true, 1, offsetof(tm_heap_part_t, name)}
@@ -136,7 +136,7 @@ void map_pair_put_json(const map_pair_t *p, FILE *to)
 
 enum { STRIP = 16 };
 
-/* Each of the cells is the same number of slabs, in the order of addresses; a cell is as full as these are. */
+/* Each cell stands for the same number of slabs, in the order of addresses, and shows how full they are together. */
 static void put_strip(const map_pair_t *p, const map_class_t *c, unsigned side, map_style_t style)
 {
     const map_t *m = &p->side[side];
@@ -216,7 +216,7 @@ void map_pair_put_text(const map_pair_t *p, map_style_t style)
         printf("  (%zu class%s as before)\n", same, same == 1 ? " is" : "es are");
 }
 
-/* ---- where they come from ------------------------------------------------------------------------------------ */
+/* ---- making the two maps ------------------------------------------------------------------------------------- */
 
 static void put_html(const void *p, FILE *to) { map_pair_put_html(p, to); }
 
@@ -239,7 +239,7 @@ void map_compare_files(const char *before, const char *after, const map_output_t
     map_put_pair(&p, o);
 }
 
-/* Batches that have been moved so far, in the process. */
+/* The number of batches that the process has moved so far. */
 static size_t batches(const target_t *t)
 {
     size_t n = 0;
@@ -248,7 +248,7 @@ static size_t batches(const target_t *t)
     return n;
 }
 
-/* The mover begins within its nap, and goes on for a second at most. */
+/* Wait until the mover is idle. It begins within its sleep time, and works for a second at most. */
 static void wait_for_mover(const target_t *t, unsigned long wait_ms)
 {
     enum { REST_MS = 200, LOOK_MS = 10 };

@@ -1,5 +1,5 @@
-/* Two maps as one HTML file that needs nothing else: tables of what has changed, and an SVG in which the bars of before
- * and after stand side by side, at the same height where the address is the same. */
+/* Two maps as one self-contained HTML file: tables of the changes, and an SVG with the bars of before and after side by
+ * side. Rows with the same address are at the same height. */
 #include "map.h"
 #include "tool.h"
 
@@ -62,7 +62,8 @@ static void put_classes(const map_pair_t *p, FILE *to)
     fprintf(to, "</table>\n<p>%zu class%s as before.</p>\n", same, same == 1 ? " is" : "es are");
 }
 
-/* The bars of one side. A place is a number in the order of all addresses of both sides; returns how many there are. */
+/* Draw the bars of one side; with `to` NULL only count. Positions are numbered in the order of the addresses of both
+ * sides. Returns the number of positions. */
 static size_t put_side(const map_pair_t *p, unsigned side, FILE *to)
 {
     const map_t *mine = &p->side[side], *other = &p->side[side ^ 1];

@@ -1,5 +1,5 @@
-/* The map as one HTML file that needs nothing else: a table of classes, and an SVG in which every row of the map is a
- * bar, its bytes as lengths. The rows stand in it as JSON, too. */
+/* The map as one self-contained HTML file: a table of classes, and an SVG in which every row of the map is a bar
+ * divided in proportion to its bytes. The file also contains the rows as JSON. */
 #include "map.h"
 #include "tool.h"
 
@@ -40,7 +40,7 @@ void map_put_html_head(const char *title, FILE *to)
     fputs("</h1>\n", to);
 }
 
-/* Of the bytes of a row, in the order of the bar. */
+/* The parts of a row's bytes, in the order in which a bar shows them. */
 typedef struct share {
     const char *name;
     size_t offset;

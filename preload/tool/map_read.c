@@ -1,4 +1,4 @@
-/* A map from a file that `tinymem map --json` wrote. */
+/* Reading a map from the output of `tinymem map --json`. */
 #include "json.h"
 #include "map.h"
 #include "tool.h"
@@ -46,7 +46,7 @@ static void read_holder(json_t from, size_t nholders, map_row_t *row)
     (void)json_size(json_member(from, "samples"), &row->held_samples);
 }
 
-/* False: it is no row, or its bytes are more than it has. */
+/* False: it is no row, or its parts sum up to more than its bytes. */
 static bool read_row(json_t from, size_t nholders, map_row_t *row, part_t *part)
 {
     char address[24];
@@ -77,7 +77,7 @@ static int by_address(const void *a, const void *b)
     return (x->part->address > y->part->address) - (x->part->address < y->part->address);
 }
 
-/* False: one of them makes no sense. */
+/* False: a row is invalid. */
 static bool read_rows(map_t *m, json_t rows)
 {
     size_t n = 0;
@@ -95,7 +95,7 @@ static bool read_rows(map_t *m, json_t rows)
 
 /* ---- statistics ---------------------------------------------------------------------------------------------- */
 
-/* What it does not tell is 0. */
+/* Figures that are missing in the file are 0. */
 static void read_figures(json_t from, tmi_figure_list_t list, void *to)
 {
     for (size_t i = 0; i < list.count; i++) {

@@ -1,4 +1,4 @@
-/* The rows: how the bytes of a span are divided. */
+/* Making the rows: dividing the bytes of each span by use. */
 #include "map.h"
 #include "slabs/movable_impl.h"
 #include "slabs/raw_impl.h"
@@ -51,7 +51,7 @@ typedef struct slab_view {
 
 static bool is_taken(const slab_view_t *v, size_t i) { return !(v->free[i / 64] >> (i % 64) & 1); }
 
-/* Bytes of taken slots in a page, in eighths of it, 1 at least. */
+/* The share of a page that taken slots occupy, in eighths, at least 1. */
 static char fullness(const slab_view_t *v, unsigned page)
 {
     size_t from = (size_t)page << tmi_os_page_shift, to = from + tmi_os_page_size, taken = 0;
@@ -79,7 +79,7 @@ static void set_cells(map_row_t *r, const slab_view_t *v)
     }
 }
 
-/* `end`: where the last slot ends; `known`: its empty pages are. */
+/* Divide the bytes of a slab of slots. `known`: its empty pages are known, so its slack can be computed. */
 static void divide(map_row_t *r, const slab_view_t *v, uint32_t nfree, bool known)
 {
     const tmi_class_info_t *c = v->c;
@@ -93,7 +93,7 @@ static void divide(map_row_t *r, const slab_view_t *v, uint32_t nfree, bool know
     if (known && (used >> ((end - 1) >> tmi_os_page_shift) & 1))
         r->slack = tmi_round_up(end, page) - end;
     r->books = c->start;
-    r->stranded = tmi_popcount(used) * page; // of which the rest is taken away when all is known
+    r->stranded = tmi_popcount(used) * page; // finish_row subtracts all that is not stranded
     set_cells(r, v);
 }
 
@@ -122,14 +122,14 @@ static void divide_medium(map_row_t *r, const tmi_medium_slab_t *s)
         r->cells[i] = !(s->free >> i & 1) ? 8 : s->touched >> i & 1 ? CELL_EMPTY : CELL_PURGED;
 }
 
-/* Blocks of any size: bytes count, not slots. */
+/* Divide the bytes of a mixed slab, which has no slots. */
 static void divide_mixed(map_row_t *r, const tmi_mixed_slab_t *s)
 {
     size_t n = tmi_granules_of_page(), page = tmi_os_page_size;
     r->taken = s->nblocks;
     r->empty = tmi_popcount(s->touched & s->empty) * page;
     r->purged = r->bytes - tmi_popcount(s->touched) * page;
-    r->live = r->bytes - r->purged - ((size_t)s->nfree << TMI_MIXED_SHIFT); // cached blocks, too, until they are known
+    r->live = r->bytes - r->purged - ((size_t)s->nfree << TMI_MIXED_SHIFT); // cached blocks are subtracted later
     r->stranded = tmi_popcount(s->touched & ~s->empty) * page;
     for (unsigned i = 0; i < tmi_min(r->bytes >> tmi_os_page_shift, MAP_CELLS); i++) {
         size_t taken = 0;
@@ -167,7 +167,7 @@ static void divide_row(map_row_t *r)
     }
 }
 
-/* What is left of pages in use is stranded. */
+/* Bytes of pages in use that belong to no other part are stranded. */
 static void finish_row(map_row_t *r)
 {
     bool large = map_is_large(r);
@@ -186,7 +186,7 @@ static void finish_row(map_row_t *r)
 
 /* ---- huge pages ---------------------------------------------------------------------------------------------- */
 
-/* As in the kernel's <linux/fs.h> from 6.8 on. */
+/* As in the kernel's <linux/fs.h> since 6.8. */
 typedef struct page_range {
     uint64_t start, end, categories;
 } page_range_t;
@@ -199,7 +199,7 @@ typedef struct scan {
 #define SCAN _IOWR('f', 16, scan_t)
 #define SCAN_HUGE ((uint64_t)1 << 6)
 
-/* Add them to the rows from `row` on. */
+/* Add the huge pages in [from, to) to their rows. */
 static void spread(map_t *m, uintptr_t from, uintptr_t to)
 {
     for (map_row_t *r = map_row_at(m, from); r != NULL && r < m->rows + m->nrows && r->part->address < to; r++) {
@@ -208,7 +208,7 @@ static void spread(map_t *m, uintptr_t from, uintptr_t to)
     }
 }
 
-/* False: this kernel does not tell. */
+/* Find the huge pages in [from, to). False: this kernel does not support the request. */
 static bool scan_range(map_t *m, uintptr_t from, uintptr_t to)
 {
     page_range_t found[64];
@@ -230,7 +230,7 @@ static bool scan_range(map_t *m, uintptr_t from, uintptr_t to)
     return true;
 }
 
-/* Rows that touch are asked about at once. */
+/* Adjacent rows are examined with one request. */
 static void find_huge(map_t *m)
 {
     bool known = m->t->pagemap >= 0;
@@ -244,7 +244,7 @@ static void find_huge(map_t *m)
         m->rows[i].huge = MAP_UNKNOWN;
 }
 
-/* Within a look. */
+/* Make the rows from the copied records. Called within a look. */
 static void make_rows(void *context)
 {
     map_t *m = context;
@@ -277,7 +277,7 @@ void map_take(map_t *m, const target_t *t)
     replica_sheet(&m->look, m->sheet);
     find_huge(m);
     holders_name(m);
-    for (size_t i = 0; i < m->nrows; i++) { // they go with the next look
+    for (size_t i = 0; i < m->nrows; i++) { // the replica's parts are freed by the next look: copy them
         m->parts[i].record = NULL;
         m->parts[i].span = NULL;
     }

@@ -1,4 +1,4 @@
-/* The table of options, from the library's own. */
+/* The table of options, made from the library's own table. */
 #include "os/options.h"
 #include "tool.h"
 

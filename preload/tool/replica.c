@@ -1,4 +1,4 @@
-/* One look: the variables, the threads, and whether they stayed as they were. */
+/* One look: copying the variables and the thread records, and finding out whether they changed meanwhile. */
 #include "replica_impl.h"
 #include "heap/layout.h"
 #include "heap/object.h"
@@ -69,7 +69,7 @@ static const variable_t variables[] = {
 
 enum { NVARIABLES = TMI_COUNT_OF(variables) };
 
-/* All of them, one after the other, as they are there. */
+/* The sum of the sizes of all variables. */
 static size_t variables_bytes(void)
 {
     size_t n = 0;
@@ -84,7 +84,7 @@ static void read_variables(const target_t *t, char *to)
     void *places[NVARIABLES];
     bool ok[NVARIABLES];
     for (unsigned i = 0; i < NVARIABLES; i++) {
-        pieces[i] = (struct iovec){(void *)t->place[variables[i].place], variables[i].size}; // NOLINT: theirs
+        pieces[i] = (struct iovec){(void *)t->place[variables[i].place], variables[i].size}; // NOLINT: an address there
         places[i] = to;
         to += variables[i].size;
     }
@@ -94,13 +94,14 @@ static void read_variables(const target_t *t, char *to)
             tool_fail("process %d: its records cannot be read: it has ended, or runs another program now", (int)t->pid);
 }
 
-static void let_go(tmi_lock_t *lock, bool *held)
+static void reset_lock(tmi_lock_t *lock, bool *held)
 {
     *held |= lock->word != 0;
     *lock = (tmi_lock_t){0};
 }
 
-/* Returns whether somebody holds a lock: then a record may be half changed, however long that lasts. */
+/* Overwrite our variables with the copies, and reset the locks in them. Returns whether a lock was held: its holder may
+ * have been changing a record. */
 static bool enter_variables(const char *from)
 {
     bool held = false;
@@ -109,21 +110,21 @@ static bool enter_variables(const char *from)
         from += variables[i].size;
     }
     for (unsigned c = 0; c < TMI_CLASS_COUNT; c++) {
-        let_go(&tmi_raw_classes[c].lock, &held);
-        let_go(&tmi_depots[c].lock, &held);
+        reset_lock(&tmi_raw_classes[c].lock, &held);
+        reset_lock(&tmi_depots[c].lock, &held);
     }
     for (unsigned c = 0; c < TMI_MEDIUM_CLASSES; c++)
-        let_go(&tmi_medium_classes[c].lock, &held);
+        reset_lock(&tmi_medium_classes[c].lock, &held);
     for (unsigned c = 0; c < TMI_MCLASS_COUNT; c++)
-        let_go(&tmi_movable_classes[c].lock, &held);
-    let_go(&tmi_mixed.lock, &held);
-    let_go(&tmi_space_lock, &held);
+        reset_lock(&tmi_movable_classes[c].lock, &held);
+    reset_lock(&tmi_mixed.lock, &held);
+    reset_lock(&tmi_space_lock, &held);
     return held;
 }
 
 /* ---- threads ------------------------------------------------------------------------------------------------- */
 
-/* Up to its pins, and of these what is in use. */
+/* Read a thread record: up to its pins, and the pins in use. */
 static void read_thread(const target_t *t, uintptr_t from, tmi_thread_t *to)
 {
     size_t pins = offsetof(tmi_thread_t, pins);
@@ -137,11 +138,12 @@ static void copy_handles(const target_t *t, tmi_hcache_t *cache)
     if (cache->own == NULL)
         return;
     tmi_hmagazines_t *copy = replica_alloc(sizeof *copy);
-    target_read_present(t, (uintptr_t)cache->own, copy, sizeof *copy); // a rested one is zero: it holds nothing
+    target_read_present(t, (uintptr_t)cache->own, copy, sizeof *copy); // purged magazines read as zero, which is empty
     cache->own = copy;
 }
 
-/* The list is linked anew, and each record keeps its address of there in pins.more_, which nobody here follows. */
+/* Copy the list of threads. The copies are linked with each other. pins.more_, which is not used here, holds the
+ * address of the original. */
 static void copy_threads(const target_t *t)
 {
     tmi_thread_t **link = &tmi_thread_records;
@@ -162,7 +164,7 @@ static void copy_threads(const target_t *t)
     *link = NULL;
 }
 
-/* What a thread changes without any of the variables being written: its magazines and its shelf. */
+/* Whether the threads' magazines and shelves are unchanged. Threads change them without writing to any variable. */
 static bool same_threads(const target_t *t)
 {
     static tmi_thread_t again;
@@ -220,7 +222,7 @@ void replica_take_all(replica_t *r, const target_t *t, unsigned looks, void (*in
     *r = (replica_t){.t = t};
     tmi_os_page_size = t->page_size;
     tmi_os_page_shift = tmi_log2(t->page_size);
-    tmi_sizeclass_init(); // the tables of classes follow from that: they are the same there
+    tmi_sizeclass_init(); // the tables of classes depend only on the page size, so they are the same there
     tmi_movable_init();
     tmi_medium_init();
     do {

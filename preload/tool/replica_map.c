@@ -1,11 +1,11 @@
-/* The page map and the segments. The tables are large and mostly empty: only pages that hold memory are read. */
+/* Copying the page map and the segments. The tables are large and mostly untouched; only resident pages are read. */
 #include "replica_impl.h"
 #include "tool.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-#define GRANULE ((uintptr_t)1 << 20) // units, as in pagemap.c
+#define GRANULE ((uintptr_t)1 << 20) // in units; the same as in pagemap.c
 enum { SEGMENTS_PER_GRANULE = GRANULE / TMI_SEGMENT_UNITS };
 
 /* A table that is unmapped when the next one of its kind is made. */
@@ -39,7 +39,7 @@ static void fill(const target_t *t, uintptr_t from, char *to, size_t nbytes)
         tool_fail("no memory for a copy of the page map: %s", tool_size(nbytes));
     char *piece = replica_alloc(TMI_UNIT_SIZE);
     for (size_t at = 0; at < nbytes;
-         at += TMI_UNIT_SIZE) { // through a buffer, so that what is zero costs nothing here either
+         at += TMI_UNIT_SIZE) { // through a buffer, so that zero pages stay untouched in the copy, too
         size_t n = tmi_min(TMI_UNIT_SIZE, nbytes - at);
         target_read_present(t, from + at, piece, n);
         for (size_t i = 0; i < n; i += sizeof(uint64_t))
@@ -99,7 +99,7 @@ static uintptr_t entry_there(uintptr_t number)
     return segments_there[w - tmi_windows] + (unit - w->first) / TMI_SEGMENT_UNITS * sizeof(tmi_segment_t *);
 }
 
-/* Each is read in one piece, as far as its spans go, and its entry leads to the copy from now on. */
+/* Copy the records of all segments, one piece each, and make the page map's entries point to the copies. */
 static void copy_segments(const target_t *t)
 {
     size_t n = 0, i = 0;
@@ -113,7 +113,7 @@ static void copy_segments(const target_t *t)
         pieces[i] = (struct iovec){*entry_of(g), sizeof(tmi_segment_t)};
         to[i] = *entry_of(g) = replica_alloc(sizeof(tmi_segment_t));
     }
-    target_read_many(t, pieces, to, ok, n); // one that was not there is all zero, and has no spans
+    target_read_many(t, pieces, to, ok, n); // a record that could not be read is all zero: no spans
 }
 
 void replica_map(const target_t *t)
@@ -135,7 +135,7 @@ bool replica_span_again(const target_t *t, uintptr_t address)
            target_read(t, there + at, copy, sizeof *copy);
 }
 
-/* Until the records of slabs are here nobody may follow what the spans of movable ones say about them. */
+/* Clear the pointers from spans to the records of movable slabs: those records have not been copied yet. */
 void replica_forget_owners(void)
 {
     for (uintptr_t g = tmi_pagemap_next_segment(0); g < TMI_PAGEMAP_SEGMENTS; g = tmi_pagemap_next_segment(g + 1)) {

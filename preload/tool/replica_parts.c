@@ -1,4 +1,4 @@
-/* The parts of the address space, and the records of slabs, verified. */
+/* Listing the parts of the address space; copying and verifying the records of slabs. */
 #include "replica_impl.h"
 #include "slabs/movable_impl.h"
 #include "slabs/raw_impl.h"
@@ -42,7 +42,7 @@ static void classify(part_t *p)
     }
 }
 
-/* Bytes of the record of a slab; 0: it has none. */
+/* The size of a part's record in bytes; 0: it has none. */
 static size_t record_bytes(const part_t *p)
 {
     switch (p->kind) {
@@ -109,7 +109,7 @@ static part_t *new_part(walk_t *w)
     return &w->parts[w->n++];
 }
 
-/* Its length, if its last record agrees (S1), else 0. */
+/* The length of the span at `address` in units, if its first and last records agree (S1), else 0. */
 static size_t length_of(uintptr_t address, const tmi_span_t *s)
 {
     const void *last = (const void *)(address + (size_t)(s->nunits - 1) * TMI_UNIT_SIZE);
@@ -119,8 +119,8 @@ static size_t length_of(uintptr_t address, const tmi_span_t *s)
     return end->nunits == s->nunits && end->state == s->state ? s->nunits : 0;
 }
 
-/* A span starts at each address where the one before it ends, over all segments that touch. A record that makes no
- * sense is passed over by a unit. */
+/* Walk over the spans of adjacent segments: each span starts where the one before it ends. At an invalid record the
+ * walk continues with the next unit. */
 static walk_t walk_spans(bool all)
 {
     walk_t w = {NULL, 0, 0};
@@ -141,7 +141,7 @@ static walk_t walk_spans(bool all)
 
 /* ---- records ------------------------------------------------------------------------------------------------- */
 
-/* The record of one part once more, from the page map on. */
+/* Read the record of one part again, and the page map's entries that lead to it. */
 static bool try_again(const target_t *t, part_t *p, void **record)
 {
     uintptr_t owner = 0;
@@ -155,7 +155,7 @@ static bool try_again(const target_t *t, part_t *p, void **record)
     classify(p);
     size_t nbytes = record_bytes(p);
     if (nbytes == 0)
-        return true; // it is no slab any more
+        return true; // it is no longer a slab
     *record = replica_alloc(nbytes);
     return target_read(t, owner, *record, nbytes) && fits(p, *record);
 }
@@ -163,7 +163,7 @@ static bool try_again(const target_t *t, part_t *p, void **record)
 static void set_record(part_t *p, void *record)
 {
     p->record = record;
-    bool followed = p->kind == PART_MOVABLE || p->kind == PART_RAW || p->kind == PART_MIXED; // survey, tmi_raw_hostage
+    bool followed = p->kind == PART_MOVABLE || p->kind == PART_RAW || p->kind == PART_MIXED; // by tmi_raw_stranded_by
     for (size_t i = 0; i < p->nunits && i < 4 && followed; i++) {
         const char *unit = (const char *)p->address + i * TMI_UNIT_SIZE;
         if (tmi_pagemap_segment(unit) != NULL)

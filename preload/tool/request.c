@@ -1,4 +1,5 @@
-/* Requests left in a process: a byte is set there, and goes back to 0 when somebody in the process takes it. */
+/* Requests to a process: a byte in its memory is set, and becomes 0 again when a thread of the process takes the
+ * request. */
 #include "os/counters.h"
 #include "os/options.h"
 #include "target.h"
@@ -25,7 +26,7 @@ bool target_serves(const target_t *t, tmi_request_t which)
     return target_read(t, at, &client, sizeof client) && client.handler != NULL;
 }
 
-/* 1 in the byte, or in the word of who is serving. */
+/* Whether the request has not been taken yet, or a thread is still serving it. */
 static bool pending(const target_t *t, tmi_request_t which)
 {
     uint8_t left;
@@ -101,7 +102,8 @@ int tool_trim(char **words)
     return 0;
 }
 
-/* Where the process writes it, as far as its options say so: by name, since a library without profiles has none. */
+/* Print where the process writes its profile, as far as its options tell. The option is looked up by name, since a
+ * library built without profiles does not have it. */
 static void say_profile(target_t *t)
 {
     char text[4096], folder[512] = "", link[64];

@@ -1,4 +1,4 @@
-/* Run a program with the library in front of it. Its messages and exit statuses are those of preload/run. */
+/* Run a program with the library preloaded. Messages and exit statuses are those of preload/run. */
 #include "tool.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static bool is_file(const char *path, int mode)
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode) && access(path, mode) == 0;
 }
 
-/* Beside the tool, as it is built; where it is installed relative to the tool; where it was meant to be. */
+/* Find the library: beside the tool, as built; at its installed place relative to the tool; at its configured place. */
 static bool find_library(char *out, size_t size)
 {
     char self[PATH_MAX], try[2 * PATH_MAX];
@@ -58,7 +58,7 @@ static void require_program(const char *name)
     }
 }
 
-/* NAME=VALUE, then SEPARATOR and what the variable held. Or that first, with `behind`. */
+/* Prepend `value` and `separator` to an environment variable, or append them with `behind`. */
 static void extend(const char *name, const char *value, char separator, bool behind)
 {
     const char *old = getenv(name);
@@ -72,7 +72,8 @@ static void extend(const char *name, const char *value, char separator, bool beh
     free(text);
 }
 
-/* In LD_PRELOAD a space or a colon ends a name; LD_LIBRARY_PATH takes spaces. */
+/* In LD_PRELOAD a space or a colon ends a name, so a library whose path contains one is found by LD_LIBRARY_PATH, which
+ * allows spaces. */
 static void preload(char *library)
 {
     if (strpbrk(library, ":;$") != NULL)

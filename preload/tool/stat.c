@@ -1,4 +1,4 @@
-/* Where the memory of a process is: on one screen, or as JSON. */
+/* tinymem stat: where the memory of a process is, on one screen or as JSON. */
 #include "stat_text.h"
 #include "tool.h"
 

@@ -1,4 +1,4 @@
-/* A look as text: the heaps, the classes that hold most, and how the look went. */
+/* The statistics of a look as text: the heaps, the largest classes, and whether the look was steady. */
 #include "stat_text.h"
 #include "tool.h"
 

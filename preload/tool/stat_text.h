@@ -1,4 +1,4 @@
-/* stat_text.h - a look as text, for tinymem stat and tinymem top. */
+/* stat_text.h - the statistics of a look as text, for tinymem stat and tinymem top. */
 #ifndef TMI_TOOL_STAT_TEXT_H
 #define TMI_TOOL_STAT_TEXT_H
 
@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* The process and the library; what each heap holds; the classes that hold most, `most` at most, of a sheet whose rows
- * get sorted; the rest. */
+/* The process and the library; the figures of each heap; up to `most` of the largest classes, which sorts the sheet's
+ * rows; the remaining figures. */
 void stat_put_head(FILE *to, const target_t *t, const tmi_sheet_t *s);
 void stat_put_heaps(FILE *to, const tmi_sheet_t *s);
 void stat_put_classes(FILE *to, tmi_sheet_t *s, size_t most);

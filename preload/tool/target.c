@@ -1,4 +1,4 @@
-/* Finding a process, the right to look into it, and the library in it. */
+/* Finding a process and the library in it, reading its memory, and explaining why that is not permitted. */
 #include "target.h"
 #include "tool.h"
 
@@ -66,7 +66,7 @@ bool target_field(const char *text, const char *name, size_t *value)
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
-/* The letter of /proc/PID/stat, or X. */
+/* The state of the process, the letter in /proc/PID/stat; X if it has ended. */
 static char state_of(const target_t *t)
 {
     char *stat = target_file(t->pid, "stat");
@@ -91,7 +91,7 @@ bool target_read(const target_t *t, uintptr_t from, void *to, size_t nbytes)
     size_t done = 0;
     while (done < nbytes) {
         struct iovec here = {(char *)to + done, nbytes - done};
-        struct iovec there = {(void *)(from + done), nbytes - done}; // NOLINT: an address of the other process
+        struct iovec there = {(void *)(from + done), nbytes - done}; // NOLINT: an address there
         ssize_t got = process_vm_readv(t->pid, &here, 1, &there, 1, 0);
         if (got <= 0)
             break;
@@ -107,7 +107,7 @@ bool target_read(const target_t *t, uintptr_t from, void *to, size_t nbytes)
 
 enum { MANY = 512 };
 
-/* The kernel stops at the first piece that it cannot read. */
+/* Read up to n pieces. The kernel stops at the first piece that it cannot read, so the call is repeated behind it. */
 static void read_some(const target_t *t, const struct iovec *pieces, void *const *to, bool *ok, size_t n)
 {
     struct iovec here[MANY];
@@ -136,7 +136,7 @@ void target_read_many(const target_t *t, const struct iovec *pieces, void *const
         read_some(t, pieces + i, to + i, ok + i, tmi_min(MANY, n - i));
 }
 
-/* The pages from..to - 1 of which `present` tells the first one's state; returns how many are alike. */
+/* The number of leading entries whose pages are all present or all absent; *present tells which. */
 static size_t alike(const uint64_t *entries, size_t n, bool *present)
 {
     const uint64_t there = (uint64_t)3 << 62; // resident, or swapped out
@@ -189,7 +189,7 @@ bool target_write(const target_t *t, uintptr_t to, const void *from, size_t nbyt
     return process_vm_writev(t->pid, &here, 1, &there, 1, 0) == (ssize_t)nbytes;
 }
 
-/* ---- the right to look --------------------------------------------------------------------------------------- */
+/* ---- permission ---------------------------------------------------------------------------------------------- */
 
 static const char *user_name(uid_t uid)
 {
@@ -213,7 +213,7 @@ static int ptrace_scope(void)
     return n > 0 ? atoi(text) : 0;
 }
 
-/* Whose it is: /proc/PID itself belongs to root when the process has privileges. */
+/* The user of the process, from its status: /proc/PID itself may belong to root if the process has privileges. */
 static uid_t owner_of(const target_t *t)
 {
     char *status = target_file(t->pid, "status");
@@ -263,7 +263,7 @@ static void find_process(target_t *t)
 typedef struct module {
     uintptr_t base;
     char *path;
-    int rank; // lower ones are looked at first
+    int rank; // modules with a lower rank are searched first
 } module_t;
 
 typedef struct modules {
@@ -349,14 +349,15 @@ static _Noreturn void no_library(const target_t *t, const char *which)
         (int)t->pid, t->name, SYMBOL);
 }
 
-/* 0: none; then `library` is one that has the name and not the symbol, if there is one. */
+/* The address of tm_layout_ in the process, or 0. t->file becomes the file that defines it; if none does, a file with
+ * the library's name, if there is one. */
 static uintptr_t find_layout(target_t *t, const char *which)
 {
     modules_t m = find_modules(t);
     uintptr_t layout = 0;
     for (size_t i = 0; i < m.n; i++) {
         if (m.list[i].rank > 2 && layout != 0)
-            break; // of other libraries nothing is read unless one of them must be it
+            break; // other libraries are searched only if nothing was found so far
         uintptr_t found = which == NULL || strstr(m.list[i].path, which) != NULL ? look_in(t, &m.list[i]) : 0;
         if (found == 0)
             continue;
@@ -373,7 +374,7 @@ static uintptr_t find_layout(target_t *t, const char *which)
     return layout;
 }
 
-/* NULL, or why its records cannot be read. */
+/* Take the addresses of the records from tm_layout_. Returns NULL, or the reason why the records cannot be read. */
 static const char *enter_layout(target_t *t, uintptr_t layout)
 {
     static char why[160];
@@ -408,7 +409,7 @@ static void read_layout(target_t *t, uintptr_t layout)
         tool_fail("%s in process %d %s: use the tool that came with that library", t->file, (int)t->pid, why);
 }
 
-/* The process, and the right to look into it. */
+/* Find the process and make sure that its memory may be read. */
 static void open_process(target_t *t, const char *command, const char *number)
 {
     char probe;
@@ -418,7 +419,7 @@ static void open_process(target_t *t, const char *command, const char *number)
         tool_misused(command, "0 is not a process number");
     find_process(t);
     struct iovec here = {&probe, 1},
-                 there = {(void *)t->page_size, 1}; // an address that nothing has: EFAULT with the right
+                 there = {(void *)t->page_size, 1}; // an unmapped address: EFAULT if reading is permitted
     if (process_vm_readv(t->pid, &here, 1, &there, 1, 0) < 0 && errno != EFAULT) {
         if (errno == ENOSYS)
             tool_fail("this kernel has no process_vm_readv: no process can be looked at");

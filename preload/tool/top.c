@@ -1,4 +1,4 @@
-/* Looks one after the other, on a terminal in place. */
+/* tinymem top: repeated looks, displayed in place on a terminal. */
 #include "os/counters.h"
 #include "compaction/compact.h"
 #include "stat_text.h"
@@ -31,7 +31,7 @@ static void leave_terminal(void)
 {
     if (keys)
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
-    fputs("\033[?25h\033[?1049l", stdout); // the cursor, and the screen as it was
+    fputs("\033[?25h\033[?1049l", stdout); // show the cursor, and restore the screen
     (void)fflush(stdout);
 }
 
@@ -44,7 +44,7 @@ static void enter_terminal(void)
     on_terminal = isatty(STDOUT_FILENO);
     if (!on_terminal)
         return;
-    (void)signal(SIGTSTP, SIG_IGN); // the terminal would be left as it is now
+    (void)signal(SIGTSTP, SIG_IGN); // a stop would leave the terminal in this mode
     keys = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
     if (keys) {
         struct termios raw = before;
@@ -63,7 +63,7 @@ static struct winsize window(void)
     return w;
 }
 
-/* What fits, each line to its end. */
+/* Display as much of the text as fits on the screen, and clear the rest of each line. */
 static void show(const char *text)
 {
     struct winsize w = window();
@@ -80,7 +80,7 @@ static void show(const char *text)
     fputs("\033[J", stdout);
 }
 
-/* False: enough. */
+/* Wait. False: the user has asked to quit. */
 static bool pause_for(double seconds)
 {
     struct pollfd key = {STDIN_FILENO, POLLIN, 0};
@@ -91,10 +91,10 @@ static bool pause_for(double seconds)
     return !stopped && c != 'q' && c != 'Q' && c != 3;
 }
 
-/* ---- what goes on -------------------------------------------------------------------------------------------- */
+/* ---- activity ------------------------------------------------------------------------------------------------ */
 
 typedef struct moment {
-    double at; // seconds
+    double at; // time in seconds
     size_t live, resident, purged, regretted, objects, moved, batches, time_ns;
 } moment_t;
 
@@ -134,7 +134,7 @@ static void put_rates(FILE *to, const moment_t *a, const moment_t *b)
             (double)(b->time_ns - a->time_ns) / seconds / 1e7);
 }
 
-/* Who moves, and what has been moved so far. */
+/* Whether the mover's thread runs, and how much has been moved so far. */
 static void put_mover(FILE *to, const tmi_sheet_t *s)
 {
     static const char *const modes[] = {"a thread of its own", "only by request", "never"};
@@ -147,7 +147,7 @@ static void put_mover(FILE *to, const tmi_sheet_t *s)
     fputc('\n', to);
 }
 
-/* Of the memory that may be resident: live, cached, stranded, the rest of slabs, empty. */
+/* A bar of the memory that may be resident: live, cached, stranded, other bytes of slabs, empty. */
 static void put_bar(FILE *to, const tmi_sheet_t *s, size_t width)
 {
     const tm_heap_part_t *r = &s->all.raw, *m = &s->all.movable;

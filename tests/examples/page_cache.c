@@ -8,7 +8,7 @@
  *
  * SQLite keeps a header of its own for each page in the extra bytes that it asks for, and that header has addresses.
  * Its first word says whether it has been set up. So when a page has moved since it was unpinned, that word is cleared,
- * and SQLite sets the header up anew, as for a page that has just been read. */
+ * and SQLite sets the header up again, as for a page that has just been read. */
 #define _GNU_SOURCE
 #include "memory.h"
 

@@ -1,12 +1,14 @@
-# fetch.sh - sourced: packages of other releases and architectures, unpacked into a folder. Nothing else changes.
+# fetch.sh - sourced by tests: downloads packages of other releases and architectures and unpacks them into a folder.
+# The system itself is not changed.
 
-# The mirror that the system's own sources name.
+# Prints the mirror in the system's own list of sources.
 mirror_of_debian() {
     cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
         grep -v '^ *#' | grep -oE '(http|https|mirror\+file)://?[^ ]+/debian/?( |$)' | head -1 | tr -d ' '
 }
 
-# fetch SUITE ARCH FOLDER PACKAGE...: a package is named by a pattern (grep -E); the newest name that fits is taken.
+# fetch SUITE ARCH FOLDER PACKAGE...: each PACKAGE is a pattern (grep -E) of a package name. Among the names that match,
+# the one with the highest version in it is taken.
 fetch() {
     local suite=$1 arch=$2 folder=$3 apt=$tmp/apt-$1-$2 mirror pattern package
     local options=(-q -o "Dir::Etc::SourceList=$apt/etc/sources.list" -o Dir::Etc::SourceParts=/dev/null

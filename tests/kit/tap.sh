@@ -1,4 +1,4 @@
-# tap.sh - sourced by the parts of the test suite: one line a result, as tests/run counts them.
+# tap.sh - sourced by the parts of the test suite. Each result is one line, in the form that tests/run counts:
 #   ok - NAME        not ok - NAME        ok - NAME # SKIP why
 
 ok() { echo "ok - $1"; }
@@ -22,7 +22,7 @@ is() {
     fi
 }
 
-# holds NAME COMMAND...: the command succeeds; its output is shown only when it does not.
+# holds NAME COMMAND...: passes if the command succeeds; its output is shown only if it fails.
 holds() {
     local name=$1 out
     shift
@@ -33,14 +33,15 @@ holds() {
     fi
 }
 
-# A scratch directory that goes away with the script.
+# Makes a directory, $tmp, that is removed when the script ends.
 scratch() {
     tmp=$(mktemp -d "${TMPDIR:-/tmp}/tinymem-test.XXXXXX") || exit 1
     trap 'rm -rf "$tmp"' EXIT
 }
 
-# run_programs COMMAND... -- FILE...: runs `COMMAND FILE` for each, as many at a time as there are processors; each
-# file's results come in one piece, named after it. A program that ends badly without having said so is a failure.
+# run_programs COMMAND... -- FILE...: runs `COMMAND FILE` for each file, one for each processor at a time. The results
+# of a file are printed together, with its name in front. A program that ends with an error but reports no failure
+# counts as a failure.
 run_programs() {
     local prefix=() name status file
     while [ "$1" != -- ]; do prefix+=("$1"); shift; done
@@ -54,7 +55,7 @@ run_programs() {
     for file; do
         name=${file##*/}
         read -r status <"$tmp/$name.status" || status=unknown
-        # cmocka says "not ok 3 - # SKIP name" of a test that skips itself
+        # cmocka prints "not ok 3 - # SKIP name" for a test that skips itself
         sed -E -e "s/^not ok( [0-9]+)? *-? *# *SKIP *(.*)/ok - $name: \2 # SKIP its source says why/; t" \
             -e "s/^((not )?ok)( [0-9]+)? *-? */\1 - $name: /" "$tmp/$name.out"
         if [ "$status" != 0 ] && ! grep -q '^not ok' "$tmp/$name.out"; then

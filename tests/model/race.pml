@@ -1,10 +1,10 @@
 /* race.pml - two mutators and one word: who wins when frees, allocations, reallocs, pins, marks and publishing meet.
    Each mutator has a pin stack of one slot and a store buffer of its own (buffer.inc: TSO, or -DPSO), and makes K
-   steps. One index lives up to LIVES lives; two slots, of which the one that the index does not name is spare (bound to
-   a second index, whose word is never live): a move and a realloc take the spare one and leave the old one as spare. A
-   program that is right frees once, when nobody pins, and hands a handle on by something that orders (so the other
-   thread's buffer is empty at that time). A program that is wrong frees what is freed: at the same time, or lives
-   later. Of those frees at most the first may win; that is what is verified, with all that pin.pml asserts.
+   steps. One index has up to LIVES generations. Of the two slots the one that the index does not name is spare
+   (reserved for a second index, whose word is never live): a move and a realloc take the spare one and leave the old
+   one as spare. A program that is right frees once, when nobody pins, and hands a handle on by something that orders
+   (so the other thread's buffer is empty at that time). A program that is wrong frees what is freed: at the same time,
+   or lives later. Of those frees at most the first may win; that is what is verified, with all that pin.pml asserts.
    Flags: K, BATCHES, LIVES, PSO, RELAXABORT, REALLOC; KEEPM (free and alloc leave M in the word: the generation alone
    must do).
    Controls: PLAINFREE (load, compare, store), NOGEN (the generation stays), NOGEN with KEEPM and ONEFREE (an old batch

@@ -33,7 +33,7 @@ static tm_pool_config_t config_of(size_t handles, size_t block, size_t pins, uns
     return c;
 }
 
-/* A pool of so many bytes. */
+/* A pool of that many bytes. */
 static void make(size_t size, size_t handles, size_t block, size_t pins, unsigned options)
 {
     tm_pool_config_t c = config_of(handles, block, pins, options);

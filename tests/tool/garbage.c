@@ -1,6 +1,6 @@
 /* garbage SEED - a program that works for a while and then writes nonsense over the library's records, as far as
  * they can be found by tm_layout_. Then it says so, touches nothing any more, and waits for the end of its input. A
- * tool that looks at it must not believe it. */
+ * tool that looks at it must not trust it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>

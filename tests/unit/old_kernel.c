@@ -1,4 +1,4 @@
-/* Other kernels than the one at hand, as far as the library can tell: with TEST_KERNEL=NAME in the environment some
+/* Other kernels than the running one, as far as the library can tell: with TEST_KERNEL=NAME in the environment some
  * of its calls are answered as that kernel would. (Guests boot real ones; what is here runs every day, on any test.)
  *
  *   mremap         Linux 5.7 to 6.16: a destination is unmapped first of all, and then a source that does not lie in

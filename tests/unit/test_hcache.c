@@ -1,5 +1,5 @@
-/* Magazines of handles: what is popped is bound to a slot of its class, a full one gives its older half back, sizes
- * that are not used any more give everything back, and a claimed cache is empty and costs no memory. */
+/* Magazines of handles: a popped handle has a slot of its class, a full magazine returns its older half, the magazines
+ * of sizes that are no longer used return everything, and a claimed cache is empty and holds no memory. */
 #include "os/options.h"
 #include "os/os.h"
 #include "support.h"
@@ -31,7 +31,7 @@ static void free_n(unsigned cls, size_t n)
         tmi_hcache_free(&cache, cls, h[i]);
 }
 
-static void handles_are_bound_to_slots_of_their_class(void **state)
+static void handles_have_slots_of_their_class(void **state)
 {
     (void)state;
     for (unsigned c = TMI_MCLASS_FIRST; c <= TMI_MCLASS_LAST; c += 7) {
@@ -181,7 +181,7 @@ int main(void)
     if (!tmi_hcache_make(&cache))
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handles_are_bound_to_slots_of_their_class),
+        cmocka_unit_test(handles_have_slots_of_their_class),
         cmocka_unit_test(the_fast_path_and_the_slow_one_see_the_same_magazine),
         cmocka_unit_test(refills_grow_and_a_full_magazine_gives_half_back),
         cmocka_unit_test(a_class_left_behind_gives_its_slots_back),

@@ -149,7 +149,7 @@ static void what_a_thread_holds_is_bounded(void **state)
     drop_cache();
 }
 
-/* Random use of so many classes, of blocks around a size; returns the bound of the cache then. */
+/* Random use of that many classes, of blocks around a size; returns the bound of the cache then. */
 static size_t bound_after(size_t size, unsigned nclasses, size_t steps)
 {
     enum { LIVE = 4000 };

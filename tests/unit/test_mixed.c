@@ -82,23 +82,23 @@ static void survivors_stay_what_they_are(void **state)
     for (size_t size = 16; size <= 2048; size = size * 3 / 16 * 16 + 16) {
         thinned_t t = thin(size, size);
         size_t before = tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes);
-        size_t *hostage = calloc(t.nkept, sizeof *hostage);
+        size_t *stranded = calloc(t.nkept, sizeof *stranded);
         for (size_t i = 0; i < t.nkept; i++)
-            hostage[i] = tmi_raw_hostage(t.kept[i]);
+            stranded[i] = tmi_raw_stranded_by(t.kept[i]);
         assert_true(mix_all() > 0);
         tmi_check_all();
         assert_int_equal(tmi_counter(slab_bytes) - tmi_counter(slab_empty_bytes), before);
         size_t mixed = 0;
         for (size_t i = 0; i < t.nkept; i++)
             if (tmi_pagemap_class(t.kept[i]) == TMI_CLASS_MIXED) {
-                assert_true(tmi_raw_hostage(t.kept[i]) == hostage[i] || size > tmi_os_page_size / 2);
+                assert_true(tmi_raw_stranded_by(t.kept[i]) == stranded[i] || size > tmi_os_page_size / 2);
                 assert_int_equal(tmi_mixed_class_at(t.kept[i]), t.cls);
                 assert_int_equal(tmi_heap_usable(t.kept[i], "test"), tmi_classes[t.cls].size);
                 assert_null(tmi_raw_complaint(t.cls, t.kept[i]));
                 mixed++;
             }
         assert_true(mixed > 0);
-        free(hostage);
+        free(stranded);
         free_thinned(&t);
         nothing_is_mixed_any_more();
     }

@@ -103,7 +103,7 @@ static void what_is_not_marked_is_not_resident(void **state)
     assert_int_equal(tmi_counter(dirty_bytes), 0);
 }
 
-/* Leave one free span of so many units, only these pages of which are resident; all other free spans are clean. */
+/* Leave one free span of that many units, only these pages of which are resident; all other free spans are clean. */
 static char *leave_dirty(size_t nunits, uint64_t pages)
 {
     (void)tmi_raw_purge(SIZE_MAX);

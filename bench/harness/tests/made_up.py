@@ -1,4 +1,4 @@
-"""A results.json that was never measured, and an independent reading of a report."""
+"""A made-up results.json, and an independent parser of reports."""
 
 import random
 
@@ -8,7 +8,7 @@ def sample(suite, program, kind, allocator, r, metrics, reason=""):
             "reason": reason, "served_by": "x.so"}
 
 
-# What the figures of the handles suite are made of: program -> metrics.
+# The metrics from which the figures of the suite handles are computed: program -> metrics.
 HANDLES = {
     "handles-paths": ["plain/threads:1", "plain/threads:2", "pin/threads:1", "pin/threads:2", "scope/threads:1"] +
                      ["%s_pair/%d" % (kind, n) for kind in ("raw", "handle") for n in (16, 64, 128, 256, 512)],

@@ -1,5 +1,4 @@
-/* own_malloc.c - a program that brings its own malloc: whatever is preloaded does not serve it, so its runs are
- * void. */
+/* own_malloc.c - a program with its own malloc. A preloaded allocator does not serve it, so its runs are void. */
 #include <stddef.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-"""Options: each mistake gets one clear answer that lists what there is, before anything is installed or built."""
+"""Options: each mistake gets one message that lists the valid values, before anything is installed or built."""
 
 import os
 import subprocess

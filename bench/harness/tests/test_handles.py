@@ -1,5 +1,4 @@
-"""Handles: the table's figures are those of the JSON, a verdict is what the bounds say, and the controls come out bad.
-"""
+"""Handles: the table's figures are those of the JSON, verdicts follow from must and aim, and the controls fail."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""The pictures: they show the samples, they are legible in light and dark, and the workload keeps to its clock."""
+"""The pictures: they show the samples, they are legible in light and dark, and the workload follows its clock."""
 
 import unittest
 import xml.etree.ElementTree
@@ -33,7 +33,7 @@ def luminance(colour):
 
 
 def contrast(a, b):
-    """As WCAG defines it."""
+    """The contrast ratio as defined by WCAG."""
     low, high = sorted((luminance(a), luminance(b)))
     return (high + 0.05) / (low + 0.05)
 

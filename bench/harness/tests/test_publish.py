@@ -1,4 +1,4 @@
-"""bench/RESULTS.md: suites are renewed one by one, edits are noticed, and what is no whole run is refused."""
+"""bench/RESULTS.md: suites are renewed one by one, edits are noticed, and results of incomplete runs are refused."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Replays: small traces whose figures are computed by hand, a wrong policy, and the recorder on a real program."""
+"""Replays: small traces with figures computed by hand, a wrong policy, and the recorder on a real program."""
 
 import contextlib
 import dataclasses
@@ -28,7 +28,7 @@ def replayed(*moments):
 
 
 def bursts(n, period):
-    """n times 64 MiB for 100 ms; the last moment is one period after the last."""
+    """n bursts of 64 MiB for 100 ms each; the trace ends one period after the last burst."""
     return [(i * period + ms, {3: mib}) for i in range(n) for ms, mib in ((0, 64), (100, 0))] + [(n * period, {})]
 
 
@@ -52,7 +52,7 @@ class Hand(unittest.TestCase):
         self.expect(f, "oracle 5000 ms", again=0, mean_empty=64 * 2900 / 3200)
 
     def expect_one_mistake(self, policy, floor=2):
-        """All but the floor is given back once, regretted at once, and then kept, however many bursts come."""
+        """All but the floor is purged once, needed again at once, and kept from then on, in any number of bursts."""
         for n in (3, 10):
             self.expect(replayed(*bursts(n, 400)), policy, again=64 - floor)
 
@@ -118,7 +118,7 @@ class Made(unittest.TestCase):
 
 
 class Copied(unittest.TestCase):
-    """Constants that the replay cannot take from the library's headers."""
+    """Constants that the replay repeats, since the library's headers do not contain them."""
 
     def number(self, path, pattern):
         with open(os.path.join(paths.ROOT, path), encoding="utf-8") as f:

@@ -1,4 +1,4 @@
-"""The table's numbers are those of the JSON: recomputed here from the samples, without the harness' own arithmetic."""
+"""The tables' numbers are those of the JSON: they are recomputed here without the harness's own arithmetic."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ def values(raw, program, metric, allocator):
 
 
 def check_program_tables(test, raw, text):
-    """Every cell of the programs' tables against the samples; used for made-up and for measured results."""
+    """Compare every cell of the programs' tables with the samples, for made-up and for measured results."""
     found = made_up.tables(text)
     names = [a["name"] for a in raw["allocators"] if not a.get("variant")]
     checked = 0

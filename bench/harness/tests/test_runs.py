@@ -1,4 +1,4 @@
-"""Real runs, short ones: the control is slow, a wrong server voids, memory is the program's own."""
+"""Short real runs: the control is slow, a run served by the wrong library is void, only the program's memory counts."""
 
 import contextlib
 import dataclasses

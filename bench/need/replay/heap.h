@@ -31,7 +31,7 @@ typedef struct {
     void (*start)(void);
     void (*allocated)(heap_t *h);
     void (*freed)(heap_t *h); // also if the program has just run
-    void (*poll)(heap_t *h);  // when *due has come; sets it anew
+    void (*poll)(heap_t *h);  // when *due has come; sets the next one
     const uint32_t *due;      // ms, or UINT32_MAX
 } policy_ops_t;
 
