@@ -128,6 +128,7 @@ static void open_late(uintptr_t caller)
 typedef struct known {
     uintptr_t data, text;
     range_t file;
+    const struct link_map *map; // of that file
 } known_t;
 
 static bool lies_in(range_t range, uintptr_t address) { return address - range.start < range.nbytes; }
@@ -152,8 +153,10 @@ static bool in_file(known_t *known, uintptr_t address)
     bool found = lies_in(known->file, address);
     if (!found && find != NULL) {
         found = find((void *)address, &object) == 0;
-        if (found)
+        if (found) {
             known->file = (range_t){(uintptr_t)object.start, (uintptr_t)object.end - (uintptr_t)object.start};
+            known->map = object.map;
+        }
     } else if (!found) {
         for (uint32_t i = 0, n = tmi_load_acquire(&ncodes); i < n && !found; i++) // pairs: look_for_objects
             found = lies_in(codes[i], address);
@@ -292,23 +295,19 @@ static bool is_own(uintptr_t address)
     return address - (uintptr_t)tmi_image_start < (uintptr_t)tmi_image_end - (uintptr_t)tmi_image_start;
 }
 
-/* Whether a word that is on the stack, and looks like an address behind a call, lies in an executable segment of its
- * file, whose header is where the file begins. Static data may look like code, too. */
-static bool is_code(uintptr_t word)
+/* Whether a word, an address in the file that is known, lies in an executable segment: static data may look like code,
+ * too. The file's header is where the file begins. */
+static bool is_code(const known_t *known, uintptr_t word)
 {
-    found_object_t object;
-    int (*find)(void *, void *) = tmi_load_relaxed(&find_object); // relaxed: as above
-    if (find == NULL)
+    if (known->map == NULL)
         return true; // in_file has looked at segments
-    if (find((void *)word, &object) != 0)
-        return false;
-    const ElfW(Ehdr) *e = object.start;
+    const ElfW(Ehdr) *e = (const ElfW(Ehdr) *)known->file.start;
     if (!tmi_os_readable(e) || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phoff > PAGE)
         return false;
-    const ElfW(Phdr) *p = (const ElfW(Phdr) *)(const void *)((const char *)object.start + e->e_phoff);
+    const ElfW(Phdr) *p = (const ElfW(Phdr) *)(const void *)((const char *)e + e->e_phoff);
     for (unsigned i = 0; i < e->e_phnum && tmi_os_readable(&p[i]); i++)
         if (p[i].p_type == PT_LOAD && (p[i].p_flags & PF_X) != 0 &&
-            word - object.map->l_addr - p[i].p_vaddr < p[i].p_memsz)
+            word - known->map->l_addr - p[i].p_vaddr < p[i].p_memsz)
             return true;
     return false;
 }
@@ -322,7 +321,7 @@ __attribute__((no_sanitize_address)) static uintptr_t first_outside(known_t *kno
     for (uintptr_t at = frame; at < end && on_page(&known->data, at); at += sizeof at) {
         uintptr_t word = *(const uintptr_t *)at;
         bool unlikely = word - frame + LONGEST_FRAME < 2 * LONGEST_FRAME || word < LOWEST || word >> ADDRESS_BITS != 0;
-        if (!unlikely && !is_own(word) && follows_call(known, word) && is_code(word))
+        if (!unlikely && !is_own(word) && follows_call(known, word) && is_code(known, word))
             return word;
     }
     return 0;
