@@ -136,14 +136,15 @@ static int map_at(void *hint, size_t size, int prot, int flags, void **out)
     return err;
 }
 
-static tmi_thp_t thp;
+static uint32_t thp; // tmi_thp_t. Relaxed: a thread that reads it before it is known only skips an advice
 
 /* "always [madvise] never" */
 tmi_thp_t tmi_os_thp(void)
 {
     char text[64] = "", *bracket;
-    if (thp != TMI_THP_UNKNOWN)
-        return thp;
+    tmi_thp_t mode = tmi_load_relaxed(&thp);
+    if (mode != TMI_THP_UNKNOWN)
+        return mode;
     int fd = tmi_os_open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC, 0);
     if (fd >= 0) {
         (void)tmi_os_read(fd, text, sizeof text - 1);
@@ -151,8 +152,9 @@ tmi_thp_t tmi_os_thp(void)
     }
     bracket = strchr(text, '[');
     char first = bracket != NULL ? bracket[1] : 'm';
-    thp = first == 'a' ? TMI_THP_ALWAYS : first == 'n' ? TMI_THP_NEVER : TMI_THP_MADVISE;
-    return thp;
+    mode = first == 'a' ? TMI_THP_ALWAYS : first == 'n' ? TMI_THP_NEVER : TMI_THP_MADVISE;
+    tmi_store_relaxed(&thp, mode);
+    return mode;
 }
 
 int tmi_os_huge(void *addr, size_t size, bool on)
@@ -163,7 +165,7 @@ int tmi_os_huge(void *addr, size_t size, bool on)
 /* Tables and records are sparse or small, so a huge page would be mostly empty. A refusal does no harm. */
 static void keep_small(int err, void **at, size_t size)
 {
-    if (err == 0 && thp == TMI_THP_ALWAYS)
+    if (err == 0 && tmi_load_relaxed(&thp) == TMI_THP_ALWAYS)
         (void)tmi_call(SYS_madvise, tmi_arg(*at), (long)size, MADV_NOHUGEPAGE);
 }
 

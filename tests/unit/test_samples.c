@@ -158,6 +158,7 @@ static void wrong_frames_end_a_stack(void **state)
     uintptr_t here = (uintptr_t)__builtin_return_address(0);
     static uintptr_t frames[8] TMI_ALIGNED(16);
     tmi_options_parse("unwind:fp");
+    tmi_stack_init();
     assert_true(tmi_stack_is_return(here));
     assert_false(tmi_stack_is_return(here + 1) && tmi_stack_is_return(here + 2) && tmi_stack_is_return(here + 3));
     assert_false(tmi_stack_is_return(0));
