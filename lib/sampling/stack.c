@@ -91,7 +91,14 @@ void tmi_stack_init(void)
     errno = before;
 }
 
-void tmi_stack_after_fork(void) { tmi_store_relaxed(&wanted, 0); } // relaxed: the child has one thread
+/* Another thread may have held the dynamic linker's lock, which libunwind and dlsym take: nobody releases it here.
+ * Relaxed: the child has one thread. */
+void tmi_stack_after_fork(void)
+{
+    tmi_store_relaxed(&wanted, 0);
+    tmi_store_relaxed(&looked, 1);
+    tmi_store_relaxed(&libunwind, NULL);
+}
 
 static bool in_linker(uintptr_t address)
 {
