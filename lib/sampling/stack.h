@@ -24,8 +24,8 @@ enum { TMI_STACK_MAX = 64 };
 /* Open libunwind if the option `unwind` requires it. Calls the dynamic linker, so the caller may hold no lock. */
 void tmi_stack_init(void) TMI_COLD;
 
-/* Called in a child of fork. Another thread of the parent may have been in the dynamic linker, so the child does not
- * open libunwind. */
+/* Called in a child of fork. Another thread of the parent may have held the dynamic linker's lock, so the child uses
+ * frame pointers only. */
 void tmi_stack_after_fork(void);
 
 /* Capture up to TMI_STACK_MAX return addresses; returns how many, at least 1. `frame` is __builtin_frame_address(0) of
